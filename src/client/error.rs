@@ -1,0 +1,54 @@
+use crate::protocol::{ErrorType, Problem};
+
+/// Why a call failed. The caller decides by asking: did the server speak ([`ClientError::error_type`]),
+/// or was it not reached ([`ClientError::is_unreachable`])?
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The platform offers no HTTP client.
+    #[error("cannot set up the HTTP client")]
+    Setup(#[source] reqwest::Error),
+    /// No connection, or it broke or timed out. A write may or may not have landed.
+    #[error("the server cannot be reached")]
+    Unreachable(#[source] reqwest::Error),
+    /// The server refused with a problem document.
+    #[error("{} ({})", .0.detail, .0.title)]
+    Refused(Box<Problem>),
+    /// An answer that is neither a success nor a problem document.
+    #[error("the server answered {0} without saying why")]
+    UnexpectedStatus(u16),
+    /// A success whose body is not what the protocol says.
+    #[error("the server's answer is not what the protocol says")]
+    Decode(#[source] serde_json::Error),
+    /// The event stream broke or could not be opened.
+    #[error("the event stream broke: {0}")]
+    Stream(String),
+}
+
+impl ClientError {
+    pub(super) fn from_transport(error: reqwest::Error) -> Self {
+        Self::Unreachable(error)
+    }
+
+    /// The problem type, when the server gave one of the vocabulary.
+    pub fn error_type(&self) -> Option<ErrorType> {
+        match self {
+            Self::Refused(problem) => problem.error_type(),
+            _ => None,
+        }
+    }
+
+    /// Whether the server has no such entity.
+    pub fn is_not_found(&self) -> bool {
+        self.error_type() == Some(ErrorType::NotFound)
+    }
+
+    /// Whether nothing usable came back, so that trying again later may help.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Stream(_) => true,
+            Self::UnexpectedStatus(status) => *status >= 500,
+            Self::Refused(problem) => problem.status >= 500,
+            Self::Setup(_) | Self::Decode(_) => false,
+        }
+    }
+}

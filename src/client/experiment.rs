@@ -1,0 +1,278 @@
+use reqwest::{Method, RequestBuilder};
+use secrecy::SecretString;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::push::{self, PushStream};
+use super::{Client, ClientError, acknowledge, decode, fetch, fetch_optional, segment, send, with_body};
+use crate::protocol::*;
+
+/// A list and the log position it is true for.
+#[derive(Debug, Clone)]
+pub struct Listed<T> {
+    /// The entries.
+    pub items: Vec<T>,
+    /// From `Eden-Event-Cursor`; absent when the server does not say.
+    pub cursor: Option<u64>,
+}
+
+/// The task store's operations on one experiment (`ch07 §2` to `§8`). Each sends the credential of the
+/// [`Client`] it came from.
+#[derive(Debug, Clone)]
+pub struct ExperimentClient {
+    client: Client,
+    id: ExperimentId,
+}
+
+/// Every operation fails with a [`ClientError`]: what the server refused, or that it was not reached.
+impl ExperimentClient {
+    pub(super) fn new(client: Client, id: ExperimentId) -> Self {
+        Self { client, id }
+    }
+
+    /// The experiment.
+    pub fn id(&self) -> &ExperimentId {
+        &self.id
+    }
+
+    /// The same experiment through another credential.
+    pub fn with_bearer(&self, bearer: super::Bearer) -> Self {
+        Self {
+            client: self.client.with_bearer(bearer),
+            id: self.id.clone(),
+        }
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client
+            .request(method, &format!("/v0/experiments/{}{path}", self.id))
+            .header(EXPERIMENT_HEADER, self.id.as_str())
+    }
+
+    fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    fn post(&self, path: &str) -> RequestBuilder {
+        self.request(Method::POST, path)
+    }
+
+    async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Listed<T>, ClientError> {
+        let response = send(self.get(path)).await?;
+        let cursor = response
+            .headers()
+            .get(CURSOR_HEADER)
+            .and_then(|v| v.to_str().ok()?.parse().ok());
+        Ok(Listed {
+            items: decode(response).await?,
+            cursor,
+        })
+    }
+
+    /// The experiment object.
+    pub async fn read(&self) -> Result<Experiment, ClientError> {
+        fetch(self.get("")).await
+    }
+
+    /// Its configuration; a Switchboard extension.
+    pub async fn config(&self) -> Result<ExperimentConfig, ClientError> {
+        fetch(self.get("/config")).await
+    }
+
+    /// Who decides what.
+    pub async fn dispatch_mode(&self) -> Result<DispatchMode, ClientError> {
+        fetch(self.get("/dispatch_mode")).await
+    }
+
+    /// Ends the experiment; idempotent.
+    pub async fn terminate(&self, reason: &str) -> Result<Experiment, ClientError> {
+        fetch(with_body(self.post("/terminate"), &json!({ "reason": reason }))).await
+    }
+
+    /// The caller's own identity in this experiment; 401 when the credential is not good.
+    pub async fn whoami(&self) -> Result<Whoami, ClientError> {
+        fetch(self.get("/whoami")).await
+    }
+
+    /// Every task.
+    pub async fn tasks(&self) -> Result<Listed<Task>, ClientError> {
+        self.list("/tasks").await
+    }
+
+    /// The tasks of one kind and state.
+    pub async fn tasks_in(&self, kind: TaskKind, state: TaskState) -> Result<Vec<Task>, ClientError> {
+        fetch(
+            self.get("/tasks")
+                .query(&[("kind", kind.as_str()), ("state", state.as_str())]),
+        )
+        .await
+    }
+
+    /// One task.
+    pub async fn task(&self, id: &TaskId) -> Result<Task, ClientError> {
+        fetch(self.get(&task_path(id, ""))).await
+    }
+
+    /// What was handed in for a task, if anything.
+    pub async fn submission(&self, id: &TaskId) -> Result<Option<Submission>, ClientError> {
+        fetch_optional(self.get(&task_path(id, "/submission"))).await
+    }
+
+    /// Creates a pending task.
+    pub async fn create_task(&self, task: &CreateTask) -> Result<Task, ClientError> {
+        fetch(with_body(self.post("/tasks"), task)).await
+    }
+
+    /// Claims a pending task for the caller.
+    pub async fn claim(&self, id: &TaskId, request: &ClaimRequest) -> Result<Claim, ClientError> {
+        fetch(with_body(self.post(&task_path(id, "/claim")), request)).await
+    }
+
+    /// Hands in the result of a claimed task.
+    pub async fn submit(&self, id: &TaskId, payload: Submission) -> Result<(), ClientError> {
+        acknowledge(with_body(
+            self.post(&task_path(id, "/submit")),
+            &SubmitRequest { payload },
+        ))
+        .await
+    }
+
+    /// Accepts a submitted task.
+    pub async fn accept(&self, id: &TaskId) -> Result<(), ClientError> {
+        acknowledge(self.post(&task_path(id, "/accept"))).await
+    }
+
+    /// Rejects a submitted task.
+    pub async fn reject(&self, id: &TaskId, reason: RejectReason) -> Result<(), ClientError> {
+        acknowledge(with_body(
+            self.post(&task_path(id, "/reject")),
+            &RejectRequest { reason },
+        ))
+        .await
+    }
+
+    /// Takes a task back from its claimant.
+    pub async fn reclaim(&self, id: &TaskId, cause: ReclaimCause) -> Result<(), ClientError> {
+        acknowledge(with_body(
+            self.post(&task_path(id, "/reclaim")),
+            &ReclaimRequest { cause },
+        ))
+        .await
+    }
+
+    /// Every idea.
+    pub async fn ideas(&self) -> Result<Listed<Idea>, ClientError> {
+        self.list("/ideas").await
+    }
+
+    /// One idea.
+    pub async fn idea(&self, id: &IdeaId) -> Result<Idea, ClientError> {
+        fetch(self.get(&format!("/ideas/{}", segment(id.as_str())))).await
+    }
+
+    /// Drafts an idea.
+    pub async fn create_idea(&self, idea: &Idea) -> Result<Idea, ClientError> {
+        fetch(with_body(self.post("/ideas"), idea)).await
+    }
+
+    /// Makes a drafted idea ready for dispatch.
+    pub async fn mark_ready(&self, id: &IdeaId) -> Result<(), ClientError> {
+        acknowledge(self.post(&format!("/ideas/{}/mark-ready", segment(id.as_str())))).await
+    }
+
+    /// Every variant.
+    pub async fn variants(&self) -> Result<Listed<Variant>, ClientError> {
+        self.list("/variants").await
+    }
+
+    /// One variant.
+    pub async fn variant(&self, id: &VariantId) -> Result<Variant, ClientError> {
+        fetch(self.get(&variant_path(id, ""))).await
+    }
+
+    /// Creates a variant.
+    pub async fn create_variant(&self, variant: &Variant) -> Result<Variant, ClientError> {
+        fetch(with_body(self.post("/variants"), variant)).await
+    }
+
+    /// Says that a variant cannot be measured.
+    pub async fn declare_evaluation_error(&self, id: &VariantId) -> Result<(), ClientError> {
+        acknowledge(self.post(&variant_path(id, "/declare-evaluation-error"))).await
+    }
+
+    /// Records the squash commit of a successful variant; idempotent for the same commit.
+    pub async fn integrate(&self, id: &VariantId, commit: &CommitSha) -> Result<(), ClientError> {
+        let body = IntegrateRequest {
+            variant_commit_sha: commit.clone(),
+        };
+        acknowledge(with_body(self.post(&variant_path(id, "/integrate")), &body)).await
+    }
+
+    /// Every worker of the experiment.
+    pub async fn workers(&self) -> Result<Vec<Worker>, ClientError> {
+        fetch::<WorkerList>(self.get("/workers")).await.map(|list| list.workers)
+    }
+
+    /// Registers a worker; the secret is said only here. Admin only.
+    pub async fn register_worker(&self, request: &RegisterWorker) -> Result<(Worker, SecretString), ClientError> {
+        let reply: Credentialed = fetch(with_body(self.post("/workers"), request)).await?;
+        Ok((reply.worker, reply.registration_token.into()))
+    }
+
+    /// Replaces a worker's secret; the old one stops working at once. Admin only.
+    pub async fn reissue_credential(&self, id: &WorkerId) -> Result<SecretString, ClientError> {
+        let reply: Credentialed = fetch(self.post(&format!("/workers/{id}/reissue-credential"))).await?;
+        Ok(reply.registration_token.into())
+    }
+
+    /// Every group of the experiment.
+    pub async fn groups(&self) -> Result<Vec<Group>, ClientError> {
+        fetch::<GroupList>(self.get("/groups")).await.map(|list| list.groups)
+    }
+
+    /// The groups of one name.
+    pub async fn groups_named(&self, name: &str) -> Result<Vec<Group>, ClientError> {
+        fetch::<GroupList>(self.get("/groups").query(&[("name", name)]))
+            .await
+            .map(|list| list.groups)
+    }
+
+    /// Registers a group. Admin only.
+    pub async fn register_group(&self, request: &RegisterGroup) -> Result<Group, ClientError> {
+        fetch(with_body(self.post("/groups"), request)).await
+    }
+
+    /// Adds a member to a group; idempotent. Admin only.
+    pub async fn add_member(&self, group: &GroupId, member_id: MemberId) -> Result<Group, ClientError> {
+        fetch(with_body(
+            self.post(&format!("/groups/{group}/members")),
+            &AddMember { member_id },
+        ))
+        .await
+    }
+
+    /// The log from `cursor` (a count of events already seen), at most `limit` events where the server
+    /// honours a limit.
+    pub async fn events(&self, cursor: u64, limit: Option<u64>) -> Result<EventBatch, ClientError> {
+        let request = self.get("/events").query(&[("cursor", cursor)]);
+        let request = match limit {
+            Some(limit) => request.query(&[("limit", limit)]),
+            None => request,
+        };
+        fetch(request).await
+    }
+
+    /// Follows the log from `cursor` by push. Ends or fails when the connection does; the caller reconnects.
+    pub fn watch(&self, cursor: u64) -> Result<PushStream, ClientError> {
+        let url = format!("{}/v0/experiments/{}/events/stream", self.client.base, self.id);
+        push::open(&url, &self.client.bearer, Some(self.id.as_str()), Some(cursor))
+    }
+}
+
+fn task_path(id: &TaskId, rest: &str) -> String {
+    format!("/tasks/{}{rest}", segment(id.as_str()))
+}
+
+fn variant_path(id: &VariantId, rest: &str) -> String {
+    format!("/variants/{}{rest}", segment(id.as_str()))
+}

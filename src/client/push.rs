@@ -1,0 +1,99 @@
+//! Server-sent events from a server that pushes (`docs/push.md`): one connection, no reconnecting.
+//!
+//! The library could reconnect by itself; we do it in `live` instead, where the cursor, the backoff and
+//! what the operator is told about it are decided together.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use eventsource_client::{Client as _, ClientBuilder, Error, ReconnectOptions, SSE};
+use futures_util::{Stream, StreamExt};
+use launchdarkly_sdk_transport::HyperTransport;
+
+use super::{Bearer, ClientError};
+use crate::protocol::{EXPERIMENT_HEADER, Event, Notice};
+
+/// What a push stream says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PushEvent {
+    /// The connection stands; what follows continues from the cursor asked for.
+    Connected,
+    /// An entry of the log, and the log's length once it is consumed.
+    Logged {
+        /// The entry.
+        event: Box<Event>,
+        /// Resume from here.
+        cursor: u64,
+    },
+    /// A signal that is not an entry of any log.
+    Signalled(Notice),
+    /// Nothing happened, and the connection is alive.
+    Heartbeat,
+    /// The gap since the cursor cannot be replayed: list again.
+    Resync,
+}
+
+/// A stream of [`PushEvent`]s; it ends when the connection does.
+pub type PushStream = Pin<Box<dyn Stream<Item = Result<PushEvent, ClientError>> + Send>>;
+
+/// A stream that is silent for longer than this counts as broken; servers beat every 5 s.
+const SILENCE: Duration = Duration::from_secs(15);
+
+pub(super) fn open(
+    url: &str,
+    bearer: &Bearer,
+    experiment: Option<&str>,
+    cursor: Option<u64>,
+) -> Result<PushStream, ClientError> {
+    let broken = |error: &dyn std::fmt::Display| ClientError::Stream(error.to_string());
+    let transport = HyperTransport::builder()
+        .disable_proxy()
+        .connect_timeout(Duration::from_secs(3))
+        .read_timeout(SILENCE)
+        .build_http()
+        .map_err(|e| broken(&e))?;
+    let mut builder = ClientBuilder::for_url(url)
+        .and_then(|b| b.header("Authorization", &bearer.header()))
+        .map_err(|e| broken(&e))?
+        .reconnect(ReconnectOptions::reconnect(false).retry_initial(false).build())
+        .redirect_limit(0);
+    if let Some(id) = experiment {
+        builder = builder.header(EXPERIMENT_HEADER, id).map_err(|e| broken(&e))?;
+    }
+    if let Some(cursor) = cursor {
+        builder = builder.last_event_id(cursor.to_string());
+    }
+    let client = builder.build_with_transport(transport);
+    let stream = client.stream().filter_map(|item| async move {
+        match item {
+            Ok(sse) => decode(sse).transpose(),
+            Err(Error::Eof) => None,
+            Err(error) => Some(Err(ClientError::Stream(error.to_string()))),
+        }
+    });
+    Ok(Box::pin(stream))
+}
+
+fn decode(sse: SSE) -> Result<Option<PushEvent>, ClientError> {
+    let frame = match sse {
+        SSE::Connected(_) => return Ok(Some(PushEvent::Connected)),
+        SSE::Comment(_) => return Ok(Some(PushEvent::Heartbeat)),
+        SSE::Event(frame) => frame,
+    };
+    let event = match frame.event_type.as_str() {
+        "resync" => PushEvent::Resync,
+        "notice" => PushEvent::Signalled(serde_json::from_str(&frame.data).map_err(ClientError::Decode)?),
+        "event" => {
+            let event = serde_json::from_str(&frame.data).map_err(ClientError::Decode)?;
+            let cursor = frame.id.as_deref().and_then(|id| id.parse().ok());
+            let cursor = cursor.ok_or_else(|| ClientError::Stream("an event came without its cursor".into()))?;
+            PushEvent::Logged {
+                event: Box::new(event),
+                cursor,
+            }
+        }
+        // A newer server may push more than this version knows.
+        _ => return Ok(None),
+    };
+    Ok(Some(event))
+}

@@ -1,0 +1,148 @@
+//! Where every task of the process is started, named, stopped and joined.
+//!
+//! Shutdown is soft first: [`Tasks::stop`] asks, tasks finish what they hold, and [`Tasks::join`] waits
+//! for them up to a deadline. An essential task that ends by itself takes the others with it, so the
+//! process never lives on without its server.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, debug, error, info_span};
+
+/// A cheap handle through which anything in the process starts its tasks.
+#[derive(Clone, Default)]
+pub struct Tasks {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    failure: Arc<OnceLock<String>>,
+}
+
+impl Tasks {
+    /// How long tasks may take to finish once asked to stop.
+    pub const GRACE: Duration = Duration::from_millis(1500);
+
+    /// An empty set of tasks.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Trips when the process is asked to stop. Loops select on it.
+    pub fn stopping(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Asks every task to finish.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Starts a task that may end whenever it likes.
+    #[expect(clippy::disallowed_methods, reason = "the one place where tasks are started")]
+    pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(
+            self.tracker
+                .track_future(task.instrument(info_span!("task", task.name = name))),
+        );
+    }
+
+    /// Starts a task without which the process makes no sense: if it ends before it was asked to, or
+    /// fails, everything stops and [`Tasks::join`] says why.
+    pub fn spawn_essential<E: Display>(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) {
+        // Says so even if the task panics, since it is dropped with it.
+        let mut end = EssentialEnd {
+            name,
+            tasks: self.clone(),
+            fault: Some("panicked".to_owned()),
+        };
+        self.spawn(name, async move {
+            end.fault = match task.await {
+                Err(fault) => Some(fault.to_string()),
+                Ok(()) if end.tasks.stop.is_cancelled() => None,
+                Ok(()) => Some("ended before it was asked to".to_owned()),
+            };
+        });
+    }
+
+    /// Waits until stopping is asked for and every task has ended, at most [`Tasks::GRACE`] after that.
+    ///
+    /// # Errors
+    /// Why the first essential task failed, if one did.
+    pub async fn join(self) -> Result<(), String> {
+        self.stop.cancelled().await;
+        self.tracker.close();
+        if tokio::time::timeout(Self::GRACE, self.tracker.wait()).await.is_err() {
+            debug!(
+                tasks = self.tracker.len(),
+                "tasks were still busy when the grace ran out"
+            );
+        }
+        match self.failure.get() {
+            Some(fault) => Err(fault.clone()),
+            None => Ok(()),
+        }
+    }
+}
+
+struct EssentialEnd {
+    name: &'static str,
+    tasks: Tasks,
+    fault: Option<String>,
+}
+
+impl Drop for EssentialEnd {
+    fn drop(&mut self) {
+        if let Some(fault) = self.fault.take() {
+            error!(task.name = self.name, fault, "an essential task ended");
+            // Only the first fault is the cause; later ones follow from it.
+            let _ = self.tasks.failure.set(format!("{}: {fault}", self.name));
+        }
+        self.tasks.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_essential_task_that_ends_stops_the_rest_and_is_named() {
+        let tasks = Tasks::new();
+        let stopping = tasks.stopping();
+        tasks.spawn("bystander", async move { stopping.cancelled().await });
+        tasks.spawn_essential("server", async { Err::<(), _>("no more sockets") });
+        assert_eq!(tasks.join().await, Err("server: no more sockets".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_stops_the_rest() {
+        let tasks = Tasks::new();
+        tasks.spawn_essential("server", async {
+            if true {
+                panic!("on purpose")
+            } else {
+                Ok::<(), String>(())
+            }
+        });
+        assert_eq!(tasks.join().await, Err("server: panicked".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn an_orderly_stop_is_no_failure() {
+        let tasks = Tasks::new();
+        let stopping = tasks.stopping();
+        tasks.spawn_essential("server", async move {
+            stopping.cancelled().await;
+            Ok::<(), String>(())
+        });
+        tasks.stop();
+        assert_eq!(tasks.join().await, Ok(()));
+    }
+}

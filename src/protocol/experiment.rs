@@ -1,0 +1,82 @@
+//! The experiment object and its dispatch mode (`ch02 §2.4`, `ch02 §2.5`).
+
+use serde::{Deserialize, Serialize};
+
+use super::{CommitSha, DisplayName, ExperimentId, Extra, Timestamp};
+
+/// Lifecycle of an experiment: once terminated, always terminated (`ch02 §2.5`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExperimentState {
+    /// Tasks may be created and claimed.
+    Running,
+    /// No new task and no claim; what is in flight may finish.
+    Terminated,
+}
+
+/// `GET /v0/experiments/{E}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Experiment {
+    /// Its id.
+    pub experiment_id: ExperimentId,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<DisplayName>,
+    /// Running or terminated.
+    pub state: ExperimentState,
+    /// When the task store created it.
+    pub created_at: Timestamp,
+    /// The seed commit, when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_commit_sha: Option<CommitSha>,
+    /// Where it was imported from. Always present, null for a native experiment.
+    #[serde(default)]
+    pub imported_from: Option<serde_json::Value>,
+    /// Members this version does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// `GET /v0/experiments/{E}/state`: exactly one member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateReply {
+    /// Running or terminated.
+    pub state: ExperimentState,
+}
+
+/// Who makes a decision: the orchestrator (`auto`) or a person (`manual`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecisionMode {
+    /// The orchestrator decides.
+    Auto,
+    /// The orchestrator must not decide.
+    Manual,
+}
+
+/// The five decisions of an orchestrator and who makes each (`ch02 §2.4`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DispatchMode {
+    /// Ending the experiment.
+    pub termination: DecisionMode,
+    /// Creating ideation tasks.
+    pub ideation_creation: DecisionMode,
+    /// Creating execution tasks for ready ideas.
+    pub execution_dispatch: DecisionMode,
+    /// Creating evaluation tasks for variants.
+    pub evaluation_dispatch: DecisionMode,
+    /// Integrating successful variants.
+    pub integration: DecisionMode,
+}
+
+impl Default for DispatchMode {
+    fn default() -> Self {
+        Self {
+            termination: DecisionMode::Manual,
+            ideation_creation: DecisionMode::Auto,
+            execution_dispatch: DecisionMode::Auto,
+            evaluation_dispatch: DecisionMode::Auto,
+            integration: DecisionMode::Auto,
+        }
+    }
+}
