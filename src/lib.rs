@@ -6,8 +6,10 @@
 //! - [`clock`]: the only reader of wall time.
 //! - [`lifecycle`]: every task of the process, and how it stops.
 //! - [`client`]: the only code that speaks HTTP to a task store or a control plane.
+//! - [`live`]: list, then watch: what the console believes and how it learns it.
 
 pub mod client;
 pub mod clock;
 pub mod lifecycle;
+pub mod live;
 pub mod protocol;
