@@ -7,9 +7,11 @@
 //! - [`lifecycle`]: every task of the process, and how it stops.
 //! - [`client`]: the only code that speaks HTTP to a task store or a control plane.
 //! - [`live`]: list, then watch: what the console believes and how it learns it.
+//! - [`web`]: the console: pages, components, assets.
 
 pub mod client;
 pub mod clock;
 pub mod lifecycle;
 pub mod live;
 pub mod protocol;
+pub mod web;
