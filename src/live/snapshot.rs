@@ -7,8 +7,8 @@ use imbl::{OrdMap, Vector};
 
 use super::rows::{IdeaRow, TaskRow, VariantRow};
 use crate::protocol::{
-    Event, Experiment, ExperimentConfig, Group, Idea, IdeaId, Task, TaskId, TaskKind, TaskState, Timestamp, Variant,
-    VariantId, VariantStatus, Worker, WorkerId,
+    CommitSha, Event, Experiment, ExperimentConfig, Group, Idea, IdeaId, Task, TaskId, TaskKind, TaskState, Timestamp,
+    Variant, VariantId, VariantStatus, Worker, WorkerId,
 };
 
 /// How many of the newest events a picture holds; older ones are read on demand.
@@ -60,6 +60,7 @@ pub struct Snapshot {
     pub(super) ideas: OrdMap<IdeaId, Arc<IdeaRow>>,
     pub(super) variants: OrdMap<VariantId, Arc<VariantRow>>,
     pub(super) scored: OrdMap<(Timestamp, VariantId), f64>,
+    pub(super) by_commit: OrdMap<CommitSha, VariantId>,
     pub(super) workers: Arc<OrdMap<WorkerId, Worker>>,
     pub(super) groups: Arc<Vec<Group>>,
     pub(super) tail: Vector<(u64, Arc<Event>)>,
@@ -77,6 +78,7 @@ impl Snapshot {
             ideas: OrdMap::new(),
             variants: OrdMap::new(),
             scored: OrdMap::new(),
+            by_commit: OrdMap::new(),
             workers: Arc::default(),
             groups: Arc::default(),
             tail: Vector::new(),
@@ -125,6 +127,16 @@ impl Snapshot {
             Some((_, held)) if !direction.better(*value, held) => best,
             _ => Some((id, *value)),
         })
+    }
+
+    /// The value of the objective's metric, when the variant was measured in it.
+    pub fn score(&self, variant: &VariantRow) -> Option<f64> {
+        variant.metric(self.config.as_ref()?.objective_metric()?)
+    }
+
+    /// The variant whose work branch or squash commit this is.
+    pub fn variant_of_commit(&self, sha: &CommitSha) -> Option<&Arc<VariantRow>> {
+        self.variants.get(self.by_commit.get(sha)?)
     }
 
     /// The registered workers.
@@ -176,6 +188,12 @@ impl Snapshot {
             metric.and_then(|metric| row.metric(metric)),
         ) {
             self.scored.insert((at, row.id.clone()), value);
+        }
+        for sha in row.commit.iter().chain(&row.integrated) {
+            // A baseline is measured on its parent's own commit; the variant that made a commit comes first.
+            if !row.baseline || !self.by_commit.contains_key(sha) {
+                self.by_commit.insert(sha.clone(), row.id.clone());
+            }
         }
         self.variants.insert(row.id.clone(), row);
     }

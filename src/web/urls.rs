@@ -12,6 +12,20 @@ pub(crate) fn signin() -> &'static str {
     "/signin"
 }
 
+/// A one-time sign-in link.
+pub(crate) fn signin_with(token: &str) -> String {
+    format!("/signin?token={token}")
+}
+
+/// Signing in, and going on to `next` afterwards.
+pub(crate) fn signin_then(next: &str) -> String {
+    if next == "/" {
+        signin().to_owned()
+    } else {
+        format!("/signin?next={}", segment(next))
+    }
+}
+
 /// Ends the session (POST).
 pub(crate) fn signout() -> &'static str {
     "/signout"
@@ -62,9 +76,14 @@ pub(crate) fn events(experiment: &ExperimentId) -> String {
     format!("/x/{experiment}/admin/events/")
 }
 
-/// The browser's event stream.
-pub(crate) fn live(experiment: &ExperimentId) -> String {
-    format!("/x/{experiment}/live")
+/// The browser's event stream, from where the page was drawn.
+pub(crate) fn live(experiment: &ExperimentId, since: &str) -> String {
+    format!("/x/{experiment}/live?since={since}")
+}
+
+/// The event stream of deployment pages.
+pub(crate) fn fleet_live(since: &str) -> String {
+    format!("/admin/experiments/live?since={since}")
 }
 
 /// Seeds a registered experiment that the task store does not host yet (POST).

@@ -24,8 +24,6 @@ pub(crate) enum Input {
     Text,
     /// Text that is not shown.
     Secret,
-    /// A search.
-    Search,
 }
 
 /// Weight of a button.
@@ -35,8 +33,6 @@ pub(crate) enum Button {
     Primary,
     /// Anything else.
     Quiet,
-    /// Something that cannot be taken back.
-    Danger,
 }
 
 impl Field<'_> {
@@ -70,7 +66,6 @@ pub(crate) fn field(field: &Field, input: Input, value: &str) -> Markup {
     let kind = match input {
         Input::Text => "text",
         Input::Secret => "password",
-        Input::Search => "search",
     };
     field.around(&html! {
         input id=(field.name) name=(field.name) type=(kind) value=(value) required[field.required] autocomplete="off"
@@ -102,7 +97,6 @@ pub(crate) fn button(weight: Button, label: &str) -> Markup {
     let class = match weight {
         Button::Primary => "button button-primary",
         Button::Quiet => "button",
-        Button::Danger => "button button-danger",
     };
     html! { button type="submit" class=(class) { (label) } }
 }

@@ -9,8 +9,6 @@ use super::mark::Mark;
 pub(crate) enum Tone {
     /// Good to know.
     Info,
-    /// Something worked.
-    Good,
     /// Look before going on.
     Warn,
     /// Something failed.
@@ -21,7 +19,6 @@ pub(crate) enum Tone {
 pub(crate) fn notice(tone: Tone, body: &Markup) -> Markup {
     let (class, mark, role) = match tone {
         Tone::Info => ("notice notice-info", Mark::PendingHollow, "status"),
-        Tone::Good => ("notice notice-good", Mark::Filled, "status"),
         Tone::Warn => ("notice notice-warn", Mark::Triangle, "status"),
         Tone::Bad => ("notice notice-bad", Mark::Cross, "alert"),
     };
