@@ -8,9 +8,11 @@
 //! - [`client`]: the only code that speaks HTTP to a task store or a control plane.
 //! - [`live`]: list, then watch: what the console believes and how it learns it.
 //! - [`web`]: the console: pages, components, assets.
+//! - [`embedded`]: a task store and control plane of our own; it knows nothing of the client.
 
 pub mod client;
 pub mod clock;
+pub mod embedded;
 pub mod lifecycle;
 pub mod live;
 pub mod protocol;

@@ -1,0 +1,6 @@
+//! Behaviour over a real socket, through the public library only.
+
+mod backend;
+mod durability;
+mod push;
+mod support;
