@@ -6,8 +6,10 @@
 //! - [`clock`]: the only reader of wall time.
 //! - [`lifecycle`]: every task of the process, and how it stops.
 //! - [`client`]: the only code that speaks HTTP to a task store or a control plane.
+//! - [`demo`]: experiments that really evolve, driven by an ordinary client.
 
 pub mod client;
 pub mod clock;
+pub mod demo;
 pub mod lifecycle;
 pub mod protocol;

@@ -1,0 +1,2 @@
+//! Experiments that really evolve.
+mod problem;
