@@ -57,8 +57,7 @@ impl Crew {
             evaluators: Vec::new(),
         };
         for n in 1..=workers {
-            crew.executors
-                .push(enrol(admin, &dir, format!("executor-{n}")).await?);
+            crew.executors.push(enrol(admin, &dir, format!("executor-{n}")).await?);
             crew.evaluators
                 .push(enrol(admin, &dir, format!("evaluator-{n}")).await?);
         }
@@ -119,7 +118,10 @@ async fn enrol(admin: &ExperimentClient, dir: &Path, name: String) -> Result<Mem
     });
     let (id, secret) = match known {
         Some(worker) => {
-            info!(worker.name = name, "the pilot's credential is not good any more; reissued");
+            info!(
+                worker.name = name,
+                "the pilot's credential is not good any more; reissued"
+            );
             let secret = admin.reissue_credential(&worker.worker_id).await?;
             (worker.worker_id, secret)
         }
