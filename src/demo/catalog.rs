@@ -68,7 +68,8 @@ objective: {expr: value, direction: minimize}
 pilot:
   problem: rastrigin
   seed: 23
-  pace_ms: 2200
+  pace_ms: 1800
+  workers: 2
   ideas_per_task: 2
   drop_one_in: 60
 ";

@@ -19,7 +19,6 @@ impl Driver {
         let mut pending = view.pending(TaskKind::Ideation);
         for member in &crew.ideators {
             match view.held_by(member) {
-                Some(task) if self.is_dropped(task) => {}
                 Some(task) => self.propose(member, task).await?,
                 None if self.terminated => {}
                 None => {

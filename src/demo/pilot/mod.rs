@@ -324,8 +324,8 @@ impl Driver {
         self.options.clock.now()
     }
 
-    /// Whether this claim is one of the few that are never finished; it depends on the claim alone, so
-    /// a restart does not change it.
+    /// Whether this claim of an executor or evaluator is one of the few that are never finished; it depends
+    /// on the claim alone, so a restart does not change it. An ideator, being the only one, never goes away.
     fn is_dropped(&self, task: &Task) -> bool {
         use rand::RngExt;
         let Some(claim) = task.claim.as_ref().filter(|claim| claim.expires_at.is_some()) else {

@@ -183,7 +183,7 @@ impl Problem for Tour {
             }
             None => {
                 let mut best = self.local(&tour, rng);
-                for _ in 0..24 {
+                for _ in 0..40 {
                     let next = self.local(&tour, rng);
                     if next.1 > best.1 {
                         best = next;
