@@ -12,6 +12,7 @@
 
 pub mod client;
 pub mod clock;
+pub mod demo;
 pub mod embedded;
 pub mod lifecycle;
 pub mod live;
