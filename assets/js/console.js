@@ -185,7 +185,7 @@
 
   // ---- The stream: topics arrive as events by themselves; here is only whether it is alive. ----
 
-  const SILENCE = 2300;
+  const SILENCE = 2600;
   let heard = performance.now();
   let connection = null;
   let lost = false;

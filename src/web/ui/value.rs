@@ -12,7 +12,10 @@ const THIN: char = '\u{202f}';
 pub(crate) const ABSENT: &str = "\u{2013}";
 
 /// Ids up to this many characters stay whole.
-const WHOLE: usize = 22;
+const WHOLE: usize = 18;
+
+/// Characters kept of the end of a longer one.
+const TAIL: usize = 6;
 
 /// An id cut in the middle. Of a minted id the prefix says what it is and the tail tells it apart (ids minted
 /// together share their head); of a caller's own id more of the head is kept, since it often says something.
@@ -22,8 +25,8 @@ pub(crate) fn short(id: &str) -> String {
         return id.to_owned();
     }
     let minted = length == 30 && id.as_bytes().get(3) == Some(&b'_');
-    let head: String = id.chars().take(if minted { 6 } else { 12 }).collect();
-    let tail: String = id.chars().skip(length - 6).collect();
+    let head: String = id.chars().take(if minted { 6 } else { 10 }).collect();
+    let tail: String = id.chars().skip(length - TAIL).collect();
     format!("{head}\u{2026}{tail}")
 }
 
@@ -184,8 +187,8 @@ mod tests {
     fn an_id_is_cut_in_the_middle_only_when_long() {
         assert_eq!(short("task-12"), "task-12");
         assert_eq!(short("exp_01jz0000000000000000ab8k3m"), "exp_01\u{2026}ab8k3m");
-        assert_eq!(short("swap-two-cities-and-reverse"), "swap-two-cit\u{2026}everse");
-        assert_eq!(short(&"é".repeat(22)), "é".repeat(22));
+        assert_eq!(short("swap-two-cities-and-reverse"), "swap-two-c\u{2026}everse");
+        assert_eq!(short(&"é".repeat(18)), "é".repeat(18));
     }
 
     #[test]
