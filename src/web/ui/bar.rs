@@ -111,11 +111,12 @@ pub(crate) fn freshness_badge(freshness: &Freshness, here: &str) -> Markup {
         ),
         Freshness::Stale { since, reason } => (Mark::Triangle, "Stale", Some(*since), reason.as_str()),
     };
-    let body = html! {
-        (state(mark, label))
-        @if let Some(as_of) = as_of { span class="age" { (age(as_of)) } }
-        span class="why" { (why) }
-    };
+    let body = badge_body(
+        mark,
+        label,
+        as_of.map(|at| age(&at.to_string(), &at.instant().strftime("%H:%M:%S UTC").to_string())),
+        why,
+    );
     html! {
         div id="freshness" class="freshness" data-freshness=(freshness.word()) data-region="freshness"
             data-etag=(etag(&body.0)) title=(why) hx-get=(here) hx-target="this" hx-swap="outerMorph"
@@ -125,11 +126,27 @@ pub(crate) fn freshness_badge(freshness: &Freshness, here: &str) -> Markup {
     }
 }
 
-/// How old something is; without the script, since when.
-fn age(since: Timestamp) -> Markup {
+/// What the badge shows once the page's own stream is lost; the script fills in since when.
+pub(super) fn stream_lost() -> Markup {
+    badge_body(
+        Mark::Triangle,
+        "Stale",
+        Some(age("", "")),
+        "Connection to the console lost; retrying.",
+    )
+}
+
+fn badge_body(mark: Mark, label: &str, age: Option<Markup>, why: &str) -> Markup {
     html! {
-        time datetime=(since) title=(since) data-when="age" { "since " (since.instant().strftime("%H:%M:%S UTC")) }
+        (state(mark, label))
+        @if let Some(age) = age { span class="age" { (age) } }
+        span class="why" { (why) }
     }
+}
+
+/// How old something is; without the script, since when.
+fn age(since: &str, clock: &str) -> Markup {
+    html! { time datetime=(since) title=(since) data-when="age" { "since " (clock) } }
 }
 
 /// The switcher: the present experiment, and a list to pick another from. Region name `switcher`.
@@ -150,7 +167,7 @@ pub(crate) fn switcher_region(current: Option<&SwitchEntry>, entries: &[SwitchEn
                     @for entry in entries {
                         (switch_button(entry, current.is_some_and(|current| current.id == entry.id)))
                     }
-                    p class="switcher-none" hidden { "No experiment matches." }
+                    p class="switcher-none" data-none hidden { "No experiment matches." }
                     @if entries.is_empty() { p class="switcher-none" { "No experiment is registered yet." } }
                 }
                 a class="switcher-all" href=(urls::experiments()) { "All experiments" }
@@ -201,7 +218,7 @@ fn switch_button(entry: &SwitchEntry, current: bool) -> Markup {
 fn chevron() -> Markup {
     html! {
         svg class="chevron" viewBox="0 0 12 12" aria-hidden="true" focusable="false" {
-            path d="M3 4.5l3 3 3-3";
+            path d="M3 4.5l3 3 3-3" {}
         }
     }
 }

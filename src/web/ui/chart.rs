@@ -13,11 +13,11 @@ use crate::protocol::{Direction, Timestamp};
 const DOTS: usize = 400;
 
 const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 216.0;
-const LEFT: f64 = 66.0;
+const HEIGHT: f64 = 244.0;
+const LEFT: f64 = 70.0;
 const RIGHT: f64 = 708.0;
 const TOP: f64 = 12.0;
-const BOTTOM: f64 = 186.0;
+const BOTTOM: f64 = 212.0;
 
 /// One evaluation.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,7 +74,7 @@ impl ScoreChart<'_> {
                             @if let Some(point) = points.get(*index) { (plot.dot(point, improvements.contains(index))) }
                         }
                     }
-                    path class="best" d=(plot.best_line(&points, &improvements));
+                    path class="best" d=(plot.best_line(&points, &improvements)) {}
                 }
                 p class="chart-note" {
                     @if drawn.len() < points.len() { (count(drawn.len() as u64)) " of " }
@@ -163,7 +163,7 @@ impl Plot {
         // A few wild values must not flatten all others: the range is that of the middle nine tenths and some
         // room, cut to what was measured. The best is inside always; the line is monotone, so it stays inside
         // once it has entered.
-        let room = (end(0.95) - end(0.05)) * 0.5;
+        let room = (end(0.95) - end(0.05)) * 0.25;
         let low = (end(0.05) - room).max(end(0.0));
         let high = (end(0.95) + room).min(end(1.0));
         let (low, high) = match direction {
@@ -296,8 +296,8 @@ pub(crate) fn sparkline(direction: Direction, points: &[(Timestamp, f64)], label
     let _ = write!(path, "H{}", x(to));
     html! {
         svg class="sparkline" viewBox={ "0 0 " (WIDE) " " (HIGH) } role="img" aria-label=(label) {
-            path d=(path);
-            circle cx=(x(to)) cy=(y(*top)) r="2.25";
+            path d=(path) {}
+            circle cx=(x(to)) cy=(y(*top)) r="2.25" {}
         }
     }
 }

@@ -64,7 +64,7 @@ pub(crate) fn figures(figures: &[Figure]) -> Markup {
     }
 }
 
-/// Two parts side by side where there is room, the first twice as wide.
+/// Two parts side by side where there is room, the first the wider one.
 pub(crate) fn wide_and_narrow(wide: &Markup, narrow: &Markup) -> Markup {
     html! { div class="columns columns-wide" { div { (wide) } div { (narrow) } } }
 }

@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::bar::{Freshness, SwitchEntry, freshness_badge, pending_counts, switcher_region};
+use super::bar::{Freshness, SwitchEntry, freshness_badge, pending_counts, stream_lost, switcher_region};
 use crate::protocol::ExperimentId;
 use crate::web::assets::{self, Asset};
 use crate::web::urls;
@@ -30,6 +30,21 @@ pub(crate) enum Nav {
     Experiments,
     /// None of them.
     None,
+}
+
+impl Nav {
+    /// The key that leads there, after `g`.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Overview => "o",
+            Self::Tasks => "t",
+            Self::Ideas => "i",
+            Self::Variants => "v",
+            Self::Events => "e",
+            Self::Experiments => "x",
+            Self::None => "",
+        }
+    }
 }
 
 /// All that surrounds the main region of a page.
@@ -82,6 +97,7 @@ pub(crate) fn document(shell: &Shell) -> Markup {
                 (rail(shell))
                 (main(shell))
                 (stream(shell))
+                template id="stream-lost" { (stream_lost()) }
                 div id="announce" class="sr" role="status" {}
                 div id="notices" class="notices" {}
                 (keys())
@@ -139,7 +155,8 @@ fn head(title: &str) -> Markup {
             title { (title) }
             link rel="icon" type="image/svg+xml" href=(assets::url(Asset::Favicon));
             link rel="stylesheet" href=(assets::url(Asset::Style));
-            script src=(assets::url(Asset::Htmx)) defer {}
+            // Not deferred: htmx then starts at DOMContentLoaded, after the two below have registered with it.
+            script src=(assets::url(Asset::Htmx)) {}
             script src=(assets::url(Asset::HtmxSse)) defer {}
             script src=(assets::url(Asset::Script)) defer {}
         }
@@ -157,10 +174,10 @@ fn stream(shell: &Shell) -> Markup {
 fn brand() -> Markup {
     html! {
         svg class="brand-mark" viewBox="0 0 32 32" aria-hidden="true" focusable="false" {
-            rect width="32" height="32" rx="7";
-            path d="M7 22h5l8-12h5";
-            circle cx="7.5" cy="10" r="2.5";
-            circle cx="24.5" cy="22" r="2.5";
+            rect width="32" height="32" rx="7" {}
+            path d="M7 22h5l8-12h5" {}
+            circle cx="7.5" cy="10" r="2.5" {}
+            circle cx="24.5" cy="22" r="2.5" {}
         }
         span class="brand-name" { "Switchboard" }
     }
@@ -174,7 +191,7 @@ fn bar(shell: &Shell) -> Markup {
         header id="bar" class="bar" {
             details id="sheet" class="sheet" {
                 summary aria-label="Pages" {
-                    svg viewBox="0 0 16 16" aria-hidden="true" focusable="false" { path d="M2 4h12M2 8h12M2 12h12"; }
+                    svg viewBox="0 0 16 16" aria-hidden="true" focusable="false" { path d="M2 4h12M2 8h12M2 12h12" {} }
                 }
                 nav class="popover" aria-label="Pages" { (links(shell, Markup::default())) }
             }
@@ -194,8 +211,8 @@ fn operator_menu(operator: &str) -> Markup {
         details id="operator" class="menu" {
             summary title={ "Signed in as " (operator) } {
                 svg viewBox="0 0 16 16" aria-hidden="true" focusable="false" {
-                    circle cx="8" cy="5.5" r="2.75";
-                    path d="M2.75 14a5.25 5.25 0 0 1 10.5 0";
+                    circle cx="8" cy="5.5" r="2.75" {}
+                    path d="M2.75 14a5.25 5.25 0 0 1 10.5 0" {}
                 }
                 span class="operator-name" { (operator) }
             }
@@ -225,7 +242,7 @@ fn links(shell: &Shell, pending: Markup) -> Markup {
                 ul role="list" {
                     @for (nav, label, href) in entries {
                         li {
-                            a href=(href) aria-current=[(*nav == shell.nav).then_some("page")] {
+                            a href=(href) data-go=(nav.key()) aria-current=[(*nav == shell.nav).then_some("page")] {
                                 (label)
                                 @if *nav == Nav::Tasks { (pending) }
                             }

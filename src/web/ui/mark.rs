@@ -46,20 +46,20 @@ impl Render for Mark {
         html! {
             svg class=(self.class()) viewBox="0 0 12 12" aria-hidden="true" focusable="false" {
                 @match self {
-                    Self::PendingHollow => { circle class="ring" cx="6" cy="6" r="4.25"; }
+                    Self::PendingHollow => { circle class="ring" cx="6" cy="6" r="4.25" {} }
                     Self::ClaimedHalf => {
-                        circle class="ring" cx="6" cy="6" r="4.25";
-                        path class="fill" d="M6 1.75a4.25 4.25 0 0 1 0 8.5z";
+                        circle class="ring" cx="6" cy="6" r="4.25" {}
+                        path class="fill" d="M6 1.75a4.25 4.25 0 0 1 0 8.5z" {}
                     }
                     Self::SubmittedThreeQuarters => {
-                        circle class="ring" cx="6" cy="6" r="4.25";
-                        path class="fill" d="M6 6V1.75A4.25 4.25 0 1 1 1.75 6z";
+                        circle class="ring" cx="6" cy="6" r="4.25" {}
+                        path class="fill" d="M6 6V1.75A4.25 4.25 0 1 1 1.75 6z" {}
                     }
-                    Self::Filled => { circle class="fill" cx="6" cy="6" r="5"; }
-                    Self::Cross => { path class="stroke" d="M2.25 2.25l7.5 7.5m0-7.5l-7.5 7.5"; }
-                    Self::Triangle => { path class="fill" d="M6 1l5.25 9.75H.75z"; }
-                    Self::Square => { rect class="fill" x="1.5" y="1.5" width="9" height="9" rx="1"; }
-                    Self::Unknown => { circle class="ring broken" cx="6" cy="6" r="4.25"; }
+                    Self::Filled => { circle class="fill" cx="6" cy="6" r="5" {} }
+                    Self::Cross => { path class="stroke" d="M2.25 2.25l7.5 7.5m0-7.5l-7.5 7.5" {} }
+                    Self::Triangle => { path class="fill" d="M6 1l5.25 9.75H.75z" {} }
+                    Self::Square => { rect class="fill" x="1.5" y="1.5" width="9" height="9" rx="1" {} }
+                    Self::Unknown => { circle class="ring broken" cx="6" cy="6" r="4.25" {} }
                 }
             }
         }

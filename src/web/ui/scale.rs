@@ -2,47 +2,57 @@
 
 use super::value::{fixed, number};
 
-/// A value axis whose ends are ticks.
+/// A value axis with its ticks.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ValueAxis {
-    /// The lowest tick.
+    /// The lower end.
     pub low: f64,
-    /// The highest tick.
+    /// The upper end.
     pub high: f64,
-    /// Four or five round values from low to high.
+    /// Four to six round values between the ends.
     pub ticks: Vec<f64>,
     places: usize,
 }
 
 impl ValueAxis {
-    /// The axis that covers both values with the finest step of 1, 2, 2.5 or 5 times a power of ten that needs no
-    /// more than five ticks. Neighbouring steps differ by at most a factor of two, so there are never fewer than four.
+    /// The axis that covers both values, with a little room, and the finest step of 1, 2, 2.5 or 5 times a power of
+    /// ten that needs no more than six ticks. Where fewer than four fall inside, the nearer end is moved out to the
+    /// next one, so the values keep most of the height.
     pub(super) fn covering(low: f64, high: f64) -> Self {
-        let (low, high) = if high - low > f64::EPSILON * (low.abs() + high.abs()) {
-            (low, high)
+        let (low, high) = if high - low > f64::EPSILON * 8.0 * (low.abs() + high.abs()) {
+            let room = (high - low) * 0.03;
+            (low - room, high + room)
         } else {
             // A flat line gets room on both sides.
             let room = if low == 0.0 { 1.0 } else { low.abs() * 0.05 };
             (low - room, low + room)
         };
-        let start = ((high - low) / 8.0).log10().floor() as i32;
-        for exponent in start..=start + 3 {
-            for digit in [1.0, 2.0, 2.5, 5.0] {
-                let step = digit * 10f64.powi(exponent);
-                let (first, last) = ((low / step + 1e-9).floor(), (high / step - 1e-9).ceil());
-                if last - first <= 4.0 {
-                    let ticks = (0..=(last - first) as u32).map(|n| (first + f64::from(n)) * step);
-                    let digits_beyond = if digit == 2.5 { 1 } else { 0 };
-                    return Self {
-                        low: first * step,
-                        high: last * step,
-                        ticks: ticks.collect(),
-                        places: (digits_beyond - exponent).max(0) as usize,
-                    };
+        let start = ((high - low) / 10.0).log10().floor() as i32;
+        let steps = (start..=start + 3).flat_map(|exponent| [1.0, 2.0, 2.5, 5.0].map(|digit| (digit, exponent)));
+        for (digit, exponent) in steps {
+            let step = digit * 10f64.powi(exponent);
+            let (mut first, mut last) = ((low / step).ceil(), (high / step).floor());
+            if last - first > 5.0 {
+                continue;
+            }
+            while last - first < 3.0 {
+                if low / step - (first - 1.0) <= last + 1.0 - high / step {
+                    first -= 1.0;
+                } else {
+                    last += 1.0;
                 }
             }
+            let beyond = if digit == 2.5 { 1 } else { 0 };
+            return Self {
+                low: low.min(first * step),
+                high: high.max(last * step),
+                ticks: (0..=(last - first) as u32)
+                    .map(|n| (first + f64::from(n)) * step)
+                    .collect(),
+                places: (beyond - exponent).max(0) as usize,
+            };
         }
-        // Unreachable for finite input: a step of at least the range needs at most three ticks.
+        // Unreachable for finite input: a step of at least the range leaves at most two ticks inside.
         Self {
             low,
             high,
@@ -143,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn value_axes_have_four_or_five_round_ticks_that_cover_the_values() {
+    fn value_axes_cover_the_values_with_four_to_six_round_ticks() {
         let mut size = 1e-7;
         while size < 1e12 {
             for (low, high) in [
@@ -157,7 +167,7 @@ mod tests {
                 let (low, high) = (low * size, high * size);
                 let axis = ValueAxis::covering(low, high);
                 assert!(
-                    (4..=5).contains(&axis.ticks.len()),
+                    (4..=6).contains(&axis.ticks.len()),
                     "{low:e}..{high:e}: {:?}",
                     axis.ticks
                 );
@@ -181,19 +191,19 @@ mod tests {
             let axis = ValueAxis::covering(low, high);
             axis.ticks.iter().map(|tick| axis.label(*tick)).collect::<Vec<_>>()
         };
-        assert_eq!(labels(0.13, 0.87), ["0", "0.25", "0.5", "0.75", "1"]);
-        assert_eq!(labels(-3.0, 11.0), ["-5", "0", "5", "10", "15"]);
+        assert_eq!(labels(0.13, 0.87), ["0.2", "0.4", "0.6", "0.8"]);
+        assert_eq!(labels(-3.0, 11.0), ["-2.5", "0", "2.5", "5", "7.5", "10"]);
         assert_eq!(
-            labels(1200.0, 4100.0),
+            labels(1200.0, 6100.0),
             [
-                "1\u{202f}000",
                 "2\u{202f}000",
                 "3\u{202f}000",
                 "4\u{202f}000",
-                "5\u{202f}000"
+                "5\u{202f}000",
+                "6\u{202f}000"
             ]
         );
-        assert_eq!(labels(0.9911, 0.9989), ["0.99", "0.9925", "0.995", "0.9975", "1"]);
+        assert_eq!(labels(0.9911, 0.9989), ["0.992", "0.994", "0.996", "0.998"]);
     }
 
     #[test]

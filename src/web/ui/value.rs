@@ -11,15 +11,22 @@ const THIN: char = '\u{202f}';
 /// What stands for a value that is not there.
 pub(crate) const ABSENT: &str = "\u{2013}";
 
-/// An id cut in the middle: the prefix says what it is, the tail tells it apart (ids minted together share
-/// their head). Up to 16 characters stay whole.
+/// Ids up to this many characters stay whole.
+const WHOLE: usize = 18;
+
+/// Characters kept of the end of a longer one.
+const TAIL: usize = 6;
+
+/// An id cut in the middle. Of a minted id the prefix says what it is and the tail tells it apart (ids minted
+/// together share their head); of a caller's own id more of the head is kept, since it often says something.
 pub(crate) fn short(id: &str) -> String {
     let length = id.chars().count();
-    if length <= 16 {
+    if length <= WHOLE {
         return id.to_owned();
     }
-    let head: String = id.chars().take(6).collect();
-    let tail: String = id.chars().skip(length - 6).collect();
+    let minted = length == 30 && id.as_bytes().get(3) == Some(&b'_');
+    let head: String = id.chars().take(if minted { 6 } else { 10 }).collect();
+    let tail: String = id.chars().skip(length - TAIL).collect();
     format!("{head}\u{2026}{tail}")
 }
 
@@ -180,7 +187,8 @@ mod tests {
     fn an_id_is_cut_in_the_middle_only_when_long() {
         assert_eq!(short("task-12"), "task-12");
         assert_eq!(short("exp_01jz0000000000000000ab8k3m"), "exp_01\u{2026}ab8k3m");
-        assert_eq!(short("ééééééééééééééééé"), "éééééé\u{2026}éééééé");
+        assert_eq!(short("swap-two-cities-and-reverse"), "swap-two-c\u{2026}everse");
+        assert_eq!(short(&"é".repeat(18)), "é".repeat(18));
     }
 
     #[test]
