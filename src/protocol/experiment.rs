@@ -80,3 +80,23 @@ impl Default for DispatchMode {
         }
     }
 }
+
+/// Body of `POST /terminate`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TerminateRequest {
+    /// Why, for the log; may be empty.
+    pub reason: String,
+}
+
+/// Body of `POST /policy-errors`: an orchestrator's policy raised (`ch03 §6.1`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyErrorRequest {
+    /// Which policy; not empty.
+    pub policy_kind: String,
+    /// What kind of fault; not empty.
+    pub error_type: String,
+    /// The fault in words.
+    pub error_message: String,
+}

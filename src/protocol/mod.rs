@@ -22,13 +22,15 @@ pub use config::{ConfigError, Direction, ExperimentConfig, MetricType, Objective
 pub use control::{ExperimentList, Lease, RegisterExperiment, RegistryEntry, SeedRequest};
 pub use error::{ErrorType, Problem};
 pub use event::{Event, EventBatch, Notice, Subject};
-pub use experiment::{DecisionMode, DispatchMode, Experiment, ExperimentState, StateReply};
+pub use experiment::{
+    DecisionMode, DispatchMode, Experiment, ExperimentState, PolicyErrorRequest, StateReply, TerminateRequest,
+};
 pub use id::{ExperimentId, GroupId, IdError, IdeaId, MemberId, TaskId, VariantId, WorkerId};
 pub use idea::{Idea, IdeaState};
 pub use name::{DisplayName, NameError};
 pub use task::{
-    Claim, ClaimRequest, CreateTask, ReclaimCause, ReclaimRequest, RejectReason, RejectRequest, Submission,
-    SubmissionStatus, SubmitRequest, Target, TargetKind, Task, TaskKind, TaskState,
+    Claim, ClaimRequest, CreateTask, ReassignRequest, ReclaimCause, ReclaimRequest, RejectReason, RejectRequest,
+    Submission, SubmissionStatus, SubmitRequest, Target, TargetKind, Task, TaskKind, TaskState,
 };
 pub use time::Timestamp;
 pub use variant::{CommitSha, Evaluation, IntegrateRequest, Variant, VariantStatus};

@@ -152,6 +152,16 @@ impl Task {
         self.payload_id("variant_id")
     }
 
+    /// What the task is about: its idea or its variant.
+    pub fn subject(&self) -> Option<&str> {
+        let key = match self.kind {
+            TaskKind::Ideation => return None,
+            TaskKind::Execution => "idea_id",
+            TaskKind::Evaluation => "variant_id",
+        };
+        self.payload.get(key)?.as_str()
+    }
+
     fn payload_id<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
         self.payload.get(key)?.as_str()?.parse().ok()
     }
@@ -279,4 +289,15 @@ words! {
 pub struct ReclaimRequest {
     /// Why.
     pub cause: ReclaimCause,
+}
+
+/// Body of `POST /tasks/{T}/reassign`. Both members are required; a null target opens the task to anybody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReassignRequest {
+    /// Who may claim the task from now on.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub new_target: Option<Target>,
+    /// Why, for the log; not empty.
+    pub reason: String,
 }

@@ -1,0 +1,287 @@
+//! What a handler depends on. Name them in the order of the checks: body or query first, then the call.
+
+use std::sync::Arc;
+
+use poem::error::ReadBodyError;
+use poem::{FromRequest, Request, RequestBody};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::super::Inner;
+use super::super::authority::{self, Groups};
+use super::super::hub::{Hosted, Scope};
+use super::super::push::Resume;
+use super::super::storage::{ScopeKey, Session, StorageError, Write};
+use super::super::transition::{Change, Refusal};
+use super::problem::Fault;
+use crate::protocol::*;
+
+/// Larger bodies are 413; artifacts have a limit of their own.
+const BODY_LIMIT: usize = 1024 * 1024;
+
+/// Who calls, as the credential proved it, and in which registry.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    pub(super) principal: Principal,
+    pub(super) scope: Option<ScopeKey>,
+}
+
+/// A JSON body of the given shape.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<'a, T: DeserializeOwned + Serialize + Send> FromRequest<'a> for Body<T> {
+    async fn from_request(_: &'a Request, body: &mut RequestBody) -> poem::Result<Self> {
+        let bytes = body.take()?.into_bytes_limit(BODY_LIMIT).await.map_err(|error| {
+            let kind = match error {
+                ReadBodyError::PayloadTooLarge => ErrorType::PayloadTooLarge,
+                _ => ErrorType::BadRequest,
+            };
+            Fault::from(Refusal::new(kind, error.to_string()))
+        })?;
+        let raw = serde_json::from_slice(&bytes).map_err(|error| Fault::from(malformed(&error)))?;
+        Ok(Self(shaped(raw).map_err(Fault::from)?))
+    }
+}
+
+fn malformed(error: &serde_json::Error) -> Refusal {
+    Refusal::new(
+        ErrorType::BadRequest,
+        format!("the body is not what it must be: {error}"),
+    )
+}
+
+/// Reads a value of a shape, and refuses an explicit null for a member that may only be absent (`ch07 §1`).
+pub(super) fn shaped<T: DeserializeOwned + Serialize>(raw: Value) -> Result<T, Refusal> {
+    let shaped = T::deserialize(&raw).map_err(|error| malformed(&error))?;
+    let echo = serde_json::to_value(&shaped).map_err(|error| malformed(&error))?;
+    match lost_null(&raw, &echo) {
+        Some(key) => Err(Refusal::new(
+            ErrorType::BadRequest,
+            format!("{key} must not be null: leave it out"),
+        )),
+        None => Ok(shaped),
+    }
+}
+
+/// The first member that is null in what was sent and gone from what was understood.
+fn lost_null<'a>(sent: &'a Value, understood: &Value) -> Option<&'a str> {
+    match (sent, understood) {
+        (Value::Object(sent), Value::Object(understood)) => {
+            sent.iter().find_map(|(key, value)| match understood.get(key) {
+                None => value.is_null().then_some(key.as_str()),
+                Some(understood) => lost_null(value, understood),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The query string, of the given shape. Members it does not know are ignored.
+pub(super) struct Params<T>(pub(super) T);
+
+impl<'a, T: DeserializeOwned> FromRequest<'a> for Params<T> {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        let query = request.uri().query().unwrap_or_default();
+        let params = serde_urlencoded::from_str(query);
+        let params =
+            params.map_err(|error| Fault::from(Refusal::new(ErrorType::BadRequest, format!("query: {error}"))));
+        Ok(Self(params?))
+    }
+}
+
+fn context(request: &Request) -> Result<(Arc<Inner>, Caller), Fault> {
+    match (request.data::<Arc<Inner>>(), request.data::<Caller>()) {
+        (Some(inner), Some(caller)) => Ok((inner.clone(), caller.clone())),
+        _ => Err(unauthorized().into()),
+    }
+}
+
+fn unauthorized() -> Refusal {
+    Refusal::new(ErrorType::Unauthorized, "the bearer is not good here")
+}
+
+/// A request about one hosted experiment, whose header agrees with its path.
+pub(super) struct Call {
+    pub(super) inner: Arc<Inner>,
+    pub(super) hosted: Arc<Hosted>,
+    pub(super) caller: Principal,
+}
+
+impl<'a> FromRequest<'a> for Call {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        Ok(Self::new(request)?)
+    }
+}
+
+impl Call {
+    fn new(request: &Request) -> Result<Self, Fault> {
+        let (inner, caller) = context(request)?;
+        let segment = request.raw_path_param("experiment").unwrap_or_default();
+        let mut headers = request.headers().get_all(EXPERIMENT_HEADER).iter();
+        let header = headers.next().and_then(|value| value.to_str().ok());
+        if header != Some(segment) || headers.next().is_some() {
+            return Err(Refusal::new(
+                ErrorType::ExperimentIdMismatch,
+                format!("the header {EXPERIMENT_HEADER} must be {segment}, as in the path"),
+            )
+            .into());
+        }
+        let hosted = inner
+            .hub
+            .find(segment)
+            .ok_or_else(|| Refusal::unknown("experiment", segment))?;
+        if caller.principal.worker().is_some() && caller.scope != Some(hosted.scope.key) {
+            return Err(unauthorized().into());
+        }
+        Ok(Self {
+            inner,
+            hosted,
+            caller: caller.principal,
+        })
+    }
+
+    /// The worker that calls; the admin token is refused.
+    pub(super) fn worker(&self) -> Result<&WorkerId, Refusal> {
+        authority::worker(&self.caller)
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    pub(super) async fn read(&self) -> Result<Session, StorageError> {
+        self.inner.store.read(self.hosted.scope.key).await
+    }
+
+    pub(super) async fn write(&self) -> Result<Write, StorageError> {
+        self.inner.store.write(self.hosted.scope.key).await
+    }
+
+    /// Lets the worker pass if it is in one of the groups, as the write at hand sees them.
+    pub(super) async fn require(&self, session: &mut Session, groups: &[&str]) -> Result<(), Fault> {
+        let worker = self.worker()?;
+        let known = Groups::new(session.groups().await?);
+        Ok(known.require(worker, groups)?)
+    }
+
+    /// Writes what a transition decided, and makes it true.
+    pub(super) async fn finish(&self, mut write: Write, change: Change, now: Timestamp) -> Result<(), Fault> {
+        if change == Change::default() {
+            return Ok(());
+        }
+        write.apply(&self.hosted, change, now).await?;
+        Ok(write.commit(&self.inner.hub).await?)
+    }
+}
+
+/// A request about workers or groups: an experiment's, or the deployment's under `/v0/control`.
+pub(super) struct RegistryCall {
+    pub(super) inner: Arc<Inner>,
+    pub(super) scope: Arc<Scope>,
+    pub(super) caller: Principal,
+}
+
+impl<'a> FromRequest<'a> for RegistryCall {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        if request.raw_path_param("experiment").is_some() {
+            let call = Call::new(request)?;
+            return Ok(Self {
+                scope: call.hosted.scope.clone(),
+                inner: call.inner,
+                caller: call.caller,
+            });
+        }
+        let (inner, caller) = context(request)?;
+        Ok(Self {
+            scope: inner.hub.deployment.clone(),
+            inner,
+            caller: caller.principal,
+        })
+    }
+}
+
+impl RegistryCall {
+    fn is_deployment(&self) -> bool {
+        self.scope.key == ScopeKey::DEPLOYMENT
+    }
+
+    /// The deployment's workers and groups are read by the admin only (`ch11 §6`).
+    pub(super) async fn read(&self) -> Result<Session, Fault> {
+        if self.is_deployment() {
+            authority::admin(&self.caller)?;
+        }
+        Ok(self.inner.store.read(self.scope.key).await?)
+    }
+
+    /// Every change of a registry is the admin's.
+    pub(super) async fn write(&self) -> Result<Write, Fault> {
+        authority::admin(&self.caller)?;
+        Ok(self.inner.store.write(self.scope.key).await?)
+    }
+
+    /// The position that a list read in this session is true for: of the log, or of the registry's revisions.
+    pub(super) async fn cursor(&self, session: &mut Session) -> Result<u64, StorageError> {
+        if self.is_deployment() {
+            session.revision().await
+        } else {
+            session.log_length().await
+        }
+    }
+}
+
+/// The ids in the path of a registry endpoint; empty where the path has none. The experiment may stand before them.
+pub(super) struct Segments {
+    pub(super) worker: String,
+    pub(super) group: String,
+    pub(super) member: String,
+}
+
+impl<'a> FromRequest<'a> for Segments {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        let segment = |name| request.raw_path_param(name).unwrap_or_default().to_owned();
+        Ok(Self {
+            worker: segment("worker"),
+            group: segment("group"),
+            member: segment("member"),
+        })
+    }
+}
+
+/// A request to the control plane itself.
+pub(super) struct ControlCall {
+    pub(super) inner: Arc<Inner>,
+    pub(super) caller: Principal,
+}
+
+impl<'a> FromRequest<'a> for ControlCall {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        let (inner, caller) = context(request)?;
+        Ok(Self {
+            inner,
+            caller: caller.principal,
+        })
+    }
+}
+
+/// Where a push stream goes on from: `Last-Event-ID`, else `?cursor=`, else the present.
+pub(super) struct Resumed(pub(super) Resume);
+
+impl<'a> FromRequest<'a> for Resumed {
+    async fn from_request(request: &'a Request, body: &mut RequestBody) -> poem::Result<Self> {
+        #[derive(serde::Deserialize)]
+        struct Cursor {
+            cursor: Option<String>,
+        }
+        let Params(Cursor { cursor }) = Params::from_request(request, body).await?;
+        let given = request.headers().get("last-event-id");
+        let given = given
+            .map(|value| value.to_str().unwrap_or_default().to_owned())
+            .or(cursor);
+        Ok(Self(match given.map(|text| text.parse()) {
+            None => Resume::Present,
+            Some(Ok(cursor)) => Resume::After(cursor),
+            Some(Err(_)) => Resume::Unintelligible,
+        }))
+    }
+}

@@ -1,0 +1,90 @@
+//! Groups (`ch07 §7`), of an experiment or of the deployment.
+
+use poem::http::StatusCode;
+use poem::{Response, handler};
+use serde::Deserialize;
+use ulid::Ulid;
+
+use super::super::authority::{self, Groups};
+use super::super::storage::{Table, Write};
+use super::super::transition::{self, Refusal};
+use super::extract::{Body, Params, RegistryCall, Segments};
+use super::problem::{Fault, empty, json, json_text, list as list_reply};
+use crate::protocol::*;
+
+#[derive(Deserialize)]
+struct Filter {
+    name: Option<String>,
+}
+
+#[handler]
+pub(super) async fn list(Params(filter): Params<Filter>, call: RegistryCall) -> Result<Response, Fault> {
+    let mut session = call.read().await?;
+    let rows = session.list(Table::Group, &[("name", filter.name.as_deref())]).await?;
+    let cursor = call.cursor(&mut session).await?;
+    Ok(list_reply(r#"{"groups":["#, &rows, "]}", cursor))
+}
+
+#[handler]
+pub(super) async fn read(ids: Segments, call: RegistryCall) -> Result<Response, Fault> {
+    let text = call.read().await?.text(Table::Group, &ids.group).await?;
+    Ok(json_text(text.ok_or_else(|| Refusal::unknown("group", ids.group))?))
+}
+
+#[handler]
+pub(super) async fn register(Body(request): Body<RegisterGroup>, call: RegistryCall) -> Result<Response, Fault> {
+    let mut write = call.write().await?;
+    let groups = Groups::new(write.groups().await?);
+    let id = GroupId::mint(Ulid::generate());
+    let now = call.inner.clock.now();
+    let group = transition::new_group(id, &call.scope.experiment_id, request, &groups, now)?;
+    save(&call, write, &group).await
+}
+
+async fn save(call: &RegistryCall, mut write: Write, group: &Group) -> Result<Response, Fault> {
+    write.put_group(group).await?;
+    write.notice(&call.scope, "group.changed", &group.group_id).await?;
+    write.commit(&call.inner.hub).await?;
+    json(group)
+}
+
+async fn group(write: &mut Write, id: &str) -> Result<Group, Fault> {
+    let group = write.get(Table::Group, id).await?;
+    Ok(group.ok_or_else(|| Refusal::unknown("group", id))?)
+}
+
+#[handler]
+pub(super) async fn add_member(
+    ids: Segments,
+    Body(request): Body<AddMember>,
+    call: RegistryCall,
+) -> Result<Response, Fault> {
+    let mut write = call.write().await?;
+    let group = group(&mut write, &ids.group).await?;
+    let groups = Groups::new(write.groups().await?);
+    match transition::add_member(group.clone(), request.member_id, &groups)? {
+        Some(group) => save(&call, write, &group).await,
+        None => json(&group),
+    }
+}
+
+#[handler]
+pub(super) async fn remove_member(ids: Segments, call: RegistryCall) -> Result<Response, Fault> {
+    let mut write = call.write().await?;
+    let group = group(&mut write, &ids.group).await?;
+    match transition::remove_member(group.clone(), &ids.member) {
+        Some(group) => save(&call, write, &group).await,
+        None => json(&group),
+    }
+}
+
+#[handler]
+pub(super) async fn remove(ids: Segments, call: RegistryCall) -> Result<Response, Fault> {
+    authority::admin(&call.caller)?;
+    let mut write = call.write().await?;
+    let group = group(&mut write, &ids.group).await?;
+    write.delete_group(group.group_id.as_str()).await?;
+    write.notice(&call.scope, "group.changed", &group.group_id).await?;
+    write.commit(&call.inner.hub).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}

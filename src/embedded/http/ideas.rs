@@ -1,0 +1,54 @@
+//! Ideas (`ch07 §3`).
+
+use poem::http::StatusCode;
+use poem::web::Path;
+use poem::{Response, handler};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::storage::Table;
+use super::super::transition::{self, Refusal};
+use super::extract::{Body, Call, Params, shaped};
+use super::problem::{Fault, empty, json, json_text, list as list_reply};
+use crate::protocol::*;
+
+#[derive(Deserialize)]
+struct Filter {
+    state: Option<String>,
+}
+
+#[handler]
+pub(super) async fn list(Params(filter): Params<Filter>, call: Call) -> Result<Response, Fault> {
+    let mut session = call.read().await?;
+    let rows = session.list(Table::Idea, &[("state", filter.state.as_deref())]).await?;
+    Ok(list_reply("[", &rows, "]", session.log_length().await?))
+}
+
+#[handler]
+pub(super) async fn read(Path((_, id)): Path<(String, String)>, call: Call) -> Result<Response, Fault> {
+    let text = call.read().await?.text(Table::Idea, &id).await?;
+    Ok(json_text(text.ok_or_else(|| Refusal::unknown("idea", id))?))
+}
+
+#[handler]
+pub(super) async fn create(Body(body): Body<Value>, call: Call) -> Result<Response, Fault> {
+    let by = call.worker()?;
+    let idea: Idea = shaped(body)?;
+    let mut write = call.write().await?;
+    let exists = write.text(Table::Idea, idea.idea_id.as_str()).await?.is_some();
+    let experiment = write.experiment().await?;
+    let change = transition::create_idea(&experiment, by, idea, exists)?;
+    let reply = json(&change.idea)?;
+    call.finish(write, change, call.now()).await?;
+    Ok(reply)
+}
+
+#[handler]
+pub(super) async fn mark_ready(Path((_, id)): Path<(String, String)>, call: Call) -> Result<Response, Fault> {
+    call.worker()?;
+    let mut write = call.write().await?;
+    let idea = write.get(Table::Idea, &id).await?;
+    let change = transition::mark_ready(idea.ok_or_else(|| Refusal::unknown("idea", id))?)?;
+    call.finish(write, change, call.now()).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}

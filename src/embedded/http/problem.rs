@@ -1,0 +1,148 @@
+//! Replies: JSON, and the error envelope (`ch07 §9`).
+
+use poem::error::{MethodNotAllowedError, NotFoundError, ParsePathError, ResponseError};
+use poem::http::{StatusCode, header};
+use poem::{Request, Response};
+use serde::Serialize;
+use tracing::error;
+
+use super::super::storage::StorageError;
+use super::super::transition::Refusal;
+use crate::protocol::*;
+
+/// Why a handler does not answer with a success.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// The wire says no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// We failed; the caller learns nothing but that.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<serde_json::Error> for Fault {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Storage(error.into())
+    }
+}
+
+impl ResponseError for Fault {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Refused(refusal) => {
+                StatusCode::from_u16(refusal.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+            Self::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// The URL exactly as the client addressed it.
+pub(super) fn instance(request: &Request) -> String {
+    let host = request.header(header::HOST).map(str::to_owned);
+    let host = host.or_else(|| request.uri().authority().map(ToString::to_string));
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    format!(
+        "{}://{}{path}",
+        request.scheme(),
+        host.unwrap_or_else(|| "localhost".to_owned())
+    )
+}
+
+/// Maps any failure to a problem document of the closed vocabulary.
+pub(super) fn respond(failure: &poem::Error, instance: String) -> Response {
+    let (kind, detail) = match failure.downcast_ref::<Fault>() {
+        Some(Fault::Refused(refusal)) => (refusal.kind, refusal.detail.clone()),
+        Some(Fault::Storage(fault)) => {
+            error!(
+                error = fault as &dyn std::error::Error,
+                instance, "a request failed in the storage"
+            );
+            return internal(instance);
+        }
+        None if failure.is::<NotFoundError>() || failure.is::<ParsePathError>() => {
+            (ErrorType::NotFound, "there is nothing at this path".to_owned())
+        }
+        None if failure.is::<MethodNotAllowedError>() => {
+            // The vocabulary has no type for it; the status says what the type cannot.
+            let kind = ErrorType::BadRequest;
+            let detail = "this path does not take that method".to_owned();
+            return problem(
+                StatusCode::METHOD_NOT_ALLOWED,
+                kind.to_string(),
+                kind.title(),
+                detail,
+                instance,
+            );
+        }
+        None if failure.status().is_client_error() => (ErrorType::BadRequest, failure.to_string()),
+        None => {
+            error!(error = %failure, instance, "a request failed");
+            return internal(instance);
+        }
+    };
+    let status = StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    problem(status, kind.to_string(), kind.title(), detail, instance)
+}
+
+fn internal(instance: String) -> Response {
+    // The vocabulary is closed and holds no fault of the server: RFC 9457 has a type for "see the status".
+    let detail = "the server failed; its log says why".to_owned();
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    problem(
+        status,
+        "about:blank".to_owned(),
+        "Internal server error",
+        detail,
+        instance,
+    )
+}
+
+fn problem(status: StatusCode, kind: String, title: &str, detail: String, instance: String) -> Response {
+    let document = Problem {
+        kind,
+        title: title.to_owned(),
+        status: status.as_u16(),
+        detail: if detail.is_empty() { title.to_owned() } else { detail },
+        instance,
+    };
+    // Five strings and a number always serialise.
+    let body = serde_json::to_string(&document).unwrap_or_default();
+    Response::builder()
+        .status(status)
+        .content_type("application/problem+json")
+        .body(body)
+}
+
+/// Stored or ready-made JSON.
+pub(super) fn json_text(text: String) -> Response {
+    Response::builder().content_type("application/json").body(text)
+}
+
+/// 200 with an entity.
+pub(super) fn json(entity: &impl Serialize) -> Result<Response, Fault> {
+    Ok(json_text(serde_json::to_string(entity)?))
+}
+
+/// 204, or 200 with zero bytes where the wire says so.
+pub(super) fn empty(status: StatusCode) -> Response {
+    Response::builder().status(status).body(())
+}
+
+/// A list of stored entities between `open` and `close`, with the log position it is true for.
+pub(super) fn list(open: &str, rows: &[String], close: &str, cursor: u64) -> Response {
+    let size = rows.iter().map(|row| row.len() + 1).sum::<usize>();
+    let mut body = String::with_capacity(open.len() + size + close.len());
+    body.push_str(open);
+    for (index, row) in rows.iter().enumerate() {
+        if index > 0 {
+            body.push(',');
+        }
+        body.push_str(row);
+    }
+    body.push_str(close);
+    let mut response = json_text(body);
+    response.headers_mut().insert(CURSOR_HEADER, cursor.into());
+    response
+}

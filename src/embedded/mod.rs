@@ -1,0 +1,150 @@
+//! The embedded backend: an EDEN task store and control plane for many experiments, on SQLite.
+//!
+//! Inside, from the bottom up: `transition` decides (pure), `storage` remembers (the only SQL), `hub` wakes who
+//! waits, `auth` and `authority` say who may, `push` streams, and `http` is the thin binding of the wire to them.
+//! Nothing reaches a [`Backend`] but HTTP: the console and the demo use the ordinary client.
+
+mod auth;
+mod authority;
+mod http;
+mod hub;
+mod push;
+mod storage;
+mod transition;
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use poem::Endpoint;
+use secrecy::SecretString;
+
+use crate::clock::Clock;
+use crate::lifecycle::Tasks;
+use auth::Auth;
+use hub::Hub;
+use storage::Store;
+
+pub use auth::load_or_create_admin_token;
+pub use storage::OpenError;
+
+/// Where a backend keeps what it knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A directory of its own, with `switchboard.db` inside.
+    Directory(PathBuf),
+    /// Nowhere: everything ends with the process.
+    Memory,
+}
+
+/// How a backend is set up.
+pub struct Options {
+    /// Where it keeps what it knows.
+    pub location: Location,
+    /// The secret of the principal `admin`.
+    pub admin_token: SecretString,
+    /// The time of day.
+    pub clock: Clock,
+    /// What its tasks belong to; streams and servers end when it stops.
+    pub tasks: Tasks,
+    /// How long `events/subscribe` waits for an event unless the caller asks otherwise.
+    pub subscribe_timeout: Duration,
+    /// How often a push stream says that it is alive. Readers give up after 15 s of silence.
+    pub heartbeat: Duration,
+}
+
+impl Options {
+    /// Options with the usual times: 30 s for subscribe, 5 s between heartbeats.
+    pub fn new(location: Location, admin_token: SecretString, clock: Clock, tasks: Tasks) -> Self {
+        Self {
+            location,
+            admin_token,
+            clock,
+            tasks,
+            subscribe_timeout: Duration::from_secs(30),
+            heartbeat: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A cheap handle on a running backend.
+#[derive(Clone)]
+pub struct Backend(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    hub: Hub,
+    auth: Auth,
+    clock: Clock,
+    tasks: Tasks,
+    subscribe_timeout: Duration,
+    heartbeat: Duration,
+    /// Held so that no other process opens the same directory.
+    _lock: Option<File>,
+}
+
+impl Backend {
+    /// Opens the location and brings its schema up to date.
+    ///
+    /// # Errors
+    /// One line for whoever started the program: see [`OpenError`].
+    pub async fn open(options: Options) -> Result<Self, OpenError> {
+        let (lock, path, (store, stored)) = match &options.location {
+            Location::Directory(dir) => {
+                let lock = lock(dir)?;
+                let path = dir.join("switchboard.db");
+                let opened = Store::open(&path).await?;
+                (Some(lock), path, opened)
+            }
+            Location::Memory => (None, PathBuf::from(":memory:"), Store::memory().await?),
+        };
+        let hub = Hub::new(stored).map_err(|error| OpenError::Content {
+            path,
+            detail: error.to_string(),
+        })?;
+        Ok(Self(Arc::new(Inner {
+            store,
+            hub,
+            auth: Auth::new(&options.admin_token),
+            clock: options.clock,
+            tasks: options.tasks,
+            subscribe_timeout: options.subscribe_timeout,
+            heartbeat: options.heartbeat,
+            _lock: lock,
+        })))
+    }
+
+    /// Serves on `listener` until the tasks are asked to stop; without this task the process makes no sense.
+    pub fn serve(&self, listener: tokio::net::TcpListener) {
+        let routes = self.routes();
+        let stopping = self.0.tasks.stopping();
+        self.0
+            .tasks
+            .spawn_essential("backend", http::serve(listener, routes, stopping));
+    }
+
+    /// Every endpoint of the backend, credentials checked and errors in the envelope.
+    pub fn routes(&self) -> impl Endpoint + 'static {
+        http::routes(self.0.clone())
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, OpenError> {
+    let unwritable = |source| OpenError::Unwritable {
+        path: dir.to_owned(),
+        source,
+    };
+    fs::create_dir_all(dir).map_err(unwritable)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(dir.join("lock"))
+        .map_err(unwritable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(unwritable(source)),
+    }
+}

@@ -1,0 +1,164 @@
+//! Reading entities. What only travels on is handed out as the stored JSON, without parsing it again.
+
+use serde::de::DeserializeOwned;
+use sqlx::{QueryBuilder, Sqlite};
+
+use super::{Session, StorageError, decode};
+use crate::protocol::*;
+
+/// A table of entities with an id each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::embedded) enum Table {
+    Task,
+    Idea,
+    Variant,
+    Worker,
+    Group,
+    Registry,
+}
+
+impl Table {
+    fn by_id(self) -> &'static str {
+        match self {
+            Self::Task => "SELECT entity FROM task WHERE scope = ? AND id = ?",
+            Self::Idea => "SELECT entity FROM idea WHERE scope = ? AND id = ?",
+            Self::Variant => "SELECT entity FROM variant WHERE scope = ? AND id = ?",
+            Self::Worker => "SELECT entity FROM worker WHERE scope = ? AND id = ?",
+            Self::Group => "SELECT entity FROM worker_group WHERE scope = ? AND id = ?",
+            Self::Registry => "SELECT entity FROM registry WHERE scope = ? AND id = ?",
+        }
+    }
+
+    fn all(self) -> &'static str {
+        match self {
+            Self::Task => "SELECT entity FROM task WHERE scope = ",
+            Self::Idea => "SELECT entity FROM idea WHERE scope = ",
+            Self::Variant => "SELECT entity FROM variant WHERE scope = ",
+            Self::Worker => "SELECT entity FROM worker WHERE scope = ",
+            Self::Group => "SELECT entity FROM worker_group WHERE scope = ",
+            Self::Registry => "SELECT entity FROM registry WHERE scope = ",
+        }
+    }
+}
+
+impl Session {
+    /// The stored JSON of one entity.
+    pub(in crate::embedded) async fn text(&mut self, table: Table, id: &str) -> Result<Option<String>, StorageError> {
+        let (connection, scope) = self.parts();
+        let query = sqlx::query_scalar(table.by_id()).bind(scope).bind(id);
+        Ok(query.fetch_optional(connection).await?)
+    }
+
+    /// One entity.
+    pub(in crate::embedded) async fn get<T: DeserializeOwned>(
+        &mut self,
+        table: Table,
+        id: &str,
+    ) -> Result<Option<T>, StorageError> {
+        decode(self.text(table, id).await?)
+    }
+
+    /// The stored JSON of every entity whose columns equal what is asked for, in the order of insertion.
+    pub(in crate::embedded) async fn list(
+        &mut self,
+        table: Table,
+        filters: &[(&'static str, Option<&str>)],
+    ) -> Result<Vec<String>, StorageError> {
+        let (connection, scope) = self.parts();
+        let mut query = QueryBuilder::<Sqlite>::new(table.all());
+        query.push_bind(scope);
+        for (column, value) in filters {
+            if let Some(value) = value {
+                query.push(" AND ").push(column).push(" = ").push_bind(*value);
+            }
+        }
+        query.push(" ORDER BY position");
+        Ok(query.build_query_scalar().fetch_all(connection).await?)
+    }
+
+    /// The experiment of this scope.
+    pub(in crate::embedded) async fn experiment(&mut self) -> Result<Experiment, StorageError> {
+        let (connection, scope) = self.parts();
+        let query = sqlx::query_scalar("SELECT entity FROM experiment WHERE scope = ?").bind(scope);
+        let text: String = query.fetch_one(connection).await?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// The dispatch mode as stored, unknown keys included.
+    pub(in crate::embedded) async fn dispatch_mode(&mut self) -> Result<Extra, StorageError> {
+        let (connection, scope) = self.parts();
+        let query = sqlx::query_scalar("SELECT dispatch_mode FROM experiment WHERE scope = ?").bind(scope);
+        let text: String = query.fetch_one(connection).await?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Every group of this scope.
+    pub(in crate::embedded) async fn groups(&mut self) -> Result<Vec<Group>, StorageError> {
+        let rows = self.list(Table::Group, &[]).await?;
+        rows.iter()
+            .map(|row| serde_json::from_str(row).map_err(Into::into))
+            .collect()
+    }
+
+    /// What was handed in for a task.
+    pub(in crate::embedded) async fn submission(&mut self, task: &str) -> Result<Option<Submission>, StorageError> {
+        decode(self.submission_text(task).await?)
+    }
+
+    /// The stored JSON of what was handed in for a task.
+    pub(in crate::embedded) async fn submission_text(&mut self, task: &str) -> Result<Option<String>, StorageError> {
+        let (connection, scope) = self.parts();
+        let query = sqlx::query_scalar("SELECT submission FROM task WHERE scope = ? AND id = ?");
+        let row: Option<Option<String>> = query.bind(scope).bind(task).fetch_optional(connection).await?;
+        Ok(row.flatten())
+    }
+
+    /// Whether a task of this kind is live for an idea or variant.
+    pub(in crate::embedded) async fn has_live_task(
+        &mut self,
+        kind: TaskKind,
+        subject: &str,
+    ) -> Result<bool, StorageError> {
+        let (connection, scope) = self.parts();
+        let query = sqlx::query_scalar::<_, i64>(
+            "SELECT 1 FROM task WHERE scope = ? AND subject = ? AND kind = ?
+             AND state IN ('pending', 'claimed', 'submitted') LIMIT 1",
+        );
+        let row = query.bind(scope).bind(subject).bind(kind.as_str());
+        Ok(row.fetch_optional(connection).await?.is_some())
+    }
+
+    /// The first variant of an idea that is still starting.
+    pub(in crate::embedded) async fn starting_variant(&mut self, idea: &str) -> Result<Option<Variant>, StorageError> {
+        let (connection, scope) = self.parts();
+        let query = sqlx::query_scalar(
+            "SELECT entity FROM variant WHERE scope = ? AND idea = ? AND status = 'starting'
+             ORDER BY position LIMIT 1",
+        );
+        decode(query.bind(scope).bind(idea).fetch_optional(connection).await?)
+    }
+
+    /// Whether a variant has this branch.
+    pub(in crate::embedded) async fn has_branch(&mut self, branch: &str) -> Result<bool, StorageError> {
+        let (connection, scope) = self.parts();
+        let query = sqlx::query_scalar::<_, i64>("SELECT 1 FROM variant WHERE scope = ? AND branch = ? LIMIT 1");
+        let row = query.bind(scope).bind(branch).fetch_optional(connection).await?;
+        Ok(row.is_some())
+    }
+
+    /// The hash of a worker's secret.
+    pub(in crate::embedded) async fn secret_hash(&mut self, worker: &WorkerId) -> Result<Option<String>, StorageError> {
+        let (connection, scope) = self.parts();
+        let query = sqlx::query_scalar("SELECT secret_hash FROM worker WHERE scope = ? AND id = ?");
+        let row = query.bind(scope).bind(worker.as_str());
+        Ok(row.fetch_optional(connection).await?)
+    }
+
+    /// How often the registry of this scope has changed.
+    pub(in crate::embedded) async fn revision(&mut self) -> Result<u64, StorageError> {
+        let (connection, scope) = self.parts();
+        let query = sqlx::query_scalar("SELECT revision FROM scope WHERE num = ?").bind(scope);
+        let revision: i64 = query.fetch_one(connection).await?;
+        Ok(u64::try_from(revision).unwrap_or_default())
+    }
+}

@@ -1,0 +1,232 @@
+//! Opening a database: settings, schema, and faults said in one line each.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Row, SqlSafeStr, SqlitePool};
+use tokio::sync::Mutex;
+
+use super::{ScopeKey, StorageError, Store};
+use crate::protocol::*;
+
+/// Why the data directory cannot be used; each says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory or a file in it cannot be created or written.
+    #[error("cannot write to the data directory {}: {source}", path.display())]
+    Unwritable {
+        /// The directory or file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has it open.
+    #[error("the data directory {} is in use by another process: stop that one or choose another --data-dir", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Not a database, or a damaged one.
+    #[error("{} is damaged or is no database: restore it from a backup or move it away to begin anew", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Written by a later version of the program.
+    #[error("{} was written by a newer version (schema {found}, this version knows {known}): upgrade the program", path.display())]
+    NewerSchema {
+        /// The file.
+        path: PathBuf,
+        /// The schema version of the file.
+        found: i64,
+        /// The newest schema version this program knows.
+        known: i64,
+    },
+    /// The schema of the file is not the one this program wrote under that version.
+    #[error("cannot bring {} to the present schema: {source}", path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// What failed.
+        #[source]
+        source: Box<MigrateError>,
+    },
+    /// Any other fault of the database.
+    #[error("cannot open {}: {source}", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Stored content that this program cannot read.
+    #[error("{} holds an experiment that cannot be read: {detail}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The admin token file is there but not usable.
+    #[error("{} holds no usable token: delete it to have a new one made", path.display())]
+    Token {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// An experiment found in the database at start.
+#[derive(Debug)]
+pub(in crate::embedded) struct Stored {
+    pub(in crate::embedded) scope: ScopeKey,
+    pub(in crate::embedded) experiment_id: ExperimentId,
+    pub(in crate::embedded) config: ExperimentConfig,
+    /// Length of its log.
+    pub(in crate::embedded) length: u64,
+}
+
+fn migrator() -> Migrator {
+    let first = include_str!("migrations/0001_first.sql").into_sql_str();
+    Migrator::with_migrations(vec![Migration::new(
+        1,
+        "first".into(),
+        MigrationType::Simple,
+        first,
+        false,
+    )])
+}
+
+impl Store {
+    /// Opens or creates the database file at `path`.
+    pub(in crate::embedded) async fn open(path: &Path) -> Result<(Self, Vec<Stored>), OpenError> {
+        // FULL syncs the log on every commit: an acknowledged write survives the death of the process and of
+        // the machine alike. NORMAL would be enough for the first, but not for `ch08 §3.1` as we read it.
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .disable_statement_logging();
+        let faults = |source| classify(path, source);
+        let writer = pool(1).connect_with(options.clone()).await.map_err(faults)?;
+        prepare(&writer, path).await?;
+        let options = options.create_if_missing(false).pragma("query_only", "on");
+        let readers = pool(8).connect_with(options).await.map_err(faults)?;
+        Self::assemble(writer, readers, path).await
+    }
+
+    /// A database that ends with the process. One connection serves both sides, as each would see its own otherwise.
+    pub(in crate::embedded) async fn memory() -> Result<(Self, Vec<Stored>), OpenError> {
+        let path = Path::new(":memory:");
+        let options = SqliteConnectOptions::new()
+            .in_memory(true)
+            .filename(path)
+            .disable_statement_logging();
+        let only = pool(1);
+        let only = only.connect_with(options).await.map_err(|e| classify(path, e))?;
+        prepare(&only, path).await?;
+        Self::assemble(only.clone(), only, path).await
+    }
+
+    async fn assemble(writer: SqlitePool, readers: SqlitePool, path: &Path) -> Result<(Self, Vec<Stored>), OpenError> {
+        let store = Self {
+            writer,
+            readers,
+            turn: Arc::new(Mutex::new(())),
+        };
+        let stored = store.experiments().await.map_err(|error| match error {
+            StorageError::Sql(source) => classify(path, source),
+            other => OpenError::Content {
+                path: path.to_owned(),
+                detail: other.to_string(),
+            },
+        })?;
+        let mut experiments = Vec::with_capacity(stored.len());
+        for (scope, id, config, length) in stored {
+            let unreadable = |detail: String| OpenError::Content {
+                path: path.to_owned(),
+                detail: format!("{id}: {detail}"),
+            };
+            experiments.push(Stored {
+                scope: ScopeKey(scope),
+                experiment_id: id.parse().map_err(|e: IdError| unreadable(e.to_string()))?,
+                config: ExperimentConfig::from_yaml(&config).map_err(|e| unreadable(e.to_string()))?,
+                length: u64::try_from(length).unwrap_or_default(),
+            });
+        }
+        Ok((store, experiments))
+    }
+
+    async fn experiments(&self) -> Result<Vec<(i64, String, String, i64)>, StorageError> {
+        let rows = sqlx::query(
+            "SELECT scope.num, scope.id, experiment.config,
+                    (SELECT COALESCE(MAX(seq), 0) FROM event WHERE event.scope = scope.num)
+             FROM experiment JOIN scope ON scope.num = experiment.scope ORDER BY scope.num",
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        let read =
+            |row: &sqlx::sqlite::SqliteRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?));
+        rows.iter()
+            .map(read)
+            .collect::<Result<_, sqlx::Error>>()
+            .map_err(Into::into)
+    }
+}
+
+fn pool(size: u32) -> SqlitePoolOptions {
+    // Connections live as long as the process: an in-memory database would end with its last one.
+    SqlitePoolOptions::new()
+        .max_connections(size)
+        .min_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}
+
+/// Reads the header (a file that is no database fails here, whatever its size) and migrates.
+async fn prepare(pool: &SqlitePool, path: &Path) -> Result<(), OpenError> {
+    sqlx::query("SELECT COUNT(*) FROM sqlite_schema")
+        .fetch_one(pool)
+        .await
+        .map_err(|e| classify(path, e))?;
+    let migrator = migrator();
+    let known = migrator.iter().map(|m| m.version).max().unwrap_or_default();
+    migrator.run(pool).await.map_err(|error| match error {
+        MigrateError::VersionMissing(found) if found > known => OpenError::NewerSchema {
+            path: path.to_owned(),
+            found,
+            known,
+        },
+        MigrateError::Execute(source) => classify(path, source),
+        source => OpenError::Schema {
+            path: path.to_owned(),
+            source: Box::new(source),
+        },
+    })
+}
+
+fn classify(path: &Path, source: sqlx::Error) -> OpenError {
+    let path = path.to_owned();
+    let code = source
+        .as_database_error()
+        .and_then(|e| e.code())
+        .map(|c| c.into_owned());
+    // The primary result code is the low byte of the extended one.
+    match code.and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff) {
+        Some(11 | 26) => OpenError::Corrupt { path, source },
+        Some(8 | 14) => OpenError::Unwritable {
+            path,
+            source: io::Error::other(source),
+        },
+        _ => OpenError::Database { path, source },
+    }
+}

@@ -1,0 +1,131 @@
+//! The experiment itself (`ch02 §2`, `ch04 §8`, `§13`) and its entry in the registry (`ch11 §2`).
+
+use serde_json::Value;
+
+use super::{Change, Refusal, draft, good_name, good_uri, text};
+use crate::protocol::*;
+
+/// `running → terminated`; the first reason and actor stay (`ch04 §8`).
+pub(in crate::embedded) fn terminate(mut experiment: Experiment, request: TerminateRequest, by: &WorkerId) -> Change {
+    if experiment.state == ExperimentState::Terminated {
+        return Change::default();
+    }
+    experiment.state = ExperimentState::Terminated;
+    Change {
+        experiment: Some(experiment),
+        events: vec![draft(
+            "experiment.terminated",
+            [("reason", text(request.reason)), ("terminated_by", text(by))],
+        )],
+        ..Change::default()
+    }
+}
+
+/// Whether every value of a partial dispatch mode is one (`ch02 §2.4`). Unknown keys are tolerated.
+pub(in crate::embedded) fn good_dispatch_patch(patch: &Extra) -> Result<(), Refusal> {
+    let is_mode = |value: &Value| matches!(value.as_str(), Some("auto" | "manual"));
+    match patch.iter().find(|(_, value)| !is_mode(value)) {
+        Some((key, value)) => Err(Refusal::bad(format!("{key} must be auto or manual, got {value}"))),
+        None => Ok(()),
+    }
+}
+
+/// Applies a good partial dispatch mode. The event names what really changed.
+pub(in crate::embedded) fn update_dispatch_mode(current: Extra, patch: Extra, by: &WorkerId) -> (Extra, Change) {
+    let changed: Extra = patch
+        .into_iter()
+        .filter(|(key, value)| current.get(key) != Some(value))
+        .collect();
+    if changed.is_empty() {
+        return (current, Change::default());
+    }
+    let mut mode = current;
+    mode.extend(changed.clone());
+    let event = draft(
+        "experiment.dispatch_mode_changed",
+        [
+            ("dispatch_mode", Value::Object(mode.clone())),
+            ("changed", Value::Object(changed)),
+            ("updated_by", text(by)),
+        ],
+    );
+    let change = Change {
+        dispatch_mode: Some(mode.clone()),
+        events: vec![event],
+        ..Change::default()
+    };
+    (mode, change)
+}
+
+/// An event with no change behind it: the policy raised, and the log says so (`ch03 §6.1`).
+pub(in crate::embedded) fn policy_error(request: PolicyErrorRequest) -> Result<Change, Refusal> {
+    if request.policy_kind.is_empty() || request.error_type.is_empty() {
+        return Err(Refusal::bad("policy_kind and error_type must not be empty"));
+    }
+    let event = draft(
+        "experiment.policy_error",
+        [
+            ("policy_kind", text(request.policy_kind)),
+            ("error_type", text(request.error_type)),
+            ("error_message", text(request.error_message)),
+        ],
+    );
+    Ok(Change {
+        events: vec![event],
+        ..Change::default()
+    })
+}
+
+/// A new registry entry under a fresh id (`ch11 §2.1`).
+pub(in crate::embedded) fn register_experiment(
+    id: ExperimentId,
+    request: RegisterExperiment,
+    now: Timestamp,
+) -> Result<RegistryEntry, Refusal> {
+    good_uri(Some(&request.config_uri), "config_uri")?;
+    Ok(RegistryEntry {
+        experiment_id: id,
+        name: good_name(request.name.as_deref())?,
+        config_uri: request.config_uri,
+        created_at: now,
+        last_known_state: ExperimentState::Running,
+        lease: None,
+        warnings: Vec::new(),
+        extra: Extra::new(),
+    })
+}
+
+/// Whether an entry may leave the registry: terminated, and leased to nobody (`ch11 §2`).
+pub(in crate::embedded) fn unregister(entry: &RegistryEntry) -> Result<(), Refusal> {
+    if entry.last_known_state != ExperimentState::Terminated || entry.lease.is_some() {
+        return Err(Refusal::precondition(format!(
+            "experiment {} is still running or leased: terminate it first",
+            entry.experiment_id
+        )));
+    }
+    Ok(())
+}
+
+/// The experiment that begins when a registered id is seeded, its configuration and its first dispatch mode.
+pub(in crate::embedded) fn seed(
+    entry: &RegistryEntry,
+    request: &SeedRequest,
+    now: Timestamp,
+) -> Result<(Experiment, ExperimentConfig, Extra), Refusal> {
+    let config = ExperimentConfig::from_yaml(&request.config).map_err(|fault| Refusal::bad(fault.to_string()))?;
+    let mode = config.initial_dispatch_mode();
+    let mode = mode.map_err(|fault| Refusal::bad(fault.to_string()))?;
+    let Ok(Value::Object(mode)) = serde_json::to_value(mode) else {
+        return Err(Refusal::bad("dispatch_mode must be a mapping"));
+    };
+    let experiment = Experiment {
+        experiment_id: entry.experiment_id.clone(),
+        name: entry.name.clone(),
+        state: ExperimentState::Running,
+        created_at: now,
+        base_commit_sha: request.base_commit_sha.clone(),
+        imported_from: None,
+        extra: Extra::new(),
+    };
+    Ok((experiment, config, mode))
+}

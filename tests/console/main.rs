@@ -1,0 +1,7 @@
+//! Behaviour over a real socket, through the public library only.
+
+mod backend;
+mod demo;
+mod durability;
+mod push;
+mod support;

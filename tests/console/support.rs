@@ -1,0 +1,222 @@
+//! A backend on a free port, and the cast of an experiment.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use switchboard::client::{Bearer, Client, ClientError, ExperimentClient};
+use switchboard::clock::Clock;
+use switchboard::embedded::{Backend, Location, Options};
+use switchboard::lifecycle::Tasks;
+use switchboard::protocol::*;
+
+pub const ADMIN_TOKEN: &str = "a token that only the tests know, long enough";
+pub const CONFIG: &str = "
+parallel_variants: 2
+evaluation_schema: {score: real, retries: integer}
+objective: {expr: score, direction: maximize}
+ideation_command: [python, ideate.py]
+";
+
+/// A running backend.
+pub struct World {
+    pub base: String,
+    pub admin: Client,
+    pub tasks: Tasks,
+    pub backend: Backend,
+}
+
+impl World {
+    pub async fn start() -> Self {
+        Self::at(Location::Memory).await
+    }
+
+    pub async fn at(location: Location) -> Self {
+        let tasks = Tasks::new();
+        let mut options = Options::new(location, ADMIN_TOKEN.into(), Clock::default(), tasks.clone());
+        options.subscribe_timeout = Duration::from_secs(2);
+        options.heartbeat = Duration::from_millis(200);
+        let backend = Backend::open(options).await.expect("the backend opens");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let base = format!("http://{}", listener.local_addr().expect("bound"));
+        backend.serve(listener);
+        Self {
+            admin: admin(&base),
+            base,
+            tasks,
+            backend,
+        }
+    }
+
+    /// Stops it as the program would, and returns how long that took.
+    pub async fn stop(self) -> Duration {
+        let begin = std::time::Instant::now();
+        self.tasks.stop();
+        self.tasks.join().await.expect("an orderly end");
+        drop(self.backend);
+        begin.elapsed()
+    }
+
+    pub async fn register(&self, name: &str) -> ExperimentId {
+        register(&self.admin, name).await
+    }
+
+    pub async fn lab(&self, name: &str) -> Lab {
+        Lab::begin(&self.admin, name).await
+    }
+}
+
+async fn register(admin: &Client, name: &str) -> ExperimentId {
+    let request = RegisterExperiment {
+        config_uri: "file:///experiment.yaml".to_owned(),
+        name: Some(name.to_owned()),
+    };
+    let entry = admin.control().register(&request).await.expect("registered");
+    entry.experiment_id
+}
+
+pub fn admin(base: &str) -> Client {
+    Client::new(base, Bearer::new(Actor::Admin, ADMIN_TOKEN.into())).expect("a client")
+}
+
+/// An experiment with one worker a role.
+pub struct Lab {
+    pub id: ExperimentId,
+    pub admin: ExperimentClient,
+    pub orchestrator: ExperimentClient,
+    pub worker: ExperimentClient,
+    pub worker_id: WorkerId,
+    orchestrator_id: WorkerId,
+}
+
+impl Lab {
+    /// Registers, seeds and staffs an experiment.
+    pub async fn begin(admin: &Client, name: &str) -> Self {
+        let id = register(admin, name).await;
+        let seed = SeedRequest {
+            config: CONFIG.to_owned(),
+            base_commit_sha: Some(sha('0')),
+        };
+        admin.control().seed(&id, &seed).await.expect("seeded");
+        Self::cast(admin.experiment(&id)).await
+    }
+
+    /// A new secret for the orchestrator; the client this lab holds for it stops working.
+    pub async fn orchestrator_credential(&self) -> (WorkerId, SecretString) {
+        let secret = self.admin.reissue_credential(&self.orchestrator_id).await;
+        (self.orchestrator_id.clone(), secret.expect("reissued"))
+    }
+
+    async fn cast(admin: ExperimentClient) -> Self {
+        let (orchestrator_id, orchestrator) = join(&admin, "orchestrator").await;
+        let (worker_id, worker) = join(&admin, "worker").await;
+        for name in ["admins", "orchestrators"] {
+            let request = RegisterGroup {
+                name: Some(name.to_owned()),
+                members: vec![(&orchestrator_id).into()],
+            };
+            admin.register_group(&request).await.expect("a group");
+        }
+        Self {
+            id: admin.id().clone(),
+            admin,
+            orchestrator,
+            worker,
+            worker_id,
+            orchestrator_id,
+        }
+    }
+
+    pub async fn ideation(&self, id: &str) -> Task {
+        let payload = serde_json::json!({ "experiment_id": self.id });
+        self.task(id, TaskKind::Ideation, payload).await.expect("created")
+    }
+
+    pub async fn task(&self, id: &str, kind: TaskKind, payload: serde_json::Value) -> Result<Task, ClientError> {
+        let now = now();
+        let task = Task {
+            task_id: id.parse().expect("an id"),
+            kind,
+            state: TaskState::Pending,
+            payload: payload.as_object().cloned().unwrap_or_default(),
+            target: None,
+            created_by: None,
+            submitted_by: None,
+            claim: None,
+            created_at: now,
+            updated_at: now,
+            extra: Extra::new(),
+        };
+        self.orchestrator.create_task(&task).await
+    }
+
+    pub async fn claim(&self, id: &TaskId) {
+        let request = ClaimRequest::default();
+        self.worker.claim(id, &request).await.expect("claimed");
+    }
+
+    pub fn idea(&self, id: &str) -> Idea {
+        Idea {
+            idea_id: id.parse().expect("an id"),
+            experiment_id: self.id.clone(),
+            slug: "steeper".to_owned(),
+            priority: 1.0,
+            parent_commits: vec![sha('0')],
+            artifacts_uri: "eden://artifacts/0".to_owned(),
+            state: IdeaState::Drafting,
+            created_at: now(),
+            created_by: None,
+            intended_executor: None,
+            intended_evaluator: None,
+            extra: Extra::new(),
+        }
+    }
+
+    pub fn variant(&self, id: &str, idea: &str) -> Variant {
+        Variant {
+            variant_id: id.parse().expect("an id"),
+            experiment_id: self.id.clone(),
+            kind: None,
+            status: VariantStatus::Starting,
+            idea_id: Some(idea.parse().expect("an id")),
+            parent_commits: vec![sha('0')],
+            branch: Some(format!("work/{id}")),
+            commit_sha: None,
+            variant_commit_sha: None,
+            description: None,
+            evaluation: None,
+            artifacts_uri: None,
+            executor_artifacts_uri: None,
+            started_at: now(),
+            completed_at: None,
+            executed_by: None,
+            evaluated_by: None,
+            extra: Extra::new(),
+        }
+    }
+}
+
+/// Registers a worker and returns the experiment through its eyes.
+pub async fn join(admin: &ExperimentClient, name: &str) -> (WorkerId, ExperimentClient) {
+    let request = RegisterWorker {
+        name: Some(name.to_owned()),
+        ..RegisterWorker::default()
+    };
+    let (worker, secret) = admin.register_worker(&request).await.expect("a worker");
+    let bearer = Bearer::new(Actor::Worker(worker.worker_id.clone()), secret);
+    (worker.worker_id, admin.with_bearer(bearer))
+}
+
+pub fn sha(digit: char) -> CommitSha {
+    digit.to_string().repeat(40).parse().expect("a commit")
+}
+
+pub fn now() -> Timestamp {
+    Clock::default().now()
+}
+
+pub fn kind_of<T: std::fmt::Debug>(outcome: Result<T, ClientError>) -> ErrorType {
+    let error = outcome.expect_err("refused");
+    error
+        .error_type()
+        .unwrap_or_else(|| panic!("no problem document: {error}"))
+}
