@@ -1,4 +1,5 @@
 //! Behaviour over a real socket, through the public library only.
+#![cfg(test)]
 
 mod backend;
 mod demo;
