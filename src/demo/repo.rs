@@ -203,12 +203,55 @@ impl Repo {
         })
     }
 
+    /// Puts loose objects into a pack and loose branches into one file, so that a repository that grows by
+    /// the thousand stays small. Readers may go on meanwhile: an object is in the pack before its file goes.
+    pub(super) fn tidy(&self) -> Result<usize, RepoError> {
+        self.wrap(|| {
+            let git = Repository::open_bare(&self.path)?;
+            let objects = self.path.join("objects");
+            let loose = loose_objects(&objects);
+            if loose.is_empty() {
+                return Ok(0);
+            }
+            let mut pack = git.packbuilder()?;
+            for (id, _) in &loose {
+                pack.insert_object(*id, None)?;
+            }
+            pack.write(&objects.join("pack"), 0o444)?;
+            for (_, file) in &loose {
+                // One that stays takes room and does no harm.
+                let _ = std::fs::remove_file(file);
+            }
+            git.refdb()?.compress()?;
+            Ok(loose.len())
+        })
+    }
+
     fn wrap<T>(&self, work: impl FnOnce() -> Result<T, git2::Error>) -> Result<T, RepoError> {
         work().map_err(|source| RepoError::Git {
             path: self.path.clone(),
             source,
         })
     }
+}
+
+/// Objects that are files of their own, with those files.
+fn loose_objects(objects: &Path) -> Vec<(Oid, PathBuf)> {
+    let entries = |dir: &Path| std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries(objects)
+        .flat_map(|fan| {
+            let prefix = fan.file_name().to_string_lossy().into_owned();
+            entries(&fan.path())
+                .filter_map(move |file| {
+                    let name = format!("{prefix}{}", file.file_name().to_string_lossy());
+                    let id = Oid::from_str(&name)
+                        .ok()
+                        .filter(|_| prefix.len() == 2 && name.len() == 40)?;
+                    Some((id, file.path()))
+                })
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 fn build(git: &Repository, change: &Change<'_>, base: Option<&CommitSha>) -> Result<Oid, git2::Error> {
@@ -291,6 +334,27 @@ mod tests {
             .expect("a commit");
         assert!(repo.fault(&same, &parents).expect("an answer").is_some());
         assert!(repo.fault(&seed, &[tip]).expect("an answer").is_some());
+    }
+
+    #[test]
+    fn a_tidy_repository_holds_the_same_in_less() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("c.git");
+        let (repo, seed) = Repo::ensure(&path, &[("g.txt", "1\n")], &author("seed")).expect("a repository");
+        let parents = [seed];
+        let commit = |name: &str| repo.commit(&change(name, &parents, "g.txt", name)).expect("a commit");
+        let tips: Vec<CommitSha> = ["work/a", "work/b"].into_iter().map(commit).collect();
+        assert_eq!(repo.tidy().expect("tidied"), 9);
+        assert_eq!(repo.tidy().expect("tidy already"), 0);
+        assert!(loose_objects(&path.join("objects")).is_empty());
+        for (name, tip) in ["work/a", "work/b"].into_iter().zip(&tips) {
+            assert_eq!(repo.read(tip, "g.txt").expect("text"), name);
+            assert_eq!(&commit(name), tip);
+        }
+        repo.remove_branch("work/a").expect("removed, packed as it is");
+        let git = Repository::open_bare(&path).expect("a repository");
+        assert!(git.find_reference("refs/heads/work/a").is_err());
+        assert!(git.find_reference("refs/heads/work/b").is_ok());
     }
 
     #[test]

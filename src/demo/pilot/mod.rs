@@ -189,7 +189,12 @@ struct Driver {
     /// Execution tasks of ideas that hold no mutation: people's own, for people to execute.
     foreign: HashSet<TaskId>,
     acted: bool,
+    /// Variants attempted when the repository was last tidied.
+    tidied_at: Option<u64>,
 }
+
+/// Variants between two times of tidying the repository.
+const TIDY: u64 = 150;
 
 /// What the backend holds that is not finished.
 struct View {
@@ -258,6 +263,7 @@ impl Driver {
             terminated: experiment.state == ExperimentState::Terminated,
             foreign: HashSet::new(),
             acted: false,
+            tidied_at: None,
             crew: Arc::new(crew),
             plan,
             repo,
@@ -285,6 +291,7 @@ impl Driver {
         self.evaluate(&crew, &view).await?;
         self.execute(&crew, &view).await?;
         self.ideate(&crew, &view).await?;
+        self.tidy().await?;
         let in_flight = !view.claimed.is_empty() || !view.submitted.is_empty();
         Ok(if self.acted {
             Round::Acted
@@ -318,6 +325,16 @@ impl Driver {
     ) -> Result<Result<T, RepoError>, DemoError> {
         let repo = self.repo.clone();
         Ok(tokio::task::spawn_blocking(move || work(&repo)).await?)
+    }
+
+    async fn tidy(&mut self) -> Result<(), DemoError> {
+        let attempted = self.ledger.attempted;
+        if self.tidied_at.is_none_or(|before| attempted >= before + TIDY) {
+            self.tidied_at = Some(attempted);
+            let packed = self.git(Repo::tidy).await??;
+            debug!(experiment.id = %self.experiment, git.objects = packed, "tidied the repository");
+        }
+        Ok(())
     }
 
     fn now(&self) -> Timestamp {
