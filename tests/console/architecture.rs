@@ -1,0 +1,168 @@
+//! Imports run one way. What is not drawn here is forbidden.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which top-level modules each may import, beside itself.
+const MAY_IMPORT: [(&str, &[&str]); 12] = [
+    ("protocol", &[]),
+    ("clock", &["protocol"]),
+    ("lifecycle", &[]),
+    ("client", &["protocol"]),
+    ("live", &["protocol", "clock", "lifecycle", "client"]),
+    ("web", &["protocol", "clock", "lifecycle", "client", "live"]),
+    ("embedded", &["protocol", "clock", "lifecycle"]),
+    ("demo", &["protocol", "clock", "lifecycle", "client"]),
+    ("config", &[]),
+    ("secrets", &[]),
+    (
+        "app",
+        &["protocol", "clock", "lifecycle", "client", "live", "web", "embedded", "demo", "config", "secrets"],
+    ),
+    ("lib", &[]),
+];
+
+/// Which modules of `web` each kind of file there may import, beside itself and the layers below.
+const WEB_MAY_IMPORT: [(&str, &[&str]); 2] = [("ui", &["urls", "assets"]), ("urls", &[])];
+
+struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    /// `web/pages/tasks.rs` is `["web", "pages", "tasks"]`.
+    fn module(&self) -> Vec<String> {
+        let path = self.path.with_extension("");
+        let mut parts: Vec<_> = path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        if parts.last().is_some_and(|last| last == "mod") {
+            parts.pop();
+        }
+        parts
+    }
+
+    /// Paths below `crate::`, from `use` lines and from expressions, outside of inline tests.
+    fn imports(&self) -> BTreeSet<Vec<String>> {
+        let code = self.text.split("#[cfg(test)]").next().unwrap_or_default();
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        lines
+            .flat_map(|line| line.match_indices("crate::").map(|(at, found)| &line[at + found.len()..]).collect::<Vec<_>>())
+            .map(|path| {
+                let end = path.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(path.len());
+                path[..end].split("::").filter(|part| !part.is_empty()).map(str::to_owned).collect()
+            })
+            .collect()
+    }
+
+    /// Siblings named through `super::`, as paths from the crate's root.
+    fn super_imports(&self) -> BTreeSet<Vec<String>> {
+        let code = self.text.split("#[cfg(test)]").next().unwrap_or_default();
+        let mut base = self.module();
+        base.pop();
+        code.lines()
+            .filter_map(|line| line.trim_start().strip_prefix("use super::"))
+            .map(|path| {
+                let first = path.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or_default();
+                base.iter().cloned().chain([first.to_owned()]).collect()
+            })
+            .collect()
+    }
+}
+
+fn sources() -> Vec<Source> {
+    fn walk(dir: &Path, root: &Path, into: &mut Vec<Source>) {
+        for entry in fs::read_dir(dir).expect("a readable source tree") {
+            let path = entry.expect("a directory entry").path();
+            if path.is_dir() {
+                walk(&path, root, into);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).expect("a readable source file");
+                let path = path.strip_prefix(root).expect("a path below src").to_owned();
+                into.push(Source { path, text });
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut sources = Vec::new();
+    walk(&root, &root, &mut sources);
+    assert!(sources.len() > 40, "the source tree was not found whole");
+    sources
+}
+
+#[test]
+fn top_level_modules_import_downwards_only() {
+    let mut faults = Vec::new();
+    for source in sources() {
+        let module = source.module();
+        let (Some(layer), false) = (module.first(), module == ["main"] || module == ["lib"]) else { continue };
+        let Some((_, allowed)) = MAY_IMPORT.iter().find(|(name, _)| name == layer) else {
+            faults.push(format!("{} is in no layer: draw it here", source.path.display()));
+            continue;
+        };
+        for import in source.imports() {
+            let target = import.first().map(String::as_str).unwrap_or_default();
+            if target != layer && !allowed.contains(&target) {
+                faults.push(format!("{} imports {target}", source.path.display()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn pages_never_import_each_other() {
+    let mut faults = Vec::new();
+    for source in sources() {
+        let module = source.module();
+        let [web, pages, page, ..] = module.as_slice() else { continue };
+        if (web.as_str(), pages.as_str()) != ("web", "pages") {
+            continue;
+        }
+        for import in source.imports().into_iter().chain(source.super_imports()) {
+            if let [a, b, other, ..] = import.as_slice()
+                && (a.as_str(), b.as_str()) == ("web", "pages")
+                && other != page
+            {
+                faults.push(format!("{page} imports {other}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn components_see_data_and_paths_only() {
+    let mut faults = Vec::new();
+    for source in sources() {
+        let module = source.module();
+        let [web, part, ..] = module.as_slice() else { continue };
+        let Some((_, allowed)) = WEB_MAY_IMPORT.iter().find(|(name, _)| web == "web" && name == part) else { continue };
+        for import in source.imports() {
+            let fine = match import.as_slice() {
+                [layer, ..] if layer == "protocol" => true,
+                [layer, inner, ..] if layer == "web" => inner == part || allowed.contains(&inner.as_str()),
+                _ => false,
+            };
+            if !fine {
+                faults.push(format!("{} imports {}", source.path.display(), import.join("::")));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_task_belongs_to_the_lifecycle_and_time_to_the_clock() {
+    let mut faults = Vec::new();
+    for source in sources() {
+        let name = source.path.display().to_string();
+        let code = source.text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (call, home) in [("tokio::spawn(", "lifecycle.rs"), ("Timestamp::now()", "clock.rs"), ("SystemTime::now()", "")] {
+            if code.contains(call) && name != home {
+                faults.push(format!("{name} calls {call}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
