@@ -50,7 +50,7 @@ pub(crate) fn copyable(id: &str) -> Markup {
     html! {
         span class="copyable" {
             code { (id) }
-            button type="button" class="copy" data-copy=(id) aria-label={ "Copy " (id) } { "Copy" }
+            button type="button" class="copy" data-script data-copy=(id) aria-label={ "Copy " (id) } { "Copy" }
         }
     }
 }
@@ -164,7 +164,7 @@ mod tests {
             (0.000_012_345_678, "0.0000123457"),
             (1.5, "1.5"),
             (-12.345_678_9, "-12.3457"),
-            (1234.567_89, "1\u{202f}234.57"),
+            (1_234.567_89, "1\u{202f}234.57"),
             (999_999.96, "1\u{202f}000\u{202f}000"),
             (123_456_789.0, "123\u{202f}456\u{202f}789"),
             (1.5e9, "1.5e9"),
