@@ -67,7 +67,7 @@
 
   const refresh = (region) => region.dispatchEvent(new CustomEvent("refresh"));
   const refreshAll = () => document.querySelectorAll("[data-region]").forEach(refresh);
-  const regionOf = (ctx) => ctx?.sourceElement?.closest?.("[data-region][hx-get]") === ctx?.sourceElement ? ctx?.sourceElement : null;
+  const regionOf = (ctx) => (ctx?.sourceElement?.matches?.("[data-region][hx-get]") ? ctx.sourceElement : null);
 
   document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
     // Named explicitly, the browser's cache stays out of it and hands the 304 through, which htmx does not swap.
@@ -143,14 +143,17 @@
 
   document.addEventListener("htmx:before:swap", (event) => {
     const { ctx, tasks } = event.detail;
+    const region = regionOf(ctx);
     if (/^\s*<!doctype/i.test(ctx.text ?? "") && tasks[0]?.target !== document.body) {
-      // A whole document was answered, for instance after the session ended: go there instead of nesting it.
+      // A whole document was answered, for instance after the session ended. Where the operator asked for it, it is
+      // gone to instead of nested; a refetch in the background must not take a half-typed form away.
       event.preventDefault();
-      location.assign(ctx.response.raw.url);
+      if (ctx.sourceElement?.id === "live") reopen(ctx.sourceElement);
+      else if (region) complain(UNREFRESHED);
+      else location.assign(ctx.response.raw.url);
       return;
     }
     for (const task of tasks) paint(task.fragment);
-    const region = regionOf(ctx);
     if (region && !calm.matches) before.set(ctx, rowsOf(region));
   });
 
@@ -162,6 +165,7 @@
     const main = byId("main");
     if (!main || main === shown) return;
     shown = main;
+    byId("notices")?.replaceChildren();
     document.body.dataset.experiment = main.dataset.experiment ?? "";
     if (!main.contains(document.activeElement)) main.focus({ preventScroll: true });
     announce(main.querySelector("h1")?.textContent ?? "");
@@ -246,7 +250,11 @@
   }, 300);
 
   // The extension reconnects a stream it once had; one that never came up is opened anew here.
+  const reopening = new WeakSet();
+
   const reopen = (live) => {
+    if (reopening.has(live)) return;
+    reopening.add(live);
     const wait = Math.min(10000, 1000 * 2 ** attempts++) * (0.75 + Math.random() / 2);
     heard = Math.min(heard, performance.now() - SILENCE + 800);
     setTimeout(() => {
@@ -260,6 +268,8 @@
   };
 
   // ---- Faults of requests ----
+
+  const UNREFRESHED = "Part of this page could not be refreshed. Reload the page to see why.";
 
   const complain = (words) => {
     const notices = byId("notices");
@@ -289,7 +299,7 @@
 
   document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
     if (ctx.sourceElement?.id === "live") reopen(ctx.sourceElement);
-    else if (regionOf(ctx)) complain(`Part of this page could not be refreshed (answer ${ctx.response.status}). Reload the page to see why.`);
+    else if (regionOf(ctx)) complain(UNREFRESHED);
   });
 
   // ---- Copying ----
@@ -339,8 +349,11 @@
     const switcher = byId("switcher");
     if (!switcher) return;
     switcher.open = true;
-    byId("switcher-filter")?.select();
-    byId("switcher-filter")?.focus();
+    const filter = byId("switcher-filter");
+    // Opening is told of a moment later; by then something may have been typed.
+    if (!filter || filter === document.activeElement) return;
+    filter.select();
+    filter.focus();
   };
 
   const close = (details) => {

@@ -117,9 +117,14 @@ pub(crate) fn freshness_badge(freshness: &Freshness, here: &str) -> Markup {
         as_of.map(|at| age(&at.to_string(), &at.instant().strftime("%H:%M:%S UTC").to_string())),
         why,
     );
+    let hover = match freshness {
+        // Not in the body: live is live, and an age that is always a moment would only look like one.
+        Freshness::Live { as_of: Some(at) } => format!("{why} Last word {}.", at.instant().strftime("%H:%M:%S UTC")),
+        _ => why.to_owned(),
+    };
     html! {
         div id="freshness" class="freshness" data-freshness=(freshness.word()) data-region="freshness"
-            data-etag=(etag(&body.0)) title=(why) hx-get=(here) hx-target="this" hx-swap="outerMorph"
+            data-etag=(etag(&body.0)) title=(hover) hx-get=(here) hx-target="this" hx-swap="outerMorph"
             hx-trigger=(trigger(&["freshness"], "500ms")) "hx-status:4xx"="swap:none" "hx-status:5xx"="swap:none" {
             (body)
         }
@@ -207,10 +212,12 @@ fn switch_button(entry: &SwitchEntry, current: bool) -> Markup {
             (Mark::from(entry.state))
             span class="switch-name" { (entry.label()) }
             @match entry.pending {
-                Some(pending) if pending > 0 => { span class="switch-note" { (count(pending)) " pending" } }
+                Some(pending) if pending > 0 => {
+                    span class="switch-note" { (count(pending)) " pending" span class="sr" { ", " (entry.state.word()) } }
+                }
                 _ => { span class="switch-note" { (entry.state.word()) } }
             }
-            (id_text(entry.id.as_str()))
+            @if entry.name.is_some() { (id_text(entry.id.as_str())) }
         }
     }
 }

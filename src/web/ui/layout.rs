@@ -296,3 +296,69 @@ fn keys() -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::ui::EntryState;
+
+    fn shell<'a>(entry: &'a SwitchEntry, main: &'a Markup) -> Shell<'a> {
+        Shell {
+            title: "Tasks",
+            nav: Nav::Tasks,
+            experiment: Some(entry),
+            switcher: std::slice::from_ref(entry),
+            freshness: Some(&Freshness::Live { as_of: None }),
+            operator: Some("o\"><script>"),
+            here: "/x/e/admin/tasks/?kind=<b>",
+            live: Some("/x/e/live?since=7"),
+            main,
+            pending: Some([1, 2, 3]),
+        }
+    }
+
+    fn entry() -> SwitchEntry {
+        SwitchEntry {
+            id: "exp_01jz0000000000000000ab8k3m".parse().expect("an id"),
+            name: Some("<i>name</i>".to_owned()),
+            state: EntryState::Running,
+            pending: Some(6),
+        }
+    }
+
+    #[test]
+    fn nothing_in_the_shell_needs_an_unsafe_policy() {
+        let (entry, main) = (entry(), html! { h1 { "Tasks" } });
+        let page = document(&shell(&entry, &main)).0;
+        assert!(!page.contains(" style=") && !page.contains("<style"), "{page}");
+        let handler = |rest: &str| {
+            rest.split_once('=')
+                .is_some_and(|(name, _)| name.bytes().all(|byte| byte.is_ascii_lowercase()))
+        };
+        assert!(
+            !page.split(" on").skip(1).any(handler) && !page.contains("hx-on"),
+            "{page}"
+        );
+        assert_eq!(
+            page.matches("<script").count(),
+            page.matches("<script src=\"/assets/").count()
+        );
+        assert!(!page.contains("<i>name") && !page.contains("kind=<b>"), "{page}");
+    }
+
+    #[test]
+    fn a_fragment_replaces_the_stream_only_when_it_leads_elsewhere() {
+        let (entry, main) = (entry(), html! { h1 { "Tasks" } });
+        let shell = shell(&entry, &main);
+        for part in [
+            "<title>",
+            "<main id=\"main\"",
+            "hx-target=\"#bar\"",
+            "hx-target=\"#rail\"",
+        ] {
+            assert_eq!(fragment(&shell, false).0.matches(part).count(), 1, "{part}");
+        }
+        assert!(!fragment(&shell, false).0.contains("id=\"live\""));
+        assert!(fragment(&shell, true).0.contains("hx-target=\"#live\""));
+    }
+}

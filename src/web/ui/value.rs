@@ -50,7 +50,7 @@ pub(crate) fn copyable(id: &str) -> Markup {
     html! {
         span class="copyable" {
             code { (id) }
-            button type="button" class="copy" data-copy=(id) aria-label={ "Copy " (id) } { "Copy" }
+            button type="button" class="copy" data-script data-copy=(id) aria-label={ "Copy " (id) } { "Copy" }
         }
     }
 }
