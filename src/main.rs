@@ -39,7 +39,8 @@ fn start_logging(config: &LogConfig) -> Result<(), tracing_subscriber::filter::P
     let filter = EnvFilter::try_new(&config.filter)?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
     if config.json {
         subscriber.json().flatten_event(true).init();
     } else {

@@ -8,6 +8,7 @@ mod auth;
 mod authority;
 mod http;
 mod hub;
+mod mint;
 mod push;
 mod storage;
 mod transition;
@@ -24,6 +25,7 @@ use crate::clock::Clock;
 use crate::lifecycle::Tasks;
 use auth::Auth;
 use hub::Hub;
+use mint::Mint;
 use storage::Store;
 
 pub use auth::load_or_create_admin_token;
@@ -52,6 +54,8 @@ pub struct Options {
     pub subscribe_timeout: Duration,
     /// How often a push stream says that it is alive. Readers give up after 15 s of silence.
     pub heartbeat: Duration,
+    /// Makes the minted ids the same on every run; for tests.
+    pub id_seed: Option<u64>,
 }
 
 impl Options {
@@ -64,6 +68,7 @@ impl Options {
             tasks,
             subscribe_timeout: Duration::from_secs(30),
             heartbeat: Duration::from_secs(5),
+            id_seed: None,
         }
     }
 }
@@ -76,6 +81,7 @@ struct Inner {
     store: Store,
     hub: Hub,
     auth: Auth,
+    mint: Mint,
     clock: Clock,
     tasks: Tasks,
     subscribe_timeout: Duration,
@@ -107,6 +113,7 @@ impl Backend {
             store,
             hub,
             auth: Auth::new(&options.admin_token),
+            mint: Mint::new(options.clock.clone(), options.id_seed),
             clock: options.clock,
             tasks: options.tasks,
             subscribe_timeout: options.subscribe_timeout,

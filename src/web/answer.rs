@@ -173,6 +173,10 @@ impl Context {
                 .header("hx-refresh", "true")
                 .finish();
         }
+        let tag = rendered
+            .etag
+            .as_ref()
+            .and_then(|etag| HeaderValue::try_from(format!("\"{etag}\"")).ok());
         let mut response = match rendered.etag {
             Some(etag) if self.frame.none_match.as_deref() == Some(etag.as_str()) => {
                 StatusCode::NOT_MODIFIED.into_response()
@@ -183,6 +187,9 @@ impl Context {
                 .body(rendered.body),
         };
         let headers = response.headers_mut();
+        if let Some(tag) = tag {
+            headers.insert(header::ETAG, tag);
+        }
         headers.insert(
             header::VARY,
             HeaderValue::from_static("HX-Request, HX-Request-Type, HX-Target, Cookie"),

@@ -53,7 +53,7 @@ impl Frame {
         Self {
             want,
             here,
-            none_match: text(headers, "if-none-match").map(str::to_owned),
+            none_match: text(headers, "if-none-match").map(|tag| tag.trim_matches('"').to_owned()),
             htmx,
         }
     }

@@ -4,7 +4,6 @@ use poem::http::StatusCode;
 use poem::web::Path;
 use poem::{Response, handler};
 use serde::Deserialize;
-use ulid::Ulid;
 
 use super::super::authority;
 use super::super::push;
@@ -38,7 +37,7 @@ pub(super) async fn read(Path(id): Path<String>, call: ControlCall) -> Result<Re
 #[handler]
 pub(super) async fn register(Body(request): Body<RegisterExperiment>, call: ControlCall) -> Result<Response, Fault> {
     authority::admin(&call.caller)?;
-    let id = ExperimentId::mint(Ulid::generate());
+    let id = ExperimentId::mint(call.inner.mint.ulid());
     let entry = transition::register_experiment(id, request, call.inner.clock.now())?;
     let mut write = call.inner.store.write(ScopeKey::DEPLOYMENT).await?;
     write.put_entry(&entry).await?;

@@ -3,7 +3,6 @@
 use poem::http::StatusCode;
 use poem::{Response, handler};
 use serde::Deserialize;
-use ulid::Ulid;
 
 use super::super::authority::{self, Groups};
 use super::super::storage::{Table, Write};
@@ -35,7 +34,7 @@ pub(super) async fn read(ids: Segments, call: RegistryCall) -> Result<Response, 
 pub(super) async fn register(Body(request): Body<RegisterGroup>, call: RegistryCall) -> Result<Response, Fault> {
     let mut write = call.write().await?;
     let groups = Groups::new(write.groups().await?);
-    let id = GroupId::mint(Ulid::generate());
+    let id = GroupId::mint(call.inner.mint.ulid());
     let now = call.inner.clock.now();
     let group = transition::new_group(id, &call.scope.experiment_id, request, &groups, now)?;
     save(&call, write, &group).await

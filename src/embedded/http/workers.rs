@@ -3,7 +3,6 @@
 use poem::{Response, handler};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
-use ulid::Ulid;
 
 use super::super::authority;
 use super::super::storage::Table;
@@ -35,7 +34,7 @@ pub(super) async fn read(ids: Segments, call: RegistryCall) -> Result<Response, 
 pub(super) async fn register(Body(request): Body<RegisterWorker>, call: RegistryCall) -> Result<Response, Fault> {
     authority::admin(&call.caller)?;
     let now = call.inner.clock.now();
-    let id = WorkerId::mint(Ulid::generate());
+    let id = WorkerId::mint(call.inner.mint.ulid());
     let worker = transition::new_worker(id, &call.scope.experiment_id, request, now)?;
     let (secret, hash) = call.inner.auth.issue().await?;
     let mut write = call.write().await?;
