@@ -15,8 +15,8 @@ pub(super) struct Tour {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "operator", rename_all = "kebab-case")]
 enum Move {
-    /// Reverses the stretch `from..=to`.
-    TwoOpt { from: usize, to: usize },
+    /// Reverses stretches, given by their first and last places, one after the other.
+    TwoOpt { stretches: Vec<(usize, usize)> },
     /// Takes `length` cities at `from` out and puts them back before position `to` of the rest.
     OrOpt { from: usize, length: usize, to: usize },
     /// Keeps `from..=to` of the first parent and visits the others in the order of the second.
@@ -96,7 +96,12 @@ impl Tour {
                     - self.leg(before, tour[to])
                     - self.leg(tour[from], after)
             };
-            (Move::TwoOpt { from, to }, gain)
+            (
+                Move::TwoOpt {
+                    stretches: vec![(from, to)],
+                },
+                gain,
+            )
         } else {
             let length = rng.random_range(1..=3);
             let (from, to) = (rng.random_range(0..=n - length), rng.random_range(0..n - length));
@@ -106,11 +111,46 @@ impl Tour {
         }
     }
 
+    /// The best of some local moves; reversals go on while they gain, which is long on a bad tour.
+    fn improve(&self, tour: &[usize], rng: &mut Rng) -> (Move, f64) {
+        let best_of = |tour: &[usize], rng: &mut Rng| {
+            let mut best = self.local(tour, rng);
+            for _ in 0..40 {
+                let next = self.local(tour, rng);
+                if next.1 > best.1 {
+                    best = next;
+                }
+            }
+            best
+        };
+        let (mut step, mut gain) = best_of(tour, rng);
+        while let Move::TwoOpt { stretches } = &mut step
+            && stretches.len() < 3
+            && let Some(made) = Self::changed(
+                tour,
+                &[],
+                &Move::TwoOpt {
+                    stretches: stretches.clone(),
+                },
+            )
+            && let (Move::TwoOpt { stretches: more }, further) = best_of(&made, rng)
+            && further > 0.0
+        {
+            stretches.extend(more);
+            gain += further;
+        }
+        (step, gain)
+    }
+
     /// The new order, which may break the rules of a tour; none when a position is out of range.
     fn changed(tour: &[usize], other: &[usize], step: &Move) -> Option<Vec<usize>> {
         let mut made = tour.to_vec();
         match *step {
-            Move::TwoOpt { from, to } => made.get_mut(from..=to)?.reverse(),
+            Move::TwoOpt { ref stretches } => {
+                for &(from, to) in stretches {
+                    made.get_mut(from..=to)?.reverse();
+                }
+            }
             Move::OrOpt { from, length, to } => {
                 let end = from.checked_add(length).filter(|&end| end <= made.len())?;
                 let moved: Vec<usize> = made.drain(from..end).collect();
@@ -182,20 +222,16 @@ impl Problem for Tour {
                 (step, gain, Some(mate))
             }
             None => {
-                let mut best = self.local(&tour, rng);
-                for _ in 0..40 {
-                    let next = self.local(&tour, rng);
-                    if next.1 > best.1 {
-                        best = next;
-                    }
-                }
-                (best.0, best.1, None)
+                let (step, gain) = self.improve(&tour, rng);
+                (step, gain, None)
             }
         };
         let (slug, why) = match step {
-            Move::TwoOpt { from, to } => (
-                format!("two-opt-{from}-{to}"),
-                format!("Reverse stops {from} to {to}: the two legs at its ends change, all others stay."),
+            Move::TwoOpt { ref stretches } => (
+                stretches
+                    .iter()
+                    .fold("two-opt".to_owned(), |slug, (from, to)| format!("{slug}-{from}-{to}")),
+                format!("Reverse the stretches {stretches:?} in turn: only the legs at their ends change, and shrink."),
             ),
             Move::OrOpt { from, length, to } => (
                 format!("or-opt-{from}-{length}-{to}"),
@@ -284,7 +320,7 @@ mod tests {
         let crossed = "0\n2\n1\n3\n4\n".to_owned();
         let made = tour.apply(
             std::slice::from_ref(&crossed),
-            &json!({"operator": "two-opt", "from": 1, "to": 2}),
+            &json!({"operator": "two-opt", "stretches": [[1, 2]]}),
         );
         assert_eq!(made.as_deref(), Ok("0\n1\n2\n3\n4\n"));
         for label in ["a", "b", "c", "d"] {
@@ -317,7 +353,8 @@ mod tests {
         assert!(matches!(tour.measure("0\n1\n"), Ok(Measured::Invalid(_))));
         let parent = ["0\n1\n2\n3\n4\n".to_owned()];
         for mutation in [
-            json!({"operator": "two-opt", "from": 3, "to": 9}),
+            json!({"operator": "two-opt", "stretches": [[3, 9]]}),
+            json!({"operator": "two-opt", "stretches": [[3, 1]]}),
             json!({"operator": "or-opt", "from": 4, "length": 2, "to": 0}),
             json!({"operator": "graft", "from": 0, "to": 1}),
             json!(null),
