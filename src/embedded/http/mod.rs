@@ -43,7 +43,7 @@ pub(super) async fn serve(
     routes: impl Endpoint + 'static,
     stopping: CancellationToken,
 ) -> io::Result<()> {
-    let local = listener.local_addr()?.into();
+    let local = listener.local_addr()?;
     Server::new_with_acceptor(Prompt { listener, local })
         .run_with_graceful_shutdown(routes, stopping.cancelled_owned(), Some(DRAIN))
         .await
