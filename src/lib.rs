@@ -6,10 +6,21 @@
 //! - [`clock`]: the only reader of wall time.
 //! - [`lifecycle`]: every task of the process, and how it stops.
 //! - [`client`]: the only code that speaks HTTP to a task store or a control plane.
+//! - [`live`]: list, then watch: what the console believes and how it learns it.
+//! - [`web`]: the console: pages, components, assets.
 //! - [`embedded`]: a task store and control plane of our own; it knows nothing of the client.
+//! - [`config`]: from what was typed to what is used.
+//! - [`secrets`]: secrets of the console that are kept in its data directory.
+//! - [`app`]: the composition root, the only module that names all of them.
 
+pub mod app;
 pub mod client;
 pub mod clock;
+pub mod config;
+pub mod demo;
 pub mod embedded;
 pub mod lifecycle;
+pub mod live;
 pub mod protocol;
+pub mod secrets;
+pub mod web;

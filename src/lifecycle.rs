@@ -63,11 +63,11 @@ impl Tasks {
             fault: Some("panicked".to_owned()),
         };
         self.spawn(name, async move {
-            end.fault = match task.await {
-                Err(fault) => Some(fault.to_string()),
-                Ok(()) if end.tasks.stop.is_cancelled() => None,
-                Ok(()) => Some("ended before it was asked to".to_owned()),
-            };
+            match task.await {
+                Err(fault) => end.failed(fault.to_string()),
+                Ok(()) if end.tasks.stop.is_cancelled() => end.as_asked(),
+                Ok(()) => end.failed("ended before it was asked to".to_owned()),
+            }
         });
     }
 
@@ -95,6 +95,16 @@ struct EssentialEnd {
     name: &'static str,
     tasks: Tasks,
     fault: Option<String>,
+}
+
+impl EssentialEnd {
+    fn as_asked(&mut self) {
+        self.fault = None;
+    }
+
+    fn failed(&mut self, fault: String) {
+        self.fault = Some(fault);
+    }
 }
 
 impl Drop for EssentialEnd {

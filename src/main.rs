@@ -1,3 +1,49 @@
-//! The `switchboard` program.
+//! The `switchboard` program: parse, log, run, exit.
 
-fn main() {}
+use std::io;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+use switchboard::app;
+use switchboard::config::{Args, Config, LogConfig, SIGN_IN_HELP};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let matches = Args::command().after_help(SIGN_IN_HELP).get_matches();
+    let config: Config = match Args::from_arg_matches(&matches) {
+        Ok(args) => args.into(),
+        Err(error) => error.exit(),
+    };
+    if let Err(error) = start_logging(&config.log) {
+        eprintln!("switchboard: --log: {error}");
+        return ExitCode::FAILURE;
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("switchboard: cannot start its threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(app::run(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("switchboard: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Logs go to stderr; stdout belongs to the lines that harnesses scan for.
+fn start_logging(config: &LogConfig) -> Result<(), tracing_subscriber::filter::ParseError> {
+    let filter = EnvFilter::try_new(&config.filter)?;
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
+    if config.json {
+        subscriber.json().flatten_event(true).init();
+    } else {
+        subscriber.with_target(false).init();
+    }
+    Ok(())
+}

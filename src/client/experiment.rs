@@ -108,6 +108,11 @@ impl ExperimentClient {
         .await
     }
 
+    /// The tasks of one state, of every kind.
+    pub async fn tasks_in_state(&self, state: TaskState) -> Result<Vec<Task>, ClientError> {
+        fetch(self.get("/tasks").query(&[("state", state.as_str())])).await
+    }
+
     /// One task.
     pub async fn task(&self, id: &TaskId) -> Result<Task, ClientError> {
         fetch(self.get(&task_path(id, ""))).await
@@ -165,6 +170,11 @@ impl ExperimentClient {
         self.list("/ideas").await
     }
 
+    /// The ideas of one state.
+    pub async fn ideas_in(&self, state: IdeaState) -> Result<Vec<Idea>, ClientError> {
+        fetch(self.get("/ideas").query(&[("state", state.as_str())])).await
+    }
+
     /// One idea.
     pub async fn idea(&self, id: &IdeaId) -> Result<Idea, ClientError> {
         fetch(self.get(&format!("/ideas/{}", segment(id.as_str())))).await
@@ -183,6 +193,11 @@ impl ExperimentClient {
     /// Every variant.
     pub async fn variants(&self) -> Result<Listed<Variant>, ClientError> {
         self.list("/variants").await
+    }
+
+    /// The variants of one status.
+    pub async fn variants_in(&self, status: VariantStatus) -> Result<Vec<Variant>, ClientError> {
+        fetch(self.get("/variants").query(&[("status", status.as_str())])).await
     }
 
     /// One variant.

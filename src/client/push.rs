@@ -68,6 +68,7 @@ pub(super) fn open(
         match item {
             Ok(sse) => decode(sse).transpose(),
             Err(Error::Eof) => None,
+            Err(Error::UnexpectedResponse(response, _)) => Some(Err(ClientError::UnexpectedStatus(response.status()))),
             Err(error) => Some(Err(ClientError::Stream(error.to_string()))),
         }
     });

@@ -1,10 +1,8 @@
 //! Behaviour over a real socket, through the public library only.
+#![cfg(test)]
 
-#[cfg(test)]
 mod backend;
-#[cfg(test)]
+mod demo;
 mod durability;
-#[cfg(test)]
 mod push;
-#[cfg(test)]
 mod support;

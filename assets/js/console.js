@@ -1,0 +1,406 @@
+// The console's script. Every page works without it; with it times tick, regions stay put while they change, a
+// broken stream is said aloud, and the keyboard reaches everything. It holds no page knowledge and no markup.
+(() => {
+  "use strict";
+
+  const byId = (id) => document.getElementById(id);
+  const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+  const announce = (words) => {
+    const status = byId("announce");
+    if (status) status.textContent = words;
+  };
+
+  // ---- Times: the server writes UTC, the reader sees how long ago, and the exact local time on hover. ----
+
+  const exact = new Intl.DateTimeFormat(undefined, {
+    year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short",
+  });
+
+  const span = (ms) => {
+    const s = Math.floor(ms / 1000);
+    if (s < 60) return `${s} s`;
+    if (s < 3600) return `${Math.floor(s / 60)} min`;
+    if (s < 86400) return `${Math.floor(s / 3600)} h`;
+    return `${Math.floor(s / 86400)} d`;
+  };
+
+  const relative = (ms) => {
+    if (ms < -5000) return `in ${span(-ms)}`;
+    return ms < 1000 ? "now" : `${span(ms)} ago`;
+  };
+
+  const timeText = (time, at) => {
+    const age = Date.now() - at;
+    if (time.dataset.when === "age") return `${span(Math.max(0, age))} old`;
+    if (time.dataset.when === "dated") return `${exact.format(at)} (${relative(age)})`;
+    return relative(age);
+  };
+
+  const tick = (time) => {
+    const at = Date.parse(time.dateTime);
+    if (Number.isNaN(at)) return;
+    const text = timeText(time, at);
+    if (time.textContent !== text) time.textContent = text;
+  };
+
+  // Painting what arrives before it is swapped in spares the eye a flicker and the morph a difference.
+  const paint = (root) => {
+    for (const time of root.querySelectorAll("time[datetime]")) {
+      const at = Date.parse(time.dateTime);
+      if (!Number.isNaN(at)) time.title = exact.format(at);
+      tick(time);
+    }
+  };
+
+  const selects = (node) => {
+    const selection = getSelection();
+    return selection && !selection.isCollapsed && selection.containsNode(node, true);
+  };
+
+  setInterval(() => {
+    if (document.hidden) return;
+    for (const time of document.querySelectorAll("time[datetime]")) if (!selects(time)) tick(time);
+  }, 1000);
+
+  // ---- Regions ----
+
+  const refresh = (region) => region.dispatchEvent(new CustomEvent("refresh"));
+  const refreshAll = () => document.querySelectorAll("[data-region]").forEach(refresh);
+  const regionOf = (ctx) => ctx?.sourceElement?.closest?.("[data-region][hx-get]") === ctx?.sourceElement ? ctx?.sourceElement : null;
+
+  document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
+    // Named explicitly, the browser's cache stays out of it and hands the 304 through, which htmx does not swap.
+    const etag = regionOf(ctx)?.dataset.etag;
+    if (etag) ctx.request.headers["If-None-Match"] = `"${etag}"`;
+  });
+
+  // ---- Morphing: what the operator opened, typed or selected stays. ----
+
+  const dirty = (control) => {
+    if (control.matches("input[type=checkbox], input[type=radio]")) return control.checked !== control.defaultChecked;
+    if (control.matches("input, textarea")) return control.value !== control.defaultValue;
+    return control.matches("select") && [...control.options].some((option) => option.selected !== option.defaultSelected);
+  };
+
+  const held = new Set();
+
+  htmx.registerExtension("console", {
+    htmx_before_morph_node: (element, { newNode }) => {
+      if (!element.matches) return true;
+      if (element.matches("textarea, select") && dirty(element)) return false;
+      if (!element.childElementCount && selects(element) && element.textContent !== newNode.textContent) {
+        held.add(element.closest("[data-region]"));
+        return false;
+      }
+      return true;
+    },
+    htmx_before_morph_attr: (element, { attrName, newValue }) => {
+      if (attrName === "open") return !element.matches("details, dialog");
+      if (attrName === "value" || attrName === "checked") return !(element.matches("input") && dirty(element));
+      if (attrName === "class" && newValue === null) return !element.classList.contains("flash");
+      return attrName !== "data-copied";
+    },
+  });
+
+  document.addEventListener("selectionchange", () => {
+    if (!held.size || !getSelection()?.isCollapsed) return;
+    for (const region of held) {
+      if (!region?.isConnected) continue;
+      region.removeAttribute("data-etag");
+      refresh(region);
+    }
+    held.clear();
+  });
+
+  // ---- Rows that changed light for a second. ----
+
+  const ROWS = "[data-task], [data-variant], [data-idea], [data-event], [data-experiment-row]";
+  const before = new WeakMap();
+
+  const fingerprint = (row) => {
+    let text = row.textContent;
+    for (const time of row.querySelectorAll("time")) text = text.replace(time.textContent, time.dateTime);
+    return text;
+  };
+
+  const rowsOf = (region) => new Map([...region.querySelectorAll(ROWS)].map((row) => [row.id, fingerprint(row)]));
+
+  const flash = (region, known) => {
+    for (const row of region.querySelectorAll(ROWS)) {
+      if (known.get(row.id) === fingerprint(row)) continue;
+      row.classList.add("flash");
+      setTimeout(() => {
+        row.classList.remove("flash");
+        if (!row.classList.length) row.removeAttribute("class");
+      }, 1000);
+    }
+  };
+
+  // ---- Swaps ----
+
+  let shown = byId("main");
+
+  document.addEventListener("htmx:before:swap", (event) => {
+    const { ctx, tasks } = event.detail;
+    if (/^\s*<!doctype/i.test(ctx.text ?? "") && tasks[0]?.target !== document.body) {
+      // A whole document was answered, for instance after the session ended: go there instead of nesting it.
+      event.preventDefault();
+      location.assign(ctx.response.raw.url);
+      return;
+    }
+    for (const task of tasks) paint(task.fragment);
+    const region = regionOf(ctx);
+    if (region && !calm.matches) before.set(ctx, rowsOf(region));
+  });
+
+  document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
+    const known = before.get(ctx);
+    const region = regionOf(ctx);
+    if (known && region) flash(region, known);
+    filterSwitcher();
+    const main = byId("main");
+    if (!main || main === shown) return;
+    shown = main;
+    document.body.dataset.experiment = main.dataset.experiment ?? "";
+    if (!main.contains(document.activeElement)) main.focus({ preventScroll: true });
+    announce(main.querySelector("h1")?.textContent ?? "");
+  });
+
+  const busy = (ctx, is) => {
+    if (ctx?.target?.id === "main") byId("main")?.setAttribute("aria-busy", String(is));
+  };
+  document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => busy(ctx, true));
+  document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => busy(ctx, false));
+
+  // htmx boosts links of HTML only; those of a drawing lead through it too.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("svg a[href]");
+    if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    htmx.ajax("GET", link.getAttribute("href"), {
+      target: "#main", swap: "outerHTML show:top showTarget:window", push: "true", headers: { "HX-Target": "main#main" },
+    });
+  });
+
+  // ---- The stream: topics arrive as events by themselves; here is only whether it is alive. ----
+
+  const SILENCE = 2600;
+  let heard = performance.now();
+  let connection = null;
+  let lost = false;
+  let attempts = 0;
+
+  const showLost = () => {
+    const badge = byId("freshness");
+    const words = byId("stream-lost");
+    if (!badge || !words || badge.hasAttribute("data-lost")) return;
+    // What was stale before is as old as it was; what was live is as old as the last sign of life.
+    const older = badge.dataset.freshness === "live" ? null : badge.querySelector("time")?.dateTime;
+    const since = older ?? new Date(Date.now() - (performance.now() - heard)).toISOString();
+    const body = words.content.cloneNode(true);
+    body.querySelector("time").setAttribute("datetime", since);
+    badge.title = body.querySelector(".why").textContent;
+    paint(body);
+    badge.replaceChildren(body);
+    badge.dataset.freshness = "stale";
+    badge.setAttribute("data-lost", "");
+    badge.removeAttribute("data-etag");
+  };
+
+  const alive = () => {
+    heard = performance.now();
+    attempts = 0;
+    if (lost) {
+      lost = false;
+      announce("Connection restored.");
+      refreshAll();
+    }
+    const badge = byId("freshness");
+    if (badge?.hasAttribute("data-lost")) refresh(badge);
+  };
+
+  for (const name of ["beat", "tasks", "ideas", "variants", "events", "experiment", "registry", "freshness"]) {
+    document.addEventListener(name, (event) => { if (event.target.id === "live") alive(); });
+  }
+  document.addEventListener("resync", refreshAll);
+
+  document.addEventListener("htmx:sse:after:connection", ({ detail }) => {
+    connection = detail.connection;
+    heard = performance.now();
+  });
+  // An error is a reason to doubt, but it may mend within the second.
+  document.addEventListener("htmx:sse:error", () => { heard = Math.min(heard, performance.now() - SILENCE + 800); });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) heard = performance.now(); });
+
+  setInterval(() => {
+    const live = byId("live");
+    if (document.hidden || !live?.hasAttribute("hx-sse:connect")) return;
+    const silence = performance.now() - heard;
+    if (silence < SILENCE) return;
+    if (!lost) announce("Connection to the console lost; retrying.");
+    lost = true;
+    showLost();
+    // A connection that is open but silent is not closed by itself.
+    if (silence > 8000 && connection?.reader) connection.reader.cancel();
+  }, 300);
+
+  // The extension reconnects a stream it once had; one that never came up is opened anew here.
+  const reopen = (live) => {
+    const wait = Math.min(10000, 1000 * 2 ** attempts++) * (0.75 + Math.random() / 2);
+    heard = Math.min(heard, performance.now() - SILENCE + 800);
+    setTimeout(() => {
+      if (!live.isConnected) return;
+      const fresh = live.cloneNode(false);
+      fresh.removeAttribute("data-htmx-powered");
+      fresh.removeAttribute("class");
+      live.replaceWith(fresh);
+      htmx.process(fresh);
+    }, wait);
+  };
+
+  // ---- Faults of requests ----
+
+  const complain = (words) => {
+    const notices = byId("notices");
+    if (!notices || [...notices.querySelectorAll("p")].some((p) => p.textContent === words)) return;
+    const notice = document.createElement("div");
+    notice.className = "notice notice-bad";
+    notice.setAttribute("role", "alert");
+    const text = document.createElement("p");
+    text.textContent = words;
+    const dismiss = document.createElement("button");
+    dismiss.type = "button";
+    dismiss.textContent = "Dismiss";
+    dismiss.addEventListener("click", () => notice.remove());
+    notice.append(text, dismiss);
+    notices.append(notice);
+  };
+
+  document.addEventListener("htmx:error", ({ detail: { ctx, error } }) => {
+    const source = ctx?.sourceElement;
+    if (error?.name === "AbortError" && ctx?.request?.signal?.reason !== "timeout") return;
+    if (source?.id === "live") reopen(source);
+    else if (regionOf(ctx)) setTimeout(() => { if (!lost && source.isConnected) refresh(source); }, 3000);
+    else if (ctx?.request && ctx.request.method !== "GET") {
+      complain("The console did not answer. What you sent may or may not have arrived; look before you send it again.");
+    } else if (ctx?.request) complain("The console did not answer. This page shows what it showed before; try again.");
+  });
+
+  document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
+    if (ctx.sourceElement?.id === "live") reopen(ctx.sourceElement);
+    else if (regionOf(ctx)) complain(`Part of this page could not be refreshed (answer ${ctx.response.status}). Reload the page to see why.`);
+  });
+
+  // ---- Copying ----
+
+  const copyText = async (text) => {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      // Plain HTTP on another host has no clipboard interface; the old way still works there.
+      const area = document.createElement("textarea");
+      area.value = text;
+      area.className = "sr";
+      document.body.append(area);
+      area.select();
+      const done = document.execCommand("copy");
+      area.remove();
+      return done;
+    }
+  };
+
+  document.addEventListener("click", async (event) => {
+    const source = event.target.closest?.("[data-copy]");
+    if (!source) return;
+    const done = await copyText(source.dataset.copy);
+    source.focus({ preventScroll: true });
+    source.dataset.copied = done ? "done" : "failed";
+    announce(done ? `Copied ${source.dataset.copy}` : "Not copied; select the text instead.");
+    setTimeout(() => source.removeAttribute("data-copied"), 1500);
+  });
+
+  // ---- The switcher, and the other sheets of the bar ----
+
+  const entries = () => [...document.querySelectorAll("#switcher [data-switch]")];
+  const matching = () => entries().filter((entry) => !entry.hidden);
+
+  function filterSwitcher() {
+    const wanted = byId("switcher-filter")?.value.trim().toLowerCase() ?? "";
+    for (const entry of entries()) {
+      entry.hidden = !`${entry.querySelector(".switch-name")?.textContent} ${entry.dataset.switch}`.toLowerCase().includes(wanted);
+    }
+    const none = document.querySelector(".switcher-none[data-none]");
+    if (none) none.hidden = !wanted || matching().length > 0;
+  }
+
+  const openSwitcher = () => {
+    const switcher = byId("switcher");
+    if (!switcher) return;
+    switcher.open = true;
+    byId("switcher-filter")?.select();
+    byId("switcher-filter")?.focus();
+  };
+
+  const close = (details) => {
+    if (details.contains(document.activeElement)) details.querySelector("summary")?.focus();
+    details.open = false;
+  };
+
+  document.addEventListener("toggle", (event) => {
+    const details = event.target;
+    if (!details.open || !details.matches?.(".bar details")) return;
+    for (const other of document.querySelectorAll(".bar details[open]")) if (other !== details) other.open = false;
+    if (details.id === "switcher") openSwitcher();
+  }, true);
+
+  document.addEventListener("click", (event) => {
+    for (const details of document.querySelectorAll(".bar details[open]")) {
+      if (!details.contains(event.target)) details.open = false;
+    }
+    if (event.target.closest?.("[data-keys]")) byId("keys")?.showModal();
+  });
+
+  document.addEventListener("input", (event) => { if (event.target.id === "switcher-filter") filterSwitcher(); });
+
+  const moveInSwitcher = (event) => {
+    const list = matching();
+    const at = list.indexOf(document.activeElement);
+    if (event.key === "ArrowDown") list[Math.min(at + 1, list.length - 1)]?.focus();
+    else if (event.key === "ArrowUp") (at > 0 ? list[at - 1] : byId("switcher-filter"))?.focus();
+    else if (event.key === "Home" && at >= 0) list[0]?.focus();
+    else if (event.key === "End" && at >= 0) list.at(-1)?.focus();
+    else if (event.key === "Enter" && event.target.id === "switcher-filter") list[0]?.click();
+    else return;
+    event.preventDefault();
+  };
+
+  // ---- Keys ----
+
+  let leader = 0;
+
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.isComposing) return;
+    const inside = event.target.closest?.(".bar details[open]");
+    if (event.key === "Escape" && inside) return close(inside);
+    if (event.target.closest?.("#switcher[open]")) moveInSwitcher(event);
+    if (event.defaultPrevented) return;
+    if ((event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      return openSwitcher();
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest?.("input, textarea, select, [contenteditable], dialog")) return;
+    const now = performance.now();
+    const link = now - leader < 1200 && document.querySelector(`#rail a[data-go="${CSS.escape(event.key)}"]`);
+    leader = event.key === "g" ? now : 0;
+    if (link) link.click();
+    else if (event.key === "s") openSwitcher();
+    else if (event.key === "?") byId("keys")?.showModal();
+    else return;
+    event.preventDefault();
+  });
+
+  paint(document);
+})();

@@ -1,0 +1,243 @@
+//! The composition root: from a [`Config`] to a running deployment.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use poem::Server;
+use poem::listener::{Acceptor, TcpAcceptor};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::client::{Bearer, Client, ClientError};
+use crate::clock::Clock;
+use crate::config::{Config, ConsoleConfig, Storage};
+use crate::demo;
+use crate::embedded::{self, Backend};
+use crate::lifecycle::Tasks;
+use crate::live::{self, Live};
+use crate::protocol::Actor;
+use crate::secrets;
+use crate::web::{self, Web};
+
+/// Why the program cannot start or go on; one line each.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The port is taken, or the address is not ours.
+    #[error("cannot listen on {address}: {source}; choose another port with {flag}, or 0 for a free one")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What changes it.
+        flag: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The data directory cannot be used.
+    #[error("cannot use {path}: {source}")]
+    DataDirectory {
+        /// Which file or directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The embedded backend cannot be opened.
+    #[error(transparent)]
+    Backend(#[from] embedded::OpenError),
+    /// The client of the embedded backend cannot be set up.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The demo experiments cannot be set up.
+    #[error("cannot start the demo: {0}")]
+    Demo(#[from] demo::DemoError),
+    /// Signals cannot be listened for.
+    #[error("cannot listen for signals: {0}")]
+    Signals(#[source] io::Error),
+    /// Something without which the process makes no sense has ended.
+    #[error("{0}")]
+    Ended(String),
+}
+
+/// How long a mirror is kept after the last view.
+const MIRROR_IDLE: Duration = Duration::from_secs(300);
+/// How many mirrors are kept at most.
+const MIRRORS: usize = 64;
+/// Bytes of drawn pages that are kept.
+const PAGE_CACHE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Runs until a signal or an essential task ends it.
+///
+/// # Errors
+/// Why it cannot start, or what ended it.
+pub async fn run(config: Config) -> Result<(), AppError> {
+    let tasks = Tasks::new();
+    stop_on_signals(&tasks)?;
+    // Sockets first: a port in use is said before anything is written.
+    let backend_listener = bind(config.backend, if config.console.is_some() { "--backend-port" } else { "--port" }).await?;
+    let console = match config.console {
+        Some(console) => Some((bind(console.listen, "--port").await?, console)),
+        None => None,
+    };
+
+    let started = start(config.storage, backend_listener, console, &tasks).await;
+    if started.is_err() {
+        tasks.stop();
+    }
+    let ended = tasks.join().await;
+    // The temporary directory, if any, lives until everything that writes to it has ended.
+    let _home = started?;
+    ended.map_err(AppError::Ended)
+}
+
+async fn start(
+    storage: Storage,
+    backend_listener: TcpListener,
+    console: Option<(TcpListener, ConsoleConfig)>,
+    tasks: &Tasks,
+) -> Result<Home, AppError> {
+    let clock = Clock::default();
+    let home = Home::prepare(&storage)?;
+    let admin_token = embedded::load_or_create_admin_token(&home.path)?;
+    let location = match storage {
+        Storage::Directory(_) => embedded::Location::Directory(home.path.clone()),
+        Storage::Ephemeral => embedded::Location::Memory,
+    };
+    let backend = Backend::open(embedded::Options::new(location, admin_token.clone(), clock.clone(), tasks.clone())).await?;
+    let backend_address = local_address(&backend_listener)?;
+    backend.serve(backend_listener);
+    announce("EDEN_TASK_STORE_LISTENING", backend_address);
+    announce("EDEN_CONTROL_PLANE_LISTENING", backend_address);
+
+    let Some((listener, config)) = console else { return Ok(home) };
+    let client = Client::new(&format!("http://{backend_address}"), Bearer::new(Actor::Admin, admin_token))?;
+    let live = Live::start(live::Options {
+        client: client.clone(),
+        clock: clock.clone(),
+        tasks: tasks.clone(),
+        idle: MIRROR_IDLE,
+        mirrors: MIRRORS,
+    });
+    let session_key = secrets::load_or_create_session_key(&home.path)
+        .map_err(|source| AppError::DataDirectory { path: home.path.join("session-key"), source })?;
+    let web = Web::new(web::Options {
+        live,
+        clock: clock.clone(),
+        tasks: tasks.clone(),
+        session_key,
+        sample_config: demo::sample_config(),
+        page_cache_bytes: PAGE_CACHE_BYTES,
+    });
+    let address = serve_console(listener, &web, tasks)?;
+    announce("EDEN_WEB_UI_LISTENING", address);
+    announce_sign_in(&web, address);
+    sign_in_links_on_signal(web, address, tasks)?;
+    info!(data_dir = %home.path.display(), console.url = %format!("http://{address}/"), "up");
+
+    if config.demo {
+        demo::start(demo::Options { client, data_dir: home.path.clone(), clock, tasks: tasks.clone() }).await?;
+    }
+    Ok(home)
+}
+
+/// The data directory, and whether it goes when the process does.
+struct Home {
+    path: PathBuf,
+    ephemeral: bool,
+}
+
+impl Home {
+    fn prepare(storage: &Storage) -> Result<Self, AppError> {
+        let (path, ephemeral) = match storage {
+            Storage::Directory(path) => (path.clone(), false),
+            Storage::Ephemeral => {
+                (std::env::temp_dir().join(format!("switchboard-{:016x}", rand::random::<u64>())), true)
+            }
+        };
+        std::fs::create_dir_all(&path).map_err(|source| AppError::DataDirectory { path: path.clone(), source })?;
+        Ok(Self { path, ephemeral })
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if self.ephemeral
+            && let Err(error) = std::fs::remove_dir_all(&self.path)
+        {
+            warn!(path = %self.path.display(), %error, "the temporary directory is left behind");
+        }
+    }
+}
+
+async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, AppError> {
+    TcpListener::bind(address).await.map_err(|source| AppError::Listen { address, flag, source })
+}
+
+fn local_address(listener: &TcpListener) -> Result<SocketAddr, AppError> {
+    listener.local_addr().map_err(|error| AppError::Ended(format!("a socket has no address: {error}")))
+}
+
+fn serve_console(listener: TcpListener, web: &Web, tasks: &Tasks) -> Result<SocketAddr, AppError> {
+    let address = local_address(&listener)?;
+    let acceptor = TcpAcceptor::from_tokio(listener)
+        .map_err(|error| AppError::Ended(format!("the console's socket cannot be used: {error}")))?;
+    tasks.spawn_essential("console", serve(acceptor, web.routes(), tasks.clone()));
+    Ok(address)
+}
+
+async fn serve(
+    acceptor: impl Acceptor + 'static,
+    routes: impl poem::Endpoint<Output = poem::Response> + 'static,
+    tasks: Tasks,
+) -> io::Result<()> {
+    let stopping = tasks.stopping();
+    Server::new_with_acceptor(acceptor)
+        .run_with_graceful_shutdown(routes, stopping.cancelled_owned(), Some(Tasks::GRACE / 2))
+        .await
+}
+
+fn announce(what: &str, address: SocketAddr) {
+    say(&format!("{what} host={} port={}", address.ip(), address.port()));
+}
+
+fn announce_sign_in(web: &Web, address: SocketAddr) {
+    say(&format!("SWITCHBOARD_SIGNIN url=http://{address}{}", web.issue_sign_in()));
+}
+
+/// A reader of stdout that went away is no reason to end.
+fn say(line: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
+fn stop_on_signals(tasks: &Tasks) -> Result<(), AppError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(AppError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(AppError::Signals)?;
+    let stopper = tasks.clone();
+    tasks.spawn("signals", async move {
+        let stopping = stopper.stopping();
+        tokio::select! {
+            _ = terminate.recv() => info!("asked to end by SIGTERM"),
+            _ = interrupt.recv() => info!("asked to end by SIGINT"),
+            () = stopping.cancelled() => {}
+        }
+        stopper.stop();
+    });
+    Ok(())
+}
+
+fn sign_in_links_on_signal(web: Web, address: SocketAddr, tasks: &Tasks) -> Result<(), AppError> {
+    let mut asked = signal(SignalKind::user_defined1()).map_err(AppError::Signals)?;
+    let stopping = tasks.stopping();
+    tasks.spawn("sign-in-links", async move {
+        loop {
+            tokio::select! {
+                () = stopping.cancelled() => return,
+                Some(()) = asked.recv() => announce_sign_in(&web, address),
+                else => return,
+            }
+        }
+    });
+    Ok(())
+}

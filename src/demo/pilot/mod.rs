@@ -1,0 +1,400 @@
+//! The pilot: follows the registry and runs each hosted experiment whose configuration has a `pilot:` block.
+//!
+//! One [`Driver`] an experiment goes round and round: it looks at what the backend holds, and lets each
+//! role do one thing about it. Nothing that matters is remembered here, so a driver that was cut off
+//! anywhere continues from what the backend and the repository say.
+
+mod evaluator;
+mod executor;
+mod ideator;
+mod integrator;
+mod ledger;
+mod names;
+mod orchestrator;
+mod plan;
+mod recall;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+
+use super::credentials::{Crew, Member};
+use super::repo::{Repo, RepoError};
+use super::{DemoError, Options, catalog};
+use crate::client::{ClientError, ExperimentClient};
+use crate::protocol::{CommitSha, DispatchMode, ErrorType, ExperimentId, ExperimentState, Idea, IdeaState};
+use crate::protocol::{Task, TaskId, TaskKind, TaskState, Timestamp, Variant, VariantStatus};
+use ledger::{Elite, Ledger};
+pub(super) use plan::Plan;
+
+/// How often the registry is read.
+const FOLLOW: Duration = Duration::from_secs(2);
+/// The longest wait after a failure.
+const MOST_BACKOFF: Duration = Duration::from_secs(10);
+/// The wait after a round in which there was nothing to do.
+const IDLE: Duration = Duration::from_millis(1000);
+
+/// Runs until the process stops.
+pub(super) async fn follow(options: Options) {
+    let stopping = options.tasks.stopping();
+    let mut outage = Outage::default();
+    // Taken on, or looked at and left alone: a configuration never changes.
+    let mut known = HashSet::new();
+    loop {
+        let wait = match take_on(&options, &mut known).await {
+            Ok(()) => {
+                outage.over("the demo follows the registry again");
+                FOLLOW
+            }
+            Err(fault) => outage.wait("the demo cannot follow the registry", &fault),
+        };
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+async fn take_on(options: &Options, known: &mut HashSet<ExperimentId>) -> Result<(), DemoError> {
+    let registered = options.client.control().experiments().await?;
+    for entry in &registered {
+        let id = entry.experiment_id.clone();
+        if known.contains(&id) {
+            continue;
+        }
+        let config = match options.client.experiment(&id).config().await {
+            Ok(config) => config,
+            // Registered but not seeded; perhaps next time.
+            Err(fault) if fault.is_not_found() => continue,
+            Err(fault @ ClientError::Decode(_)) => {
+                warn!(experiment.id = %id, "its configuration cannot be read; left alone: {fault}");
+                known.insert(id);
+                continue;
+            }
+            Err(fault) => return Err(fault.into()),
+        };
+        known.insert(id.clone());
+        match Plan::read(config) {
+            Ok(Some(plan)) => {
+                let run = run(options.clone(), id, Arc::new(plan));
+                let stopping = options.tasks.stopping();
+                options.tasks.spawn("pilot", async move {
+                    // Every step can be repeated, so being cut off at any await is a fine way to stop.
+                    stopping.run_until_cancelled(run).await;
+                });
+            }
+            Ok(None) => debug!(experiment.id = %id, "has no pilot block; left alone"),
+            Err(fault) => warn!(experiment.id = %id, "the pilot cannot take the experiment on: {fault}"),
+        }
+    }
+    catalog::continue_series(options, &registered).await
+}
+
+/// Drives one experiment to its end, mending what can be mended.
+async fn run(options: Options, id: ExperimentId, plan: Arc<Plan>) {
+    let mut outage = Outage::default();
+    let mut driver: Option<Driver> = None;
+    info!(experiment.id = %id, problem = plan.pilot.problem, "the pilot takes the experiment on");
+    loop {
+        let result = match driver.as_mut() {
+            Some(driver) => driver.round().await,
+            None => match Driver::open(&options, &id, plan.clone()).await {
+                Ok(opened) => {
+                    driver = Some(opened);
+                    continue;
+                }
+                Err(fault) => Err(fault),
+            },
+        };
+        let wait = match result {
+            Ok(Round::Done) => {
+                info!(experiment.id = %id, "the experiment has ended and everything in flight is settled");
+                return;
+            }
+            Ok(Round::Acted) => {
+                outage.over("the pilot goes on");
+                continue;
+            }
+            Ok(Round::Idle) => {
+                outage.over("the pilot goes on");
+                IDLE.max(plan.pace(0))
+            }
+            Err(DemoError::Client(fault)) if fault.is_not_found() && is_gone(&options, &id).await => {
+                warn!(experiment.id = %id, "the experiment is gone; the pilot leaves it");
+                return;
+            }
+            Err(DemoError::Plan(fault)) => {
+                warn!(experiment.id = %id, "the pilot leaves the experiment: {fault}");
+                return;
+            }
+            Err(fault) => {
+                if !fault.is_unreachable() {
+                    // Credentials, repository and memory are all looked at again.
+                    driver = None;
+                }
+                outage.wait("the pilot cannot go on", &fault)
+            }
+        };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+async fn is_gone(options: &Options, id: &ExperimentId) -> bool {
+    matches!(options.client.experiment(id).read().await, Err(fault) if fault.is_not_found())
+}
+
+/// Says a failure once however long it lasts, and waits longer each time.
+#[derive(Default)]
+struct Outage(u32);
+
+impl Outage {
+    fn wait(&mut self, what: &str, fault: &DemoError) -> Duration {
+        if self.0 == 0 {
+            warn!("{what}: {fault}; it keeps trying");
+        } else {
+            debug!("{what}: {fault}");
+        }
+        self.0 = self.0.saturating_add(1);
+        (Duration::from_millis(250) * 2_u32.saturating_pow(self.0.min(10))).min(MOST_BACKOFF)
+    }
+
+    fn over(&mut self, what: &str) {
+        if self.0 > 0 {
+            info!("{what}");
+            self.0 = 0;
+        }
+    }
+}
+
+enum Round {
+    Acted,
+    Idle,
+    Done,
+}
+
+/// One experiment being run.
+struct Driver {
+    experiment: ExperimentId,
+    options: Options,
+    plan: Arc<Plan>,
+    crew: Arc<Crew>,
+    repo: Repo,
+    seed: CommitSha,
+    ledger: Ledger,
+    elite: Elite,
+    mode: DispatchMode,
+    terminated: bool,
+    /// Execution tasks of ideas that hold no mutation: people's own, for people to execute.
+    foreign: HashSet<TaskId>,
+    acted: bool,
+    /// Variants attempted when the repository was last tidied.
+    tidied_at: Option<u64>,
+}
+
+/// Variants between two times of tidying the repository.
+const TIDY: u64 = 150;
+
+/// What the backend holds that is not finished.
+struct View {
+    pending: Vec<Task>,
+    claimed: Vec<Task>,
+    submitted: Vec<Task>,
+    ready: Vec<Idea>,
+    starting: Vec<Variant>,
+}
+
+impl View {
+    async fn read(client: &ExperimentClient) -> Result<Self, ClientError> {
+        let mut view = Self {
+            pending: client.tasks_in_state(TaskState::Pending).await?,
+            claimed: client.tasks_in_state(TaskState::Claimed).await?,
+            submitted: client.tasks_in_state(TaskState::Submitted).await?,
+            ready: client.ideas_in(IdeaState::Ready).await?,
+            starting: client.variants_in(VariantStatus::Starting).await?,
+        };
+        view.submitted.sort_by_key(|task| task.updated_at);
+        view.pending.sort_by_key(|task| task.created_at);
+        view.ready.sort_by(|a, b| b.priority.total_cmp(&a.priority));
+        Ok(view)
+    }
+
+    fn live(&self) -> impl Iterator<Item = &Task> {
+        self.pending.iter().chain(&self.claimed).chain(&self.submitted)
+    }
+
+    fn pending(&self, kind: TaskKind) -> impl Iterator<Item = &Task> {
+        self.pending.iter().filter(move |task| task.kind == kind)
+    }
+
+    /// What a worker holds, if anything.
+    fn held_by(&self, member: &Member) -> Option<&Task> {
+        self.claimed
+            .iter()
+            .find(|task| task.claim.as_ref().is_some_and(|claim| claim.worker_id == member.id))
+    }
+}
+
+impl Driver {
+    async fn open(options: &Options, id: &ExperimentId, plan: Arc<Plan>) -> Result<Self, DemoError> {
+        let admin = options.client.experiment(id);
+        let experiment = admin.read().await?;
+        let known = experiment.base_commit_sha.as_ref();
+        if known.is_some() && !tokio::fs::try_exists(options.repository(id)).await.unwrap_or(false) {
+            return Err(DemoError::Plan(
+                "its base commit is in no repository of the demo".into(),
+            ));
+        }
+        let (repo, seed) = catalog::lay_down(options, id, &plan, experiment.created_at).await?;
+        if known.is_some_and(|known| *known != seed) {
+            return Err(DemoError::Plan(format!(
+                "its base commit is not {seed}, the tip of main"
+            )));
+        }
+        let credentials = options.data_dir.join("credentials");
+        let crew = Crew::enrol(&admin, &credentials, plan.pilot.workers.clamp(1, 9)).await?;
+        let mut driver = Self {
+            experiment: id.clone(),
+            options: options.clone(),
+            elite: Elite::new(plan.direction),
+            ledger: Ledger::new(experiment.created_at),
+            mode: admin.dispatch_mode().await?,
+            terminated: experiment.state == ExperimentState::Terminated,
+            foreign: HashSet::new(),
+            acted: false,
+            tidied_at: None,
+            crew: Arc::new(crew),
+            plan,
+            repo,
+            seed,
+        };
+        driver.recall().await?;
+        Ok(driver)
+    }
+
+    /// Lets every role do one thing, in the order in which an orchestrator decides (`ch03 §6`).
+    async fn round(&mut self) -> Result<Round, DemoError> {
+        self.acted = false;
+        let crew = self.crew.clone();
+        let orchestrator = &crew.orchestrator.client;
+        self.catch_up(orchestrator).await?;
+        self.decide_termination(orchestrator).await?;
+        let view = View::read(orchestrator).await?;
+        self.foreign.retain(|id| view.live().any(|task| task.task_id == *id));
+        self.reclaim_expired(orchestrator, &view).await?;
+        self.settle(orchestrator, &view).await?;
+        self.integrate(&crew.orchestrator).await?;
+        if !self.terminated {
+            self.dispatch(orchestrator, &view).await?;
+        }
+        self.evaluate(&crew, &view).await?;
+        self.execute(&crew, &view).await?;
+        self.ideate(&crew, &view).await?;
+        self.tidy().await?;
+        let in_flight = !view.claimed.is_empty() || !view.submitted.is_empty();
+        Ok(if self.acted {
+            Round::Acted
+        } else if self.terminated && !in_flight && self.is_integrated() {
+            Round::Done
+        } else {
+            Round::Idle
+        })
+    }
+
+    /// Paces an action that changed something. That somebody else was quicker is no fault: the next
+    /// round sees how things stand.
+    async fn act<T>(&mut self, result: Result<T, ClientError>) -> Result<Option<T>, DemoError> {
+        match result {
+            Ok(value) => {
+                self.acted = true;
+                tokio::time::sleep(self.plan.pace(self.ledger.attempted)).await;
+                Ok(Some(value))
+            }
+            Err(fault) if is_lost_race(&fault) => {
+                debug!(experiment.id = %self.experiment, "somebody else was quicker: {fault}");
+                Ok(None)
+            }
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    async fn git<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Repo) -> Result<T, RepoError> + Send + 'static,
+    ) -> Result<Result<T, RepoError>, DemoError> {
+        let repo = self.repo.clone();
+        Ok(tokio::task::spawn_blocking(move || work(&repo)).await?)
+    }
+
+    async fn tidy(&mut self) -> Result<(), DemoError> {
+        let attempted = self.ledger.attempted;
+        if self.tidied_at.is_none_or(|before| attempted >= before + TIDY) {
+            self.tidied_at = Some(attempted);
+            let packed = self.git(Repo::tidy).await??;
+            debug!(experiment.id = %self.experiment, git.objects = packed, "tidied the repository");
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> Timestamp {
+        self.options.clock.now()
+    }
+
+    /// Whether this claim of an executor or evaluator is one of the few that are never finished; it depends
+    /// on the claim alone, so a restart does not change it. An ideator, being the only one, never goes away.
+    fn is_dropped(&self, task: &Task) -> bool {
+        use rand::RngExt;
+        let Some(claim) = task.claim.as_ref().filter(|claim| claim.expires_at.is_some()) else {
+            return false;
+        };
+        let one_in = self.plan.pilot.drop_one_in;
+        let label = format!("{} {}", task.task_id, claim.claimed_at);
+        one_in > 0 && super::problem::rng(self.plan.pilot.seed, &label).random_range(0..one_in) == 0
+    }
+
+    async fn claim(&mut self, member: &Member, task: &Task) -> Result<bool, DemoError> {
+        let good_for = Duration::from_secs(self.plan.pilot.claim_seconds.into())
+            // A slow experiment's worker gets its turn less often.
+            .max(self.plan.pace(self.ledger.attempted) * 40);
+        let expires_at = self.now().instant().checked_add(good_for).ok().map(Timestamp::from);
+        let request = crate::protocol::ClaimRequest { expires_at };
+        let claimed = member.client.claim(&task.task_id, &request).await;
+        Ok(self.act(claimed).await?.is_some())
+    }
+}
+
+impl Plan {
+    /// The time between two actions once there are so many variants.
+    fn pace(&self, variants: u64) -> Duration {
+        let pace = self.pilot.pace_ms.clamp(1, 3_600_000);
+        Duration::from_millis(pace + pace.saturating_mul(variants) / self.pilot.settle_after.max(1))
+    }
+}
+
+fn is_lost_race(fault: &ClientError) -> bool {
+    matches!(
+        fault.error_type(),
+        Some(
+            ErrorType::IllegalTransition
+                | ErrorType::NotClaimed
+                | ErrorType::WrongClaimant
+                | ErrorType::WorkerNotEligible
+                | ErrorType::AlreadyExists
+                | ErrorType::InvalidPrecondition
+                | ErrorType::ConflictingResubmission
+        )
+    )
+}
+
+/// Whether a worker may try to claim a task: only targets that are surely met are tried.
+fn is_open_to(task: &Task, member: &Member) -> bool {
+    task.target
+        .as_ref()
+        .is_none_or(|target| target.id == (&member.id).into())
+}
+
+/// Ids are made of parts that are never empty.
+fn named<T>(id: Result<T, crate::protocol::IdError>) -> Result<T, DemoError> {
+    id.map_err(|fault| DemoError::Plan(fault.to_string()))
+}

@@ -1,0 +1,48 @@
+use std::time::Duration;
+
+use rand::RngExt;
+
+/// How long to wait before the next try: doubling, capped, jittered, and forgiving only after a healthy
+/// spell, so that a server that accepts and drops at once is not hammered.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(250);
+    const CAP: Duration = Duration::from_secs(15);
+    /// A connection that lived this long counts as healthy.
+    const HEALTHY: Duration = Duration::from_secs(20);
+
+    pub(super) fn new() -> Self {
+        Self { failures: 0 }
+    }
+
+    /// The wait after a try that lived for `lived`.
+    pub(super) fn next(&mut self, lived: Duration) -> Duration {
+        if lived >= Self::HEALTHY {
+            self.failures = 0;
+        }
+        let ceiling = Self::FIRST.saturating_mul(1 << self.failures.min(10)).min(Self::CAP);
+        self.failures = self.failures.saturating_add(1);
+        // Between half and all of it: a herd of consoles spreads out and nobody retries at once.
+        ceiling.mul_f64(rand::rng().random_range(0.5..=1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_the_cap_and_reset_only_after_health() {
+        let mut backoff = Backoff::new();
+        let waits: Vec<_> = (0..12).map(|_| backoff.next(Duration::ZERO)).collect();
+        assert!(waits[0] >= Backoff::FIRST / 2 && waits[0] <= Backoff::FIRST);
+        assert!(waits.iter().all(|w| *w <= Backoff::CAP));
+        assert!(waits[11] >= Backoff::CAP / 2);
+        assert!(backoff.next(Duration::from_secs(1)) >= Backoff::CAP / 2);
+        assert!(backoff.next(Backoff::HEALTHY) <= Backoff::FIRST);
+    }
+}

@@ -1,0 +1,263 @@
+//! Keeps one mirror true: list, watch from there, re-read what events name, and say so when it breaks.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::backoff::Backoff;
+use super::freshness::Freshness;
+use super::listing::{list, optional};
+use super::mirror::{Phase, Writer};
+use super::revision::Topic;
+use super::snapshot::Snapshot;
+use crate::client::{ClientError, ExperimentClient, PushEvent, PushStream};
+use crate::protocol::{Event, Experiment, Idea, Subject, Task, Variant};
+
+/// Events taken in one step; a longer backlog is applied in several, so that readers see progress.
+const BATCH: usize = 256;
+/// Entities read at the same time.
+const PARALLEL_READS: usize = 8;
+/// Past this many entities in one batch, listing is cheaper than reading each.
+const RELIST_ABOVE: usize = 200;
+/// How often a task store is asked again for an experiment that it does not host.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// Why following stopped for now.
+enum Pause {
+    /// The log moved in a way that cannot be replayed: list again.
+    Relist,
+    /// The task store does not host the experiment.
+    NotHosted,
+    /// The connection ended or a call failed.
+    Broken(ClientError),
+}
+
+impl From<ClientError> for Pause {
+    fn from(error: ClientError) -> Self {
+        Self::Broken(error)
+    }
+}
+
+/// Follows the experiment until the mirror is stopped.
+pub(super) async fn follow(client: ExperimentClient, writer: Writer) {
+    let stopping = writer.stopping();
+    let mut backoff = Backoff::new();
+    let mut relist = true;
+    loop {
+        let started = Instant::now();
+        let pause = tokio::select! {
+            () = stopping.cancelled() => return,
+            pause = attempt(&client, &writer, relist) => pause,
+        };
+        let wait = match pause {
+            Pause::Relist => {
+                relist = true;
+                continue;
+            }
+            Pause::NotHosted => {
+                relist = true;
+                writer.not_hosted();
+                LOOK_AGAIN
+            }
+            Pause::Broken(error) => {
+                // What is held resumes from its cursor; with nothing held there is nothing to resume.
+                relist = writer.view().snapshot().is_none();
+                if writer.view().freshness == Freshness::Live {
+                    warn!(experiment.id = %client.id(), error = %chain(&error), "the feed broke; showing what is known");
+                }
+                writer.stale(&in_words(&error));
+                backoff.next(started.elapsed())
+            }
+        };
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            () = writer.poked() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// One connection's life. It never succeeds: it ends in the reason to pause.
+async fn attempt(client: &ExperimentClient, writer: &Writer, relist: bool) -> Pause {
+    match watch(client, writer, relist).await {
+        Ok(never) => match never {},
+        Err(pause) => pause,
+    }
+}
+
+async fn watch(client: &ExperimentClient, writer: &Writer, relist: bool) -> Result<std::convert::Infallible, Pause> {
+    let resuming = !relist && matches!(writer.view().phase, Phase::Ready(_));
+    if !resuming {
+        let snapshot = match list(client, writer.next_revision()).await {
+            Err(error) if error.is_not_found() => return Err(Pause::NotHosted),
+            listed => listed?,
+        };
+        debug!(experiment.id = %client.id(), cursor = snapshot.cursor, tasks = snapshot.counts.total(), "listed");
+        writer.publish(snapshot, &Topic::ALL);
+    }
+    let cursor = writer.view().snapshot().map_or(0, |snapshot| snapshot.cursor);
+    let mut stream = client.watch(cursor)?;
+    let mut caught_up = false;
+    loop {
+        let batch = next_batch(&mut stream).await?;
+        writer.heard();
+        let mut events = Vec::new();
+        let mut signalled = false;
+        for item in batch.items {
+            match item {
+                PushEvent::Connected => {
+                    info!(experiment.id = %client.id(), cursor, "following");
+                    // Signals are not replayed, so what they would have said is read instead.
+                    signalled |= resuming;
+                }
+                PushEvent::Heartbeat => {}
+                PushEvent::Logged { event, cursor } => events.push((cursor, Arc::new(*event))),
+                PushEvent::Signalled(_) => signalled = true,
+                PushEvent::Resync => return Err(Pause::Relist),
+            }
+        }
+        if !events.is_empty() {
+            apply(client, writer, events).await?;
+        }
+        if signalled {
+            refresh_members(client, writer).await?;
+        }
+        if !caught_up {
+            caught_up = batch.drained;
+            writer.freshness(if caught_up {
+                Freshness::Live
+            } else {
+                Freshness::CatchingUp
+            });
+        }
+    }
+}
+
+struct Batch {
+    items: Vec<PushEvent>,
+    /// Whether the stream had nothing more to say at once.
+    drained: bool,
+}
+
+/// Waits for one item and takes with it whatever else is there already.
+async fn next_batch(stream: &mut PushStream) -> Result<Batch, Pause> {
+    let ended = || ClientError::Stream("the server closed it".into());
+    let first = stream.try_next().await?.ok_or_else(ended)?;
+    let mut items = vec![first];
+    while items.len() < BATCH {
+        match stream.next().now_or_never() {
+            Some(item) => items.push(item.ok_or_else(ended)??),
+            None => return Ok(Batch { items, drained: true }),
+        }
+    }
+    Ok(Batch { items, drained: false })
+}
+
+/// An entity as it is now.
+enum Entity {
+    Task(Task),
+    Idea(Idea),
+    Variant(Variant),
+    Experiment(Experiment),
+    Gone,
+}
+
+async fn read(client: &ExperimentClient, subject: Subject) -> Result<Entity, ClientError> {
+    let entity = match subject {
+        Subject::Task(id) => optional(client.task(&id).await)?.map(Entity::Task),
+        Subject::Idea(id) => optional(client.idea(&id).await)?.map(Entity::Idea),
+        Subject::Variant(id) => optional(client.variant(&id).await)?.map(Entity::Variant),
+        Subject::Experiment => optional(client.read().await)?.map(Entity::Experiment),
+    };
+    Ok(entity.unwrap_or(Entity::Gone))
+}
+
+/// Re-reads what the events name and publishes all of it as one revision.
+async fn apply(client: &ExperimentClient, writer: &Writer, events: Vec<(u64, Arc<Event>)>) -> Result<(), Pause> {
+    let subjects: BTreeSet<Subject> = events.iter().flat_map(|(_, event)| event.subjects()).collect();
+    if subjects.len() > RELIST_ABOVE {
+        return Err(Pause::Relist);
+    }
+    let entities: Vec<Entity> = stream::iter(subjects.into_iter().map(|subject| read(client, subject)))
+        .buffer_unordered(PARALLEL_READS)
+        .try_collect()
+        .await?;
+    let view = writer.view();
+    let Some(held) = view.snapshot() else {
+        return Err(Pause::Relist);
+    };
+    let mut snapshot = Snapshot::clone(held);
+    let revision = writer.next_revision();
+    let mut topics = vec![Topic::Events];
+    for entity in entities {
+        let topic = match entity {
+            Entity::Task(task) => {
+                snapshot.put_task(&task, revision);
+                Topic::Tasks
+            }
+            Entity::Idea(idea) => {
+                snapshot.put_idea(&idea, revision);
+                Topic::Ideas
+            }
+            Entity::Variant(variant) => {
+                snapshot.put_variant(&variant, revision);
+                Topic::Variants
+            }
+            Entity::Experiment(experiment) => {
+                snapshot.experiment = experiment;
+                Topic::Experiment
+            }
+            // Nothing in the protocol deletes one of these; a listing will tell what happened.
+            Entity::Gone => return Err(Pause::Relist),
+        };
+        if !topics.contains(&topic) {
+            topics.push(topic);
+        }
+    }
+    for (cursor, event) in events {
+        snapshot.push_event(cursor, event);
+    }
+    writer.publish(snapshot, &topics);
+    Ok(())
+}
+
+/// Workers and groups are not in the log; the push stream signals their changes apart.
+async fn refresh_members(client: &ExperimentClient, writer: &Writer) -> Result<(), Pause> {
+    let (workers, groups) = futures_util::future::try_join(client.workers(), client.groups()).await?;
+    let view = writer.view();
+    let Some(held) = view.snapshot() else {
+        return Err(Pause::Relist);
+    };
+    let mut snapshot = Snapshot::clone(held);
+    snapshot.workers = Arc::new(workers.into_iter().map(|w| (w.worker_id.clone(), w)).collect());
+    snapshot.groups = Arc::new(groups);
+    writer.publish(snapshot, &[Topic::Experiment]);
+    Ok(())
+}
+
+/// What an operator reads on the badge.
+pub(super) fn in_words(error: &ClientError) -> String {
+    match error {
+        ClientError::Unreachable(_) | ClientError::Stream(_) => "the task store does not answer".to_owned(),
+        ClientError::Refused(problem) if problem.status == 401 => {
+            "the task store refuses the console's credential".to_owned()
+        }
+        other => format!("the task store failed: {other}"),
+    }
+}
+
+/// An error and its causes in one line, for the log.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,170 @@
+//! One mirror per experiment that anybody looks at, started on the first view and stopped some time
+//! after the last.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tracing::debug;
+
+use super::details::Details;
+use super::follow::follow;
+use super::mirror::{Mirror, Writer};
+use super::registry::{Registry, RegistryWriter};
+use crate::client::{Client, ControlClient, ExperimentClient};
+use crate::clock::Clock;
+use crate::lifecycle::Tasks;
+use crate::protocol::ExperimentId;
+
+/// What [`Live`] needs to start.
+pub struct Options {
+    /// The deployment and the credential to read it with.
+    pub client: Client,
+    /// Time of day.
+    pub clock: Clock,
+    /// Where its tasks belong.
+    pub tasks: Tasks,
+    /// How long a mirror is kept after the last view.
+    pub idle: Duration,
+    /// How many mirrors are kept at most; beyond, the least recently viewed go first.
+    pub mirrors: usize,
+}
+
+/// The pages' handle on everything that is known. Cheap to clone.
+#[derive(Clone)]
+pub struct Live(Arc<Hub>);
+
+struct Hub {
+    options: Options,
+    registry: Arc<Registry>,
+    details: Details,
+    /// Held only to look up, insert or remove; never across an await.
+    mirrors: Mutex<HashMap<ExperimentId, Arc<Mirror>>>,
+    fleet: Arc<watch::Sender<u64>>,
+}
+
+const DETAILS: usize = 4096;
+
+impl Live {
+    /// Starts following the registry.
+    pub fn start(options: Options) -> Self {
+        let registry = Registry::new(&options.clock);
+        let (changed, changes) = mpsc::unbounded_channel();
+        let writer = RegistryWriter::new(registry.clone(), options.client.clone(), options.clock.clone(), changed);
+        let tasks = options.tasks.clone();
+        let live = Self(Arc::new(Hub {
+            options,
+            registry,
+            details: Details::new(DETAILS),
+            mirrors: Mutex::default(),
+            fleet: Arc::new(watch::Sender::new(0)),
+        }));
+        tasks.spawn("registry", writer.follow(tasks.stopping()));
+        tasks.spawn("mirror-keeper", live.clone().keep(changes));
+        live
+    }
+
+    /// The registry of experiments.
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    /// Whole entities.
+    pub fn details(&self) -> &Details {
+        &self.0.details
+    }
+
+    /// Grows whenever any mirror changes.
+    pub fn fleet(&self) -> watch::Receiver<u64> {
+        self.0.fleet.subscribe()
+    }
+
+    /// The mirror of an experiment, followed from now on if it was not.
+    pub fn mirror(&self, id: &ExperimentId) -> Arc<Mirror> {
+        let Options { clock, tasks, .. } = &self.0.options;
+        let mut mirrors = self.mirrors();
+        let mirror = mirrors.entry(id.clone()).or_insert_with(|| {
+            let mirror = Mirror::new(id.clone(), clock, tasks.stopping().child_token());
+            let writer = Writer::new(mirror.clone(), self.0.fleet.clone(), clock.clone());
+            tasks.spawn("mirror", follow(self.client(id), writer));
+            mirror
+        });
+        mirror.touch(clock);
+        mirror.clone()
+    }
+
+    /// The mirror of an experiment, if it is followed already.
+    pub fn existing_mirror(&self, id: &ExperimentId) -> Option<Arc<Mirror>> {
+        self.mirrors().get(id).cloned()
+    }
+
+    /// The client to read an experiment through.
+    pub fn client(&self, id: &ExperimentId) -> ExperimentClient {
+        self.0.options.client.experiment(id)
+    }
+
+    /// The client of the control plane.
+    pub fn control(&self) -> ControlClient {
+        self.0.options.client.control()
+    }
+
+    fn mirrors(&self) -> MutexGuard<'_, HashMap<ExperimentId, Arc<Mirror>>> {
+        // The map is whole at every step, so a panic elsewhere does not spoil it.
+        self.0.mirrors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes mirrors whose experiment changed in the registry, and ends those nobody looks at.
+    async fn keep(self, mut changes: mpsc::UnboundedReceiver<ExperimentId>) {
+        let stopping = self.0.options.tasks.stopping();
+        let mut sweep = tokio::time::interval(self.0.options.idle.max(Duration::from_secs(2)) / 2);
+        loop {
+            tokio::select! {
+                () = stopping.cancelled() => return,
+                Some(id) = changes.recv() => {
+                    if let Some(mirror) = self.existing_mirror(&id) {
+                        mirror.poke();
+                    }
+                }
+                _ = sweep.tick() => self.sweep(),
+            }
+        }
+    }
+
+    fn sweep(&self) {
+        let Options {
+            clock,
+            idle,
+            mirrors: limit,
+            ..
+        } = &self.0.options;
+        let mut mirrors = self.mirrors();
+        let before = mirrors.len();
+        mirrors.retain(|_, mirror| {
+            let keep = !mirror.is_idle(clock, *idle);
+            if !keep {
+                mirror.stop();
+            }
+            keep
+        });
+        if mirrors.len() > *limit {
+            let mut by_age: Vec<_> = mirrors
+                .values()
+                .filter(|m| m.is_idle(clock, Duration::ZERO))
+                .cloned()
+                .collect();
+            by_age.sort_by_key(|mirror| mirror.last_viewed_ms());
+            for mirror in by_age.into_iter().take(mirrors.len() - *limit) {
+                mirror.stop();
+                mirrors.remove(mirror.experiment());
+            }
+        }
+        if mirrors.len() < before {
+            debug!(
+                mirrors = mirrors.len(),
+                ended = before - mirrors.len(),
+                "ended mirrors nobody looks at"
+            );
+        }
+    }
+}

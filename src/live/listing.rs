@@ -1,0 +1,62 @@
+//! The list half of list-then-watch: read everything once, with the log position it is true for.
+
+use std::sync::Arc;
+
+use futures_util::future::try_join3;
+use imbl::OrdMap;
+
+use super::snapshot::{Snapshot, TAIL};
+use crate::client::{ClientError, ExperimentClient};
+
+/// Reads a whole experiment into a picture whose rows carry `revision`.
+///
+/// The lists are separate calls, so each may be true for a different position of the log. The picture
+/// takes the oldest of them: what is watched from there re-reads entities, which is harmless where a
+/// list was newer, and misses nothing.
+pub(super) async fn list(client: &ExperimentClient, revision: u64) -> Result<Snapshot, ClientError> {
+    let experiment = client.read().await?;
+    // A server without the cursor header still has a log: its length before listing is safe.
+    let config = optional(client.config().await)?.map(Arc::new);
+    let (tasks, ideas, variants) = try_join3(client.tasks(), client.ideas(), client.variants()).await?;
+    let (workers, groups) = futures_util::future::try_join(client.workers(), client.groups()).await?;
+    let cursors = [tasks.cursor, ideas.cursor, variants.cursor];
+    let cursor = match cursors.into_iter().collect::<Option<Vec<_>>>() {
+        Some(cursors) => cursors.into_iter().min().unwrap_or(0),
+        None => client.events(0, Some(1)).await?.cursor,
+    };
+
+    let mut snapshot = Snapshot::empty(experiment, config, cursor);
+    for task in &tasks.items {
+        snapshot.put_task(task, revision);
+    }
+    for idea in &ideas.items {
+        snapshot.put_idea(idea, revision);
+    }
+    for variant in &variants.items {
+        snapshot.put_variant(variant, revision);
+    }
+    snapshot.workers = Arc::new(
+        workers
+            .into_iter()
+            .map(|w| (w.worker_id.clone(), w))
+            .collect::<OrdMap<_, _>>(),
+    );
+    snapshot.groups = Arc::new(groups);
+    let from = cursor.saturating_sub(TAIL as u64);
+    let tail = client.events(from, Some(TAIL as u64)).await?;
+    for (seen, event) in (from + 1..).zip(tail.events) {
+        if seen <= cursor {
+            snapshot.push_event(seen, Arc::new(event));
+        }
+    }
+    Ok(snapshot)
+}
+
+/// An endpoint that the server may lack.
+pub(super) fn optional<T>(answer: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}

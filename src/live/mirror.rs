@@ -1,0 +1,267 @@
+//! The cache of one experiment, split so that the compiler proves who writes: one [`Writer`], owned by
+//! the task that follows the experiment, and any number of [`Mirror`] readers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::freshness::Freshness;
+use super::revision::{Epoch, Revisions, Topic};
+use super::snapshot::Snapshot;
+use crate::clock::Clock;
+use crate::protocol::{ExperimentId, Timestamp};
+
+/// Whether there is anything to look at.
+#[derive(Debug, Clone)]
+pub enum Phase {
+    /// The first list has not arrived.
+    Connecting,
+    /// The task store does not host the experiment.
+    NotHosted,
+    /// A picture is held; how fresh it is, [`View::freshness`] says.
+    Ready(Arc<Snapshot>),
+}
+
+/// What a reader sees: consistent in itself, and possibly old. Check [`View::freshness`] before calling it
+/// the present.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// What is held.
+    pub phase: Phase,
+    /// How far it can be trusted.
+    pub freshness: Freshness,
+    /// What changed when.
+    pub revisions: Revisions,
+}
+
+impl View {
+    /// The picture, if one is held.
+    pub fn snapshot(&self) -> Option<&Arc<Snapshot>> {
+        match &self.phase {
+            Phase::Ready(snapshot) => Some(snapshot),
+            Phase::Connecting | Phase::NotHosted => None,
+        }
+    }
+}
+
+/// The readers' side.
+#[derive(Debug)]
+pub struct Mirror {
+    experiment: ExperimentId,
+    epoch: Epoch,
+    view: ArcSwap<View>,
+    revisions: watch::Sender<Revisions>,
+    /// Milliseconds since the Unix epoch at which the server was last heard.
+    heard: AtomicI64,
+    viewed: AtomicI64,
+    viewers: AtomicUsize,
+    poke: Notify,
+    stop: CancellationToken,
+}
+
+impl Mirror {
+    pub(super) fn new(experiment: ExperimentId, clock: &Clock, stop: CancellationToken) -> Arc<Self> {
+        let revisions = Revisions::default();
+        Arc::new(Self {
+            experiment,
+            epoch: Epoch::fresh(),
+            view: ArcSwap::from_pointee(View {
+                phase: Phase::Connecting,
+                freshness: Freshness::CatchingUp,
+                revisions,
+            }),
+            revisions: watch::Sender::new(revisions),
+            heard: AtomicI64::new(clock.now().instant().as_millisecond()),
+            viewed: AtomicI64::new(clock.now().instant().as_millisecond()),
+            viewers: AtomicUsize::new(0),
+            poke: Notify::new(),
+            stop,
+        })
+    }
+
+    /// The experiment.
+    pub fn experiment(&self) -> &ExperimentId {
+        &self.experiment
+    }
+
+    /// This mirror's life; its revisions mean nothing in another.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// What is known now. Never waits.
+    pub fn view(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+
+    /// Follows the revisions; a slow follower skips, it never queues.
+    pub fn subscribe(&self) -> watch::Receiver<Revisions> {
+        self.revisions.subscribe()
+    }
+
+    /// When the server was last heard.
+    pub fn last_heard(&self) -> Timestamp {
+        let millis = self.heard.load(Ordering::Relaxed);
+        jiff::Timestamp::from_millisecond(millis)
+            .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+            .into()
+    }
+
+    /// Waits until something is known (a picture, or that there is none), at most `limit`.
+    pub async fn settled(&self, limit: Duration) -> Arc<View> {
+        let mut revisions = self.subscribe();
+        let wait = async {
+            loop {
+                let view = self.view();
+                let waiting =
+                    matches!(view.phase, Phase::Connecting) && !matches!(view.freshness, Freshness::Stale { .. });
+                if !waiting || revisions.changed().await.is_err() {
+                    break;
+                }
+            }
+        };
+        // Running out of time is an answer too: the caller sees that it is still connecting.
+        let _ = tokio::time::timeout(limit, wait).await;
+        self.view()
+    }
+
+    /// Waits until the picture covers `cursor`, at most `limit`, so that a write shows its effect.
+    pub async fn reached(&self, cursor: u64, limit: Duration) -> Arc<View> {
+        let mut revisions = self.subscribe();
+        let wait = async {
+            while self.view().snapshot().is_none_or(|snapshot| snapshot.cursor < cursor) {
+                if revisions.changed().await.is_err() {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(limit, wait).await;
+        self.view()
+    }
+
+    /// Asks the follower to look again at once, if it is waiting for something to appear.
+    pub fn poke(&self) {
+        self.poke.notify_one();
+    }
+
+    /// Keeps the mirror followed for as long as the guard lives.
+    pub fn viewer(self: &Arc<Self>) -> Viewer {
+        self.viewers.fetch_add(1, Ordering::Relaxed);
+        Viewer(self.clone())
+    }
+
+    pub(super) fn touch(&self, clock: &Clock) {
+        self.viewed
+            .store(clock.now().instant().as_millisecond(), Ordering::Relaxed);
+    }
+
+    /// Whether nobody has looked for longer than `idle`.
+    pub(super) fn is_idle(&self, clock: &Clock, idle: Duration) -> bool {
+        let silent = clock.now().instant().as_millisecond() - self.viewed.load(Ordering::Relaxed);
+        self.viewers.load(Ordering::Relaxed) == 0 && silent > i64::try_from(idle.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    pub(super) fn last_viewed_ms(&self) -> i64 {
+        self.viewed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+    }
+}
+
+/// Somebody looks at a mirror; dropping it says they left.
+#[derive(Debug)]
+pub struct Viewer(Arc<Mirror>);
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.0.viewers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The only one who changes a mirror. Not cloneable on purpose: two writers would overwrite each other.
+pub(super) struct Writer {
+    mirror: Arc<Mirror>,
+    fleet: Arc<watch::Sender<u64>>,
+    clock: Clock,
+}
+
+impl Writer {
+    pub(super) fn new(mirror: Arc<Mirror>, fleet: Arc<watch::Sender<u64>>, clock: Clock) -> Self {
+        Self { mirror, fleet, clock }
+    }
+
+    pub(super) fn view(&self) -> Arc<View> {
+        self.mirror.view()
+    }
+
+    /// The revision that the next change will have.
+    pub(super) fn next_revision(&self) -> u64 {
+        self.mirror.view.load().revisions.current() + 1
+    }
+
+    /// The server was heard: what is held is true as of now.
+    pub(super) fn heard(&self) {
+        self.mirror
+            .heard
+            .store(self.clock.now().instant().as_millisecond(), Ordering::Relaxed);
+    }
+
+    /// Swaps in a new picture in which `topics` changed.
+    pub(super) fn publish(&self, snapshot: Snapshot, topics: &[Topic]) {
+        self.heard();
+        self.set(Phase::Ready(Arc::new(snapshot)), None, topics);
+    }
+
+    /// The task store does not host the experiment.
+    pub(super) fn not_hosted(&self) {
+        self.heard();
+        if !matches!(self.view().phase, Phase::NotHosted) {
+            self.set(Phase::NotHosted, Some(Freshness::Live), &Topic::ALL);
+        }
+    }
+
+    /// Says how fresh the picture is, if that changed.
+    pub(super) fn freshness(&self, freshness: Freshness) {
+        let view = self.view();
+        if view.freshness != freshness {
+            self.set(view.phase.clone(), Some(freshness), &[Topic::Freshness]);
+        }
+    }
+
+    /// The feed broke: what is held was true when the server was last heard.
+    pub(super) fn stale(&self, reason: &str) {
+        self.freshness(Freshness::Stale {
+            since: self.mirror.last_heard(),
+            reason: reason.to_owned(),
+        });
+    }
+
+    /// Waits for somebody to say that it is worth looking again.
+    pub(super) async fn poked(&self) {
+        self.mirror.poke.notified().await;
+    }
+
+    pub(super) fn stopping(&self) -> CancellationToken {
+        self.mirror.stop.clone()
+    }
+
+    fn set(&self, phase: Phase, freshness: Option<Freshness>, topics: &[Topic]) {
+        let held = self.view();
+        let revisions = held.revisions.bumped(topics);
+        let freshness = freshness.unwrap_or_else(|| held.freshness.clone());
+        self.mirror.view.store(Arc::new(View {
+            phase,
+            freshness,
+            revisions,
+        }));
+        // Told only after the view is in place: whoever wakes finds what they were woken for.
+        self.mirror.revisions.send_replace(revisions);
+        self.fleet.send_modify(|fleet| *fleet += 1);
+    }
+}

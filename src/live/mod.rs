@@ -1,0 +1,26 @@
+//! List, then watch: what the console believes, and how it learns it.
+//!
+//! [`Live`] is the handle that pages hold. Per deployment it keeps the [`Registry`] of experiments; per
+//! experiment a [`Mirror`] that one task fills (`follow`) and any number of readers look at. Readers get
+//! an immutable snapshot with a revision and never wait on a lock. Nothing here knows of the web.
+
+mod backoff;
+mod details;
+mod follow;
+mod freshness;
+mod hub;
+mod listing;
+mod mirror;
+mod registry;
+mod revision;
+mod rows;
+mod snapshot;
+
+pub use details::{Details, TaskDetail};
+pub use freshness::Freshness;
+pub use hub::{Live, Options};
+pub use mirror::{Mirror, Phase, View, Viewer};
+pub use registry::{Hosting, Registry, RegistryRow, RegistryView};
+pub use revision::{Epoch, Revisions, Topic};
+pub use rows::{IdeaRow, TaskRow, TaskSubject, VariantRow};
+pub use snapshot::{Counts, Snapshot};

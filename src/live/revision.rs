@@ -1,0 +1,125 @@
+//! Revisions: which part of what is known changed last. A watcher compares numbers, so a slow one skips
+//! steps instead of queueing them.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Marks one life of one mirror. A revision means nothing outside its epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Epoch(u64);
+
+impl Epoch {
+    pub(super) fn fresh() -> Self {
+        // 53 bits survive any reader that takes numbers for floats.
+        Self(rand::random::<u64>() >> 11)
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.0)
+    }
+}
+
+impl FromStr for Epoch {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        u64::from_str_radix(text, 16).map(Self)
+    }
+}
+
+/// What a region of a page depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// Rows of tasks.
+    Tasks,
+    /// Rows of ideas.
+    Ideas,
+    /// Rows of variants.
+    Variants,
+    /// The tail of the log.
+    Events,
+    /// The experiment's own state, its workers and groups.
+    Experiment,
+    /// How fresh all of it is.
+    Freshness,
+}
+
+impl Topic {
+    /// Every topic.
+    pub const ALL: [Self; 6] = [
+        Self::Tasks,
+        Self::Ideas,
+        Self::Variants,
+        Self::Events,
+        Self::Experiment,
+        Self::Freshness,
+    ];
+
+    /// The name of the browser's event.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tasks => "tasks",
+            Self::Ideas => "ideas",
+            Self::Variants => "variants",
+            Self::Events => "events",
+            Self::Experiment => "experiment",
+            Self::Freshness => "freshness",
+        }
+    }
+}
+
+/// The revision at which each topic last changed, and the newest of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Revisions {
+    current: u64,
+    topics: [u64; Topic::ALL.len()],
+}
+
+impl Revisions {
+    /// The newest revision.
+    pub fn current(&self) -> u64 {
+        self.current
+    }
+
+    /// The topics that changed after `revision`.
+    pub fn changed_since(&self, revision: u64) -> impl Iterator<Item = Topic> + '_ {
+        Topic::ALL
+            .into_iter()
+            .filter(move |topic| self.topics[*topic as usize] > revision)
+    }
+
+    /// One new revision in which all of `topics` changed.
+    #[must_use]
+    pub(super) fn bumped(mut self, topics: &[Topic]) -> Self {
+        self.current += 1;
+        for topic in topics {
+            self.topics[*topic as usize] = self.current;
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_skipped_steps_is_told_each_topic_once() {
+        let revisions = Revisions::default()
+            .bumped(&[Topic::Tasks])
+            .bumped(&[Topic::Tasks, Topic::Events]);
+        assert_eq!(
+            revisions.changed_since(0).collect::<Vec<_>>(),
+            [Topic::Tasks, Topic::Events]
+        );
+        assert_eq!(revisions.changed_since(revisions.current()).count(), 0);
+    }
+
+    #[test]
+    fn an_epoch_reads_back() {
+        let epoch = Epoch::fresh();
+        assert_eq!(epoch.to_string().parse(), Ok(epoch));
+    }
+}

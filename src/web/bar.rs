@@ -1,0 +1,124 @@
+//! What stands around every page: the switcher, the badge, the navigation.
+
+use super::answer::Page;
+use super::context::{Context, Followed};
+use super::stream::Since;
+use super::ui::{self, EntryState, Shell, SwitchEntry};
+use super::urls;
+use crate::live::{Freshness, Hosting, RegistryRow};
+use crate::protocol::{ExperimentId, ExperimentState, TaskKind, TaskState};
+
+use maud::Markup;
+
+/// The surroundings of one answer.
+pub(crate) struct Bar<'a> {
+    context: &'a Context,
+    entries: Vec<SwitchEntry>,
+    current: Option<usize>,
+    live: String,
+    /// Pending ideation, execution and evaluation tasks.
+    pub pending: Option<[u64; 3]>,
+    /// The badge.
+    pub freshness: ui::Freshness,
+}
+
+impl<'a> Bar<'a> {
+    pub fn of(context: &'a Context) -> Self {
+        let entries: Vec<_> = context.registry.rows.values().map(|row| entry(row)).collect();
+        let id = context.experiment.as_ref().map(|followed| followed.mirror.experiment());
+        let current = id.and_then(|id| entries.iter().position(|entry| entry.id == *id));
+        let registry = context.registry.revision;
+        let (live, pending) = match &context.experiment {
+            Some(Followed { mirror, view }) => {
+                let since = Since {
+                    epoch: Some(mirror.epoch()),
+                    revision: view.revisions.current(),
+                    registry,
+                };
+                let pending = view.snapshot().map(|snapshot| {
+                    [TaskKind::Ideation, TaskKind::Execution, TaskKind::Evaluation]
+                        .map(|kind| snapshot.counts.of(kind, TaskState::Pending))
+                });
+                (urls::live(mirror.experiment(), &since.to_string()), pending)
+            }
+            None => {
+                let since = Since {
+                    epoch: None,
+                    revision: context.fleet,
+                    registry,
+                };
+                (urls::fleet_live(&since.to_string()), None)
+            }
+        };
+        Self {
+            context,
+            entries,
+            current,
+            live,
+            pending,
+            freshness: badge(context.freshness()),
+        }
+    }
+
+    /// The shell around a page.
+    pub fn shell<'s>(&'s self, page: &'s Page, main: &'s Markup) -> Shell<'s> {
+        Shell {
+            title: &page.title,
+            nav: page.nav,
+            experiment: self.current(),
+            switcher: &self.entries,
+            freshness: Some(&self.freshness),
+            operator: Some(&self.context.operator.name),
+            here: &self.context.frame.here,
+            live: Some(&self.live),
+            main,
+            pending: self.pending,
+        }
+    }
+
+    /// The experiment of the page.
+    pub fn current(&self) -> Option<&SwitchEntry> {
+        self.current.map(|index| &self.entries[index])
+    }
+
+    /// The entries with the pending work of every experiment that is followed.
+    pub fn with_pending(&self, context: &Context) -> Vec<SwitchEntry> {
+        let pending = |id: &ExperimentId| {
+            let view = context.live().existing_mirror(id)?.view();
+            view.snapshot()
+                .map(|snapshot| snapshot.counts.in_state(TaskState::Pending))
+        };
+        self.entries
+            .iter()
+            .map(|entry| SwitchEntry {
+                pending: pending(&entry.id),
+                ..entry.clone()
+            })
+            .collect()
+    }
+}
+
+/// An experiment as the switcher and the dashboard show it.
+pub(crate) fn entry(row: &RegistryRow) -> SwitchEntry {
+    let state = match (&row.hosting, row.state()) {
+        (Hosting::NotHosted, _) => EntryState::Unseeded,
+        (Hosting::Unknown, _) | (_, None) => EntryState::Unknown,
+        (Hosting::Hosted(_), Some(ExperimentState::Running)) => EntryState::Running,
+        (Hosting::Hosted(_), Some(ExperimentState::Terminated)) => EntryState::Terminated,
+    };
+    SwitchEntry {
+        id: row.entry.experiment_id.clone(),
+        name: row.name().map(str::to_owned),
+        state,
+        pending: None,
+    }
+}
+
+fn badge(freshness: Freshness) -> ui::Freshness {
+    match freshness {
+        Freshness::CatchingUp => ui::Freshness::CatchingUp { as_of: None },
+        Freshness::Live => ui::Freshness::Live { as_of: None },
+        Freshness::Polling => ui::Freshness::Polling { as_of: None },
+        Freshness::Stale { since, reason } => ui::Freshness::Stale { since, reason },
+    }
+}

@@ -1,0 +1,16 @@
+//! The shared parts of the console, built once.
+
+use super::answer::PageCache;
+use super::session::SignInTokens;
+use crate::lifecycle::Tasks;
+use crate::live::Live;
+
+/// What the extractors hand out. Handlers take the extractors, not this.
+pub(crate) struct Console {
+    pub live: Live,
+    pub tasks: Tasks,
+    pub sign_in: SignInTokens,
+    pub pages: PageCache,
+    /// The configuration offered on the page of an unseeded experiment.
+    pub sample_config: &'static str,
+}

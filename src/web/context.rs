@@ -1,0 +1,178 @@
+//! What a handler is given: the extractors are the list of its dependencies.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use poem::session::Session;
+use poem::web::Data;
+use poem::{FromRequest, Request, RequestBody, Result};
+
+use super::console::Console;
+use super::error::{Fault, PageError};
+use super::frame::Frame;
+use super::percent;
+use super::session::{self, Operator};
+use crate::live::{Freshness, Live, Mirror, Phase, RegistryView, Snapshot, View};
+use crate::protocol::ExperimentId;
+
+/// How long the first view of an experiment waits for its first list.
+const FIRST_LIST: Duration = Duration::from_secs(3);
+
+/// What every signed-in page needs: who asks, for how much, and what experiments there are.
+#[derive(Clone)]
+pub(crate) struct Context {
+    /// The console's shared parts.
+    pub console: Arc<Console>,
+    /// The signed-in person.
+    pub operator: Operator,
+    /// How much of the page is wanted.
+    pub frame: Frame,
+    /// The registry as it was when the request came.
+    pub registry: Arc<RegistryView>,
+    /// The experiment of the page, if it is of one.
+    pub experiment: Option<Followed>,
+    /// The fleet's revision as it was when the request came.
+    pub fleet: u64,
+}
+
+/// A mirror, and what it held when the request came: one request reads one view.
+#[derive(Debug, Clone)]
+pub(crate) struct Followed {
+    /// The mirror.
+    pub mirror: Arc<Mirror>,
+    /// Its view.
+    pub view: Arc<View>,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context")
+            .field("operator", &self.operator)
+            .field("frame", &self.frame)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Context {
+    /// What the console knows.
+    pub fn live(&self) -> &Live {
+        &self.console.live
+    }
+
+    /// How fresh the page's data is: the experiment's, or the registry's on deployment pages.
+    pub fn freshness(&self) -> Freshness {
+        match &self.experiment {
+            Some(followed) => followed.view.freshness.clone(),
+            None => self.registry.freshness.clone(),
+        }
+    }
+}
+
+impl<'a> FromRequest<'a> for Context {
+    async fn from_request(request: &'a Request, body: &mut RequestBody) -> Result<Self> {
+        let console = Data::<&Arc<Console>>::from_request(request, body).await?.0.clone();
+        let session = <&Session>::from_request(request, body).await?;
+        let operator = session::operator(session).ok_or_else(|| PageError::new(Fault::SignedOut))?;
+        let registry = console.live.registry().settled(FIRST_LIST).await;
+        let fleet = *console.live.fleet().borrow();
+        Ok(Self {
+            console,
+            operator,
+            frame: Frame::of(request),
+            registry,
+            experiment: None,
+            fleet,
+        })
+    }
+}
+
+/// A parameter of the path as it was before it was percent-encoded; empty when it is not UTF-8.
+pub(crate) fn path_segment(request: &Request, name: &str) -> String {
+    let raw = request.raw_path_param(name).unwrap_or_default();
+    percent::decode(raw)
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .unwrap_or_default()
+}
+
+/// The experiment of the path, resolved: registered, and followed from now on. It may not be seeded or
+/// not be known yet; [`Active::snapshot`] says.
+#[derive(Debug)]
+pub(crate) struct Active {
+    /// The page's surroundings.
+    pub context: Context,
+    /// The experiment.
+    pub id: ExperimentId,
+    /// Its mirror.
+    pub mirror: Arc<Mirror>,
+    /// What the mirror held when the request came.
+    pub view: Arc<View>,
+}
+
+impl Active {
+    /// The picture to draw.
+    ///
+    /// # Errors
+    /// [`Fault::Unseeded`] and [`Fault::TaskStoreUnreachable`], with the page's surroundings.
+    pub fn snapshot(&self) -> Result<Arc<Snapshot>, PageError> {
+        let fault = match (&self.view.phase, &self.view.freshness) {
+            (Phase::Ready(snapshot), _) => return Ok(snapshot.clone()),
+            (Phase::NotHosted, _) => Fault::Unseeded,
+            (Phase::Connecting, Freshness::Stale { reason, .. }) => Fault::TaskStoreUnreachable {
+                reason: reason.clone(),
+                since: None,
+            },
+            (Phase::Connecting, _) => Fault::TaskStoreUnreachable {
+                reason: "the first list is still being read".into(),
+                since: None,
+            },
+        };
+        Err(self.fault(fault))
+    }
+
+    /// A fault on this page.
+    pub fn fault(&self, fault: Fault) -> PageError {
+        PageError::within(fault, self.context.clone())
+    }
+
+    /// That the experiment has no such entity.
+    pub fn missing(&self, kind: &'static str, id: &str) -> PageError {
+        self.fault(Fault::NoSuchEntity {
+            kind,
+            id: id.to_owned(),
+        })
+    }
+}
+
+impl<'a> FromRequest<'a> for Active {
+    async fn from_request(request: &'a Request, body: &mut RequestBody) -> Result<Self> {
+        let mut context = Context::from_request(request, body).await?;
+        let given = request.raw_path_param("experiment").unwrap_or_default();
+        let unknown = |context| PageError::within(Fault::NoSuchExperiment(given.to_owned()), context);
+        // A malformed id is answered before anything is asked of anybody.
+        let Ok(id) = given.parse::<ExperimentId>() else {
+            return Err(unknown(context).into());
+        };
+        if !context.registry.listed {
+            let reason = match &context.registry.freshness {
+                Freshness::Stale { reason, .. } => reason.clone(),
+                _ => "its first answer is still on the way".to_owned(),
+            };
+            return Err(PageError::within(Fault::ControlPlaneUnreachable(reason), context).into());
+        }
+        if !context.registry.rows.contains_key(&id) {
+            return Err(unknown(context).into());
+        }
+        let mirror = context.live().mirror(&id);
+        let view = mirror.settled(FIRST_LIST).await;
+        context.experiment = Some(Followed {
+            mirror: mirror.clone(),
+            view: view.clone(),
+        });
+        Ok(Self {
+            context,
+            id,
+            mirror,
+            view,
+        })
+    }
+}

@@ -1,0 +1,108 @@
+//! What can go wrong for an operator, each with a status and words. `pages::fault` draws them.
+
+use poem::error::ResponseError;
+use poem::http::StatusCode;
+
+use super::context::Context;
+use crate::client::ClientError;
+use crate::protocol::Timestamp;
+
+/// A fault, and the page it happened on when that much was known.
+#[derive(Debug, thiserror::Error)]
+#[error("{fault}")]
+pub(crate) struct PageError {
+    /// What happened.
+    #[source]
+    pub fault: Fault,
+    /// The page's surroundings, so that the answer keeps the bar and the way out.
+    pub context: Option<Box<Context>>,
+}
+
+impl PageError {
+    pub fn new(fault: Fault) -> Self {
+        Self { fault, context: None }
+    }
+
+    pub fn within(fault: Fault, context: Context) -> Self {
+        Self {
+            fault,
+            context: Some(Box::new(context)),
+        }
+    }
+}
+
+impl ResponseError for PageError {
+    /// The middleware that draws faults replaces the body.
+    fn status(&self) -> StatusCode {
+        self.fault.status()
+    }
+}
+
+/// The closed list of faults.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// Nobody is signed in.
+    #[error("nobody is signed in")]
+    SignedOut,
+    /// The path names no page.
+    #[error("no such page")]
+    NoSuchPage,
+    /// The path names no registered experiment.
+    #[error("no such experiment: {0}")]
+    NoSuchExperiment(String),
+    /// The experiment has no such entity.
+    #[error("no such {kind}: {id}")]
+    NoSuchEntity {
+        /// Task, idea or variant.
+        kind: &'static str,
+        /// As in the path.
+        id: String,
+    },
+    /// Registered, but the task store has no such experiment.
+    #[error("registered but not seeded")]
+    Unseeded,
+    /// The registry has not been read yet and cannot be.
+    #[error("the control plane cannot be reached: {0}")]
+    ControlPlaneUnreachable(String),
+    /// The experiment has not been read yet and cannot be.
+    #[error("the task store cannot be reached: {reason}")]
+    TaskStoreUnreachable {
+        /// What happened.
+        reason: String,
+        /// When it was last heard.
+        since: Option<Timestamp>,
+    },
+    /// Another site sent the request.
+    #[error("the request comes from another site")]
+    CrossSite,
+    /// The request is not one that a page of ours makes.
+    #[error("{0}")]
+    BadRequest(String),
+    /// A method that the path has no use for.
+    #[error("the path does not take this method")]
+    MethodNotAllowed,
+    /// The deployment refused or failed.
+    #[error(transparent)]
+    Deployment(#[from] ClientError),
+    /// A defect of the console.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl Fault {
+    /// The answer's status.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::SignedOut => StatusCode::UNAUTHORIZED,
+            Self::NoSuchPage | Self::NoSuchExperiment(_) | Self::NoSuchEntity { .. } => StatusCode::NOT_FOUND,
+            Self::Unseeded => StatusCode::CONFLICT,
+            Self::ControlPlaneUnreachable(_) | Self::TaskStoreUnreachable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Deployment(error) if error.is_unreachable() => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Deployment(_) => StatusCode::BAD_GATEWAY,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! How much of a page a request wants: a document, the main part, or one region.
+
+use poem::Request;
+use poem::http::HeaderMap;
+
+use crate::protocol::ExperimentId;
+
+/// The part of the page that the answer is swapped into.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Want {
+    /// A whole document: a plain request, or htmx replacing the body.
+    Document,
+    /// `<main>`, with the bar beside it; the flag says whether the event stream changes too.
+    Main {
+        /// The page left was of another experiment.
+        stream_changes: bool,
+    },
+    /// One region, by name.
+    Region(String),
+}
+
+/// What a handler needs to know about the request to answer it in the right shape.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    /// The part wanted.
+    pub want: Want,
+    /// Path and query, as requested.
+    pub here: String,
+    /// `If-None-Match`.
+    pub none_match: Option<String>,
+    /// Whether htmx asks.
+    pub htmx: bool,
+}
+
+impl Frame {
+    /// Reads the request's headers (htmx 4: `HX-Request-Type` and `HX-Target`).
+    pub fn of(request: &Request) -> Self {
+        let headers = request.headers();
+        let here = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |here| here.as_str())
+            .to_owned();
+        let htmx = text(headers, "hx-request") == Some("true");
+        let partial = htmx && text(headers, "hx-request-type") == Some("partial");
+        let want = match text(headers, "hx-target").and_then(|target| target.split_once('#')) {
+            Some((_, "main")) if partial => Want::Main {
+                stream_changes: stream_changes(headers, &here),
+            },
+            Some((_, id)) if partial => Want::Region(id.strip_prefix("region-").unwrap_or(id).to_owned()),
+            _ => Want::Document,
+        };
+        Self {
+            want,
+            here,
+            none_match: text(headers, "if-none-match").map(str::to_owned),
+            htmx,
+        }
+    }
+}
+
+/// Whether the browser's present page follows another stream than the page asked for.
+fn stream_changes(headers: &HeaderMap, here: &str) -> bool {
+    let left = text(headers, "hx-current-url").and_then(|url| {
+        let (_, rest) = url.split_once("://")?;
+        rest.find('/').map(|slash| &rest[slash..])
+    });
+    left.is_none_or(|left| experiment_of(left) != experiment_of(here))
+}
+
+/// The experiment that a path names.
+pub(crate) fn experiment_of(path: &str) -> Option<ExperimentId> {
+    path.strip_prefix("/x/")?.split('/').next()?.parse().ok()
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: &str = "/x/exp_00000000000000000000000000/";
+    const B: &str = "/x/exp_11111111111111111111111111/admin/tasks/?state=pending";
+
+    fn frame(path: &str, headers: &[(&'static str, String)]) -> Frame {
+        let mut request = Request::builder().uri(path.parse().expect("a path"));
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        Frame::of(&request.finish())
+    }
+
+    fn htmx(kind: &str, target: &str, from: &str) -> [(&'static str, String); 4] {
+        [
+            ("hx-request", "true".to_owned()),
+            ("hx-request-type", kind.to_owned()),
+            ("hx-target", target.to_owned()),
+            ("hx-current-url", from.to_owned()),
+        ]
+    }
+
+    #[test]
+    fn a_plain_request_wants_a_document() {
+        assert_eq!(frame(A, &[]).want, Want::Document);
+        assert_eq!(frame(A, &[("hx-target", "main#main".to_owned())]).want, Want::Document);
+        assert_eq!(frame(A, &htmx("full", "body", "http://h/")).want, Want::Document);
+    }
+
+    #[test]
+    fn a_partial_names_its_target() {
+        let to = |target, from: &str| frame(B, &htmx("partial", target, from)).want;
+        assert_eq!(to("section#region-tasks", "http://h/"), Want::Region("tasks".into()));
+        assert_eq!(to("div#freshness", "http://h/"), Want::Region("freshness".into()));
+        assert_eq!(
+            to("main#main", &format!("http://h:1{A}")),
+            Want::Main { stream_changes: true }
+        );
+        assert_eq!(
+            to("main#main", &format!("http://h:1{B}")),
+            Want::Main { stream_changes: false }
+        );
+        assert_eq!(
+            to("main#main", "http://h:1/admin/experiments/"),
+            Want::Main { stream_changes: true }
+        );
+    }
+}

@@ -1,0 +1,100 @@
+//! The event log, newest first, by cursor.
+
+use std::sync::Arc;
+
+use maud::{Markup, html};
+use poem::{Response, handler};
+
+use crate::client::ClientError;
+use crate::live::Snapshot;
+use crate::web::answer::Page;
+use crate::web::context::Active;
+use crate::web::error::PageError;
+use crate::web::events_table::{Entry, events_table, recent};
+use crate::web::query::Query;
+use crate::web::ui::{Nav, Region, Tone, count, notice, page_head};
+use crate::web::urls;
+
+/// `GET /x/{E}/admin/events/`: the newest events, or with `before` (a cursor) the ones up to there.
+#[handler]
+pub(crate) async fn get(active: Active) -> Result<Response, PageError> {
+    let snapshot = active.snapshot()?;
+    let mut query = Query::of(&active.context.frame.here);
+    let before = query.take("before", |text| text.parse::<u64>().ok().filter(|n| *n >= 1));
+    let per = query.paging().per;
+    let head = page_head(
+        "Events",
+        html! { "The experiment's log, newest first. It is never rewritten." },
+        html! {},
+    );
+    let Some(before) = before.filter(|before| *before < snapshot.cursor) else {
+        return Ok(active.answer(|| {
+            let events = recent(&snapshot, usize::try_from(per).unwrap_or(usize::MAX));
+            let body = log(&active, &snapshot, &query, per, &events);
+            Page::new(
+                "Events",
+                Nav::Events,
+                head,
+                vec![Region {
+                    name: "events",
+                    topics: &["events"],
+                    body,
+                }],
+            )
+        }));
+    };
+    let body = match older(&active, &snapshot, before, per).await {
+        Ok(events) => log(&active, &snapshot, &query, per, &events),
+        Err(error) => notice(
+            Tone::Warn,
+            &html! { p { "Events this old are kept by the task store only, and it cannot be read now: " (error) "." } },
+        ),
+    };
+    // What is past does not change, so the region follows no topic.
+    let region = Region {
+        name: "events",
+        topics: &[],
+        body,
+    };
+    Ok(active
+        .context
+        .answer_fresh(&Page::new("Events", Nav::Events, head, vec![region])))
+}
+
+/// The `per` events that end at `before`, from what is held where that reaches.
+async fn older(active: &Active, snapshot: &Snapshot, before: u64, per: u64) -> Result<Vec<Entry>, ClientError> {
+    let first = before.saturating_sub(per) + 1;
+    if snapshot.oldest_held().is_some_and(|held| held <= first) {
+        let held = snapshot.newest_events().map(|(cursor, event)| (cursor, event.clone()));
+        return Ok(held.filter(|(cursor, _)| (first..=before).contains(cursor)).collect());
+    }
+    let client = active.context.live().client(&active.id);
+    let batch = client.events(first - 1, Some(before + 1 - first)).await?;
+    let mut events: Vec<Entry> = (first..=before).zip(batch.events.into_iter().map(Arc::new)).collect();
+    events.reverse();
+    Ok(events)
+}
+
+fn log(active: &Active, snapshot: &Snapshot, query: &Query, per: u64, events: &[Entry]) -> Markup {
+    let newest = events.first().map_or(0, |(cursor, _)| *cursor);
+    let oldest = events.last().map_or(0, |(cursor, _)| *cursor);
+    let newer = (newest < snapshot.cursor).then(|| (newest + per).min(snapshot.cursor));
+    let to = |before: Option<u64>| query.with("before", before.map(|before| before.to_string()).as_deref());
+    html! {
+        (events_table(&active.id, snapshot, events))
+        nav class="pager" aria-label="Pages of the log" {
+            p {
+                @if events.is_empty() { "No events" }
+                @else { (count(oldest)) "–" (count(newest)) " of " (count(snapshot.cursor)) " events" }
+            }
+            ul role="list" {
+                @if let Some(newer) = newer {
+                    li { a class="chip" href=(urls::events(&active.id)) { "Newest" } }
+                    li { a class="chip" href=(to((newer < snapshot.cursor).then_some(newer))) { "Newer" } }
+                }
+                @if oldest > 1 { li { a class="chip" href=(to(Some(oldest - 1))) { "Older" } } }
+                @if oldest > per { li { a class="chip" href=(to(Some(per))) { "Oldest" } } }
+            }
+        }
+    }
+}

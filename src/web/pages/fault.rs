@@ -1,0 +1,146 @@
+//! The page of a fault: what happened, what it means, what to press.
+
+use maud::{Markup, html};
+use poem::error::{MethodNotAllowedError, NotFoundError};
+use poem::http::{StatusCode, Uri, header};
+use poem::{IntoResponse, Response};
+use tracing::error;
+
+use crate::web::answer::Page;
+use crate::web::context::Context;
+use crate::web::error::Fault;
+use crate::web::frame::{Frame, Want};
+use crate::web::ui::{Nav, Region, bare, error_page};
+use crate::web::urls;
+
+/// What poem itself refuses.
+pub(crate) fn of_poem(error: &poem::Error) -> Fault {
+    if error.is::<NotFoundError>() {
+        Fault::NoSuchPage
+    } else if error.is::<MethodNotAllowedError>() {
+        Fault::MethodNotAllowed
+    } else if error.status().is_client_error() {
+        Fault::BadRequest(error.to_string())
+    } else {
+        Fault::Internal(error.to_string())
+    }
+}
+
+/// The answer to a fault, in the shape that was asked for.
+pub(crate) fn answer(frame: &Frame, uri: &Uri, fault: &Fault, context: Option<&Context>) -> Response {
+    if let Fault::Internal(detail) = fault {
+        error!(http.path = uri.path(), detail, "the console failed");
+    }
+    if matches!(fault, Fault::SignedOut) {
+        return to_sign_in(frame);
+    }
+    let status = fault.status();
+    if matches!(frame.want, Want::Region(_)) {
+        // Regions keep what they show; the badge says how old it is.
+        return status.into_response();
+    }
+    let words = Words::of(fault);
+    let main = error_page(
+        status.as_u16(),
+        words.title,
+        &words.advice,
+        &actions(fault, &frame.here),
+    );
+    match context {
+        Some(context) => {
+            // The region is what asks again when something changes, and the page it then is takes over.
+            let topics: &[&str] = if status == StatusCode::SERVICE_UNAVAILABLE {
+                &["freshness", "experiment", "registry"]
+            } else {
+                &[]
+            };
+            let region = Region {
+                name: "fault",
+                topics,
+                body: main,
+            };
+            let mut page = Page::new(words.title, Nav::None, html! {}, vec![region]);
+            page.status = status;
+            context.answer_fresh(&page)
+        }
+        None => Response::builder()
+            .status(status)
+            .content_type("text/html; charset=utf-8")
+            .header(header::CACHE_CONTROL, "no-store")
+            .body(bare(words.title, &main).into_string()),
+    }
+}
+
+fn to_sign_in(frame: &Frame) -> Response {
+    let location = urls::signin_then(&frame.here);
+    if frame.htmx {
+        return Response::builder()
+            .status(StatusCode::UNAUTHORIZED)
+            .header("hx-redirect", location)
+            .finish();
+    }
+    Response::builder()
+        .status(StatusCode::SEE_OTHER)
+        .header(header::LOCATION, location)
+        .finish()
+}
+
+struct Words {
+    title: &'static str,
+    advice: String,
+}
+
+impl Words {
+    fn of(fault: &Fault) -> Self {
+        let (title, advice) = match fault {
+            Fault::SignedOut => ("Signed out", "Sign in to go on.".to_owned()),
+            Fault::NoSuchPage => ("No such page", "The address leads nowhere. It may be cut off or mistyped.".to_owned()),
+            Fault::NoSuchExperiment(id) => (
+                "No such experiment",
+                format!("No experiment with the id {} is registered here. It may have been unregistered, or the address is mistyped.", cut(id)),
+            ),
+            Fault::NoSuchEntity { kind, id } => {
+                ("Not in this experiment", format!("This experiment has no {kind} with the id {}. It may belong to another one.", cut(id)))
+            }
+            Fault::Unseeded => ("Not seeded yet", "The task store does not host this experiment yet.".to_owned()),
+            Fault::ControlPlaneUnreachable(reason) => (
+                "The control plane does not answer",
+                format!("Which experiments there are is not known yet: {reason}. The console keeps trying, and this page changes by itself when it succeeds."),
+            ),
+            Fault::TaskStoreUnreachable { reason, .. } => (
+                "This experiment cannot be read yet",
+                format!("Nothing of it is known yet: {reason}. The console keeps trying, and this page changes by itself when it succeeds."),
+            ),
+            Fault::CrossSite => (
+                "Refused: the request came from another site",
+                "Nothing was changed. Changes are taken only from the console's own pages. If you meant to do this, do it from there.".to_owned(),
+            ),
+            Fault::BadRequest(detail) => ("The request makes no sense", format!("Nothing was changed. {detail}")),
+            Fault::MethodNotAllowed => ("Not here", "This address does not take that kind of request. Nothing was changed.".to_owned()),
+            Fault::Deployment(error) => ("The deployment refused", format!("It said: {error}.")),
+            Fault::Internal(_) => ("The console failed", "This is a fault of the console; its log says more. Nothing is known to be changed.".to_owned()),
+        };
+        Self { title, advice }
+    }
+}
+
+/// As much of an id as fits a sentence.
+fn cut(id: &str) -> String {
+    const SHOWN: usize = 48;
+    if id.chars().count() <= SHOWN {
+        id.to_owned()
+    } else {
+        format!("{}…", id.chars().take(SHOWN).collect::<String>())
+    }
+}
+
+fn actions(fault: &Fault, here: &str) -> Markup {
+    let again = matches!(
+        fault.status(),
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY
+    );
+    html! {
+        @if again { a class="button button-primary" href=(here) { "Try again" } }
+        a class="button" href=(urls::experiments()) { "All experiments" }
+    }
+}

@@ -1,0 +1,145 @@
+//! One idea: what was proposed, from what, and what came of it.
+
+use maud::{Markup, html};
+use poem::{Response, handler};
+
+use crate::client::ClientError;
+use crate::live::{IdeaRow, Snapshot, TaskSubject};
+use crate::protocol::{Idea, IdeaId};
+use crate::web::answer::Page;
+use crate::web::context::{Active, path_segment};
+use crate::web::data_uri;
+use crate::web::error::PageError;
+use crate::web::ui::{
+    Nav, Region, Tone, commit, copyable, crumbs, definitions, empty, halves, id_link, notice, number, page_head, panel,
+    short_id, state_of, when_dated,
+};
+use crate::web::urls;
+
+/// `GET /x/{E}/admin/ideas/{I}/`
+#[handler]
+pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Response, PageError> {
+    let snapshot = active.snapshot()?;
+    let given = path_segment(request, "idea");
+    let row = given.parse::<IdeaId>().ok().and_then(|id| snapshot.idea(&id).cloned());
+    let Some(row) = row else {
+        return Err(active.missing("idea", &given));
+    };
+    let client = active.context.live().client(&active.id);
+    let detail = active
+        .context
+        .live()
+        .details()
+        .idea(&active.mirror, &client, &row.id, row.revision)
+        .await;
+
+    let view = View {
+        active: &active,
+        snapshot: &snapshot,
+        row: &row,
+    };
+    let ideas = urls::ideas(&active.id);
+    let head = html! {
+        (crumbs(&[("Ideas", ideas.as_str())]))
+        (page_head(&row.slug, copyable(row.id.as_str()), html! {}))
+    };
+    let body = html! {
+        (halves(&panel("Facts", None, &view.facts()), &panel("Proposal", None, &text(&detail))))
+        (panel("What came of it", None, &view.outcome()))
+    };
+    let regions = vec![Region {
+        name: "idea",
+        topics: &["ideas", "tasks", "variants"],
+        body,
+    }];
+    Ok(active
+        .context
+        .answer_fresh(&Page::new(row.slug.clone(), Nav::Ideas, head, regions)))
+}
+
+/// The idea's text, when its URI holds it; otherwise where it is.
+fn text(detail: &Result<std::sync::Arc<Idea>, ClientError>) -> Markup {
+    match detail {
+        Err(error) => notice(
+            Tone::Warn,
+            &html! { p { "The text of the idea is kept by the task store only, and it cannot be read now: " (error) "." } },
+        ),
+        Ok(idea) => match data_uri::text(&idea.artifacts_uri) {
+            Some(text) => html! { div class="prose" { @for paragraph in text.split("\n\n") { p { (paragraph) } } } },
+            None => html! { p { "Its text is at " code { (idea.artifacts_uri) } "." } },
+        },
+    }
+}
+
+struct View<'a> {
+    active: &'a Active,
+    snapshot: &'a Snapshot,
+    row: &'a IdeaRow,
+}
+
+impl View<'_> {
+    fn facts(&self) -> Markup {
+        let row = self.row;
+        let author = |actor: &crate::protocol::Actor| match actor.worker() {
+            None => html! { "admin" },
+            Some(id) => {
+                html! { @if let Some(name) = self.snapshot.worker_name(id) { (name) " " } (short_id(id.as_str())) }
+            }
+        };
+        definitions(&[
+            ("State", state_of(row.state)),
+            ("Priority", html! { (number(row.priority)) }),
+            (
+                "Starts from",
+                html! { @for sha in &row.parents { div { (self.parent(sha)) } } },
+            ),
+            (
+                "Proposed by",
+                row.created_by.as_ref().map_or_else(|| html! { "–" }, author),
+            ),
+            ("Created", when_dated(row.created_at)),
+        ])
+    }
+
+    /// The variant that a commit is, where one is known.
+    fn parent(&self, sha: &crate::protocol::CommitSha) -> Markup {
+        let variant = self.snapshot.variant_of_commit(sha);
+        html! {
+            (commit(sha.as_str()))
+            @if let Some(row) = variant { " of " (id_link(&urls::variant(&self.active.id, &row.id), row.id.as_str())) }
+            @else if self.snapshot.experiment.base_commit_sha.as_ref() == Some(sha) { " the seed" }
+        }
+    }
+
+    fn outcome(&self) -> Markup {
+        let id = &self.active.id;
+        let works_on_this = |subject: &TaskSubject| matches!(subject, TaskSubject::Idea(idea) if *idea == self.row.id);
+        let tasks: Vec<_> = self
+            .snapshot
+            .tasks_newest_first()
+            .filter(|task| works_on_this(&task.subject))
+            .collect();
+        let variants: Vec<_> = self
+            .snapshot
+            .variants()
+            .filter(|v| v.idea.as_ref() == Some(&self.row.id))
+            .collect();
+        if tasks.is_empty() && variants.is_empty() {
+            return empty(
+                "Nothing yet",
+                html! { "An orchestrator dispatches ready ideas to executors, by priority." },
+            );
+        }
+        html! {
+            ul class="outcome" role="list" {
+                @for task in tasks { li { "Task " (id_link(&urls::task(id, &task.id), task.id.as_str())) " " (state_of(task.state)) } }
+                @for variant in variants {
+                    li {
+                        "Variant " (id_link(&urls::variant(id, &variant.id), variant.id.as_str())) " " (state_of(variant.status))
+                        @if let Some(value) = self.snapshot.score(variant) { " " (number(value)) }
+                    }
+                }
+            }
+        }
+    }
+}

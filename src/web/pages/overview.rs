@@ -1,0 +1,249 @@
+//! The overview: where the experiment stands, how it got there, and what just happened.
+
+use maud::{Markup, html};
+use poem::{Response, handler};
+
+use crate::live::Snapshot;
+use crate::protocol::{Direction, IdeaState, TaskKind, TaskState, VariantStatus};
+use crate::web::answer::Page;
+use crate::web::context::Active;
+use crate::web::error::PageError;
+use crate::web::events_table::{events_table, recent};
+use crate::web::ui::{
+    Column, Figure, Nav, Region, Row, RowKind, ScoreChart, ScorePoint, Table, count, empty, experiment_state, figures,
+    halves, id_link, number, page_head, panel, short, short_id, state_of, table, when, when_dated, wide_and_narrow,
+};
+use crate::web::urls;
+
+const RECENT: usize = 12;
+
+/// `GET /x/{E}/`
+#[handler]
+pub(crate) fn get(active: Active) -> Result<Response, PageError> {
+    let snapshot = active.snapshot()?;
+    Ok(active.answer(|| {
+        let view = Overview {
+            active: &active,
+            snapshot: &snapshot,
+        };
+        let regions = vec![
+            Region {
+                name: "figures",
+                topics: &["tasks", "ideas", "variants", "experiment"],
+                body: view.figures(),
+            },
+            Region {
+                name: "progress",
+                topics: &["variants", "tasks"],
+                body: view.progress(),
+            },
+            Region {
+                name: "recent",
+                topics: &["events", "variants"],
+                body: view.recent(),
+            },
+        ];
+        Page::new("Overview", Nav::Overview, view.head(), regions)
+    }))
+}
+
+struct Overview<'a> {
+    active: &'a Active,
+    snapshot: &'a Snapshot,
+}
+
+impl Overview<'_> {
+    fn head(&self) -> Markup {
+        let experiment = &self.snapshot.experiment;
+        let name = experiment
+            .name
+            .as_ref()
+            .map_or_else(|| short(self.active.id.as_str()), |name| name.to_string());
+        let context = html! {
+            (short_id(self.active.id.as_str()))
+            @if let Some(config) = &self.snapshot.config {
+                " · " (config.objective.direction) " " code { (config.objective.expr) }
+                " · at most " (config.parallel_variants) " variants at once"
+            }
+            " · since " (when_dated(experiment.created_at))
+        };
+        page_head(&name, context, html! {})
+    }
+
+    fn figures(&self) -> Markup {
+        let id = &self.active.id;
+        let counts = &self.snapshot.counts;
+        let evaluated = self
+            .snapshot
+            .variants()
+            .filter(|v| v.status == VariantStatus::Success)
+            .count() as u64;
+        let integrated = self.snapshot.variants().filter(|v| v.integrated.is_some()).count() as u64;
+        let ready = self
+            .snapshot
+            .ideas()
+            .filter(|idea| idea.state == IdeaState::Ready)
+            .count() as u64;
+        let busy = counts.in_state(TaskState::Claimed) + counts.in_state(TaskState::Submitted);
+        let mut shown = vec![Figure {
+            of: "Experiment",
+            value: String::new(),
+            note: experiment_state(self.snapshot.experiment.state),
+            href: None,
+        }];
+        shown.extend(self.best_figure());
+        shown.extend([
+            Figure {
+                of: "Variants evaluated",
+                value: count(evaluated),
+                note: html! { (count(integrated)) " integrated" },
+                href: Some(format!("{}?status=success", urls::variants(id))),
+            },
+            Figure {
+                of: "Ideas",
+                value: count(self.snapshot.ideas().len() as u64),
+                note: html! { (count(ready)) " ready" },
+                href: Some(urls::ideas(id)),
+            },
+            Figure {
+                of: "Tasks in hand",
+                value: count(busy),
+                note: html! { (count(counts.in_state(TaskState::Pending))) " pending" },
+                href: Some(format!("{}?state=claimed", urls::tasks(id))),
+            },
+        ]);
+        figures(&shown)
+    }
+
+    fn best_figure(&self) -> Option<Figure<'static>> {
+        let (best, value) = self.snapshot.best()?;
+        let id = &self.active.id;
+        let at = self.snapshot.variant(best).and_then(|row| row.completed_at);
+        Some(Figure {
+            of: match self.snapshot.config.as_ref()?.objective.direction {
+                Direction::Maximize => "Best score, highest",
+                Direction::Minimize => "Best score, lowest",
+            },
+            value: number(value),
+            note: html! { @if let Some(at) = at { (when(at)) } },
+            href: Some(urls::variant(id, best)),
+        })
+    }
+
+    fn progress(&self) -> Markup {
+        let chart = panel("Best score over time", None, &self.chart());
+        let work = panel(
+            "Tasks by state",
+            Some(("All tasks", &urls::tasks(&self.active.id))),
+            &self.work(),
+        );
+        wide_and_narrow(&chart, &work)
+    }
+
+    fn chart(&self) -> Markup {
+        let Some(config) = &self.snapshot.config else {
+            return html! { p { "The task store does not tell the experiment's configuration, so there is no objective to draw." } };
+        };
+        let Some(metric) = config.objective_metric() else {
+            return html! { p { "The objective " code { (config.objective.expr) } " is not a single metric, so it is not drawn." } };
+        };
+        let points: Vec<_> = self
+            .snapshot
+            .scored()
+            .map(|(at, variant, value)| ScorePoint {
+                at,
+                value,
+                href: urls::variant(&self.active.id, variant),
+                label: short(variant.as_str()),
+            })
+            .collect();
+        ScoreChart {
+            metric,
+            direction: config.objective.direction,
+            points: &points,
+        }
+        .markup()
+    }
+
+    /// Kinds down, states across; each number leads to its rows.
+    fn work(&self) -> Markup {
+        let counts = &self.snapshot.counts;
+        let tasks = urls::tasks(&self.active.id);
+        html! {
+            table class="matrix" {
+                caption class="sr" { "Tasks by kind and state" }
+                thead { tr {
+                    th scope="col" { "Kind" }
+                    @for state in TaskState::ALL { th scope="col" class="num" { (state) } }
+                } }
+                tbody {
+                    @for kind in TaskKind::ALL {
+                        tr {
+                            th scope="row" { (kind) }
+                            @for state in TaskState::ALL {
+                                td class="num" {
+                                    @match counts.of(*kind, *state) {
+                                        0 => { span class="zero" { "0" } }
+                                        n => { a href={ (tasks) "?kind=" (kind) "&state=" (state) } { (count(n)) } }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn recent(&self) -> Markup {
+        let id = &self.active.id;
+        let events = recent(self.snapshot, RECENT);
+        let log = panel(
+            "Latest events",
+            Some(("Event log", &urls::events(id))),
+            &events_table(id, self.snapshot, &events),
+        );
+        let best = panel(
+            "Latest variants",
+            Some(("All variants", &urls::variants(id))),
+            &self.latest_variants(),
+        );
+        halves(&log, &best)
+    }
+
+    fn latest_variants(&self) -> Markup {
+        let id = &self.active.id;
+        let metric = self
+            .snapshot
+            .config
+            .as_ref()
+            .and_then(|config| config.objective_metric());
+        let mut variants: Vec<_> = self.snapshot.variants().collect();
+        variants.sort_by(|a, b| b.started_at.cmp(&a.started_at).then_with(|| b.id.cmp(&a.id)));
+        variants.truncate(RECENT);
+        let rows = variants.into_iter().map(|row| Row {
+            kind: RowKind::Variant,
+            id: row.id.to_string(),
+            cells: vec![
+                id_link(&urls::variant(id, &row.id), row.id.as_str()),
+                state_of(row.status),
+                html! { @match metric.and_then(|metric| row.metric(metric)) { Some(value) => { (number(value)) } None => { "–" } } },
+                when(row.started_at),
+            ],
+        });
+        table(&Table {
+            caption: "Latest variants",
+            columns: vec![
+                Column::text("Variant"),
+                Column::text("Status"),
+                Column::number(metric.unwrap_or("Score")),
+                Column::text("Started"),
+            ],
+            rows: rows.collect(),
+            empty: empty(
+                "No variant yet",
+                html! { "Executors make one from each dispatched idea." },
+            ),
+        })
+    }
+}

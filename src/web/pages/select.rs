@@ -1,0 +1,71 @@
+//! Switching: one request records the selection and brings the page.
+
+use poem::http::{Method, StatusCode, Uri, header};
+use poem::session::Session;
+use poem::web::Form;
+use poem::{Endpoint, FromRequest, IntoResponse, Request, Response, Result};
+use serde::Deserialize;
+
+use crate::protocol::ExperimentId;
+use crate::web::context::Context;
+use crate::web::error::{Fault, PageError};
+use crate::web::frame::{Frame, Want};
+use crate::web::session;
+use crate::web::switching::same_kind;
+
+#[derive(Debug, Default, Deserialize)]
+struct Switch {
+    #[serde(default)]
+    next: String,
+}
+
+/// `POST /admin/experiments/{E}/select`. A plain form is sent on with 303; htmx gets the page itself, drawn
+/// by the page's own handler, so that a switch is one request either way the browser counts.
+pub(crate) struct Select<P> {
+    pages: P,
+}
+
+impl<P> Select<P> {
+    pub fn new(pages: P) -> Self {
+        Self { pages }
+    }
+}
+
+impl<P: Endpoint> Endpoint for Select<P> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        let (mut request, mut body) = request.split();
+        let context = Context::from_request(&request, &mut body).await?;
+        let Form(switch) = Form::<Switch>::from_request(&request, &mut body)
+            .await
+            .unwrap_or(Form(Switch::default()));
+        let given = request.raw_path_param("experiment").unwrap_or_default().to_owned();
+        let target = given
+            .parse::<ExperimentId>()
+            .ok()
+            .filter(|id| context.registry.rows.contains_key(id));
+        let Some(target) = target else {
+            return Err(PageError::within(Fault::NoSuchExperiment(given), context).into());
+        };
+        session::select(<&Session>::from_request(&request, &mut body).await?, &target);
+
+        let location = same_kind(&switch.next, &target);
+        if !matches!(Frame::of(&request).want, Want::Main { .. }) {
+            return Ok(Response::builder()
+                .status(StatusCode::SEE_OTHER)
+                .header(header::LOCATION, location)
+                .finish());
+        }
+        let uri: Uri = location
+            .parse()
+            .map_err(|_| PageError::new(Fault::Internal("a switch led to no path".into())))?;
+        request.set_method(Method::GET);
+        *request.uri_mut() = uri;
+        let mut response = self.pages.call(request).await?.into_response();
+        if let Ok(pushed) = location.parse() {
+            response.headers_mut().insert("hx-push-url", pushed);
+        }
+        Ok(response)
+    }
+}

@@ -1,0 +1,253 @@
+//! One variant: what was measured, against what it came from, and where its code is.
+
+use maud::{Markup, html};
+use poem::{Response, handler};
+
+use crate::client::ClientError;
+use crate::live::{Snapshot, TaskSubject, VariantRow};
+use crate::protocol::{CommitSha, Variant, VariantId, WorkerId};
+use crate::web::answer::Page;
+use crate::web::context::{Active, path_segment};
+use crate::web::error::PageError;
+use crate::web::ui::{
+    Column, Nav, Region, Row, RowKind, Table, Tone, commit, copyable, crumbs, definitions, empty, halves, id_link,
+    metric_value, notice, number, page_head, panel, short_id, state_of, table, when_dated,
+};
+use crate::web::urls;
+
+/// `GET /x/{E}/admin/variants/{V}/`
+#[handler]
+pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Response, PageError> {
+    let snapshot = active.snapshot()?;
+    let given = path_segment(request, "variant");
+    let row = given
+        .parse::<VariantId>()
+        .ok()
+        .and_then(|id| snapshot.variant(&id).cloned());
+    let Some(row) = row else {
+        return Err(active.missing("variant", &given));
+    };
+    let client = active.context.live().client(&active.id);
+    let detail = active
+        .context
+        .live()
+        .details()
+        .variant(&active.mirror, &client, &row.id, row.revision)
+        .await;
+
+    let view = View {
+        active: &active,
+        snapshot: &snapshot,
+        row: &row,
+    };
+    let variants = urls::variants(&active.id);
+    let head = html! {
+        (crumbs(&[("Variants", variants.as_str())]))
+        (page_head(if row.baseline { "Baseline variant" } else { "Variant" }, copyable(row.id.as_str()), html! {}))
+    };
+    let body = html! {
+        (halves(&panel("Evaluation", None, &view.evaluation()), &panel("Facts", None, &view.facts())))
+        (halves(&panel("Code", None, &view.code(&detail)), &panel("Tasks", None, &view.tasks())))
+    };
+    let regions = vec![Region {
+        name: "variant",
+        topics: &["variants", "tasks", "ideas"],
+        body,
+    }];
+    Ok(active
+        .context
+        .answer_fresh(&Page::new("Variant", Nav::Variants, head, regions)))
+}
+
+struct View<'a> {
+    active: &'a Active,
+    snapshot: &'a Snapshot,
+    row: &'a VariantRow,
+}
+
+impl View<'_> {
+    /// Each metric, and the same metric of each parent that is a variant.
+    fn evaluation(&self) -> Markup {
+        let Some(evaluation) = &self.row.evaluation else {
+            return empty(
+                "Not measured",
+                html! { "Evaluators measure a variant once it has a commit." },
+            );
+        };
+        let parents = self.parents();
+        let mut columns = vec![Column::text("Metric"), Column::number("Value")];
+        columns.extend(parents.iter().map(|_| Column::number("Parent")));
+        columns.extend(parents.iter().map(|_| Column::number("Change")));
+        let objective = self
+            .snapshot
+            .config
+            .as_ref()
+            .and_then(|config| config.objective_metric());
+        let rows = evaluation.iter().map(|(name, value)| {
+            let mut cells = vec![
+                html! { (name) @if Some(name.as_str()) == objective { " " span class="quiet" { "objective" } } },
+                html! { (metric_value(value)) },
+            ];
+            let of = |parent: &VariantRow| parent.metric(name);
+            cells.extend(
+                parents
+                    .iter()
+                    .map(|parent| html! { @match of(parent) { Some(v) => { (number(v)) } None => { "–" } } }),
+            );
+            cells.extend(parents.iter().map(|parent| match (value.as_f64(), of(parent)) {
+                (Some(own), Some(theirs)) => html! { (change(own - theirs)) },
+                _ => html! { "–" },
+            }));
+            Row {
+                kind: RowKind::Plain,
+                id: name.clone(),
+                cells,
+            }
+        });
+        table(&Table {
+            caption: "Evaluation",
+            columns,
+            rows: rows.collect(),
+            empty: html! {},
+        })
+    }
+
+    fn parents(&self) -> Vec<&VariantRow> {
+        let parents = self
+            .row
+            .parents
+            .iter()
+            .filter_map(|sha| self.snapshot.variant_of_commit(sha));
+        parents
+            .filter(|parent| parent.id != self.row.id)
+            .map(AsRef::as_ref)
+            .collect()
+    }
+
+    fn facts(&self) -> Markup {
+        let row = self.row;
+        let id = &self.active.id;
+        let mut facts = vec![("Status", state_of(row.status))];
+        if let Some(idea) = &row.idea {
+            let slug = self.snapshot.idea(idea).map(|idea| idea.slug.as_str());
+            facts.push((
+                "Idea",
+                html! { (id_link(&urls::idea(id, idea), idea.as_str())) " " (slug.unwrap_or_default()) },
+            ));
+        }
+        if !row.baseline {
+            facts.push((
+                "Comes from",
+                html! { @for sha in &row.parents { div { (self.parent(sha)) } } },
+            ));
+        }
+        let people = [("Executed by", &row.executed_by), ("Evaluated by", &row.evaluated_by)];
+        facts.extend(
+            people
+                .into_iter()
+                .filter_map(|(role, id)| Some((role, self.name(id.as_ref()?)))),
+        );
+        facts.push(("Started", when_dated(row.started_at)));
+        if let Some(at) = row.completed_at {
+            facts.push(("Completed", when_dated(at)));
+        }
+        definitions(&facts)
+    }
+
+    fn parent(&self, sha: &CommitSha) -> Markup {
+        html! {
+            (commit(sha.as_str()))
+            @if let Some(row) = self.snapshot.variant_of_commit(sha) {
+                " of " (id_link(&urls::variant(&self.active.id, &row.id), row.id.as_str()))
+            } @else if self.snapshot.experiment.base_commit_sha.as_ref() == Some(sha) { " the seed" }
+        }
+    }
+
+    fn name(&self, worker: &WorkerId) -> Markup {
+        html! {
+            @if let Some(name) = self.snapshot.worker_name(worker) { (name) " " }
+            (short_id(worker.as_str()))
+        }
+    }
+
+    fn code(&self, detail: &Result<std::sync::Arc<Variant>, ClientError>) -> Markup {
+        let row = self.row;
+        let mut facts = Vec::new();
+        if let Ok(variant) = detail {
+            facts.extend(
+                variant
+                    .branch
+                    .as_ref()
+                    .map(|branch| ("Work branch", html! { code { (branch) } })),
+            );
+            facts.extend(
+                variant
+                    .description
+                    .as_ref()
+                    .map(|text| ("Description", html! { (text) })),
+            );
+            facts.extend(
+                variant
+                    .executor_artifacts_uri
+                    .as_ref()
+                    .map(|uri| ("Executor's artifacts", html! { code { (uri) } })),
+            );
+            facts.extend(
+                variant
+                    .artifacts_uri
+                    .as_ref()
+                    .map(|uri| ("Evaluator's artifacts", html! { code { (uri) } })),
+            );
+        }
+        facts.push((
+            "Commit",
+            row.commit.as_ref().map_or_else(
+                || html! { span class="quiet" { "none yet" } },
+                |sha| commit(sha.as_str()),
+            ),
+        ));
+        if !row.baseline {
+            let integrated = row.integrated.as_ref().map(|sha| commit(sha.as_str()));
+            facts.push((
+                "Integrated as",
+                integrated.unwrap_or_else(|| html! { span class="quiet" { "not integrated" } }),
+            ));
+        }
+        html! {
+            (definitions(&facts))
+            @if let Err(error) = detail {
+                (notice(Tone::Warn, &html! { p { "Branch and description are kept by the task store only, and it cannot be read now: " (error) "." } }))
+            }
+        }
+    }
+
+    fn tasks(&self) -> Markup {
+        let concerns_this = |subject: &TaskSubject| match subject {
+            TaskSubject::Variant(variant) => *variant == self.row.id,
+            TaskSubject::Idea(idea) => self.row.idea.as_ref() == Some(idea),
+            TaskSubject::Experiment => false,
+        };
+        let tasks: Vec<_> = self
+            .snapshot
+            .tasks_newest_first()
+            .filter(|task| concerns_this(&task.subject))
+            .collect();
+        html! {
+            @if tasks.is_empty() { p class="quiet" { "No task works on it." } }
+            ul class="outcome" role="list" {
+                @for task in tasks {
+                    li { (task.kind) " " (id_link(&urls::task(&self.active.id, &task.id), task.id.as_str())) " " (state_of(task.state)) }
+                }
+            }
+        }
+    }
+}
+
+/// A difference with its sign.
+fn change(by: f64) -> String {
+    match by {
+        by if by > 0.0 => format!("+{}", number(by)),
+        by if by < 0.0 => format!("\u{2212}{}", number(-by)),
+        _ => "0".to_owned(),
+    }
+}

@@ -1,0 +1,136 @@
+//! Lenient queries: unknown values fall back and are dropped from links, so an old bookmark still opens.
+
+use std::collections::BTreeMap;
+
+/// Rows a page shows unless told otherwise.
+const PER_DEFAULT: u64 = 100;
+/// Rows a page shows at most.
+const PER_MAX: u64 = 500;
+
+/// The parts of a query that a page understood, from which it builds its links.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Query {
+    path: String,
+    given: BTreeMap<String, String>,
+    understood: BTreeMap<&'static str, String>,
+}
+
+impl Query {
+    /// The query of `here` (path and query).
+    pub fn of(here: &str) -> Self {
+        let (path, query) = here.split_once('?').unwrap_or((here, ""));
+        let given = serde_urlencoded::from_str::<Vec<(String, String)>>(query).unwrap_or_default();
+        Self {
+            path: path.to_owned(),
+            given: given.into_iter().collect(),
+            understood: BTreeMap::new(),
+        }
+    }
+
+    /// A value the page understands, as `parse` reads it; anything else is dropped.
+    pub fn take<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let given = self.given.get(name).filter(|value| !value.is_empty())?;
+        let value = parse(given)?;
+        self.understood.insert(name, given.clone());
+        Some(value)
+    }
+
+    /// Which rows to show.
+    pub fn paging(&mut self) -> Paging {
+        let number = |text: &str| text.parse::<u64>().ok().filter(|n| *n >= 1);
+        let per = self
+            .take("per", |text| number(text).map(|n| n.min(PER_MAX)))
+            .unwrap_or(PER_DEFAULT);
+        let page = self.take("page", number).unwrap_or(1);
+        Paging { page, per }
+    }
+
+    /// A link to this page with one value changed, or dropped. The page number goes back to the first
+    /// unless it is what changes.
+    pub fn with(&self, name: &'static str, value: Option<&str>) -> String {
+        self.with_all(&[(name, value)])
+    }
+
+    /// As [`Query::with`], for several values.
+    pub fn with_all(&self, changes: &[(&'static str, Option<&str>)]) -> String {
+        let mut pairs = self.understood.clone();
+        pairs.remove("page");
+        for (name, value) in changes {
+            match value {
+                Some(value) => pairs.insert(name, (*value).to_owned()),
+                None => pairs.remove(name),
+            };
+        }
+        let query = serde_urlencoded::to_string(&pairs).unwrap_or_default();
+        if query.is_empty() {
+            self.path.clone()
+        } else {
+            format!("{}?{query}", self.path)
+        }
+    }
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Paging {
+    /// From 1.
+    pub page: u64,
+    /// Rows a page.
+    pub per: u64,
+}
+
+impl Paging {
+    /// The page that exists: one past the end falls back to the last.
+    pub fn within(self, total: u64) -> Self {
+        let pages = total.div_ceil(self.per).max(1);
+        Self {
+            page: self.page.min(pages),
+            ..self
+        }
+    }
+
+    /// The rows of this page.
+    pub fn slice<T>(self, rows: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+        let skip = (self.page - 1).saturating_mul(self.per);
+        rows.skip(usize::try_from(skip).unwrap_or(usize::MAX))
+            .take(usize::try_from(self.per).unwrap_or(usize::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_understood_is_dropped_from_links() {
+        let mut query = Query::of("/tasks/?state=pending&kind=nonsense&page=3&evil=1");
+        assert_eq!(query.take("state", |s| (s == "pending").then_some(())), Some(()));
+        assert_eq!(query.take("kind", |_| None::<()>), None);
+        assert_eq!(
+            query.paging(),
+            Paging {
+                page: 3,
+                per: PER_DEFAULT
+            }
+        );
+        assert_eq!(query.with("kind", Some("a b")), "/tasks/?kind=a+b&state=pending");
+        assert_eq!(query.with("state", None), "/tasks/");
+        assert_eq!(query.with("page", Some("4")), "/tasks/?page=4&state=pending");
+    }
+
+    #[test]
+    fn paging_is_bounded_by_what_there_is() {
+        let paging = Query::of("/?page=99&per=9999").paging();
+        assert_eq!(paging, Paging { page: 99, per: PER_MAX });
+        assert_eq!(paging.within(501).page, 2);
+        assert_eq!(paging.within(0).page, 1);
+        assert_eq!(
+            Query::of("/?page=0&per=-1").paging(),
+            Paging {
+                page: 1,
+                per: PER_DEFAULT
+            }
+        );
+        assert_eq!(Paging { page: 2, per: 3 }.slice(0..10).collect::<Vec<_>>(), [3, 4, 5]);
+    }
+}

@@ -1,0 +1,243 @@
+//! The browser's event streams: they name what changed, and the page refetches it.
+//!
+//! A stream compares revisions instead of queueing changes, so a reader however slow costs one pending
+//! comparison and is told each topic once.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use poem::handler;
+use poem::web::sse::{Event, SSE};
+use tokio::sync::watch;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+
+use super::context::{Active, Context};
+use super::query::Query;
+use crate::live::{Epoch, Revisions, Viewer};
+
+/// The browser holds a stream that has not beaten for 3 s for broken.
+const BEAT: Duration = Duration::from_secs(1);
+/// Changes within this time are told together.
+const GATHER: Duration = Duration::from_millis(40);
+/// The dashboard's rows summarise every experiment; once a second is as often as an eye can use.
+const FLEET_GATHER: Duration = Duration::from_secs(1);
+
+/// The position in what is known from which a page was drawn, as it stands in `?since=`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Since {
+    /// Which life of the mirror.
+    pub epoch: Option<Epoch>,
+    /// The mirror's revision, or the fleet's.
+    pub revision: u64,
+    /// The registry's revision.
+    pub registry: u64,
+}
+
+impl std::fmt::Display for Since {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.epoch {
+            Some(epoch) => write!(f, "{epoch}-{}-{}", self.revision, self.registry),
+            None => write!(f, "fleet-{}-{}", self.revision, self.registry),
+        }
+    }
+}
+
+impl Since {
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('-');
+        let epoch = match parts.next()? {
+            "fleet" => None,
+            epoch => Some(epoch.parse().ok()?),
+        };
+        let since = Self {
+            epoch,
+            revision: parts.next()?.parse().ok()?,
+            registry: parts.next()?.parse().ok()?,
+        };
+        parts.next().is_none().then_some(since)
+    }
+}
+
+/// `GET /x/{E}/live`: what changes in one experiment, and in the registry.
+#[handler]
+pub(crate) async fn experiment(active: Active, request: &poem::Request) -> SSE {
+    let since = since(request).filter(|since| since.epoch == Some(active.mirror.epoch()));
+    let viewer = active.mirror.viewer();
+    let revisions = active.mirror.subscribe();
+    let epoch = active.mirror.epoch();
+    let source = ExperimentSource {
+        revisions,
+        _viewer: viewer,
+        told: since.map_or(0, |since| since.revision),
+    };
+    topics(&active.context, source, Some(epoch), since)
+}
+
+/// `GET /admin/experiments/live`: that anything changed anywhere, at most once a second.
+#[handler]
+pub(crate) async fn fleet(context: Context, request: &poem::Request) -> SSE {
+    let since = since(request).filter(|since| since.epoch.is_none());
+    let fleet = context.live().fleet();
+    let told = since.map_or(0, |since| since.revision);
+    topics(&context, FleetSource { fleet, told }, None, since)
+}
+
+/// `Last-Event-ID` is where a reconnecting browser was; `since` is where the page was drawn.
+fn since(request: &poem::Request) -> Option<Since> {
+    let resumed = request.header("last-event-id").and_then(Since::parse);
+    resumed.or_else(|| {
+        let here = request.uri().path_and_query()?.as_str();
+        Query::of(here).take("since", Since::parse)
+    })
+}
+
+/// Something whose changes have names.
+trait Source: Send + 'static {
+    const GATHER: Duration;
+    /// Waits for a change; false when there will be none any more.
+    fn changed(&mut self) -> impl Future<Output = bool> + Send;
+    /// The topics not yet told, and the revision they lead to.
+    fn untold(&mut self) -> (u64, Vec<&'static str>);
+}
+
+struct ExperimentSource {
+    revisions: watch::Receiver<Revisions>,
+    told: u64,
+    _viewer: Viewer,
+}
+
+impl Source for ExperimentSource {
+    const GATHER: Duration = GATHER;
+
+    async fn changed(&mut self) -> bool {
+        self.revisions.changed().await.is_ok()
+    }
+
+    fn untold(&mut self) -> (u64, Vec<&'static str>) {
+        let revisions = *self.revisions.borrow_and_update();
+        let topics = revisions.changed_since(self.told).map(|topic| topic.name()).collect();
+        self.told = revisions.current();
+        (self.told, topics)
+    }
+}
+
+struct FleetSource {
+    fleet: watch::Receiver<u64>,
+    told: u64,
+}
+
+impl Source for FleetSource {
+    const GATHER: Duration = FLEET_GATHER;
+
+    async fn changed(&mut self) -> bool {
+        self.fleet.changed().await.is_ok()
+    }
+
+    fn untold(&mut self) -> (u64, Vec<&'static str>) {
+        let revision = *self.fleet.borrow_and_update();
+        let topics = if revision == self.told {
+            vec![]
+        } else {
+            vec!["activity"]
+        };
+        self.told = revision;
+        (revision, topics)
+    }
+}
+
+struct Follower<S> {
+    source: S,
+    epoch: Option<Epoch>,
+    registry: watch::Receiver<u64>,
+    registry_told: u64,
+    beat: Interval,
+    first: bool,
+}
+
+impl<S: Source> Follower<S> {
+    /// Waits until there is something to say, and says all of it.
+    async fn next(mut self) -> Option<(Vec<Event>, Self)> {
+        let mut beat = false;
+        if !std::mem::take(&mut self.first) {
+            tokio::select! {
+                _ = self.beat.tick() => beat = true,
+                more = self.source.changed() => {
+                    if !more {
+                        return None;
+                    }
+                    tokio::time::sleep(S::GATHER).await;
+                }
+                more = self.registry.changed() => {
+                    if more.is_err() {
+                        return None;
+                    }
+                }
+            }
+        }
+        let (revision, mut topics) = self.source.untold();
+        let registry = *self.registry.borrow_and_update();
+        if registry != self.registry_told {
+            topics.push("registry");
+            // The badge of a deployment page tells the registry's freshness.
+            if self.epoch.is_none() {
+                topics.push("freshness");
+            }
+        }
+        self.registry_told = registry;
+        let id = Since {
+            epoch: self.epoch,
+            revision,
+            registry,
+        }
+        .to_string();
+        let mut events: Vec<Event> = topics
+            .into_iter()
+            .map(|topic| Event::message(revision.to_string()).event_type(topic).id(&id))
+            .collect();
+        if beat || events.is_empty() {
+            events.push(Event::message(revision.to_string()).event_type("beat").id(&id));
+        }
+        Some((events, self))
+    }
+}
+
+fn topics<S: Source>(context: &Context, source: S, epoch: Option<Epoch>, since: Option<Since>) -> SSE {
+    let mut beat = tokio::time::interval_at(Instant::now() + BEAT, BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let follower = Follower {
+        source,
+        epoch,
+        registry: context.live().registry().subscribe(),
+        registry_told: since.map_or(u64::MAX, |since| since.registry),
+        beat,
+        first: true,
+    };
+    let events = stream::unfold(follower, Follower::next).flat_map(stream::iter);
+    // A stream that never ends would hold up shutdown for its whole grace.
+    SSE::new(events.take_until(context.console.tasks.stopping().cancelled_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn since_reads_back_and_refuses_the_rest() {
+        let everywhere = Since {
+            epoch: None,
+            revision: 4,
+            registry: 2,
+        };
+        assert_eq!(Since::parse(&everywhere.to_string()), Some(everywhere));
+        let mirror = Since {
+            epoch: "1f".parse().ok(),
+            revision: 7,
+            registry: 0,
+        };
+        assert_eq!(mirror.to_string(), "1f-7-0");
+        assert_eq!(Since::parse("1f-7-0"), Some(mirror));
+        for text in ["", "fleet", "1f-7", "1f-7-0-1", "zz-1-1", "1f--1"] {
+            assert_eq!(Since::parse(text), None, "{text}");
+        }
+    }
+}

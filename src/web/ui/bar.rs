@@ -1,0 +1,241 @@
+//! The bar's own regions: switcher, freshness, pending work.
+
+use maud::{Markup, html};
+
+use super::mark::{Mark, state};
+use super::region::{etag, trigger};
+use super::value::{count, id_text};
+use crate::protocol::{ExperimentId, Timestamp};
+use crate::web::urls;
+
+/// What the registry and the task store say of an experiment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EntryState {
+    /// It runs.
+    Running,
+    /// It has ended.
+    Terminated,
+    /// Registered, but the task store does not host it.
+    Unseeded,
+    /// Not asked yet, or no answer.
+    Unknown,
+}
+
+impl EntryState {
+    /// The word beside the mark.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Terminated => "terminated",
+            Self::Unseeded => "unseeded",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// One experiment of the switcher.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SwitchEntry {
+    /// Its id.
+    pub id: ExperimentId,
+    /// What people call it.
+    pub name: Option<String>,
+    /// Where it stands.
+    pub state: EntryState,
+    /// Pending tasks, when its mirror knows.
+    pub pending: Option<u64>,
+}
+
+impl SwitchEntry {
+    /// The name, or the id of an experiment that has none.
+    pub(crate) fn label(&self) -> &str {
+        self.name.as_deref().unwrap_or(self.id.as_str())
+    }
+}
+
+/// How true the page is. `as_of` is the moment the data was last known to be true.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    /// The feed is open: what is shown is what is.
+    Live {
+        /// Last word from the feed.
+        as_of: Option<Timestamp>,
+    },
+    /// A list is being read, or a gap replayed.
+    CatchingUp {
+        /// What is shown was true then.
+        as_of: Option<Timestamp>,
+    },
+    /// Without push: as fresh as the last poll.
+    Polling {
+        /// The last poll.
+        as_of: Option<Timestamp>,
+    },
+    /// The feed is broken.
+    Stale {
+        /// What is shown was true then.
+        since: Timestamp,
+        /// Why, and what is being done about it.
+        reason: String,
+    },
+}
+
+impl Freshness {
+    /// The word of `data-freshness`.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Live { .. } => "live",
+            Self::CatchingUp { .. } => "catching-up",
+            Self::Polling { .. } => "polling",
+            Self::Stale { .. } => "stale",
+        }
+    }
+}
+
+/// The freshness badge. It answers to the region name `freshness`, and the script rewrites it when the stream
+/// itself breaks.
+pub(crate) fn freshness_badge(freshness: &Freshness, here: &str) -> Markup {
+    let (mark, label, as_of, why) = match freshness {
+        Freshness::Live { .. } => (Mark::Filled, "Live", None, "This page follows the event log."),
+        Freshness::CatchingUp { as_of } => (
+            Mark::ClaimedHalf,
+            "Catching up",
+            *as_of,
+            "Reading what happened meanwhile.",
+        ),
+        Freshness::Polling { as_of } => (
+            Mark::SubmittedThreeQuarters,
+            "Polling",
+            *as_of,
+            "The task store cannot push, so it is asked every few seconds.",
+        ),
+        Freshness::Stale { since, reason } => (Mark::Triangle, "Stale", Some(*since), reason.as_str()),
+    };
+    let body = badge_body(
+        mark,
+        label,
+        as_of.map(|at| age(&at.to_string(), &at.instant().strftime("%H:%M:%S UTC").to_string())),
+        why,
+    );
+    html! {
+        div id="freshness" class="freshness" data-freshness=(freshness.word()) data-region="freshness"
+            data-etag=(etag(&body.0)) title=(why) hx-get=(here) hx-target="this" hx-swap="outerMorph"
+            hx-trigger=(trigger(&["freshness"], "500ms")) "hx-status:4xx"="swap:none" "hx-status:5xx"="swap:none" {
+            (body)
+        }
+    }
+}
+
+/// What the badge shows once the page's own stream is lost; the script fills in since when.
+pub(super) fn stream_lost() -> Markup {
+    badge_body(
+        Mark::Triangle,
+        "Stale",
+        Some(age("", "")),
+        "Connection to the console lost; retrying.",
+    )
+}
+
+fn badge_body(mark: Mark, label: &str, age: Option<Markup>, why: &str) -> Markup {
+    html! {
+        (state(mark, label))
+        @if let Some(age) = age { span class="age" { (age) } }
+        span class="why" { (why) }
+    }
+}
+
+/// How old something is; without the script, since when.
+fn age(since: &str, clock: &str) -> Markup {
+    html! { time datetime=(since) title=(since) data-when="age" { "since " (clock) } }
+}
+
+/// The switcher: the present experiment, and a list to pick another from. Region name `switcher`.
+///
+/// Every entry is a button of one plain form, so that it also works without the script.
+pub(crate) fn switcher_region(current: Option<&SwitchEntry>, entries: &[SwitchEntry], here: &str) -> Markup {
+    let body = html! {
+        details id="switcher" class="switcher" {
+            summary { (current_experiment(current)) (chevron()) }
+            div class="popover" {
+                div class="switcher-filter" data-script {
+                    label class="sr" for="switcher-filter" { "Filter experiments" }
+                    input id="switcher-filter" type="search" placeholder="Filter by name or id" autocomplete="off"
+                        spellcheck="false" aria-controls="switcher-entries";
+                }
+                form id="switcher-entries" method="post" hx-boost="false" {
+                    input type="hidden" name="next" value=(here);
+                    @for entry in entries {
+                        (switch_button(entry, current.is_some_and(|current| current.id == entry.id)))
+                    }
+                    p class="switcher-none" data-none hidden { "No experiment matches." }
+                    @if entries.is_empty() { p class="switcher-none" { "No experiment is registered yet." } }
+                }
+                a class="switcher-all" href=(urls::experiments()) { "All experiments" }
+            }
+        }
+    };
+    html! {
+        div id="region-switcher" class="switcher-region" data-region="switcher" data-etag=(etag(&body.0))
+            hx-get=(here) hx-target="this" hx-swap="outerMorph"
+            hx-trigger=(trigger(&["registry", "experiment"], "1s"))
+            "hx-status:4xx"="swap:none" "hx-status:5xx"="swap:none" {
+            (body)
+        }
+    }
+}
+
+fn current_experiment(current: Option<&SwitchEntry>) -> Markup {
+    html! {
+        @match current {
+            Some(entry) => {
+                (Mark::from(entry.state))
+                span class="switcher-name" { (entry.label()) }
+                @if entry.name.is_some() { (id_text(entry.id.as_str())) }
+                span class="sr" { ", " (entry.state.word()) ". Switch experiment" }
+            }
+            None => { span class="switcher-name" { "Choose an experiment" } }
+        }
+    }
+}
+
+fn switch_button(entry: &SwitchEntry, current: bool) -> Markup {
+    let action = urls::select(&entry.id);
+    html! {
+        button type="submit" id={ "switch-" (entry.id) } class="switch" formaction=(action)
+            data-switch=(entry.id) aria-current=[current.then_some("true")]
+            hx-post=(action) hx-target="#main" hx-swap="outerHTML show:top showTarget:window" {
+            (Mark::from(entry.state))
+            span class="switch-name" { (entry.label()) }
+            @match entry.pending {
+                Some(pending) if pending > 0 => { span class="switch-note" { (count(pending)) " pending" } }
+                _ => { span class="switch-note" { (entry.state.word()) } }
+            }
+            (id_text(entry.id.as_str()))
+        }
+    }
+}
+
+fn chevron() -> Markup {
+    html! {
+        svg class="chevron" viewBox="0 0 12 12" aria-hidden="true" focusable="false" {
+            path d="M3 4.5l3 3 3-3" {}
+        }
+    }
+}
+
+/// Pending tasks by kind (ideation, execution, evaluation), as one figure with its parts. Region name `pending`.
+pub(crate) fn pending_counts(pending: [u64; 3], here: &str) -> Markup {
+    let [ideation, execution, evaluation] = pending;
+    let parts = format!("Pending: {ideation} ideation, {execution} execution, {evaluation} evaluation");
+    let body = html! {
+        span aria-hidden="true" { (count(pending.iter().sum())) }
+        span class="sr" { (parts) }
+    };
+    html! {
+        span id="region-pending" class="pending" data-region="pending" data-etag=(etag(&body.0)) title=(parts)
+            hx-get=(here) hx-target="this" hx-swap="outerMorph" hx-trigger=(trigger(&["tasks"], "1s"))
+            "hx-status:4xx"="swap:none" "hx-status:5xx"="swap:none" {
+            (body)
+        }
+    }
+}

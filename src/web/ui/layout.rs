@@ -1,0 +1,298 @@
+//! The shell of every page: document, bar, rail, stream.
+
+use maud::{DOCTYPE, Markup, html};
+
+use super::bar::{Freshness, SwitchEntry, freshness_badge, pending_counts, stream_lost, switcher_region};
+use crate::protocol::ExperimentId;
+use crate::web::assets::{self, Asset};
+use crate::web::urls;
+
+/// One declaration turns every plain link and form below the body into a swap of `<main>`.
+const BOOST: &str = "target:#main, swap:'outerHTML show:top showTarget:window'";
+
+/// No injected style sheet (the policy forbids it), no settling classes, and a stream that comes back soon.
+const HTMX: &str = r#"{"includeIndicatorCSS":false,"defaultSettleDelay":0,"defaultTimeout":20000,"sse":{"connectTimeout":5000,"reconnectDelay":400,"reconnectMaxDelay":5000}}"#;
+
+/// The entry of the rail that a page belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nav {
+    /// The experiment's overview.
+    Overview,
+    /// Tasks, and one task.
+    Tasks,
+    /// Ideas, and one idea.
+    Ideas,
+    /// Variants, and one variant.
+    Variants,
+    /// The event log.
+    Events,
+    /// The deployment's experiments.
+    Experiments,
+    /// None of them.
+    None,
+}
+
+impl Nav {
+    /// The key that leads there, after `g`.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Overview => "o",
+            Self::Tasks => "t",
+            Self::Ideas => "i",
+            Self::Variants => "v",
+            Self::Events => "e",
+            Self::Experiments => "x",
+            Self::None => "",
+        }
+    }
+}
+
+/// All that surrounds the main region of a page.
+#[derive(Debug)]
+pub(crate) struct Shell<'a> {
+    /// The page's title, without the product's name.
+    pub title: &'a str,
+    /// Where it stands in the rail.
+    pub nav: Nav,
+    /// The active experiment.
+    pub experiment: Option<&'a SwitchEntry>,
+    /// Every experiment to switch to.
+    pub switcher: &'a [SwitchEntry],
+    /// How true the page is; absent on pages that follow nothing.
+    pub freshness: Option<&'a Freshness>,
+    /// Who is signed in.
+    pub operator: Option<&'a str>,
+    /// Canonical path and query of this page.
+    pub here: &'a str,
+    /// The event stream, with the revision the page was drawn from.
+    pub live: Option<&'a str>,
+    /// The page.
+    pub main: &'a Markup,
+    /// Pending ideation, execution and evaluation tasks.
+    pub pending: Option<[u64; 3]>,
+}
+
+impl Shell<'_> {
+    fn experiment_id(&self) -> &str {
+        self.experiment.map_or("", |entry| entry.id.as_str())
+    }
+
+    fn full_title(&self) -> String {
+        match self.experiment {
+            Some(entry) => format!("{} \u{b7} {} \u{b7} Switchboard", self.title, entry.label()),
+            None => format!("{} \u{b7} Switchboard", self.title),
+        }
+    }
+}
+
+/// The whole document.
+pub(crate) fn document(shell: &Shell) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            (head(&shell.full_title()))
+            body data-experiment=(shell.experiment_id()) hx-boost:inherited=(BOOST) {
+                a class="skip" href="#main" { "Skip to the content" }
+                (bar(shell))
+                (rail(shell))
+                (main(shell))
+                (stream(shell))
+                template id="stream-lost" { (stream_lost()) }
+                div id="announce" class="sr" role="status" {}
+                div id="notices" class="notices" {}
+                (keys())
+            }
+        }
+    }
+}
+
+/// What htmx swaps on navigation: the main region, and the parts around it that depend on the page. The stream is
+/// replaced only when it leads elsewhere, so that going from page to page within an experiment keeps it open.
+pub(crate) fn fragment(shell: &Shell, stream_changes: bool) -> Markup {
+    html! {
+        title { (shell.full_title()) }
+        (main(shell))
+        hx-partial hx-target="#bar" hx-swap="outerHTML" { (bar(shell)) }
+        hx-partial hx-target="#rail" hx-swap="outerHTML" { (rail(shell)) }
+        @if stream_changes { hx-partial hx-target="#live" hx-swap="outerHTML" { (stream(shell)) } }
+    }
+}
+
+/// A page without bar and rail: signing in, and faults that leave nothing to navigate to.
+pub(crate) fn bare(title: &str, main: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            (head(&format!("{title} \u{b7} Switchboard")))
+            body class="bare" data-experiment="" {
+                header class="bare-brand" { (brand()) }
+                main id="main" tabindex="-1" data-experiment="" { (main) }
+            }
+        }
+    }
+}
+
+/// The top of a page: its only `h1`, one line of context, and its actions.
+pub(crate) fn page_head(title: &str, context: Markup, actions: Markup) -> Markup {
+    html! {
+        header class="page-head" {
+            div {
+                h1 { (title) }
+                @if !context.0.is_empty() { p class="context" { (context) } }
+            }
+            @if !actions.0.is_empty() { div class="actions" { (actions) } }
+        }
+    }
+}
+
+fn head(title: &str) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            meta name="htmx-config" content=(HTMX);
+            title { (title) }
+            link rel="icon" type="image/svg+xml" href=(assets::url(Asset::Favicon));
+            link rel="stylesheet" href=(assets::url(Asset::Style));
+            // Not deferred: htmx then starts at DOMContentLoaded, after the two below have registered with it.
+            script src=(assets::url(Asset::Htmx)) {}
+            script src=(assets::url(Asset::HtmxSse)) defer {}
+            script src=(assets::url(Asset::Script)) defer {}
+        }
+    }
+}
+
+fn main(shell: &Shell) -> Markup {
+    html! { main id="main" tabindex="-1" data-experiment=(shell.experiment_id()) { (shell.main) } }
+}
+
+fn stream(shell: &Shell) -> Markup {
+    html! { div id="live" hx-sse:connect=[shell.live] hx-swap="none" hidden {} }
+}
+
+fn brand() -> Markup {
+    html! {
+        svg class="brand-mark" viewBox="0 0 32 32" aria-hidden="true" focusable="false" {
+            rect width="32" height="32" rx="7" {}
+            path d="M7 22h5l8-12h5" {}
+            circle cx="7.5" cy="10" r="2.5" {}
+            circle cx="24.5" cy="22" r="2.5" {}
+        }
+        span class="brand-name" { "Switchboard" }
+    }
+}
+
+fn bar(shell: &Shell) -> Markup {
+    let home = shell
+        .experiment
+        .map_or_else(|| urls::experiments().to_owned(), |entry| urls::overview(&entry.id));
+    html! {
+        header id="bar" class="bar" {
+            details id="sheet" class="sheet" {
+                summary aria-label="Pages" {
+                    svg viewBox="0 0 16 16" aria-hidden="true" focusable="false" { path d="M2 4h12M2 8h12M2 12h12" {} }
+                }
+                nav class="popover" aria-label="Pages" { (links(shell, Markup::default())) }
+            }
+            a class="brand" href=(home) { (brand()) }
+            (switcher_region(shell.experiment, shell.switcher, shell.here))
+            @if let Some(freshness) = shell.freshness { (freshness_badge(freshness, shell.here)) }
+            span class="spacer" {}
+            button type="button" class="bar-button" data-script data-keys aria-label="Keyboard shortcuts"
+                title="Keyboard shortcuts (?)" { "?" }
+            @if let Some(operator) = shell.operator { (operator_menu(operator)) }
+        }
+    }
+}
+
+fn operator_menu(operator: &str) -> Markup {
+    html! {
+        details id="operator" class="menu" {
+            summary title={ "Signed in as " (operator) } {
+                svg viewBox="0 0 16 16" aria-hidden="true" focusable="false" {
+                    circle cx="8" cy="5.5" r="2.75" {}
+                    path d="M2.75 14a5.25 5.25 0 0 1 10.5 0" {}
+                }
+                span class="operator-name" { (operator) }
+            }
+            div class="popover" {
+                p { "Signed in as " strong { (operator) } }
+                form method="post" action=(urls::signout()) hx-boost="false" {
+                    button type="submit" class="button" { "Sign out" }
+                }
+            }
+        }
+    }
+}
+
+fn rail(shell: &Shell) -> Markup {
+    let pending = shell
+        .pending
+        .map(|pending| pending_counts(pending, shell.here))
+        .unwrap_or_default();
+    html! { nav id="rail" class="rail" aria-label="Pages" { (links(shell, pending)) } }
+}
+
+fn links(shell: &Shell, pending: Markup) -> Markup {
+    let group = |name: &str, entries: &[(Nav, &str, String)]| {
+        html! {
+            div class="rail-group" {
+                h2 { (name) }
+                ul role="list" {
+                    @for (nav, label, href) in entries {
+                        li {
+                            a href=(href) data-go=(nav.key()) aria-current=[(*nav == shell.nav).then_some("page")] {
+                                (label)
+                                @if *nav == Nav::Tasks { (pending) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    let of_experiment = |id: &ExperimentId| {
+        html! {
+            (group("Work", &[(Nav::Overview, "Overview", urls::overview(id))]))
+            (group("Observe", &[
+                (Nav::Tasks, "Tasks", urls::tasks(id)),
+                (Nav::Ideas, "Ideas", urls::ideas(id)),
+                (Nav::Variants, "Variants", urls::variants(id)),
+                (Nav::Events, "Events", urls::events(id)),
+            ]))
+        }
+    };
+    html! {
+        @if let Some(entry) = shell.experiment { (of_experiment(&entry.id)) }
+        (group("Deployment", &[(Nav::Experiments, "Experiments", urls::experiments().to_owned())]))
+    }
+}
+
+fn keys() -> Markup {
+    const KEYS: [(&[&str], &str); 9] = [
+        (&["s"], "Switch experiment"),
+        (&["Ctrl K", "\u{2318} K"], "Switch experiment, from anywhere"),
+        (&["g o"], "Go to the overview"),
+        (&["g t"], "Go to tasks"),
+        (&["g i"], "Go to ideas"),
+        (&["g v"], "Go to variants"),
+        (&["g e"], "Go to events"),
+        (&["g x"], "Go to experiments"),
+        (&["?"], "Show these keys"),
+    ];
+    html! {
+        dialog id="keys" class="dialog" aria-labelledby="keys-title" {
+            form method="dialog" {
+                h2 id="keys-title" { "Keys" }
+                dl {
+                    @for (keys, does) in KEYS {
+                        dt { @for (index, key) in keys.iter().enumerate() { @if index > 0 { " or " } kbd { (key) } } }
+                        dd { (does) }
+                    }
+                }
+                button type="submit" class="button" { "Close" }
+            }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Components: functions from plain data to markup. They see no client, store, clock or request.
+
+mod bar;
+mod chart;
+mod detail;
+mod form;
+mod layout;
+mod mark;
+mod notice;
+mod region;
+mod scale;
+mod table;
+mod value;
+
+pub(crate) use bar::{EntryState, Freshness, SwitchEntry, freshness_badge, pending_counts, switcher_region};
+pub(crate) use chart::{ScoreChart, ScorePoint, sparkline};
+pub(crate) use detail::{Figure, crumbs, definitions, figures, halves, panel, wide_and_narrow};
+pub(crate) use form::{Button, Field, Input, button, field, file_field, textarea};
+pub(crate) use layout::{Nav, Shell, bare, document, fragment, page_head};
+pub(crate) use mark::{Mark, experiment_state, state, state_of};
+pub(crate) use notice::{Tone, empty, error_page, notice};
+pub(crate) use region::{Region, region};
+pub(crate) use table::{Chip, Column, Order, Pager, Row, RowKind, Sort, Table, chips, table};
+pub(crate) use value::{
+    commit, copyable, count, id_link, id_text, metric_value, number, short, short_id, when, when_dated,
+};

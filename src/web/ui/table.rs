@@ -1,0 +1,329 @@
+//! Tables, the console's main instrument, with their filters and paging.
+
+use maud::{Markup, html};
+
+use super::region::etag;
+use super::value::count;
+
+/// The order a column is sorted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Smallest first.
+    Ascending,
+    /// Largest first.
+    Descending,
+}
+
+/// A column that can be sorted by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sort {
+    /// The page sorted by this column, or in the other order when it is already.
+    pub href: String,
+    /// The present order, when the page is sorted by this column.
+    pub current: Option<Order>,
+}
+
+/// The head of a column.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Column<'a> {
+    /// Its name.
+    pub head: &'a str,
+    /// Numbers stand right and tabular.
+    pub numeric: bool,
+    /// Given up first on a narrow screen.
+    pub minor: bool,
+    /// How to sort by it.
+    pub sort: Option<Sort>,
+}
+
+impl<'a> Column<'a> {
+    /// A column of text.
+    pub(crate) fn text(head: &'a str) -> Self {
+        Self {
+            head,
+            ..Self::default()
+        }
+    }
+
+    /// A column of numbers.
+    pub(crate) fn number(head: &'a str) -> Self {
+        Self {
+            head,
+            numeric: true,
+            ..Self::default()
+        }
+    }
+
+    /// The same, hidden on a narrow screen.
+    pub(crate) fn minor(self) -> Self {
+        Self { minor: true, ..self }
+    }
+
+    /// The same, with a sort link.
+    pub(crate) fn sorted(self, sort: Sort) -> Self {
+        Self {
+            sort: Some(sort),
+            ..self
+        }
+    }
+
+    fn class(&self) -> Option<&'static str> {
+        match (self.numeric, self.minor) {
+            (false, false) => None,
+            (true, false) => Some("num"),
+            (false, true) => Some("minor"),
+            (true, true) => Some("num minor"),
+        }
+    }
+}
+
+/// What a row is about; decides the attribute that names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RowKind {
+    /// `data-task`
+    Task,
+    /// `data-variant`
+    Variant,
+    /// `data-idea`
+    Idea,
+    /// `data-event`
+    Event,
+    /// `data-experiment-row`
+    Experiment,
+    /// Nothing that changes by itself.
+    Plain,
+}
+
+impl RowKind {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Task => "task",
+            Self::Variant => "variant",
+            Self::Idea => "idea",
+            Self::Event => "event",
+            Self::Experiment => "experiment",
+            Self::Plain => "row",
+        }
+    }
+}
+
+/// One row.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// What it is about.
+    pub kind: RowKind,
+    /// The id of that entity, as on the wire.
+    pub id: String,
+    /// One cell a column.
+    pub cells: Vec<Markup>,
+}
+
+impl Row {
+    /// The id of the element: stable, and unique whatever characters the entity's id holds, so that a morph finds
+    /// the row again.
+    fn element_id(&self) -> String {
+        let plain = self
+            .id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        if plain {
+            format!("{}-{}", self.kind.prefix(), self.id)
+        } else {
+            format!("{}.{}", self.kind.prefix(), etag(&self.id))
+        }
+    }
+
+    fn named(&self, kind: RowKind) -> Option<&str> {
+        (self.kind == kind).then_some(self.id.as_str())
+    }
+}
+
+/// A table.
+#[derive(Debug)]
+pub(crate) struct Table<'a> {
+    /// What the rows are, for those who cannot see the heading above.
+    pub caption: &'a str,
+    /// The columns.
+    pub columns: Vec<Column<'a>>,
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// Shown instead of a table without rows.
+    pub empty: Markup,
+}
+
+/// The table, or its empty state.
+pub(crate) fn table(table: &Table) -> Markup {
+    if table.rows.is_empty() {
+        return html! { (table.empty) };
+    }
+    let classes: Vec<_> = table.columns.iter().map(Column::class).collect();
+    html! {
+        div class="table-wrap" role="region" aria-label=(table.caption) tabindex="0" {
+            table {
+                caption class="sr" { (table.caption) }
+                thead { tr { @for column in &table.columns { (head(column)) } } }
+                tbody {
+                    @for row in &table.rows {
+                        tr id=(row.element_id()) data-task=[row.named(RowKind::Task)]
+                            data-variant=[row.named(RowKind::Variant)] data-idea=[row.named(RowKind::Idea)]
+                            data-event=[row.named(RowKind::Event)]
+                            data-experiment-row=[row.named(RowKind::Experiment)] {
+                            @for (cell, class) in row.cells.iter().zip(&classes) { td class=[*class] { (cell) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn head(column: &Column) -> Markup {
+    let Some(sort) = &column.sort else {
+        return html! { th scope="col" class=[column.class()] { (column.head) } };
+    };
+    let (order, arrow) = match sort.current {
+        Some(Order::Ascending) => (Some("ascending"), "\u{2191}"),
+        Some(Order::Descending) => (Some("descending"), "\u{2193}"),
+        None => (None, ""),
+    };
+    html! {
+        th scope="col" class=[column.class()] aria-sort=[order] {
+            a href=(sort.href) { (column.head) span class="sort" aria-hidden="true" { (arrow) } }
+        }
+    }
+}
+
+/// One filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Chip {
+    /// What it keeps.
+    pub text: String,
+    /// How many rows that is.
+    pub count: Option<u64>,
+    /// The page so filtered.
+    pub href: String,
+    /// Whether it is in force.
+    pub current: bool,
+}
+
+/// Filters as links, one row of them for one property.
+pub(crate) fn chips(label: &str, chips: &[Chip]) -> Markup {
+    html! {
+        nav class="chips" aria-label={ "Filter by " (label) } {
+            span class="chips-label" { (label) }
+            ul role="list" {
+                @for chip in chips {
+                    li {
+                        a class="chip" href=(chip.href) aria-current=[chip.current.then_some("true")] {
+                            (chip.text)
+                            @if let Some(of) = chip.count { span class="chip-count" { (count(of)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Count and paging below a table.
+#[derive(Debug)]
+pub(crate) struct Pager<F: Fn(u64) -> String> {
+    /// The present page, from 1.
+    pub page: u64,
+    /// Rows a page, at least 1.
+    pub per: u64,
+    /// Rows in all.
+    pub total: u64,
+    /// The link to a page.
+    pub href: F,
+}
+
+impl<F: Fn(u64) -> String> Pager<F> {
+    /// The last page; 1 when there is nothing.
+    fn last(&self) -> u64 {
+        self.total.div_ceil(self.per.max(1)).max(1)
+    }
+
+    /// The pager, with `what` the rows are in plural; nothing below an empty state.
+    pub(crate) fn markup(&self, what: &str) -> Markup {
+        if self.total == 0 {
+            return Markup::default();
+        }
+        let last = self.last();
+        let page = self.page.clamp(1, last);
+        let first_row = (page - 1) * self.per + 1;
+        let last_row = (page * self.per).min(self.total);
+        html! {
+            nav class="pager" aria-label="Pages of rows" {
+                p {
+                    @if last == 1 { (count(self.total)) " " (what) }
+                    @else {
+                        (count(first_row)) "\u{2013}" (count(last_row)) " of " (count(self.total)) " " (what)
+                    }
+                }
+                @if last > 1 {
+                    ul role="list" {
+                        (self.step("First", 1, page > 2))
+                        (self.step("Previous", page.saturating_sub(1), page > 1))
+                        li { "page " (count(page)) " of " (count(last)) }
+                        (self.step("Next", page + 1, page < last))
+                        (self.step("Last", last, page + 1 < last))
+                    }
+                }
+            }
+        }
+    }
+
+    fn step(&self, label: &str, to: u64, possible: bool) -> Markup {
+        html! {
+            li {
+                @if possible { a class="chip" href=((self.href)(to)) { (label) } }
+                @else { span class="chip" aria-disabled="true" { (label) } }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pager(page: u64, total: u64) -> String {
+        let href = |page| format!("?page={page}");
+        Pager {
+            page,
+            per: 100,
+            total,
+            href,
+        }
+        .markup("tasks")
+        .0
+    }
+
+    #[test]
+    fn the_pager_counts_its_rows_and_ends() {
+        assert_eq!(pager(1, 0), "");
+        assert!(pager(1, 100).contains("<p>100 tasks</p>"));
+        assert!(!pager(1, 100).contains("href"));
+        let middle = pager(2, 250);
+        assert!(middle.contains("101\u{2013}200 of 250 tasks"), "{middle}");
+        assert!(middle.contains("?page=1") && middle.contains("?page=3"), "{middle}");
+        assert!(pager(9, 250).contains("201\u{2013}250 of 250"));
+    }
+
+    #[test]
+    fn row_ids_stay_apart_whatever_they_hold() {
+        let id = |id: &str| {
+            Row {
+                kind: RowKind::Task,
+                id: id.to_owned(),
+                cells: Vec::new(),
+            }
+            .element_id()
+        };
+        assert_eq!(id("eval-1"), "task-eval-1");
+        assert_ne!(id("a b"), id("a_b"));
+        assert_ne!(id("a b"), id("a/b"));
+        assert!(!id("a \"b\"").contains(' '));
+    }
+}

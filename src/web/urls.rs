@@ -1,0 +1,126 @@
+//! A function for every path of the console; nothing else spells one.
+
+use crate::protocol::{ExperimentId, IdeaId, TaskId, VariantId};
+
+/// Deployment overview: every registered experiment.
+pub(crate) fn experiments() -> &'static str {
+    "/admin/experiments/"
+}
+
+/// Where a sign-in link leads and where the token is posted.
+pub(crate) fn signin() -> &'static str {
+    "/signin"
+}
+
+/// A one-time sign-in link.
+pub(crate) fn signin_with(token: &str) -> String {
+    format!("/signin?token={token}")
+}
+
+/// Signing in, and going on to `next` afterwards.
+pub(crate) fn signin_then(next: &str) -> String {
+    if next == "/" {
+        signin().to_owned()
+    } else {
+        format!("/signin?next={}", segment(next))
+    }
+}
+
+/// Ends the session (POST).
+pub(crate) fn signout() -> &'static str {
+    "/signout"
+}
+
+/// Records the session's selected experiment (POST).
+pub(crate) fn select(experiment: &ExperimentId) -> String {
+    format!("/admin/experiments/{experiment}/select")
+}
+
+/// The experiment's overview.
+pub(crate) fn overview(experiment: &ExperimentId) -> String {
+    format!("/x/{experiment}/")
+}
+
+/// The list of tasks.
+pub(crate) fn tasks(experiment: &ExperimentId) -> String {
+    format!("/x/{experiment}/admin/tasks/")
+}
+
+/// One task.
+pub(crate) fn task(experiment: &ExperimentId, task: &TaskId) -> String {
+    format!("/x/{experiment}/admin/tasks/{}/", segment(task.as_str()))
+}
+
+/// The list of variants.
+pub(crate) fn variants(experiment: &ExperimentId) -> String {
+    format!("/x/{experiment}/admin/variants/")
+}
+
+/// One variant.
+pub(crate) fn variant(experiment: &ExperimentId, variant: &VariantId) -> String {
+    format!("/x/{experiment}/admin/variants/{}/", segment(variant.as_str()))
+}
+
+/// The list of ideas.
+pub(crate) fn ideas(experiment: &ExperimentId) -> String {
+    format!("/x/{experiment}/admin/ideas/")
+}
+
+/// One idea.
+pub(crate) fn idea(experiment: &ExperimentId, idea: &IdeaId) -> String {
+    format!("/x/{experiment}/admin/ideas/{}/", segment(idea.as_str()))
+}
+
+/// The event log.
+pub(crate) fn events(experiment: &ExperimentId) -> String {
+    format!("/x/{experiment}/admin/events/")
+}
+
+/// The browser's event stream, from where the page was drawn.
+pub(crate) fn live(experiment: &ExperimentId, since: &str) -> String {
+    format!("/x/{experiment}/live?since={since}")
+}
+
+/// The event stream of deployment pages.
+pub(crate) fn fleet_live(since: &str) -> String {
+    format!("/admin/experiments/live?since={since}")
+}
+
+/// Seeds a registered experiment that the task store does not host yet (POST).
+pub(crate) fn seed(experiment: &ExperimentId) -> String {
+    format!("/x/{experiment}/seed")
+}
+
+/// One path segment for a caller-supplied id, which may hold any character (`ch02 §1.6`). All but RFC 3986's
+/// unreserved characters are encoded, so a slash, a question mark or a percent sign stays inside its segment.
+fn segment(id: &str) -> String {
+    use std::fmt::Write as _;
+
+    let mut encoded = String::with_capacity(id.len());
+    for byte in id.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_supplied_id_stays_one_segment() {
+        for (id, wanted) in [
+            ("task-1", "task-1"),
+            ("a/b", "a%2Fb"),
+            ("../x?y#z", "..%2Fx%3Fy%23z"),
+            ("50% é", "50%25%20%C3%A9"),
+        ] {
+            assert_eq!(segment(id), wanted);
+        }
+    }
+}
