@@ -75,7 +75,15 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let tasks = Tasks::new();
     stop_on_signals(&tasks)?;
     // Sockets first: a port in use is said before anything is written.
-    let backend_listener = bind(config.backend, if config.console.is_some() { "--backend-port" } else { "--port" }).await?;
+    let backend_listener = bind(
+        config.backend,
+        if config.console.is_some() {
+            "--backend-port"
+        } else {
+            "--port"
+        },
+    )
+    .await?;
     let console = match config.console {
         Some(console) => Some((bind(console.listen, "--port").await?, console)),
         None => None,
@@ -104,14 +112,25 @@ async fn start(
         Storage::Directory(_) => embedded::Location::Directory(home.path.clone()),
         Storage::Ephemeral => embedded::Location::Memory,
     };
-    let backend = Backend::open(embedded::Options::new(location, admin_token.clone(), clock.clone(), tasks.clone())).await?;
+    let backend = Backend::open(embedded::Options::new(
+        location,
+        admin_token.clone(),
+        clock.clone(),
+        tasks.clone(),
+    ))
+    .await?;
     let backend_address = local_address(&backend_listener)?;
     backend.serve(backend_listener);
     announce("EDEN_TASK_STORE_LISTENING", backend_address);
     announce("EDEN_CONTROL_PLANE_LISTENING", backend_address);
 
-    let Some((listener, config)) = console else { return Ok(home) };
-    let client = Client::new(&format!("http://{backend_address}"), Bearer::new(Actor::Admin, admin_token))?;
+    let Some((listener, config)) = console else {
+        return Ok(home);
+    };
+    let client = Client::new(
+        &format!("http://{backend_address}"),
+        Bearer::new(Actor::Admin, admin_token),
+    )?;
     let live = Live::start(live::Options {
         client: client.clone(),
         clock: clock.clone(),
@@ -119,8 +138,10 @@ async fn start(
         idle: MIRROR_IDLE,
         mirrors: MIRRORS,
     });
-    let session_key = secrets::load_or_create_session_key(&home.path)
-        .map_err(|source| AppError::DataDirectory { path: home.path.join("session-key"), source })?;
+    let session_key = secrets::load_or_create_session_key(&home.path).map_err(|source| AppError::DataDirectory {
+        path: home.path.join("session-key"),
+        source,
+    })?;
     let web = Web::new(web::Options {
         live,
         clock: clock.clone(),
@@ -136,7 +157,13 @@ async fn start(
     info!(data_dir = %home.path.display(), console.url = %format!("http://{address}/"), "up");
 
     if config.demo {
-        demo::start(demo::Options { client, data_dir: home.path.clone(), clock, tasks: tasks.clone() }).await?;
+        demo::start(demo::Options {
+            client,
+            data_dir: home.path.clone(),
+            clock,
+            tasks: tasks.clone(),
+        })
+        .await?;
     }
     Ok(home)
 }
@@ -151,11 +178,15 @@ impl Home {
     fn prepare(storage: &Storage) -> Result<Self, AppError> {
         let (path, ephemeral) = match storage {
             Storage::Directory(path) => (path.clone(), false),
-            Storage::Ephemeral => {
-                (std::env::temp_dir().join(format!("switchboard-{:016x}", rand::random::<u64>())), true)
-            }
+            Storage::Ephemeral => (
+                std::env::temp_dir().join(format!("switchboard-{:016x}", rand::random::<u64>())),
+                true,
+            ),
         };
-        std::fs::create_dir_all(&path).map_err(|source| AppError::DataDirectory { path: path.clone(), source })?;
+        std::fs::create_dir_all(&path).map_err(|source| AppError::DataDirectory {
+            path: path.clone(),
+            source,
+        })?;
         Ok(Self { path, ephemeral })
     }
 }
@@ -171,11 +202,15 @@ impl Drop for Home {
 }
 
 async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, AppError> {
-    TcpListener::bind(address).await.map_err(|source| AppError::Listen { address, flag, source })
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| AppError::Listen { address, flag, source })
 }
 
 fn local_address(listener: &TcpListener) -> Result<SocketAddr, AppError> {
-    listener.local_addr().map_err(|error| AppError::Ended(format!("a socket has no address: {error}")))
+    listener
+        .local_addr()
+        .map_err(|error| AppError::Ended(format!("a socket has no address: {error}")))
 }
 
 fn serve_console(listener: TcpListener, web: &Web, tasks: &Tasks) -> Result<SocketAddr, AppError> {
@@ -202,7 +237,10 @@ fn announce(what: &str, address: SocketAddr) {
 }
 
 fn announce_sign_in(web: &Web, address: SocketAddr) {
-    say(&format!("SWITCHBOARD_SIGNIN url=http://{address}{}", web.issue_sign_in()));
+    say(&format!(
+        "SWITCHBOARD_SIGNIN url=http://{address}{}",
+        web.issue_sign_in()
+    ));
 }
 
 /// A reader of stdout that went away is no reason to end.

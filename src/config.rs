@@ -33,7 +33,13 @@ struct LogArgs {
     #[arg(long, global = true, env = "SWITCHBOARD_LOG_JSON")]
     log_json: bool,
     /// What to log, as a tracing filter such as `info` or `switchboard::live=debug`
-    #[arg(long, global = true, env = "SWITCHBOARD_LOG", default_value = "warn,switchboard=info", value_name = "FILTER")]
+    #[arg(
+        long,
+        global = true,
+        env = "SWITCHBOARD_LOG",
+        default_value = "warn,switchboard=info",
+        value_name = "FILTER"
+    )]
     log: String,
 }
 
@@ -70,7 +76,12 @@ struct BackendArgs {
 #[derive(Debug, ClapArgs)]
 struct StorageArgs {
     /// Where everything is kept: database, repositories, secrets (`admin-token` among them)
-    #[arg(long, env = "SWITCHBOARD_DATA_DIR", default_value = "switchboard-data", value_name = "DIR")]
+    #[arg(
+        long,
+        env = "SWITCHBOARD_DATA_DIR",
+        default_value = "switchboard-data",
+        value_name = "DIR"
+    )]
     data_dir: PathBuf,
     /// Keep nothing: a temporary directory that is removed at the end
     #[arg(long, env = "SWITCHBOARD_EPHEMERAL", conflicts_with = "data_dir")]
@@ -124,21 +135,40 @@ pub struct LogConfig {
 
 impl From<Args> for Config {
     fn from(args: Args) -> Self {
-        let log = LogConfig { filter: args.log.log, json: args.log.log_json };
+        let log = LogConfig {
+            filter: args.log.log,
+            json: args.log.log_json,
+        };
         let (storage, backend, console) = match args.command {
             Some(Command::Backend(backend)) => (backend.storage, SocketAddr::new(backend.host, backend.port), None),
             Some(Command::Up(up)) => up.split(),
             None => args.up.split(),
         };
-        let storage = if storage.ephemeral { Storage::Ephemeral } else { Storage::Directory(storage.data_dir) };
-        Self { storage, backend, console, log }
+        let storage = if storage.ephemeral {
+            Storage::Ephemeral
+        } else {
+            Storage::Directory(storage.data_dir)
+        };
+        Self {
+            storage,
+            backend,
+            console,
+            log,
+        }
     }
 }
 
 impl UpArgs {
     fn split(self) -> (StorageArgs, SocketAddr, Option<ConsoleConfig>) {
-        let console = ConsoleConfig { listen: SocketAddr::new(self.host, self.port), demo: !self.no_demo };
-        (self.backend, SocketAddr::new(self.host, self.backend_port), Some(console))
+        let console = ConsoleConfig {
+            listen: SocketAddr::new(self.host, self.port),
+            demo: !self.no_demo,
+        };
+        (
+            self.backend,
+            SocketAddr::new(self.host, self.backend_port),
+            Some(console),
+        )
     }
 }
 
@@ -148,7 +178,9 @@ mod tests {
     use clap::CommandFactory;
 
     fn config(args: &[&str]) -> Config {
-        Args::try_parse_from(std::iter::once(&"switchboard").chain(args)).expect("good arguments").into()
+        Args::try_parse_from(std::iter::once(&"switchboard").chain(args))
+            .expect("good arguments")
+            .into()
     }
 
     #[test]
