@@ -215,5 +215,6 @@ fn respond(frames: impl futures_util::Stream<Item = io::Result<String>> + Send +
     Response::builder()
         .header(header::CONTENT_TYPE, "text/event-stream")
         .header(header::CACHE_CONTROL, "no-cache")
+        .header("X-Accel-Buffering", "no")
         .body(Body::from_bytes_stream(frames))
 }

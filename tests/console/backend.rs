@@ -484,3 +484,54 @@ async fn a_restart_on_the_same_directory_keeps_everything() {
         before.1.cursor + 1
     );
 }
+
+#[tokio::test]
+async fn the_deployment_has_workers_of_its_own() {
+    let world = World::start().await;
+    let lab = world.lab("apart").await;
+    let client = reqwest::Client::new();
+    let ask = async |bearer: &str, method: Method, path: &str, body: Option<Value>| {
+        let request = client.request(method, format!("{}/v0/control{path}", world.base));
+        let request = request.header("authorization", format!("Bearer {bearer}"));
+        let request = body.into_iter().fold(request, |request, body| request.json(&body));
+        let response = request.send().await.expect("an answer");
+        let status = response.status().as_u16();
+        (status, response.json::<Value>().await.unwrap_or_default())
+    };
+    let admin = format!("admin:{ADMIN_TOKEN}");
+    let (status, registered) = ask(&admin, Method::POST, "/workers", Some(json!({ "name": "operator" }))).await;
+    assert_eq!(status, 200);
+    let worker: Credentialed = serde_json::from_value(registered).expect("a worker");
+    assert_eq!(worker.worker.experiment_id.as_str(), format!("exp_{}", "0".repeat(26)));
+    let bearer = format!("{}:{}", worker.worker.worker_id, worker.registration_token);
+    let (status, whoami) = ask(&bearer, Method::GET, "/whoami", None).await;
+    assert_eq!((status, &whoami["name"]), (200, &json!("operator")));
+    assert_eq!(ask(&bearer, Method::GET, "/experiments", None).await.0, 200);
+    assert_eq!(
+        ask(&bearer, Method::GET, "/workers", None).await.0,
+        403,
+        "reads are the admin's too"
+    );
+    assert_eq!(
+        ask(
+            &bearer,
+            Method::POST,
+            "/experiments",
+            Some(json!({ "config_uri": "x:y" }))
+        )
+        .await
+        .0,
+        403
+    );
+    let entry = format!("/experiments/{}", lab.id);
+    let (status, stored) = ask(&bearer, Method::GET, &entry, None).await;
+    assert_eq!((status, stored.get("lease")), (200, Some(&Value::Null)), "null is said");
+    let (status, refused) = ask(&admin, Method::DELETE, &entry, None).await;
+    assert_eq!(
+        (status, &refused["type"]),
+        (409, &json!("eden://error/invalid-precondition"))
+    );
+    lab.orchestrator.terminate("enough").await.expect("terminated");
+    assert_eq!(ask(&admin, Method::DELETE, &entry, None).await.0, 204);
+    assert_eq!(ask(&admin, Method::GET, &entry, None).await.0, 404);
+}

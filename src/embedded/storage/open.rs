@@ -230,3 +230,44 @@ fn classify(path: &Path, source: sqlx::Error) -> OpenError {
         _ => OpenError::Database { path, source },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_of_a_newer_version_is_left_alone() -> Result<(), Box<dyn std::error::Error>> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("switchboard.db");
+        let (store, _) = Store::open(&path).await?;
+        sqlx::query(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+             VALUES (9, 'later', 1, x'00', 0)",
+        )
+        .execute(&store.writer)
+        .await?;
+        drop(store);
+        let error = Store::open(&path).await.err().ok_or("it opened")?;
+        assert!(
+            matches!(error, OpenError::NewerSchema { found: 9, known: 1, .. }),
+            "{error}"
+        );
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn writes_are_synced_and_readers_cannot_write() -> Result<(), Box<dyn std::error::Error>> {
+        let dir = tempfile::tempdir()?;
+        let (store, _) = Store::open(&dir.path().join("switchboard.db")).await?;
+        let full: i64 = sqlx::query_scalar("PRAGMA synchronous")
+            .fetch_one(&store.writer)
+            .await?;
+        let journal: String = sqlx::query_scalar("PRAGMA journal_mode")
+            .fetch_one(&store.writer)
+            .await?;
+        assert_eq!((full, journal.as_str()), (2, "wal"));
+        let write = sqlx::query("DELETE FROM scope").execute(&store.readers).await;
+        assert!(write.is_err());
+        Ok(())
+    }
+}

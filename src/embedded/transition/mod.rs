@@ -3,7 +3,13 @@
 
 mod experiment;
 mod idea;
+#[cfg(test)]
+mod invariants;
+#[cfg(test)]
+mod model;
 mod registry;
+#[cfg(test)]
+mod rows;
 mod submission;
 mod task;
 mod variant;
