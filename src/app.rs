@@ -5,8 +5,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use poem::Server;
-use poem::listener::{Acceptor, TcpAcceptor};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -150,7 +148,8 @@ async fn start(
         sample_config: demo::sample_config(),
         page_cache_bytes: PAGE_CACHE_BYTES,
     });
-    let address = serve_console(listener, &web, tasks)?;
+    let address = local_address(&listener)?;
+    web.serve(listener);
     announce("EDEN_WEB_UI_LISTENING", address);
     announce_sign_in(&web, address);
     sign_in_links_on_signal(web, address, tasks)?;
@@ -211,25 +210,6 @@ fn local_address(listener: &TcpListener) -> Result<SocketAddr, AppError> {
     listener
         .local_addr()
         .map_err(|error| AppError::Ended(format!("a socket has no address: {error}")))
-}
-
-fn serve_console(listener: TcpListener, web: &Web, tasks: &Tasks) -> Result<SocketAddr, AppError> {
-    let address = local_address(&listener)?;
-    let acceptor = TcpAcceptor::from_tokio(listener)
-        .map_err(|error| AppError::Ended(format!("the console's socket cannot be used: {error}")))?;
-    tasks.spawn_essential("console", serve(acceptor, web.routes(), tasks.clone()));
-    Ok(address)
-}
-
-async fn serve(
-    acceptor: impl Acceptor + 'static,
-    routes: impl poem::Endpoint<Output = poem::Response> + 'static,
-    tasks: Tasks,
-) -> io::Result<()> {
-    let stopping = tasks.stopping();
-    Server::new_with_acceptor(acceptor)
-        .run_with_graceful_shutdown(routes, stopping.cancelled_owned(), Some(Tasks::GRACE / 2))
-        .await
 }
 
 fn announce(what: &str, address: SocketAddr) {

@@ -23,9 +23,11 @@ mod urls;
 use std::sync::Arc;
 
 use poem::http::Uri;
+use poem::listener::TcpAcceptor;
 use poem::session::{CookieConfig, CookieSession};
 use poem::web::cookie::{CookieKey, SameSite};
-use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, get, post};
+use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, Server, get, post};
+use tokio::net::TcpListener;
 
 use assets::Assets;
 use console::Console;
@@ -81,6 +83,18 @@ impl Web {
     /// A fresh one-time sign-in path, `/signin?token=…`.
     pub fn issue_sign_in(&self) -> String {
         urls::signin_with(&self.console.sign_in.issue())
+    }
+
+    /// Serves on `listener` until the tasks are asked to stop; without this task the process makes no sense.
+    pub fn serve(&self, listener: TcpListener) {
+        let (routes, stopping) = (self.routes(), self.console.tasks.stopping());
+        self.console.tasks.spawn_essential("console", async move {
+            let acceptor = TcpAcceptor::from_tokio(listener)?;
+            let server = Server::new_with_acceptor(acceptor);
+            server
+                .run_with_graceful_shutdown(routes, stopping.cancelled_owned(), Some(Tasks::GRACE / 2))
+                .await
+        });
     }
 
     /// The route table, inside its middleware. From the outside in: headers on every answer; the session,
