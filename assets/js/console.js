@@ -115,7 +115,8 @@
 
   // ---- Rows that changed light for a second. ----
 
-  const ROWS = "[data-task], [data-variant], [data-idea], [data-event], [data-experiment-row]";
+  // A row that sums up an experiment changes with every event of it; lighting it would never end.
+  const ROWS = "[data-task], [data-variant], [data-idea], [data-event]";
   const before = new WeakMap();
 
   const fingerprint = (row) => {

@@ -100,10 +100,6 @@ impl Context {
 
     fn cached(&self, mut data: DefaultHasher, draw: impl FnOnce() -> Page) -> Response {
         (self.registry.revision, &self.registry.freshness).hash(&mut data);
-        if self.frame.want == Want::Region("switcher".to_owned()) {
-            // Only the open switcher tells the pending work of other experiments.
-            self.fleet.hash(&mut data);
-        }
         let key = Key {
             here: self.frame.here.clone(),
             want: self.frame.want.clone(),
@@ -142,7 +138,7 @@ impl Context {
     fn render_region(&self, bar: &Bar, page: &Page, name: &str) -> Rendered {
         let here = &self.frame.here;
         let markup = match name {
-            "switcher" => Some(switcher_region(bar.current(), &bar.with_pending(self), here)),
+            "switcher" => Some(switcher_region(bar.current(), &bar.entries, here)),
             "freshness" => Some(freshness_badge(&bar.freshness, here)),
             "pending" => bar.pending.map(|pending| pending_counts(pending, here)),
             name => page.regions.iter().find(|r| r.name == name).map(|r| region(r, here)),

@@ -6,14 +6,15 @@ use super::stream::Since;
 use super::ui::{self, EntryState, Shell, SwitchEntry};
 use super::urls;
 use crate::live::{Freshness, Hosting, RegistryRow};
-use crate::protocol::{ExperimentId, ExperimentState, TaskKind, TaskState};
+use crate::protocol::{ExperimentState, TaskKind, TaskState};
 
 use maud::Markup;
 
 /// The surroundings of one answer.
 pub(crate) struct Bar<'a> {
     context: &'a Context,
-    entries: Vec<SwitchEntry>,
+    /// Every registered experiment.
+    pub entries: Vec<SwitchEntry>,
     current: Option<usize>,
     live: String,
     /// Pending ideation, execution and evaluation tasks.
@@ -80,22 +81,6 @@ impl<'a> Bar<'a> {
     pub fn current(&self) -> Option<&SwitchEntry> {
         self.current.map(|index| &self.entries[index])
     }
-
-    /// The entries with the pending work of every experiment that is followed.
-    pub fn with_pending(&self, context: &Context) -> Vec<SwitchEntry> {
-        let pending = |id: &ExperimentId| {
-            let view = context.live().existing_mirror(id)?.view();
-            view.snapshot()
-                .map(|snapshot| snapshot.counts.in_state(TaskState::Pending))
-        };
-        self.entries
-            .iter()
-            .map(|entry| SwitchEntry {
-                pending: pending(&entry.id),
-                ..entry.clone()
-            })
-            .collect()
-    }
 }
 
 /// An experiment as the switcher and the dashboard show it.
@@ -110,7 +95,6 @@ pub(crate) fn entry(row: &RegistryRow) -> SwitchEntry {
         id: row.entry.experiment_id.clone(),
         name: row.name().map(str::to_owned),
         state,
-        pending: None,
     }
 }
 

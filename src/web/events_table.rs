@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::ui::{Column, Row, RowKind, Table, count, empty, id_link, id_text, number, short, table, when};
 use super::urls;
 use crate::live::Snapshot;
-use crate::protocol::{Event, ExperimentId, TaskId, VariantId, WorkerId};
+use crate::protocol::{Event, ExperimentId, IdeaId, TaskId, VariantId, WorkerId};
 
 /// An event and the length of the log once it is consumed.
 pub(crate) type Entry = (u64, Arc<Event>);
@@ -81,12 +81,18 @@ fn note(snapshot: &Snapshot, event: &Event) -> Markup {
             "task.failed" => { (event.data_str("reason").unwrap_or_default().replace('_', " ")) }
             "task.reclaimed" => { (event.data_str("cause").unwrap_or_default().replace('_', " ")) }
             "idea.dispatched" | "idea.completed" => { @if let Some(id) = event.data_str("task_id") { "task " (id_text(id)) } }
-            "variant.started" => { @if let Some(id) = event.data_str("idea_id") { "of idea " (id_text(id)) } }
+            "variant.started" => { (slug(snapshot, event)) }
             "variant.succeeded" => { (score(snapshot, event)) }
             "experiment.terminated" => { (event.data_str("reason").unwrap_or_default()) }
             _ => {}
         }
     }
+}
+
+/// The short name of the idea that a variant realises.
+fn slug(snapshot: &Snapshot, event: &Event) -> Markup {
+    let idea = event.data_str("idea_id").and_then(|id| id.parse::<IdeaId>().ok());
+    html! { @if let Some(row) = idea.and_then(|id| snapshot.idea(&id)) { (row.slug) } }
 }
 
 fn score(snapshot: &Snapshot, event: &Event) -> Markup {

@@ -58,7 +58,7 @@ fn rows(context: &Context) -> Markup {
             Column::number("Variants").minor(),
             Column::number("Best score"),
             Column::text("Progress").minor(),
-            Column::text("Last event"),
+            Column::text("Last event").minor(),
             Column::text(""),
         ],
         rows: rows.collect(),

@@ -165,34 +165,28 @@ impl Overview<'_> {
         .markup()
     }
 
-    /// Kinds down, states across; each number leads to its rows.
+    /// States down, kinds across; each number leads to its rows.
     fn work(&self) -> Markup {
         let counts = &self.snapshot.counts;
         let tasks = urls::tasks(&self.active.id);
-        html! {
-            table class="matrix" {
-                caption class="sr" { "Tasks by kind and state" }
-                thead { tr {
-                    th scope="col" { "Kind" }
-                    @for state in TaskState::ALL { th scope="col" class="num" { (state) } }
-                } }
-                tbody {
-                    @for kind in TaskKind::ALL {
-                        tr {
-                            th scope="row" { (kind) }
-                            @for state in TaskState::ALL {
-                                td class="num" {
-                                    @match counts.of(*kind, *state) {
-                                        0 => { span class="zero" { "0" } }
-                                        n => { a href={ (tasks) "?kind=" (kind) "&state=" (state) } { (count(n)) } }
-                                    }
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        }
+        let cell = |kind: TaskKind, state: TaskState| match counts.of(kind, state) {
+            0 => html! { span class="muted" { "0" } },
+            n => html! { a href={ (tasks) "?kind=" (kind) "&state=" (state) } { (count(n)) } },
+        };
+        let rows = TaskState::ALL.iter().map(|state| Row {
+            kind: RowKind::Plain,
+            id: state.to_string(),
+            cells: std::iter::once(state_of(*state))
+                .chain(TaskKind::ALL.iter().map(|kind| cell(*kind, *state)))
+                .collect(),
+        });
+        let kinds = TaskKind::ALL.iter().map(|kind| Column::number(kind.as_str()));
+        table(&Table {
+            caption: "Tasks by state and kind",
+            columns: std::iter::once(Column::text("State")).chain(kinds).collect(),
+            rows: rows.collect(),
+            empty: html! {},
+        })
     }
 
     fn recent(&self) -> Markup {

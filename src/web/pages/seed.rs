@@ -163,7 +163,7 @@ fn page(context: &Context, status: StatusCode, form: &Form) -> Response {
 
 fn explanation() -> Markup {
     html! {
-        p class="quiet" {
+        p class="muted" {
             "Seeding is done once. The evaluation schema is fixed from then on; work begins when an orchestrator takes the experiment up."
         }
     }
@@ -175,7 +175,7 @@ fn form_markup(id: &ExperimentId, form: &Form) -> Markup {
         label: "Configuration",
         hint: Some("YAML or JSON: parallel_variants, evaluation_schema and objective are required."),
         error: form.config_error.as_deref(),
-        required: false,
+        required: true,
     };
     let file = Field {
         name: "config_file",
@@ -198,7 +198,7 @@ fn form_markup(id: &ExperimentId, form: &Form) -> Markup {
         (notice(Tone::Info, &html! {
             p { "This experiment is registered with the control plane, and the task store does not host it yet. Give it a configuration and it begins." }
         }))
-        form class="seed" method="post" action=(urls::seed(id)) enctype="multipart/form-data" hx-boost="false" {
+        form class="form seed" method="post" action=(urls::seed(id)) enctype="multipart/form-data" hx-boost="false" {
             (textarea(&config, 18, &form.config))
             (file_field(&file, ".yaml,.yml,.json,text/yaml,application/json"))
             (field(&base, Input::Text, &form.base_commit_sha))

@@ -106,7 +106,7 @@ fn main(error: Option<TokenError>, next: &str) -> Markup {
             (minutes) " minutes."
         }
         p { "To get a new link, send the process the signal " code { "USR1" } ": " code { "pkill -USR1 switchboard" } "." }
-        form method="post" action=(urls::signin()) {
+        form class="form" method="post" action=(urls::signin()) {
             input type="hidden" name="next" value=(next);
             (field(&token, Input::Secret, ""))
             (button(Button::Primary, "Sign in"))

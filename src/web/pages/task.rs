@@ -97,7 +97,7 @@ impl View<'_> {
                 &html! { p { "What was handed in is kept by the task store only, and it cannot be read now: " (error) "." } },
             ),
             Ok(detail) => match &detail.submission {
-                None => html! { p class="quiet" { "Nothing has been handed in." } },
+                None => html! { p class="muted" { "Nothing has been handed in." } },
                 Some(submission) => self.submission(submission),
             },
         };
@@ -127,7 +127,7 @@ impl View<'_> {
                 (self.name(worker)) " "
                 a href={ (urls::tasks(&self.active.id)) "?worker=" (worker) } { "their tasks" }
             },
-            None => html! { span class="quiet" { "nobody yet" } },
+            None => html! { span class="muted" { "nobody yet" } },
         }
     }
 

@@ -255,8 +255,8 @@ impl<'a> List<'a> {
         html! {
             @match (&task.worker, &task.target) {
                 (Some(worker), _) => { a href=(self.query.with("worker", Some(worker.as_str()))) { (self.name(worker)) } }
-                (None, Some(target)) => { span class="quiet" { "for " (target.kind) " " (id_text(target.id.as_str())) } }
-                (None, None) => { span class="quiet" { "anybody" } }
+                (None, Some(target)) => { span class="muted" { "for " (target.kind) " " (id_text(target.id.as_str())) } }
+                (None, None) => { span class="muted" { "anybody" } }
             }
         }
     }

@@ -85,7 +85,7 @@ impl View<'_> {
             .and_then(|config| config.objective_metric());
         let rows = evaluation.iter().map(|(name, value)| {
             let mut cells = vec![
-                html! { (name) @if Some(name.as_str()) == objective { " " span class="quiet" { "objective" } } },
+                html! { (name) @if Some(name.as_str()) == objective { " " span class="muted" { "objective" } } },
                 html! { (metric_value(value)) },
             ];
             let of = |parent: &VariantRow| parent.metric(name);
@@ -202,7 +202,7 @@ impl View<'_> {
         facts.push((
             "Commit",
             row.commit.as_ref().map_or_else(
-                || html! { span class="quiet" { "none yet" } },
+                || html! { span class="muted" { "none yet" } },
                 |sha| commit(sha.as_str()),
             ),
         ));
@@ -210,7 +210,7 @@ impl View<'_> {
             let integrated = row.integrated.as_ref().map(|sha| commit(sha.as_str()));
             facts.push((
                 "Integrated as",
-                integrated.unwrap_or_else(|| html! { span class="quiet" { "not integrated" } }),
+                integrated.unwrap_or_else(|| html! { span class="muted" { "not integrated" } }),
             ));
         }
         html! {
@@ -233,7 +233,7 @@ impl View<'_> {
             .filter(|task| concerns_this(&task.subject))
             .collect();
         html! {
-            @if tasks.is_empty() { p class="quiet" { "No task works on it." } }
+            @if tasks.is_empty() { p class="muted" { "No task works on it." } }
             ul class="outcome" role="list" {
                 @for task in tasks {
                     li { (task.kind) " " (id_link(&urls::task(&self.active.id, &task.id), task.id.as_str())) " " (state_of(task.state)) }

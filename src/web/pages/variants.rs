@@ -162,7 +162,7 @@ impl<'a> List<'a> {
         let mut cells = vec![
             html! {
                 (id_link(&urls::variant(id, &variant.id), variant.id.as_str()))
-                @if variant.baseline { " " span class="quiet" { "baseline" } }
+                @if variant.baseline { " " span class="muted" { "baseline" } }
             },
             state_of(variant.status),
         ];

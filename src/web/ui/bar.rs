@@ -42,8 +42,6 @@ pub(crate) struct SwitchEntry {
     pub name: Option<String>,
     /// Where it stands.
     pub state: EntryState,
-    /// Pending tasks, when its mirror knows.
-    pub pending: Option<u64>,
 }
 
 impl SwitchEntry {
@@ -211,12 +209,7 @@ fn switch_button(entry: &SwitchEntry, current: bool) -> Markup {
             hx-post=(action) hx-target="#main" hx-swap="outerHTML show:top showTarget:window" {
             (Mark::from(entry.state))
             span class="switch-name" { (entry.label()) }
-            @match entry.pending {
-                Some(pending) if pending > 0 => {
-                    span class="switch-note" { (count(pending)) " pending" span class="sr" { ", " (entry.state.word()) } }
-                }
-                _ => { span class="switch-note" { (entry.state.word()) } }
-            }
+            span class="switch-note" { (entry.state.word()) }
             @if entry.name.is_some() { (id_text(entry.id.as_str())) }
         }
     }

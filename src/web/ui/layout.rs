@@ -322,7 +322,6 @@ mod tests {
             id: "exp_01jz0000000000000000ab8k3m".parse().expect("an id"),
             name: Some("<i>name</i>".to_owned()),
             state: EntryState::Running,
-            pending: Some(6),
         }
     }
 
