@@ -151,8 +151,7 @@ async fn start(
     let address = local_address(&listener)?;
     web.serve(listener);
     announce("EDEN_WEB_UI_LISTENING", address);
-    announce_sign_in(&web, address);
-    sign_in_links_on_signal(web, address, tasks)?;
+    sign_in_links(web, address, tasks)?;
     info!(data_dir = %home.path.display(), console.url = %format!("http://{address}/"), "up");
 
     if config.demo {
@@ -245,8 +244,11 @@ fn stop_on_signals(tasks: &Tasks) -> Result<(), AppError> {
     Ok(())
 }
 
-fn sign_in_links_on_signal(web: Web, address: SocketAddr, tasks: &Tasks) -> Result<(), AppError> {
+/// Prints a sign-in link now, and another whenever USR1 asks for one.
+fn sign_in_links(web: Web, address: SocketAddr, tasks: &Tasks) -> Result<(), AppError> {
+    // Listened for before the first link is out: whoever reads it may ask for the next at once.
     let mut asked = signal(SignalKind::user_defined1()).map_err(AppError::Signals)?;
+    announce_sign_in(&web, address);
     let stopping = tasks.stopping();
     tasks.spawn("sign-in-links", async move {
         loop {

@@ -8,6 +8,7 @@ mod demo;
 mod durability;
 mod journeys;
 mod pages;
+mod process;
 mod push;
 mod support;
 mod worlds;

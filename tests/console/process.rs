@@ -1,0 +1,302 @@
+//! The program itself: what it prints, how it fails to start, how it ends, and what it survives.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use secrecy::SecretString;
+use switchboard::client::{Bearer, Client, ExperimentClient};
+use switchboard::protocol::*;
+
+use crate::console::until;
+
+/// A running `switchboard`, killed when it is dropped.
+struct Program {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    announced: BTreeMap<String, String>,
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+    command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+impl Program {
+    /// Starts on free ports and reads what is announced, up to the sign-in link.
+    fn start(dir: &Path, more: &[&str]) -> Self {
+        let dir = dir.to_str().expect("a path in UTF-8");
+        let mut args = vec!["--data-dir", dir, "--port", "0", "--backend-port", "0"];
+        args.extend(more);
+        let mut child = command(&args)
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let stdout = BufReader::new(child.stdout.take().expect("its stdout"));
+        let mut program = Self {
+            child,
+            stdout,
+            announced: BTreeMap::new(),
+        };
+        while !program.announced.contains_key("SWITCHBOARD_SIGNIN") {
+            let line = program.line();
+            let (name, rest) = line.split_once(' ').expect("a name and its values");
+            program.announced.insert(name.to_owned(), rest.to_owned());
+        }
+        program
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        assert_ne!(
+            self.stdout.read_line(&mut line).expect("its stdout"),
+            0,
+            "the program ended"
+        );
+        line.trim_end().to_owned()
+    }
+
+    fn port(&self, name: &str) -> u16 {
+        let values = &self.announced[name];
+        let port = values.strip_prefix("host=127.0.0.1 port=").expect("host and port");
+        port.parse().expect("a port")
+    }
+
+    fn client(&self, dir: &Path) -> Client {
+        let token = std::fs::read_to_string(dir.join("admin-token")).expect("the admin token");
+        let base = format!("http://127.0.0.1:{}", self.port("EDEN_TASK_STORE_LISTENING"));
+        Client::new(&base, Bearer::new(Actor::Admin, SecretString::from(token.trim()))).expect("a client")
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([name, &self.child.id().to_string()]).status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    fn kill(mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("gone");
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Exit code and stderr of a start that fails.
+fn fails(args: &[&str]) -> (Option<i32>, String) {
+    let output = command(args).output().expect("the program runs");
+    let stderr = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(stderr.trim_end().lines().count(), 1, "one line: {stderr}");
+    (output.status.code(), stderr)
+}
+
+#[test]
+fn a_start_that_fails_says_why_in_one_line() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| dir.path().join(name).to_str().expect("a path in UTF-8").to_owned();
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("bound").port().to_string();
+    let (code, words) = fails(&["--data-dir", &path("a"), "--port", &port, "--backend-port", "0"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        words.contains("cannot listen on") && words.contains("--port"),
+        "{words}"
+    );
+    assert!(
+        !dir.path().join("a").exists(),
+        "nothing is written before the sockets are ours"
+    );
+
+    std::fs::write(dir.path().join("file"), "not a directory").expect("a file");
+    let (code, words) = fails(&["--data-dir", &path("file/below"), "--port", "0", "--backend-port", "0"]);
+    assert_eq!(code, Some(1));
+    assert!(words.contains("cannot use"), "{words}");
+
+    std::fs::create_dir(dir.path().join("corrupt")).expect("a directory");
+    std::fs::write(
+        dir.path().join("corrupt/switchboard.db"),
+        "this is no database, and long enough to tell",
+    )
+    .expect("a file");
+    let (code, words) = fails(&["--data-dir", &path("corrupt"), "--port", "0", "--backend-port", "0"]);
+    assert_eq!(code, Some(1));
+    assert!(words.contains("switchboard.db"), "{words}");
+
+    let running = Program::start(&dir.path().join("busy"), &["--no-demo"]);
+    let (code, words) = fails(&["--data-dir", &path("busy"), "--port", "0", "--backend-port", "0"]);
+    assert_eq!(code, Some(1));
+    assert!(words.contains("busy"), "{words}");
+    drop(running);
+}
+
+#[tokio::test]
+async fn it_announces_itself_and_ends_when_told() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut program = Program::start(dir.path(), &["--no-demo"]);
+    assert_eq!(
+        program.port("EDEN_TASK_STORE_LISTENING"),
+        program.port("EDEN_CONTROL_PLANE_LISTENING")
+    );
+    let link = format!(
+        "url=http://127.0.0.1:{}/signin?token=",
+        program.port("EDEN_WEB_UI_LISTENING")
+    );
+    let first = program.announced["SWITCHBOARD_SIGNIN"].clone();
+    assert!(first.starts_with(&link), "{first}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(dir.path().join("admin-token"))
+            .expect("the token")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    program.signal("-USR1");
+    let again = program.line();
+    assert!(
+        again.starts_with(&format!("SWITCHBOARD_SIGNIN {link}")) && !again.ends_with(&first),
+        "{again}"
+    );
+
+    // An open stream does not hold it up.
+    let mut watched = program.client(dir.path()).control().watch().expect("a stream");
+    futures_util::StreamExt::next(&mut watched)
+        .await
+        .expect("it opens")
+        .expect("it opens");
+    program.signal("-TERM");
+    let begin = Instant::now();
+    let status = program.child.wait().expect("it ends");
+    assert_eq!(status.code(), Some(0));
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn ephemeral_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut child = command(&["--ephemeral", "--no-demo", "--port", "0", "--backend-port", "0"])
+        .env("TMPDIR", dir.path())
+        .spawn()
+        .expect("the program starts");
+    let mut stdout = BufReader::new(child.stdout.take().expect("its stdout"));
+    let mut line = String::new();
+    while !line.contains("SWITCHBOARD_SIGNIN") {
+        line.clear();
+        assert_ne!(stdout.read_line(&mut line).expect("its stdout"), 0, "the program ended");
+    }
+    assert_eq!(dir.path().read_dir().expect("the directory").count(), 1);
+    Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .expect("kill runs");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    assert_eq!(dir.path().read_dir().expect("the directory").count(), 0);
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).expect("its stdout");
+    assert_eq!(rest, "", "stdout holds the announced lines only");
+}
+
+/// The whole program with its demo, killed without warning ten times on one data directory.
+#[tokio::test]
+async fn ten_kills_lose_no_event_and_the_demo_goes_on() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut logs: BTreeMap<ExperimentId, Vec<Event>> = BTreeMap::new();
+    for round in 0..=10 {
+        let program = Program::start(dir.path(), &[]);
+        let client = program.client(dir.path());
+        for (id, known) in &logs {
+            let now = log_that_agrees(&client.experiment(id)).await;
+            assert_eq!(
+                &now[..known.len()],
+                known,
+                "round {round}: what was acknowledged is still there"
+            );
+        }
+        let before: usize = logs.values().map(Vec::len).sum();
+        // A moment nobody chose: after some progress, wherever the pilot then is.
+        let progress = async || {
+            logs = hosted_logs(&client).await;
+            let now: usize = logs.values().map(Vec::len).sum();
+            (now > before + 3 + round % 4).then_some(())
+        };
+        until("the demo's next events", progress).await;
+        tokio::time::sleep(Duration::from_millis(rand::random_range(0..400))).await;
+        program.kill();
+    }
+    assert!(logs.len() >= 3, "the demo runs its experiments");
+}
+
+async fn hosted_logs(client: &Client) -> BTreeMap<ExperimentId, Vec<Event>> {
+    let mut logs = BTreeMap::new();
+    for entry in client.control().experiments().await.expect("the registry") {
+        let experiment = client.experiment(&entry.experiment_id);
+        if let Ok(batch) = experiment.events(0, None).await {
+            logs.insert(entry.experiment_id, batch.events);
+        }
+    }
+    logs
+}
+
+/// Reads the log and every entity until both are of one moment, and compares each state with the log's last word.
+async fn log_that_agrees(experiment: &ExperimentClient) -> Vec<Event> {
+    loop {
+        let log = experiment.events(0, None).await.expect("the log").events;
+        let tasks = experiment.tasks().await.expect("tasks").items;
+        let ideas = experiment.ideas().await.expect("ideas").items;
+        let variants = experiment.variants().await.expect("variants").items;
+        if experiment.events(0, None).await.expect("the log").events.len() != log.len() {
+            continue;
+        }
+        let ids: std::collections::BTreeSet<_> = log.iter().map(|event| &event.event_id).collect();
+        assert_eq!(ids.len(), log.len(), "no event is doubled");
+        let said = last_words(&log);
+        let states = tasks
+            .iter()
+            .map(|task| (task.task_id.to_string(), task.state.to_string()))
+            .chain(
+                ideas
+                    .iter()
+                    .map(|idea| (idea.idea_id.to_string(), idea.state.to_string())),
+            )
+            .chain(
+                variants
+                    .iter()
+                    .map(|variant| (variant.variant_id.to_string(), variant.status.to_string())),
+            );
+        assert_eq!(states.collect::<BTreeMap<_, _>>(), said);
+        return log;
+    }
+}
+
+/// The state that the log says each entity is in.
+fn last_words(log: &[Event]) -> BTreeMap<String, String> {
+    let mut said = BTreeMap::new();
+    for event in log {
+        let (family, verb) = event.kind.split_once('.').expect("a dotted type");
+        let state = match (family, verb) {
+            ("task", "created" | "reclaimed") => "pending",
+            ("task", "reassigned") | ("variant", "integrated") | ("experiment", _) => continue,
+            ("idea", "drafted") => "drafting",
+            ("variant", "started") => "starting",
+            ("variant", "succeeded") => "success",
+            ("variant", "errored") => "error",
+            ("variant", "evaluation_errored") => "evaluation_error",
+            (_, verb) => verb,
+        };
+        let id = event
+            .data_str(&format!("{family}_id"))
+            .expect("the id of what it is about");
+        said.insert(id.to_owned(), state.to_owned());
+    }
+    said
+}
