@@ -23,6 +23,7 @@ bench *ARGS:
 lint:
     cargo fmt --all -- --check
     cargo clippy --all-targets -- -D warnings
+    cargo clippy --test browser -- -D warnings
 
 ci:
     .ci/run

@@ -1,0 +1,147 @@
+//! A console in this process, between two lines that can be listened to and cut.
+
+use std::time::{Duration, Instant};
+
+use poem::Server;
+use poem::listener::TcpAcceptor;
+use switchboard::client::{Bearer, Client};
+use switchboard::clock::Clock;
+use switchboard::live::{self, Live};
+use switchboard::protocol::Actor;
+use switchboard::web::{self, Web};
+use tokio::net::TcpListener;
+
+use crate::chromium::Browser;
+use crate::proxy::{Proxy, Request};
+use crate::support::{ADMIN_TOKEN, CONFIG, World};
+
+/// `browser - front - console - back - backend`
+pub struct Console {
+    pub world: World,
+    pub front: Proxy,
+    pub back: Proxy,
+    web: Web,
+}
+
+impl Console {
+    pub async fn start() -> Self {
+        let world = World::start().await;
+        let tasks = world.tasks.clone();
+        let backend = world
+            .base
+            .strip_prefix("http://")
+            .expect("plain HTTP")
+            .parse()
+            .expect("an address");
+        let back = Proxy::before(backend, &tasks).await;
+        let client = Client::new(&back.base(), Bearer::new(Actor::Admin, ADMIN_TOKEN.into())).expect("a client");
+        let clock = Clock::default();
+        let live = Live::start(live::Options {
+            client,
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            idle: Duration::from_secs(300),
+            mirrors: 8,
+        });
+        let web = Web::new(web::Options {
+            live,
+            clock,
+            tasks: tasks.clone(),
+            session_key: [7; 64],
+            sample_config: CONFIG,
+            page_cache_bytes: 1024 * 1024,
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let server = Server::new_with_acceptor(TcpAcceptor::from_tokio(listener).expect("a socket"));
+        tasks.spawn_essential("console", server.run(web.routes()));
+        let front = Proxy::before(address, &tasks).await;
+        Self {
+            world,
+            front,
+            back,
+            web,
+        }
+    }
+
+    /// A one-time link, as a path.
+    pub fn sign_in_link(&self) -> String {
+        self.web.issue_sign_in()
+    }
+
+    /// A browser that is signed in.
+    pub async fn browser(&self) -> Browser {
+        let browser = Browser::start(&self.front.base()).await;
+        browser.open(&self.sign_in_link()).await;
+        browser.until("document.getElementById('operator')").await;
+        browser
+    }
+
+    /// Opens a page, and waits until its stream is open and the page has nothing more to ask.
+    pub async fn show(&self, browser: &Browser, path: &str) {
+        self.front.take_requests();
+        browser.open(path).await;
+        self.streaming(browser).await;
+    }
+
+    /// Waits until the page's own stream is open and nothing is asked any more. From then on a request is due to
+    /// something that happened.
+    pub async fn streaming(&self, browser: &Browser) {
+        browser
+            .until("document.getElementById('freshness')?.dataset.freshness === 'live'")
+            .await;
+        let stream = browser
+            .text("document.getElementById('live').getAttribute('hx-sse:connect')")
+            .await;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut asked = (0, Instant::now());
+        loop {
+            let requests = self.front.requests();
+            if requests.len() != asked.0 {
+                asked = (requests.len(), Instant::now());
+            }
+            let open = requests
+                .iter()
+                .any(|request| request.target == stream && self.front.is_open(request));
+            // Regions wait less than this between two refetches.
+            if open && asked.1.elapsed() > Duration::from_millis(1100) {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{stream} is not open and quiet: {requests:#?}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// What a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A document, or its main part.
+    Page,
+    /// A part of a page that keeps itself up to date.
+    Region,
+    Stream,
+    Asset,
+}
+
+pub fn purpose(request: &Request) -> Purpose {
+    let path = request.target.split('?').next().unwrap_or_default();
+    let htmx = request.header("hx-request") == Some("true");
+    match request.header("hx-target") {
+        _ if path.starts_with("/assets/") => Purpose::Asset,
+        _ if path.ends_with("/live") => Purpose::Stream,
+        Some(target) if htmx && !target.ends_with("#main") && !target.starts_with("body") => Purpose::Region,
+        _ => Purpose::Page,
+    }
+}
+
+/// Method and path of the requests for pages.
+pub fn pages(requests: &[Request]) -> Vec<String> {
+    let pages = requests.iter().filter(|request| purpose(request) == Purpose::Page);
+    pages
+        .map(|request| format!("{} {}", request.method, request.target))
+        .collect()
+}

@@ -1,0 +1,13 @@
+//! An operator's journeys in a real Chromium.
+#![cfg(test)]
+
+mod chromium;
+mod console;
+#[path = "../support/proxy.rs"]
+mod proxy;
+#[path = "../console/support.rs"]
+#[expect(dead_code, reason = "what only the other integration binary uses")]
+mod support;
+
+mod live;
+mod session;
