@@ -11,3 +11,4 @@ mod support;
 
 mod live;
 mod session;
+mod switch;
