@@ -9,6 +9,11 @@ mod proxy;
 #[expect(dead_code, reason = "what only the other integration binary uses")]
 mod support;
 
+mod calm;
+mod demo;
+mod keyboard;
 mod live;
+mod outage;
+mod plain;
 mod session;
 mod switch;
