@@ -142,9 +142,14 @@ async fn the_demo_evolves_by_itself_and_every_page_is_sound() {
                     .filter(|c| !meant(c))
                     .map(|c| format!("{path} at {width}: {c}")),
             );
-            let too_wide = browser.js(TOO_WIDE).await;
-            if !too_wide.is_null() {
-                faults.push(format!("{path} at {width}: {too_wide}"));
+            for open in ["", "sheet", "switcher", "operator"] {
+                browser
+                    .js(&format!("document.getElementById('{open}')?.setAttribute('open', '')"))
+                    .await;
+                let too_wide = browser.js(TOO_WIDE).await;
+                if !too_wide.is_null() {
+                    faults.push(format!("{path} at {width} with the {open} open: {too_wide}"));
+                }
             }
         }
     }
