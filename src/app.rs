@@ -5,8 +5,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use poem::Server;
-use poem::listener::{Acceptor, TcpAcceptor};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -17,6 +15,7 @@ use crate::config::{Config, ConsoleConfig, Storage};
 use crate::demo;
 use crate::embedded::{self, Backend};
 use crate::lifecycle::Tasks;
+use crate::listener;
 use crate::live::{self, Live};
 use crate::protocol::Actor;
 use crate::secrets;
@@ -215,21 +214,9 @@ fn local_address(listener: &TcpListener) -> Result<SocketAddr, AppError> {
 
 fn serve_console(listener: TcpListener, web: &Web, tasks: &Tasks) -> Result<SocketAddr, AppError> {
     let address = local_address(&listener)?;
-    let acceptor = TcpAcceptor::from_tokio(listener)
-        .map_err(|error| AppError::Ended(format!("the console's socket cannot be used: {error}")))?;
-    tasks.spawn_essential("console", serve(acceptor, web.routes(), tasks.clone()));
+    let serving = listener::serve(listener, web.routes(), tasks.stopping(), Tasks::GRACE / 2);
+    tasks.spawn_essential("console", serving);
     Ok(address)
-}
-
-async fn serve(
-    acceptor: impl Acceptor + 'static,
-    routes: impl poem::Endpoint<Output = poem::Response> + 'static,
-    tasks: Tasks,
-) -> io::Result<()> {
-    let stopping = tasks.stopping();
-    Server::new_with_acceptor(acceptor)
-        .run_with_graceful_shutdown(routes, stopping.cancelled_owned(), Some(Tasks::GRACE / 2))
-        .await
 }
 
 fn announce(what: &str, address: SocketAddr) {
