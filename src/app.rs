@@ -15,7 +15,6 @@ use crate::config::{Config, ConsoleConfig, Storage};
 use crate::demo;
 use crate::embedded::{self, Backend};
 use crate::lifecycle::Tasks;
-use crate::listener;
 use crate::live::{self, Live};
 use crate::protocol::Actor;
 use crate::secrets;
@@ -149,7 +148,8 @@ async fn start(
         sample_config: demo::sample_config(),
         page_cache_bytes: PAGE_CACHE_BYTES,
     });
-    let address = serve_console(listener, &web, tasks)?;
+    let address = local_address(&listener)?;
+    web.serve(listener);
     announce("EDEN_WEB_UI_LISTENING", address);
     announce_sign_in(&web, address);
     sign_in_links_on_signal(web, address, tasks)?;
@@ -210,13 +210,6 @@ fn local_address(listener: &TcpListener) -> Result<SocketAddr, AppError> {
     listener
         .local_addr()
         .map_err(|error| AppError::Ended(format!("a socket has no address: {error}")))
-}
-
-fn serve_console(listener: TcpListener, web: &Web, tasks: &Tasks) -> Result<SocketAddr, AppError> {
-    let address = local_address(&listener)?;
-    let serving = listener::serve(listener, web.routes(), tasks.stopping(), Tasks::GRACE / 2);
-    tasks.spawn_essential("console", serving);
-    Ok(address)
 }
 
 fn announce(what: &str, address: SocketAddr) {

@@ -26,6 +26,7 @@ use poem::http::Uri;
 use poem::session::{CookieConfig, CookieSession};
 use poem::web::cookie::{CookieKey, SameSite};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, get, post};
+use tokio::net::TcpListener;
 
 use assets::Assets;
 use console::Console;
@@ -38,6 +39,7 @@ use session::SignInTokens;
 
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
+use crate::listener;
 use crate::live::Live;
 
 /// What the console is built from.
@@ -81,6 +83,13 @@ impl Web {
     /// A fresh one-time sign-in path, `/signin?token=…`.
     pub fn issue_sign_in(&self) -> String {
         urls::signin_with(&self.console.sign_in.issue())
+    }
+
+    /// Serves on `socket` until the tasks are asked to stop; without this task the process makes no sense.
+    pub fn serve(&self, socket: TcpListener) {
+        let tasks = &self.console.tasks;
+        let serving = listener::serve(socket, self.routes(), tasks.stopping(), Tasks::GRACE / 2);
+        tasks.spawn_essential("console", serving);
     }
 
     /// The route table, inside its middleware. From the outside in: headers on every answer; the session,

@@ -136,7 +136,7 @@ fn pending(id: &ExperimentId, name: &str) -> Task {
 }
 
 async fn seeded(admin: &switchboard::client::Client) -> (ExperimentId, Bearer) {
-    let lab = Lab::begin(admin, "mortal").await;
+    let lab = Lab::begin(admin, "mortal", Clock::default()).await;
     let (id, secret) = lab.orchestrator_credential().await;
     (lab.id.clone(), Bearer::new(Actor::Worker(id), secret))
 }

@@ -61,11 +61,11 @@ impl World {
     }
 
     pub async fn lab(&self, name: &str) -> Lab {
-        Lab::begin(&self.admin, name).await
+        Lab::begin(&self.admin, name, Clock::default()).await
     }
 }
 
-async fn register(admin: &Client, name: &str) -> ExperimentId {
+pub async fn register(admin: &Client, name: &str) -> ExperimentId {
     let request = RegisterExperiment {
         config_uri: "file:///experiment.yaml".to_owned(),
         name: Some(name.to_owned()),
@@ -86,18 +86,19 @@ pub struct Lab {
     pub worker: ExperimentClient,
     pub worker_id: WorkerId,
     orchestrator_id: WorkerId,
+    clock: Clock,
 }
 
 impl Lab {
     /// Registers, seeds and staffs an experiment.
-    pub async fn begin(admin: &Client, name: &str) -> Self {
+    pub async fn begin(admin: &Client, name: &str, clock: Clock) -> Self {
         let id = register(admin, name).await;
         let seed = SeedRequest {
             config: CONFIG.to_owned(),
             base_commit_sha: Some(sha('0')),
         };
         admin.control().seed(&id, &seed).await.expect("seeded");
-        Self::cast(admin.experiment(&id)).await
+        Self::cast(admin.experiment(&id), clock).await
     }
 
     /// A new secret for the orchestrator; the client this lab holds for it stops working.
@@ -106,7 +107,7 @@ impl Lab {
         (self.orchestrator_id.clone(), secret.expect("reissued"))
     }
 
-    async fn cast(admin: ExperimentClient) -> Self {
+    async fn cast(admin: ExperimentClient, clock: Clock) -> Self {
         let (orchestrator_id, orchestrator) = join(&admin, "orchestrator").await;
         let (worker_id, worker) = join(&admin, "worker").await;
         for name in ["admins", "orchestrators"] {
@@ -123,6 +124,7 @@ impl Lab {
             worker,
             worker_id,
             orchestrator_id,
+            clock,
         }
     }
 
@@ -132,7 +134,7 @@ impl Lab {
     }
 
     pub async fn task(&self, id: &str, kind: TaskKind, payload: serde_json::Value) -> Result<Task, ClientError> {
-        let now = now();
+        let now = self.clock.now();
         let task = Task {
             task_id: id.parse().expect("an id"),
             kind,
@@ -163,7 +165,7 @@ impl Lab {
             parent_commits: vec![sha('0')],
             artifacts_uri: "eden://artifacts/0".to_owned(),
             state: IdeaState::Drafting,
-            created_at: now(),
+            created_at: self.clock.now(),
             created_by: None,
             intended_executor: None,
             intended_evaluator: None,
@@ -186,7 +188,7 @@ impl Lab {
             evaluation: None,
             artifacts_uri: None,
             executor_artifacts_uri: None,
-            started_at: now(),
+            started_at: self.clock.now(),
             completed_at: None,
             executed_by: None,
             evaluated_by: None,
@@ -208,10 +210,6 @@ pub async fn join(admin: &ExperimentClient, name: &str) -> (WorkerId, Experiment
 
 pub fn sha(digit: char) -> CommitSha {
     digit.to_string().repeat(40).parse().expect("a commit")
-}
-
-pub fn now() -> Timestamp {
-    Clock::default().now()
 }
 
 pub fn kind_of<T: std::fmt::Debug>(outcome: Result<T, ClientError>) -> ErrorType {

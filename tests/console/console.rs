@@ -1,0 +1,206 @@
+//! The console over a backend, through a socket, with ids and times that are the same on every run.
+
+use std::time::Duration;
+
+use switchboard::client::Client;
+use switchboard::clock::Clock;
+use switchboard::embedded::{Backend, Location, Options};
+use switchboard::lifecycle::Tasks;
+use switchboard::live::{self, Live};
+use switchboard::web::{self, Web};
+use tokio::net::TcpListener;
+
+use crate::support::{ADMIN_TOKEN, admin};
+
+/// A backend and a console on it, each with its own life, so that one can go while the other stays.
+pub struct Console {
+    /// The deployment's administrator.
+    pub admin: Client,
+    /// What moves when a test says so.
+    pub clock: Clock,
+    /// What the console knows.
+    pub live: Live,
+    backend: Tasks,
+    console: Tasks,
+    base: String,
+    web: Web,
+    browser: reqwest::Client,
+}
+
+/// An answer, read whole.
+pub struct Page {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub body: String,
+}
+
+impl Page {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The texts of what a selector finds.
+    pub fn texts(&self, selector: &str) -> Vec<String> {
+        let selector = scraper::Selector::parse(selector).expect("a selector");
+        let document = scraper::Html::parse_document(&self.body);
+        let text = |element: scraper::ElementRef<'_>| element.text().collect::<String>().trim().to_owned();
+        document.select(&selector).map(text).collect()
+    }
+
+    /// One attribute of each element that a selector finds.
+    pub fn attributes(&self, selector: &str, name: &str) -> Vec<String> {
+        let selector = scraper::Selector::parse(selector).expect("a selector");
+        let document = scraper::Html::parse_document(&self.body);
+        document
+            .select(&selector)
+            .filter_map(|element| element.attr(name).map(str::to_owned))
+            .collect()
+    }
+}
+
+impl Console {
+    /// Both, with nothing in them. Nobody is signed in.
+    pub async fn start() -> Self {
+        let (backend, clock) = (Tasks::new(), fixed_clock());
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let mut options = Options::new(Location::Memory, ADMIN_TOKEN.into(), clock.clone(), backend.clone());
+        options.id_seed = Some(7);
+        Backend::open(options).await.expect("the backend opens").serve(listener);
+        Self::over(admin(&format!("http://{address}")), backend, clock).await
+    }
+
+    /// A console whose backend was never there.
+    pub async fn without_backend() -> Self {
+        // Bound and dropped: nothing listens there now.
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        drop(listener);
+        Self::over(admin(&format!("http://{address}")), Tasks::new(), fixed_clock()).await
+    }
+
+    async fn over(admin: Client, backend: Tasks, clock: Clock) -> Self {
+        let console = Tasks::new();
+        let live = Live::start(live::Options {
+            client: admin.clone(),
+            clock: clock.clone(),
+            tasks: console.clone(),
+            idle: Duration::from_secs(60),
+            mirrors: 16,
+        });
+        let web = Web::new(web::Options {
+            live: live.clone(),
+            clock: clock.clone(),
+            tasks: console.clone(),
+            session_key: [7; 64],
+            sample_config: "parallel_variants: 2\nevaluation_schema: {score: real}\nobjective: {expr: score, direction: maximize}\n",
+            page_cache_bytes: 1024 * 1024,
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let base = format!("http://{}", listener.local_addr().expect("bound"));
+        web.serve(listener);
+        let browser = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .expect("an HTTP client");
+        Self {
+            admin,
+            clock,
+            live,
+            backend,
+            console,
+            base,
+            web,
+            browser,
+        }
+    }
+
+    /// A fresh one-time link, as a path.
+    pub fn sign_in_link(&self) -> String {
+        self.web.issue_sign_in()
+    }
+
+    /// The cookie of a signed-in browser.
+    pub async fn sign_in(&self) -> String {
+        let page = self.get(&self.sign_in_link(), &[]).await;
+        assert_eq!(page.status, 303, "{}", page.body);
+        let cookie = page.header("set-cookie").expect("a session cookie");
+        cookie.split(';').next().expect("a cookie").to_owned()
+    }
+
+    pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Page {
+        self.send(reqwest::Method::GET, path, headers, None).await
+    }
+
+    pub async fn post(&self, path: &str, headers: &[(&str, &str)], form: &[(&str, &str)]) -> Page {
+        self.send(reqwest::Method::POST, path, headers, Some(form)).await
+    }
+
+    async fn send(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        form: Option<&[(&str, &str)]>,
+    ) -> Page {
+        let mut request = self.browser.request(method, format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(form) = form {
+            let body = serde_urlencoded::to_string(form).expect("a form");
+            request = request
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body(body);
+        }
+        let response = request.send().await.expect("the console answers");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Page {
+            status,
+            headers,
+            body: response.text().await.expect("a whole answer"),
+        }
+    }
+
+    /// Opens a stream and hands back what it says, piece by piece.
+    pub async fn stream(&self, path: &str, cookie: &str) -> reqwest::Response {
+        let request = self
+            .browser
+            .get(format!("{}{path}", self.base))
+            .header("cookie", cookie);
+        request.send().await.expect("the stream opens")
+    }
+
+    /// The backend goes, as if its machine did.
+    pub async fn lose_backend(&self) {
+        self.backend.stop();
+        self.backend.clone().join().await.expect("the backend ends in order");
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        self.backend.stop();
+        self.console.stop();
+    }
+}
+
+fn fixed_clock() -> Clock {
+    Clock::manual("2026-03-04T05:06:07Z".parse().expect("a timestamp"))
+}
+
+/// Waits for a condition on what the console knows; the deadline only says that a test hangs.
+pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let wait = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait)
+        .await
+        .unwrap_or_else(|_| panic!("{what} did not come"))
+}

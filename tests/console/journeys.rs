@@ -1,0 +1,355 @@
+//! What an operator does, request by request: without a browser, and so as a browser without scripts would.
+
+use std::time::Duration;
+
+use switchboard::protocol::{ExperimentState, ReclaimCause};
+
+use crate::console::{Console, until};
+use crate::worlds::Deployment;
+
+#[tokio::test]
+async fn nobody_gets_in_without_a_link() {
+    let console = Console::start().await;
+    let away = console.get("/admin/experiments/?a=b", &[]).await;
+    assert_eq!(away.status, 303);
+    assert_eq!(
+        away.header("location"),
+        Some("/signin?next=%2Fadmin%2Fexperiments%2F%3Fa%3Db")
+    );
+    let htmx = console.get("/admin/experiments/", &[("hx-request", "true")]).await;
+    assert_eq!(
+        (htmx.status, htmx.header("hx-redirect")),
+        (401, Some("/signin?next=%2Fadmin%2Fexperiments%2F"))
+    );
+
+    let cookie = console.sign_in().await;
+    assert!(cookie.starts_with("eden_web_ui_session="), "{cookie}");
+    let page = console.get(&console.sign_in_link(), &[]).await;
+    let attributes = page.header("set-cookie").expect("a session cookie");
+    assert!(
+        attributes.contains("HttpOnly") && attributes.contains("SameSite=Lax"),
+        "{attributes}"
+    );
+    assert!(
+        !attributes.contains("operator"),
+        "the session can be read: {attributes}"
+    );
+
+    let out = console
+        .post(
+            "/signout",
+            &[("cookie", &cookie), ("sec-fetch-site", "same-origin")],
+            &[],
+        )
+        .await;
+    assert_eq!((out.status, out.header("location")), (303, Some("/signin")));
+}
+
+#[tokio::test]
+async fn another_site_cannot_write() {
+    let world = Deployment::start().await;
+    let console = &world.console;
+    let cookie = console.sign_in().await;
+    let path = format!("/admin/experiments/{}/select", world.empty.id);
+    for origin in [
+        ("sec-fetch-site", "cross-site"),
+        ("origin", "http://elsewhere.example"),
+        ("x-none", ""),
+    ] {
+        let refused = console.post(&path, &[("cookie", &cookie), origin], &[]).await;
+        assert_eq!(refused.status, 403, "{origin:?}");
+        assert!(refused.header("set-cookie").is_none());
+    }
+    let taken = console
+        .post(&path, &[("cookie", &cookie), ("sec-fetch-site", "same-origin")], &[])
+        .await;
+    assert_eq!(taken.status, 303);
+}
+
+#[tokio::test]
+async fn what_is_no_experiment_is_passed_on_to_nobody() {
+    let console = Console::start().await;
+    let cookie = console.sign_in().await;
+    until("the registry", async || {
+        console.live.registry().view().listed.then_some(())
+    })
+    .await;
+    for id in [
+        "nonsense",
+        "exp_0",
+        "exp_00000000000000000000000000",
+        "..%2F..%2Fv0",
+        "EXP_00000000000000000000000000",
+    ] {
+        for rest in ["", "admin/tasks/", "live"] {
+            let page = console.get(&format!("/x/{id}/{rest}"), &[("cookie", &cookie)]).await;
+            assert_eq!(page.status, 404, "{id} {rest}");
+        }
+        if let Ok(id) = id.parse() {
+            assert!(console.live.existing_mirror(&id).is_none(), "{id} is followed");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_switch_keeps_the_page_and_what_filters_still_apply() {
+    let world = Deployment::start().await;
+    let console = &world.console;
+    let cookie = console.sign_in().await;
+    let (from, to) = (&world.busy.id, &world.empty.id);
+    let next = format!("/x/{from}/admin/tasks/?state=pending&worker={}", world.busy.worker_id);
+    let select = format!("/admin/experiments/{to}/select");
+    let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
+
+    let plain = console.post(&select, &headers, &[("next", &next)]).await;
+    let location = format!("/x/{to}/admin/tasks/?state=pending");
+    assert_eq!((plain.status, plain.header("location")), (303, Some(location.as_str())));
+    let selected = plain
+        .header("set-cookie")
+        .expect("the selection")
+        .split(';')
+        .next()
+        .expect("a cookie")
+        .to_owned();
+    let home = console
+        .get("/admin/tasks/?state=pending", &[("cookie", &selected)])
+        .await;
+    assert_eq!(home.header("location"), Some(location.as_str()));
+
+    let current = format!("http://console{next}");
+    let htmx = [
+        ("cookie", cookie.as_str()),
+        ("sec-fetch-site", "same-origin"),
+        ("hx-request", "true"),
+        ("hx-request-type", "partial"),
+        ("hx-target", "main#main"),
+        ("hx-current-url", &current),
+    ];
+    let swapped = console.post(&select, &htmx, &[("next", &next)]).await;
+    assert_eq!(
+        (swapped.status, swapped.header("hx-push-url")),
+        (200, Some(location.as_str()))
+    );
+    assert_eq!(swapped.attributes("main#main", "data-experiment"), [to.as_str()]);
+    assert!(
+        swapped.body.contains(r##"<hx-partial hx-target="#bar""##),
+        "the bar changes with it"
+    );
+    assert!(
+        swapped
+            .body
+            .contains(&format!(r#"hx-sse:connect="/x/{to}/live?since="#)),
+        "the stream changes with it"
+    );
+    assert!(!swapped.body.contains("<html"), "no document inside a region");
+}
+
+#[tokio::test]
+async fn a_switch_to_what_is_not_seeded_brings_the_page_that_seeds_it() {
+    let world = Deployment::start().await;
+    let console = &world.console;
+    let cookie = console.sign_in().await;
+    let id = &world.unseeded;
+    let select = format!("/admin/experiments/{id}/select");
+    let htmx = [
+        ("cookie", cookie.as_str()),
+        ("sec-fetch-site", "same-origin"),
+        ("hx-request", "true"),
+        ("hx-request-type", "partial"),
+        ("hx-target", "main#main"),
+    ];
+    let page = console.post(&select, &htmx, &[("next", "/admin/experiments/")]).await;
+    assert_eq!(
+        (page.status, page.header("hx-push-url")),
+        (409, Some(format!("/x/{id}/").as_str()))
+    );
+    assert_eq!(page.attributes("form.seed", "action"), [format!("/x/{id}/seed")]);
+}
+
+#[tokio::test]
+async fn an_unchanged_region_is_not_sent_again() {
+    let world = Deployment::start().await;
+    world.known(&world.busy.id).await;
+    let console = &world.console;
+    let cookie = console.sign_in().await;
+    let path = format!("/x/{}/admin/tasks/", world.busy.id);
+    let region = async |etag: &str| {
+        let headers = [
+            ("cookie", cookie.as_str()),
+            ("hx-request", "true"),
+            ("hx-request-type", "partial"),
+            ("hx-target", "section#region-tasks"),
+            ("if-none-match", etag),
+        ];
+        console.get(&path, &headers).await
+    };
+    let first = region("").await;
+    let etag = first.header("etag").expect("a tag").to_owned();
+    assert_eq!(region(&etag).await.status, 304);
+    world
+        .busy
+        .orchestrator
+        .reclaim(&"ideate-2".parse().expect("an id"), ReclaimCause::Operator)
+        .await
+        .expect("reclaimed");
+    world.known(&world.busy.id).await;
+    let changed = region(&etag).await;
+    assert_eq!(changed.status, 200);
+    assert_eq!(changed.attributes("tr[data-task=ideate-2]", "id"), ["task-ideate-2"]);
+}
+
+#[tokio::test]
+async fn filters_sorting_and_paging_are_in_the_address() {
+    let world = Deployment::start().await;
+    world.known(&world.busy.id).await;
+    let console = &world.console;
+    let cookie = console.sign_in().await;
+    let rows = async |query: &str| {
+        let path = format!("/x/{}/admin/tasks/{query}", world.busy.id);
+        console
+            .get(&path, &[("cookie", &cookie)])
+            .await
+            .attributes("tr[data-task]", "data-task")
+    };
+    assert_eq!(rows("").await.len(), 8);
+    assert_eq!(rows("?state=claimed").await, ["ideate-2"]);
+    assert_eq!(rows("?kind=evaluation&state=failed").await, ["evaluate-bad"]);
+    assert_eq!(
+        rows(&format!("?worker={}&state=submitted", world.busy.worker_id)).await,
+        ["ideate-3"]
+    );
+    assert_eq!(
+        rows("?sort=created&dir=asc&per=2&page=2").await,
+        ["evaluate-good", "execute-bad"]
+    );
+    assert_eq!(
+        rows("?state=nonsense&page=99&per=3").await,
+        ["execute-good", "ideate-1"]
+    );
+    assert_eq!(
+        rows("?worker=wkr_00000000000000000000000000").await,
+        Vec::<String>::new()
+    );
+}
+
+#[tokio::test]
+async fn the_log_is_paged_by_cursor() {
+    let world = Deployment::start().await;
+    world.known(&world.busy.id).await;
+    let console = &world.console;
+    let cookie = console.sign_in().await;
+    let log = console
+        .admin
+        .experiment(&world.busy.id)
+        .events(0, None)
+        .await
+        .expect("the log")
+        .events;
+    let mut path = format!("/x/{}/admin/events/?per=7", world.busy.id);
+    let mut seen = Vec::new();
+    loop {
+        let page = console.get(&path, &[("cookie", &cookie)]).await;
+        seen.extend(page.attributes("tr[data-event]", "data-event"));
+        let links = page
+            .texts("nav.pager a")
+            .into_iter()
+            .zip(page.attributes("nav.pager a", "href"));
+        match links.into_iter().find(|(text, _)| text == "Older") {
+            Some((_, older)) => path = older,
+            None => break,
+        }
+    }
+    seen.reverse();
+    assert_eq!(seen, log.into_iter().map(|event| event.event_id).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn the_stream_names_what_changed_and_tells_a_returning_reader_what_it_missed() {
+    let world = Deployment::start().await;
+    world.known(&world.busy.id).await;
+    let console = &world.console;
+    let cookie = console.sign_in().await;
+    let page = console
+        .get(&format!("/x/{}/admin/tasks/", world.busy.id), &[("cookie", &cookie)])
+        .await;
+    let live = page.attributes("#live", "hx-sse:connect").pop().expect("a stream");
+
+    world
+        .busy
+        .orchestrator
+        .reclaim(&"ideate-2".parse().expect("an id"), ReclaimCause::Operator)
+        .await
+        .expect("reclaimed");
+    world.known(&world.busy.id).await;
+    let mut stream = console.stream(&live, &cookie).await;
+    let first = frame(&mut stream).await;
+    assert!(
+        first.contains("event: tasks\n") && !first.contains("event: ideas\n"),
+        "{first}"
+    );
+
+    let elsewhere = live.replace("since=", "since=f");
+    let mut stream = console.stream(&elsewhere, &cookie).await;
+    let mut told = String::new();
+    while !told.contains("event: freshness") {
+        told.push_str(&frame(&mut stream).await);
+    }
+    assert!(
+        told.contains("event: ideas\n"),
+        "an unknown position is told everything: {told}"
+    );
+}
+
+async fn frame(stream: &mut reqwest::Response) -> String {
+    let bytes = stream.chunk().await.expect("the stream goes on").expect("a frame");
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+#[tokio::test]
+async fn termination_shows_from_the_experiments_own_log() {
+    let world = Deployment::start().await;
+    world.known(&world.busy.id).await;
+    world.busy.orchestrator.terminate("enough").await.expect("terminated");
+    let (live, id) = (&world.console.live, &world.busy.id);
+    let state = || {
+        live.mirror(id)
+            .view()
+            .snapshot()
+            .map(|snapshot| snapshot.experiment.state)
+    };
+    until("termination", async || {
+        (state() == Some(ExperimentState::Terminated)).then_some(())
+    })
+    .await;
+    let row = || live.registry().view().rows.get(id).and_then(|row| row.state());
+    until("the registry's word of it", async || {
+        (row() == Some(ExperimentState::Terminated)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pages_outlive_the_backend_and_say_how_old_they_are() {
+    let world = Deployment::start().await;
+    world.known(&world.busy.id).await;
+    let console = &world.console;
+    let cookie = console.sign_in().await;
+    console.clock.advance(Duration::from_secs(600));
+    console.lose_backend().await;
+    let mirror = console.live.mirror(&world.busy.id);
+    until("staleness", async || {
+        (mirror.view().freshness.word() == "stale").then_some(())
+    })
+    .await;
+    let page = console
+        .get(&format!("/x/{}/admin/tasks/", world.busy.id), &[("cookie", &cookie)])
+        .await;
+    assert_eq!(page.status, 200);
+    assert_eq!(page.attributes("tr[data-task]", "data-task").len(), 8);
+    assert_eq!(page.attributes("#freshness", "data-freshness"), ["stale"]);
+    let since = page
+        .attributes("#freshness time", "datetime")
+        .pop()
+        .expect("since when");
+    assert_eq!(since, mirror.last_heard().to_string());
+}
