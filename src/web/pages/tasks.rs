@@ -95,7 +95,7 @@ impl<'a> List<'a> {
     fn markup(&self) -> Markup {
         let total = self.total();
         let paging = self.paging.within(total);
-        let rows: Vec<Row> = self.rows(paging).iter().map(|task| self.row(task)).collect();
+        let rows: Vec<Row> = self.rows(paging, total).iter().map(|task| self.row(task)).collect();
         let pager = Pager {
             page: paging.page,
             per: paging.per,
@@ -136,8 +136,10 @@ impl<'a> List<'a> {
 
     /// The rows of one page. The order of creation is kept by the mirror; in any other order only the rows up to
     /// the page's last one are sorted.
-    fn rows(&self, paging: Paging) -> Vec<&Arc<TaskRow>> {
+    fn rows(&self, paging: Paging, total: u64) -> Vec<&Arc<TaskRow>> {
         let kept = self.snapshot.tasks_newest_first().filter(|task| self.keeps(task));
+        // Past the last row that the filters keep there is nothing to look for.
+        let kept = kept.take(usize::try_from(total).unwrap_or(usize::MAX));
         if (self.by, self.order) == (By::Created, Order::Descending) {
             return paging.slice(kept).collect();
         }
