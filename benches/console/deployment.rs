@@ -203,12 +203,12 @@ impl Lab {
         Ok(())
     }
 
-    /// Creates `number` tasks over the wire, several at a time, and claims one in fifty.
+    /// Creates `number` tasks over the wire, several at a time, and claims one in five.
     pub async fn fill(&self, number: usize) -> Outcome {
         let one = |index: usize| async move {
             let id = format!("task-{index:06}");
             self.create(&id).await?;
-            if index.is_multiple_of(50) {
+            if index.is_multiple_of(5) {
                 self.orchestrator.claim(&id.parse()?, &ClaimRequest::default()).await?;
             }
             Outcome::Ok(())

@@ -66,7 +66,8 @@ pub fn run(options: &Options) -> Outcome {
             "every page in turn, by last change, drawn each time",
             "&sort=updated&page={page}",
         ),
-        ("claimed tasks (one in fifty), drawn each time", "&state=claimed"),
+        ("claimed tasks (one in five), drawn each time", "&state=claimed"),
+        ("submitted tasks (none), drawn each time", "&state=submitted"),
     ] {
         compare(what, &load, options, both(query, false))?;
     }
