@@ -5,6 +5,7 @@
 //! - [`protocol`]: the EDEN wire: types and validation, no IO.
 //! - [`clock`]: the only reader of wall time.
 //! - [`lifecycle`]: every task of the process, and how it stops.
+//! - [`listener`]: serving HTTP on a socket.
 //! - [`client`]: the only code that speaks HTTP to a task store or a control plane.
 //! - [`live`]: list, then watch: what the console believes and how it learns it.
 //! - [`web`]: the console: pages, components, assets.
@@ -20,6 +21,7 @@ pub mod config;
 pub mod demo;
 pub mod embedded;
 pub mod lifecycle;
+pub mod listener;
 pub mod live;
 pub mod protocol;
 pub mod secrets;

@@ -5,11 +5,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -23,6 +22,9 @@ const COST: (u32, u32, u32) = (12 * 1024, 3, 1);
 
 type SecretDigest = [u8; 32];
 
+/// The working memory of one slow hash, of whatever length the last one needed.
+type Memory = Vec<Block>;
+
 /// Checks bearers. A worker's secret is put through the slow hash once and remembered by its digest until
 /// it is reissued; failures are never remembered.
 #[derive(Debug)]
@@ -31,6 +33,9 @@ pub(super) struct Auth {
     verified: Mutex<Verified>,
     /// Bounds the cores that slow hashes may take from everybody else.
     hashing: Semaphore,
+    /// What slow hashes work in, handed from one to the next. Allocated anew each time, it would stay behind in the
+    /// allocator's arena of each thread that ever hashed.
+    memory: Arc<Mutex<Vec<Memory>>>,
     /// What the secret of an unknown worker is checked against, so that it takes as long as a wrong one.
     decoy: String,
 }
@@ -44,11 +49,14 @@ struct Verified {
 
 impl Auth {
     pub(super) fn new(admin: &SecretString) -> Self {
+        let mut memory = Memory::new();
+        let decoy = hash(&fresh_secret(), &mut memory).unwrap_or_default();
         Self {
             admin: digest(admin.expose_secret()),
             verified: Mutex::default(),
             hashing: Semaphore::new(2),
-            decoy: hash(&fresh_secret()).unwrap_or_default(),
+            memory: Arc::new(Mutex::new(vec![memory])),
+            decoy,
         }
     }
 
@@ -94,7 +102,10 @@ impl Auth {
         };
         let known_worker = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.decoy.clone());
-        let good = self.slowly(secret, move |secret| is_hash_of(&stored, secret)).await && known_worker;
+        let good = self
+            .slowly(secret, move |secret, memory| is_hash_of(&stored, secret, memory))
+            .await
+            && known_worker;
         if let (true, Some(key)) = (good, key) {
             let mut verified = self.verified();
             if verified.reissues == reissues {
@@ -118,7 +129,7 @@ impl Auth {
         verified.digests.remove(&(scope, worker.clone()));
     }
 
-    fn verified(&self) -> std::sync::MutexGuard<'_, Verified> {
+    fn verified(&self) -> MutexGuard<'_, Verified> {
         // Never held across an await, and every change to it is one call.
         self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -126,14 +137,22 @@ impl Auth {
     async fn slowly<T: Default + Send + 'static>(
         &self,
         secret: &str,
-        work: impl FnOnce(&str) -> T + Send + 'static,
+        work: impl FnOnce(&str, &mut Memory) -> T + Send + 'static,
     ) -> T {
         // The semaphore is never closed; a worker thread that panics proves nothing about the secret.
         let _permit = self.hashing.acquire().await;
         let secret = secret.to_owned();
-        tokio::task::spawn_blocking(move || work(&secret))
-            .await
-            .unwrap_or_default()
+        let spare = self.memory.clone();
+        tokio::task::spawn_blocking(move || {
+            // A hash overwrites all it reads, so what a panic left in it does no harm.
+            let spare = || spare.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut memory = spare().pop().unwrap_or_default();
+            let done = work(&secret, &mut memory);
+            spare().push(memory);
+            done
+        })
+        .await
+        .unwrap_or_default()
     }
 }
 
@@ -151,22 +170,40 @@ fn digest(secret: &str) -> SecretDigest {
     Sha256::digest(secret).into()
 }
 
-fn argon2() -> Option<Argon2<'static>> {
-    let (memory, passes, lanes) = COST;
-    let params = Params::new(memory, passes, lanes, None).ok()?;
-    Some(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+/// Argon2id, version 19. `None` when the parameters are none.
+fn argon2id<const N: usize>(secret: &str, salt: &[u8], params: &Params, memory: &mut Memory) -> Option<[u8; N]> {
+    memory.resize(params.block_count(), Block::default());
+    let mut out = [0; N];
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
+        .hash_password_into_with_memory(secret.as_bytes(), salt, &mut out, memory)
+        .ok()?;
+    Some(out)
 }
 
-fn hash(secret: &str) -> Option<String> {
-    let hash = argon2()?.hash_password(secret.as_bytes()).ok()?;
+fn hash(secret: &str, memory: &mut Memory) -> Option<String> {
+    let (kib, passes, lanes) = COST;
+    let params = Params::new(kib, passes, lanes, None).ok()?;
+    let salt: [u8; 16] = rand::random();
+    let out: [u8; Params::DEFAULT_OUTPUT_LEN] = argon2id(secret, &salt, &params, memory)?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).ok()?,
+        salt: Some(Salt::new(&salt).ok()?),
+        hash: Some(Output::new(&out).ok()?),
+    };
     Some(hash.to_string())
 }
 
-fn is_hash_of(stored: &str, secret: &str) -> bool {
-    match (PasswordHash::new(stored), argon2()) {
-        (Ok(stored), Some(argon2)) => argon2.verify_password(secret.as_bytes(), &stored).is_ok(),
-        _ => false,
-    }
+fn is_hash_of(stored: &str, secret: &str, memory: &mut Memory) -> bool {
+    let mut checked = || {
+        let stored = PasswordHash::new(stored).ok()?;
+        let ours = stored.algorithm == Algorithm::Argon2id.ident() && stored.version == Some(Version::V0x13.into());
+        let params = Params::try_from(&stored.params).ok().filter(|_| ours)?;
+        let out: [u8; Params::DEFAULT_OUTPUT_LEN] = argon2id(secret, stored.salt.as_ref()?, &params, memory)?;
+        Some(bool::from(out.ct_eq(stored.hash.as_ref()?.as_bytes())))
+    };
+    checked().unwrap_or(false)
 }
 
 fn fresh_secret() -> String {
@@ -246,12 +283,21 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_admits_its_secret_only() {
-        let stored = hash("open sesame").expect("hashed");
-        assert!(stored.starts_with("$argon2id$"));
-        assert!(is_hash_of(&stored, "open sesame"));
-        assert!(!is_hash_of(&stored, "open says me"));
-        assert!(!is_hash_of("", "open sesame"));
+    fn a_hash_admits_its_secret_only_whatever_its_memory_held() {
+        use argon2::PasswordVerifier as _;
+        let mut memory = Memory::new();
+        let first = hash("open sesame", &mut memory).expect("hashed");
+        let second = hash("abracadabra", &mut memory).expect("hashed");
+        assert!(first.starts_with("$argon2id$v=19$m=12288,t=3,p=1$"));
+        for (stored, secret) in [(&first, "open sesame"), (&second, "abracadabra")] {
+            let independent = Argon2::default().verify_password(secret.as_bytes(), stored.as_str());
+            assert_eq!(independent, Ok(()));
+            assert!(is_hash_of(stored, secret, &mut memory));
+            assert!(!is_hash_of(stored, "open says me", &mut memory));
+        }
+        for stored in ["", "no hash", &first.replace("$v=19", "$v=16")] {
+            assert!(!is_hash_of(stored, "open sesame", &mut memory), "{stored}");
+        }
     }
 
     #[test]

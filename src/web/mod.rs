@@ -23,10 +23,9 @@ mod urls;
 use std::sync::Arc;
 
 use poem::http::Uri;
-use poem::listener::TcpAcceptor;
 use poem::session::{CookieConfig, CookieSession};
 use poem::web::cookie::{CookieKey, SameSite};
-use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, Server, get, post};
+use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, get, post};
 use tokio::net::TcpListener;
 
 use assets::Assets;
@@ -40,6 +39,7 @@ use session::SignInTokens;
 
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
+use crate::listener;
 use crate::live::Live;
 
 /// What the console is built from.
@@ -85,16 +85,11 @@ impl Web {
         urls::signin_with(&self.console.sign_in.issue())
     }
 
-    /// Serves on `listener` until the tasks are asked to stop; without this task the process makes no sense.
-    pub fn serve(&self, listener: TcpListener) {
-        let (routes, stopping) = (self.routes(), self.console.tasks.stopping());
-        self.console.tasks.spawn_essential("console", async move {
-            let acceptor = TcpAcceptor::from_tokio(listener)?;
-            let server = Server::new_with_acceptor(acceptor);
-            server
-                .run_with_graceful_shutdown(routes, stopping.cancelled_owned(), Some(Tasks::GRACE / 2))
-                .await
-        });
+    /// Serves on `socket` until the tasks are asked to stop; without this task the process makes no sense.
+    pub fn serve(&self, socket: TcpListener) {
+        let tasks = &self.console.tasks;
+        let serving = listener::serve(socket, self.routes(), tasks.stopping(), Tasks::GRACE / 2);
+        tasks.spawn_essential("console", serving);
     }
 
     /// The route table, inside its middleware. From the outside in: headers on every answer; the session,

@@ -17,7 +17,7 @@ use crate::live::{Epoch, Revisions, Viewer};
 
 /// The browser holds a stream that has not beaten for 3 s for broken.
 const BEAT: Duration = Duration::from_secs(1);
-/// Changes within this time are told together.
+/// A change after a quiet spell is told at once; those that follow within this time are told together.
 const GATHER: Duration = Duration::from_millis(40);
 /// The dashboard's rows summarise every experiment; once a second is as often as an eye can use.
 const FLEET_GATHER: Duration = Duration::from_secs(1);
@@ -151,6 +151,8 @@ struct Follower<S> {
     registry: watch::Receiver<u64>,
     registry_told: u64,
     beat: Interval,
+    /// When topics were last told.
+    told_at: Option<Instant>,
     first: bool,
 }
 
@@ -165,7 +167,9 @@ impl<S: Source> Follower<S> {
                     if !more {
                         return None;
                     }
-                    tokio::time::sleep(S::GATHER).await;
+                    if let Some(told_at) = self.told_at {
+                        tokio::time::sleep_until(told_at + S::GATHER).await;
+                    }
                 }
                 more = self.registry.changed() => {
                     if more.is_err() {
@@ -184,6 +188,9 @@ impl<S: Source> Follower<S> {
             }
         }
         self.registry_told = registry;
+        if !topics.is_empty() {
+            self.told_at = Some(Instant::now());
+        }
         let id = Since {
             epoch: self.epoch,
             revision,
@@ -210,6 +217,7 @@ fn topics<S: Source>(context: &Context, source: S, epoch: Option<Epoch>, since: 
         registry: context.live().registry().subscribe(),
         registry_told: since.map_or(u64::MAX, |since| since.registry),
         beat,
+        told_at: None,
         first: true,
     };
     let events = stream::unfold(follower, Follower::next).flat_map(stream::iter);

@@ -19,18 +19,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::http::uri::Scheme;
 use poem::http::{Method, StatusCode, header};
-use poem::listener::Acceptor;
-use poem::web::{LocalAddr, RemoteAddr};
-use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, Server, delete, get, handler, post};
-use tokio::net::{TcpListener, TcpStream};
+use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, delete, get, handler, post};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::Inner;
 use super::storage::ScopeKey;
 use super::transition::Refusal;
+use crate::listener;
 use crate::protocol::*;
 use extract::Caller;
 use problem::Fault;
@@ -39,40 +37,11 @@ use problem::Fault;
 const DRAIN: Duration = Duration::from_secs(1);
 
 pub(super) async fn serve(
-    listener: TcpListener,
+    socket: TcpListener,
     routes: impl Endpoint + 'static,
     stopping: CancellationToken,
 ) -> io::Result<()> {
-    let local = listener.local_addr()?;
-    Server::new_with_acceptor(Prompt { listener, local })
-        .run_with_graceful_shutdown(routes, stopping.cancelled_owned(), Some(DRAIN))
-        .await
-}
-
-/// Accepts connections that send at once: a push stream writes little and often, and must not wait for the
-/// reader's delayed acknowledgement.
-struct Prompt {
-    listener: TcpListener,
-    local: std::net::SocketAddr,
-}
-
-impl Acceptor for Prompt {
-    type Io = TcpStream;
-
-    fn local_addr(&self) -> Vec<LocalAddr> {
-        vec![LocalAddr(self.local.into())]
-    }
-
-    async fn accept(&mut self) -> io::Result<(TcpStream, LocalAddr, RemoteAddr, Scheme)> {
-        let (stream, remote) = self.listener.accept().await?;
-        stream.set_nodelay(true)?;
-        Ok((
-            stream,
-            LocalAddr(self.local.into()),
-            RemoteAddr(remote.into()),
-            Scheme::HTTP,
-        ))
-    }
+    listener::serve(socket, routes, stopping, DRAIN).await
 }
 
 /// Every endpoint of the backend. Nothing else registers routes.

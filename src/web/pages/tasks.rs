@@ -95,7 +95,7 @@ impl<'a> List<'a> {
     fn markup(&self) -> Markup {
         let total = self.total();
         let paging = self.paging.within(total);
-        let rows: Vec<Row> = self.rows(paging).iter().map(|task| self.row(task)).collect();
+        let rows: Vec<Row> = self.rows(paging, total).iter().map(|task| self.row(task)).collect();
         let pager = Pager {
             page: paging.page,
             per: paging.per,
@@ -134,18 +134,16 @@ impl<'a> List<'a> {
         }
     }
 
-    /// The rows of one page. The order of creation is kept by the mirror, so the usual page sorts nothing.
-    fn rows(&self, paging: Paging) -> Vec<Arc<TaskRow>> {
-        let kept = self
-            .snapshot
-            .tasks_newest_first()
-            .filter(|task| self.keeps(task))
-            .cloned();
+    /// The rows of one page. The order of creation is kept by the mirror; in any other order only the rows up to
+    /// the page's last one are sorted.
+    fn rows(&self, paging: Paging, total: u64) -> Vec<&Arc<TaskRow>> {
+        let kept = self.snapshot.tasks_newest_first().filter(|task| self.keeps(task));
+        // Past the last row that the filters keep there is nothing to look for.
+        let kept = kept.take(usize::try_from(total).unwrap_or(usize::MAX));
         if (self.by, self.order) == (By::Created, Order::Descending) {
             return paging.slice(kept).collect();
         }
-        let mut rows: Vec<_> = kept.collect();
-        rows.sort_by(|a, b| {
+        let compare = |a: &&Arc<TaskRow>, b: &&Arc<TaskRow>| {
             let order = match self.by {
                 By::Created => a.created_at.cmp(&b.created_at),
                 By::Updated => a.updated_at.cmp(&b.updated_at),
@@ -160,7 +158,14 @@ impl<'a> List<'a> {
             } else {
                 order.reverse()
             }
-        });
+        };
+        let mut rows: Vec<_> = kept.collect();
+        let end = usize::try_from(paging.page.saturating_mul(paging.per)).unwrap_or(usize::MAX);
+        if end < rows.len() {
+            rows.select_nth_unstable_by(end, compare);
+            rows.truncate(end);
+        }
+        rows.sort_unstable_by(compare);
         paging.slice(rows.into_iter()).collect()
     }
 

@@ -1,0 +1,103 @@
+//! The program itself, as a child with a data directory.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use switchboard::client::{Bearer, Client};
+use switchboard::protocol::Actor;
+
+use crate::Outcome;
+
+/// A running `switchboard`; it ends when this is dropped.
+pub struct Binary {
+    child: Child,
+    pub console: SocketAddr,
+    backend: SocketAddr,
+    /// The one-time path.
+    pub sign_in: String,
+    token: String,
+}
+
+impl Binary {
+    /// Starts it on free ports and waits for the sign-in link, which it prints last.
+    pub fn start(data_dir: &Path, demo: bool) -> Outcome<Self> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+        command
+            .args(["--port", "0", "--backend-port", "0", "--log", "error", "--data-dir"])
+            .arg(data_dir);
+        if !demo {
+            command.arg("--no-demo");
+        }
+        let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn()?;
+        let stdout = child.stdout.take().ok_or("the program has no stdout")?;
+        let (said, hear) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                // Read to the end, so that the program never writes into a full pipe.
+                let _ = said.send(line);
+            }
+        });
+        // From here on an early return ends the child too.
+        let mut binary = Self {
+            child,
+            console: SocketAddr::from(([127, 0, 0, 1], 0)),
+            backend: SocketAddr::from(([127, 0, 0, 1], 0)),
+            sign_in: String::new(),
+            token: String::new(),
+        };
+        while binary.sign_in.is_empty() {
+            let line = hear
+                .recv_timeout(Duration::from_secs(30))
+                .map_err(|_| "the program printed no sign-in link")?;
+            binary.heed(&line)?;
+        }
+        binary.token = fs::read_to_string(data_dir.join("admin-token"))?.trim().to_owned();
+        Ok(binary)
+    }
+
+    fn heed(&mut self, line: &str) -> Outcome {
+        if let Some(rest) = line.strip_prefix("EDEN_TASK_STORE_LISTENING host=") {
+            self.backend = rest.replace(" port=", ":").parse()?;
+        } else if let Some(rest) = line.strip_prefix("SWITCHBOARD_SIGNIN url=http://") {
+            let (address, path) = rest.split_once('/').ok_or("the sign-in link has no path")?;
+            self.console = address.parse()?;
+            self.sign_in = format!("/{path}");
+        }
+        Ok(())
+    }
+
+    pub fn admin(&self) -> Outcome<Client> {
+        let bearer = Bearer::new(Actor::Admin, self.token.clone().into());
+        Ok(Client::new(&format!("http://{}", self.backend), bearer)?)
+    }
+
+    /// Resident memory in KiB.
+    pub fn rss(&self) -> Outcome<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line
+            .and_then(|line| line.split_whitespace().next())
+            .ok_or("the program has no VmRSS")?;
+        Ok(kib.parse()?)
+    }
+
+    /// Asks it to end and waits until it has.
+    pub fn stop(mut self) -> Outcome {
+        Command::new("kill").arg(self.child.id().to_string()).status()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Binary {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

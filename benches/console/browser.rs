@@ -1,0 +1,146 @@
+//! From a commit in the backend to the changed row in a real Chromium.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use fantoccini::{Client, ClientBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+
+use crate::binary::Binary;
+use crate::deployment::Lab;
+use crate::stats::{Sorted, ms, table};
+use crate::{Outcome, load};
+
+const EVENTS: usize = 200;
+const PACE: Duration = Duration::from_millis(100);
+
+/// Notes when each row of an event first stands in the page, on the clock that the server reads too.
+const OBSERVE: &str = "
+    window.seen = {};
+    const look = () => {
+        const now = performance.timeOrigin + performance.now();
+        for (const row of document.querySelectorAll('tr[data-event]')) window.seen[row.dataset.event] ??= now;
+    };
+    look();
+    window.held = Object.keys(window.seen).length;
+    new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true });
+    return window.held;
+";
+
+/// A chromedriver; it ends when this is dropped, and its browsers with it.
+struct Driver(Child);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Driver {
+    fn start() -> Outcome<(Self, String)> {
+        let mut child = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("cannot start chromedriver: {error}"))?;
+        let stdout = child.stdout.take().ok_or("chromedriver has no stdout")?;
+        let driver = Self(child);
+        let (said, hear) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                // Read to the end, so that it never writes into a full pipe.
+                let _ = said.send(line);
+            }
+        });
+        loop {
+            let line = hear
+                .recv_timeout(Duration::from_secs(20))
+                .map_err(|_| "chromedriver names no port")?;
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                let port: u16 = port.trim_end_matches('.').parse()?;
+                return Ok((driver, format!("http://127.0.0.1:{port}")));
+            }
+        }
+    }
+}
+
+async fn chromium(driver: &str) -> Outcome<Client> {
+    let options = json!({ "goog:chromeOptions": { "args": [
+        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1360,900",
+    ] } });
+    let capabilities = options.as_object().cloned().unwrap_or_default();
+    let mut builder = ClientBuilder::new(HttpConnector::new());
+    Ok(builder.capabilities(capabilities).connect(driver).await?)
+}
+
+pub fn run() -> Outcome {
+    let home = tempfile::tempdir()?;
+    let binary = Binary::start(home.path(), false)?;
+    let (_driver, url) = Driver::start()?;
+    load::runtime()?.block_on(async {
+        let browser = chromium(&url).await?;
+        let outcome = measure(&binary, &browser).await;
+        browser.close().await?;
+        outcome
+    })
+}
+
+async fn measure(binary: &Binary, browser: &Client) -> Outcome {
+    let lab = Lab::begin(&binary.admin()?, "browser").await?;
+    lab.fill(20).await?;
+    let origin = format!("http://{}", binary.console);
+    browser.goto(&format!("{origin}{}", binary.sign_in)).await?;
+    browser
+        .goto(&format!("{origin}/x/{}/admin/events/?per=300", lab.id))
+        .await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let held = browser.execute(OBSERVE, Vec::new()).await?;
+    if held.as_u64().unwrap_or_default() < 20 {
+        return Err(format!("the page holds {held} events before the first of the measurement").into());
+    }
+    let from = lab.orchestrator.events(0, None).await?.events.len();
+
+    let mut pace = tokio::time::interval(PACE);
+    for number in 0..EVENTS {
+        pace.tick().await;
+        lab.create(&format!("seen-{number:06}")).await?;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+
+    let seen = browser.execute("return window.seen", Vec::new()).await?;
+    let seen: HashMap<String, f64> = serde_json::from_value(seen)?;
+    let events = lab.orchestrator.events(from as u64, None).await?.events;
+    if events.len() != EVENTS {
+        return Err(format!("{} events were committed and not {EVENTS}", events.len()).into());
+    }
+    let times: Vec<Duration> = events
+        .iter()
+        .filter_map(|event| {
+            let committed = event.occurred_at.instant().as_millisecond() as f64;
+            let took = (seen.get(&event.event_id)? - committed).max(0.0);
+            Some(Duration::from_secs_f64(took / 1e3))
+        })
+        .collect();
+    let number = times.len();
+    let times = Sorted::new(times);
+    table(
+        &["commit to DOM", "p50", "p90", "p99", "max"],
+        &[vec![
+            format!("{number} of {EVENTS} events seen"),
+            ms(times.at(0.5)),
+            ms(times.at(0.9)),
+            ms(times.at(0.99)),
+            ms(times.max()),
+        ]],
+    );
+    println!(
+        "\nevents every {PACE:?}; from the event's occurred_at, which is cut to milliseconds and precedes the commit"
+    );
+    Ok(())
+}

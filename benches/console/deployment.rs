@@ -1,0 +1,222 @@
+//! A deployment in this process: a backend in memory whose requests are counted, and the console on it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response};
+use secrecy::SecretString;
+use switchboard::client::{Bearer, Client, ExperimentClient};
+use switchboard::clock::Clock;
+use switchboard::embedded::{self, Backend, Location};
+use switchboard::lifecycle::Tasks;
+use switchboard::listener;
+use switchboard::live::{self, Live};
+use switchboard::protocol::*;
+use switchboard::web::{self, Web};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::Outcome;
+use crate::http::sign_in;
+
+const CONFIG: &str = "
+parallel_variants: 2
+evaluation_schema: {score: real}
+objective: {expr: score, direction: maximize}
+ideation_command: [python, ideate.py]
+";
+
+/// What the console asked the backend.
+#[derive(Default)]
+pub struct Asked {
+    /// Ordinary requests.
+    pub requests: AtomicU64,
+    /// Streams opened.
+    pub streams: AtomicU64,
+}
+
+/// Parts of a deployment, on a runtime of their own.
+pub struct Deployment {
+    tasks: Tasks,
+    pub runtime: Runtime,
+    pub backend: SocketAddr,
+    pub asked: Arc<Asked>,
+    token: SecretString,
+}
+
+/// The console on a deployment, somebody signed in.
+pub struct Console {
+    pub address: SocketAddr,
+    pub cookie: String,
+    pub live: Live,
+}
+
+impl Deployment {
+    pub fn start() -> Outcome<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .thread_name("server")
+            .enable_all()
+            .build()?;
+        let tasks = Tasks::new();
+        let token: SecretString = format!("{:032x}", rand::random::<u128>()).into();
+        let asked = Arc::new(Asked::default());
+        let options = embedded::Options::new(Location::Memory, token.clone(), Clock::default(), tasks.clone());
+        let backend = runtime.block_on(async {
+            let backend = Backend::open(options).await?;
+            let counter = asked.clone();
+            let routes = backend
+                .routes()
+                .around(move |next, request| count(counter.clone(), next, request));
+            serve(&tasks, routes).await
+        })?;
+        Ok(Self {
+            tasks,
+            runtime,
+            backend,
+            asked,
+            token,
+        })
+    }
+
+    /// Serves with the settings of every server of the program.
+    pub fn serve(&self, routes: impl Endpoint + 'static) -> Outcome<SocketAddr> {
+        self.runtime.block_on(serve(&self.tasks, routes))
+    }
+
+    pub fn admin(&self) -> Outcome<Client> {
+        Ok(Client::new(
+            &format!("http://{}", self.backend),
+            Bearer::new(Actor::Admin, self.token.clone()),
+        )?)
+    }
+
+    /// The console as the program composes it, and a session.
+    pub fn console(&self) -> Outcome<Console> {
+        let client = self.admin()?;
+        let (live, web) = self.runtime.block_on(async {
+            let live = Live::start(live::Options {
+                client,
+                clock: Clock::default(),
+                tasks: self.tasks.clone(),
+                idle: Duration::from_secs(3600),
+                mirrors: 64,
+            });
+            let web = Web::new(web::Options {
+                live: live.clone(),
+                clock: Clock::default(),
+                tasks: self.tasks.clone(),
+                session_key: std::array::from_fn(|_| rand::random()),
+                sample_config: "",
+                page_cache_bytes: 32 * 1024 * 1024,
+            });
+            (live, web)
+        });
+        let address = self.serve(web.routes())?;
+        let cookie = self.runtime.block_on(sign_in(address, &web.issue_sign_in()))?;
+        Ok(Console { address, cookie, live })
+    }
+}
+
+impl Drop for Deployment {
+    fn drop(&mut self) {
+        self.tasks.stop();
+        let tasks = self.tasks.clone();
+        // Nothing here is measured any more; whatever a task still had to say has no reader.
+        let _ = self.runtime.block_on(tasks.join());
+    }
+}
+
+async fn serve(tasks: &Tasks, routes: impl Endpoint + 'static) -> Outcome<SocketAddr> {
+    let socket = TcpListener::bind("127.0.0.1:0").await?;
+    let address = socket.local_addr()?;
+    let serving = listener::serve(socket, routes, tasks.stopping(), Tasks::GRACE / 2);
+    tasks.spawn_essential("server", serving);
+    Ok(address)
+}
+
+async fn count<E: Endpoint>(asked: Arc<Asked>, next: Arc<E>, request: Request) -> poem::Result<Response> {
+    let path = request.uri().path();
+    let counter = if path.ends_with("/events/stream") || path == "/v0/control/events" {
+        &asked.streams
+    } else {
+        &asked.requests
+    };
+    counter.fetch_add(1, Ordering::Relaxed);
+    next.call(request).await.map(IntoResponse::into_response)
+}
+
+/// An experiment and a client that may create tasks in it.
+pub struct Lab {
+    pub id: ExperimentId,
+    pub orchestrator: ExperimentClient,
+}
+
+impl Lab {
+    /// Registers, seeds and staffs an experiment over the wire.
+    pub async fn begin(admin: &Client, name: &str) -> Outcome<Self> {
+        let request = RegisterExperiment {
+            config_uri: "file:///experiment.yaml".to_owned(),
+            name: Some(name.to_owned()),
+        };
+        let id = admin.control().register(&request).await?.experiment_id;
+        let seed = SeedRequest {
+            config: CONFIG.to_owned(),
+            base_commit_sha: Some("0".repeat(40).parse()?),
+        };
+        admin.control().seed(&id, &seed).await?;
+        let own = admin.experiment(&id);
+        let worker = RegisterWorker {
+            name: Some("orchestrator".to_owned()),
+            ..RegisterWorker::default()
+        };
+        let (worker, secret) = own.register_worker(&worker).await?;
+        let group = RegisterGroup {
+            name: Some("orchestrators".to_owned()),
+            members: vec![(&worker.worker_id).into()],
+        };
+        own.register_group(&group).await?;
+        let orchestrator = own.with_bearer(Bearer::new(Actor::Worker(worker.worker_id), secret));
+        Ok(Self { id, orchestrator })
+    }
+
+    /// Creates one pending task.
+    pub async fn create(&self, id: &str) -> Outcome {
+        let now = Clock::default().now();
+        let payload = serde_json::json!({ "experiment_id": self.id });
+        let task = Task {
+            task_id: id.parse()?,
+            kind: TaskKind::Ideation,
+            state: TaskState::Pending,
+            payload: payload.as_object().cloned().unwrap_or_default(),
+            target: None,
+            created_by: None,
+            submitted_by: None,
+            claim: None,
+            created_at: now,
+            updated_at: now,
+            extra: Extra::new(),
+        };
+        self.orchestrator.create_task(&task).await?;
+        Ok(())
+    }
+
+    /// Creates `number` tasks over the wire, several at a time, and claims one in five.
+    pub async fn fill(&self, number: usize) -> Outcome {
+        let one = |index: usize| async move {
+            let id = format!("task-{index:06}");
+            self.create(&id).await?;
+            if index.is_multiple_of(5) {
+                self.orchestrator.claim(&id.parse()?, &ClaimRequest::default()).await?;
+            }
+            Outcome::Ok(())
+        };
+        stream::iter(0..number)
+            .map(one)
+            .buffer_unordered(16)
+            .try_collect()
+            .await
+    }
+}

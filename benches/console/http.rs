@@ -1,0 +1,146 @@
+//! As much of HTTP/1.1 as the load needs: a connection that is kept, and answers with a `Content-Length`.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::Outcome;
+
+/// The bytes of a GET; `cookie` may be empty.
+pub fn request(path: &str, cookie: &str) -> Vec<u8> {
+    let cookie = if cookie.is_empty() {
+        String::new()
+    } else {
+        format!("cookie: {cookie}\r\n")
+    };
+    format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/html\r\n{cookie}\r\n").into_bytes()
+}
+
+/// Connects, sending at once.
+pub async fn connect(address: SocketAddr) -> Outcome<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// An answer in full.
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The answer, if it is a page.
+    pub fn ok(self, path: &str) -> Outcome<Self> {
+        match self.status {
+            200 => Ok(self),
+            status => Err(format!("{path} answers {status}").into()),
+        }
+    }
+}
+
+/// A connection and the bytes read from it.
+pub struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// Where an answer's parts are in the buffer.
+struct Shape {
+    status: u16,
+    head: usize,
+    length: usize,
+}
+
+impl Connection {
+    pub async fn open(address: SocketAddr) -> Outcome<Self> {
+        Ok(Self {
+            stream: connect(address).await?,
+            buffer: Vec::with_capacity(512 * 1024),
+        })
+    }
+
+    /// Sends and reads the whole answer; returns its status and the length of its body.
+    pub async fn exchange(&mut self, request: &[u8]) -> Outcome<(u16, usize)> {
+        let shape = self.round_trip(request).await?;
+        Ok((shape.status, shape.length))
+    }
+
+    /// The same, and keeps the answer.
+    pub async fn fetch(&mut self, request: &[u8]) -> Outcome<Answer> {
+        let shape = self.round_trip(request).await?;
+        let head = String::from_utf8_lossy(&self.buffer[..shape.head]);
+        let headers = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        Ok(Answer {
+            status: shape.status,
+            headers: headers.map(|(k, v)| (k.to_owned(), v.trim().to_owned())).collect(),
+            body: self.buffer[shape.head..shape.head + shape.length].to_vec(),
+        })
+    }
+
+    async fn round_trip(&mut self, request: &[u8]) -> Outcome<Shape> {
+        self.stream.write_all(request).await?;
+        self.buffer.clear();
+        let shape = loop {
+            self.more().await?;
+            if let Some(shape) = shape(&self.buffer)? {
+                break shape;
+            }
+        };
+        while self.buffer.len() < shape.head + shape.length {
+            self.more().await?;
+        }
+        Ok(shape)
+    }
+
+    async fn more(&mut self) -> Outcome {
+        if self.stream.read_buf(&mut self.buffer).await? == 0 {
+            return Err("the server closed the connection".into());
+        }
+        Ok(())
+    }
+}
+
+fn shape(buffer: &[u8]) -> Outcome<Option<Shape>> {
+    let Some(end) = buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
+        return Ok(None);
+    };
+    let head = std::str::from_utf8(&buffer[..end])?;
+    let status = head.get(9..12).ok_or("the answer is not HTTP")?.parse()?;
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| value.trim().parse().ok())?
+    });
+    Ok(Some(Shape {
+        status,
+        head: end + 4,
+        length: length.ok_or("the answer says no Content-Length")?,
+    }))
+}
+
+/// One GET on a connection of its own.
+pub async fn get(address: SocketAddr, path: &str, cookie: &str) -> Outcome<Answer> {
+    Connection::open(address).await?.fetch(&request(path, cookie)).await
+}
+
+/// Follows a one-time link and returns the session's cookie.
+pub async fn sign_in(address: SocketAddr, link: &str) -> Outcome<String> {
+    let answer = get(address, link, "").await?;
+    let cookie = answer.header("set-cookie").and_then(|cookie| cookie.split(';').next());
+    match (answer.status, cookie) {
+        (303, Some(cookie)) => Ok(cookie.to_owned()),
+        (status, _) => Err(format!("the sign-in link answers {status}").into()),
+    }
+}

@@ -1,0 +1,143 @@
+//! The load: connections that are kept, each sending its next request when the answer to the last is whole.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+
+use crate::Outcome;
+use crate::http::Connection;
+use crate::stats::{Sorted, median, ms, table};
+
+/// How many short rounds the time is cut into, so that whatever drifts on the machine hits both subjects alike.
+const ROUNDS: u32 = 5;
+/// The numbers of connections at which everything is measured.
+pub const LEVELS: [usize; 3] = [1, 16, 64];
+
+/// Something that answers, and what it is asked in turn.
+pub struct Subject {
+    pub name: &'static str,
+    pub address: SocketAddr,
+    pub requests: Requests,
+}
+
+/// Requests ready to be sent, the next one whoever asks.
+#[derive(Clone)]
+pub struct Requests(Arc<(Box<Make>, AtomicUsize)>);
+
+type Make = dyn Fn(usize) -> Arc<[u8]> + Send + Sync;
+
+impl Requests {
+    /// The same request always, built once.
+    pub fn always(request: Vec<u8>) -> Self {
+        let request: Arc<[u8]> = request.into();
+        Self::numbered(move |_| request.clone())
+    }
+
+    /// The request of each number; building it is part of neither subject's time alone, since both do it.
+    pub fn numbered(make: impl Fn(usize) -> Arc<[u8]> + Send + Sync + 'static) -> Self {
+        Self(Arc::new((Box::new(make), AtomicUsize::new(0))))
+    }
+
+    pub fn next(&self) -> Arc<[u8]> {
+        let (make, count) = &*self.0;
+        make(count.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// A runtime of its own for the load.
+pub fn runtime() -> Outcome<Runtime> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    Ok(builder
+        .worker_threads(threads)
+        .thread_name("load")
+        .enable_all()
+        .build()?)
+}
+
+/// What a subject did in one round.
+struct Round {
+    rate: f64,
+    latencies: Vec<Duration>,
+}
+
+/// Loads one subject for `time`. An answer that is not 200 ends everything.
+async fn round(subject: &Subject, connections: usize, time: Duration) -> Outcome<Round> {
+    let mut ready = Vec::with_capacity(connections);
+    for _ in 0..connections {
+        ready.push(Connection::open(subject.address).await?);
+    }
+    let begin = Instant::now();
+    let mut set = JoinSet::new();
+    for mut connection in ready {
+        let requests = subject.requests.clone();
+        set.spawn(async move {
+            let mut latencies = Vec::new();
+            while begin.elapsed() < time {
+                let request = requests.next();
+                let sent = Instant::now();
+                let (status, length) = connection.exchange(&request).await?;
+                latencies.push(sent.elapsed());
+                if status != 200 || length == 0 {
+                    return Err(format!("an answer of {length} bytes with status {status} under load").into());
+                }
+            }
+            Outcome::Ok(latencies)
+        });
+    }
+    let mut latencies = Vec::new();
+    while let Some(done) = set.join_next().await {
+        latencies.append(&mut done??);
+    }
+    let rate = latencies.len() as f64 / begin.elapsed().as_secs_f64();
+    Ok(Round { rate, latencies })
+}
+
+/// Alternates between two subjects at every level and prints the first against the second.
+pub fn versus(load: &Runtime, subject: &Subject, against: &Subject, time: Duration) -> Outcome {
+    let mut rows = Vec::new();
+    for connections in LEVELS {
+        let part = time / ROUNDS;
+        for warming in [subject, against] {
+            load.block_on(round(warming, connections, part))?;
+        }
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for turn in 0..ROUNDS {
+            // Who goes first changes, so that neither always follows the other.
+            if turn % 2 == 0 {
+                ours.push(load.block_on(round(subject, connections, part))?);
+                theirs.push(load.block_on(round(against, connections, part))?);
+            } else {
+                theirs.push(load.block_on(round(against, connections, part))?);
+                ours.push(load.block_on(round(subject, connections, part))?);
+            }
+        }
+        let ratios = ours.iter().zip(&theirs).map(|(ours, theirs)| ours.rate / theirs.rate);
+        let ratio = median(ratios.collect());
+        rows.push(row(subject, connections, ours, &format!("{ratio:.3}")));
+        rows.push(row(against, connections, theirs, "1"));
+    }
+    table(
+        &["subject", "connections", "requests/s", "ratio", "p50", "p99", "answers"],
+        &rows,
+    );
+    Ok(())
+}
+
+fn row(subject: &Subject, connections: usize, rounds: Vec<Round>, ratio: &str) -> Vec<String> {
+    let rate = median(rounds.iter().map(|round| round.rate).collect());
+    let latencies = Sorted::new(rounds.into_iter().flat_map(|round| round.latencies).collect());
+    vec![
+        subject.name.to_owned(),
+        connections.to_string(),
+        format!("{rate:.0}"),
+        ratio.to_owned(),
+        ms(latencies.at(0.5)),
+        ms(latencies.at(0.99)),
+        latencies.len().to_string(),
+    ]
+}

@@ -1,0 +1,98 @@
+//! Measurements of the console, as ratios within one run wherever that is possible: `docs/measuring.md`.
+//!
+//! It prints, and never fails on a number. It fails when what it would measure is not there: an answer that is
+//! not 200, a page without its rows.
+
+mod binary;
+mod browser;
+mod deployment;
+mod fanout;
+mod http;
+mod idle;
+mod load;
+mod memory;
+mod page;
+mod size;
+mod start;
+mod stats;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+/// Anything that makes a measurement meaningless.
+type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Everything that needs no browser and no long wait, in the order in which it runs.
+const USUAL: [&str; 5] = ["page", "size", "idle", "fanout", "start"];
+/// Run only when named.
+const NAMED: [&str; 2] = ["browser", "memory"];
+
+/// Measures the console. Without a name: page, size, idle, fanout, start.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "bench")]
+pub struct Options {
+    /// page, size, idle, fanout, start; and, only when named: browser, memory
+    #[arg(value_parser = [USUAL.as_slice(), NAMED.as_slice()].concat())]
+    names: Vec<String>,
+    /// Seconds under load for each subject at each level
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// Live pages of `fanout`
+    #[arg(long, default_value_t = 200)]
+    streams: usize,
+    /// Events of `fanout`
+    #[arg(long, default_value_t = 50)]
+    events: usize,
+    /// Tasks of the large experiment of `size`
+    #[arg(long, default_value_t = 100_000)]
+    tasks: usize,
+    /// Starts of `start`
+    #[arg(long, default_value_t = 10)]
+    starts: usize,
+    /// Minutes of `memory`
+    #[arg(long, default_value_t = 10)]
+    minutes: u64,
+    /// Cargo passes this to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+impl Options {
+    fn load_time(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds.clamp(0.1, 600.0))
+    }
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let usual = || USUAL.map(str::to_owned).to_vec();
+    let names = if options.names.is_empty() {
+        usual()
+    } else {
+        options.names.clone()
+    };
+    stats::machine();
+    for name in names {
+        println!("\n## {name}\n");
+        if let Err(error) = measure(&name, &options) {
+            eprintln!("{name}: the set-up is wrong: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn measure(name: &str, options: &Options) -> Outcome {
+    match name {
+        "page" => page::run(options),
+        "size" => size::run(options),
+        "idle" => idle::run(),
+        "fanout" => fanout::run(options),
+        "start" => start::run(options),
+        "browser" => browser::run(),
+        "memory" => memory::run(options),
+        other => Err(format!("there is no measurement {other}").into()),
+    }
+}

@@ -1,0 +1,54 @@
+//! Serving HTTP on a socket, the same way for everything this program serves.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use poem::http::uri::Scheme;
+use poem::listener::Acceptor;
+use poem::web::{LocalAddr, RemoteAddr};
+use poem::{Endpoint, Server};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+/// Serves until `stopping`, then gives open connections `drain` to finish.
+///
+/// # Errors
+/// When the socket has no address, or the server fails.
+pub async fn serve(
+    listener: TcpListener,
+    routes: impl Endpoint + 'static,
+    stopping: CancellationToken,
+    drain: Duration,
+) -> io::Result<()> {
+    let local = listener.local_addr()?;
+    Server::new_with_acceptor(Prompt { listener, local })
+        .run_with_graceful_shutdown(routes, stopping.cancelled_owned(), Some(drain))
+        .await
+}
+
+/// Accepts connections that send at once: an event stream writes little and often, and must not wait for the
+/// reader's delayed acknowledgement.
+struct Prompt {
+    listener: TcpListener,
+    local: SocketAddr,
+}
+
+impl Acceptor for Prompt {
+    type Io = TcpStream;
+
+    fn local_addr(&self) -> Vec<LocalAddr> {
+        vec![LocalAddr(self.local.into())]
+    }
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, LocalAddr, RemoteAddr, Scheme)> {
+        let (stream, remote) = self.listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok((
+            stream,
+            LocalAddr(self.local.into()),
+            RemoteAddr(remote.into()),
+            Scheme::HTTP,
+        ))
+    }
+}
