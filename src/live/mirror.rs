@@ -111,36 +111,29 @@ impl Mirror {
             .into()
     }
 
-    /// Waits until something is known (a picture, or that there is none), at most `limit`.
+    /// Waits until something is known (a picture, or that there is none), at most `limit`; and a moment longer
+    /// for the feed to stand, so that a first look is not told twice how fresh it is.
     pub async fn settled(&self, limit: Duration) -> Arc<View> {
-        let mut revisions = self.subscribe();
-        let wait = async {
-            loop {
-                let view = self.view();
-                let waiting =
-                    matches!(view.phase, Phase::Connecting) && !matches!(view.freshness, Freshness::Stale { .. });
-                if !waiting || revisions.changed().await.is_err() {
-                    break;
-                }
-            }
-        };
-        // Running out of time is an answer too: the caller sees that it is still connecting.
-        let _ = tokio::time::timeout(limit, wait).await;
+        const FEED: Duration = Duration::from_millis(250);
+        self.wait(limit, |view| {
+            !matches!(view.phase, Phase::Connecting) || matches!(view.freshness, Freshness::Stale { .. })
+        })
+        .await;
+        self.wait(FEED, |view| view.freshness != Freshness::CatchingUp).await;
         self.view()
     }
 
-    /// Waits until the picture covers `cursor`, at most `limit`, so that a write shows its effect.
-    pub async fn reached(&self, cursor: u64, limit: Duration) -> Arc<View> {
-        let mut revisions = self.subscribe();
-        let wait = async {
-            while self.view().snapshot().is_none_or(|snapshot| snapshot.cursor < cursor) {
-                if revisions.changed().await.is_err() {
-                    break;
-                }
-            }
-        };
-        let _ = tokio::time::timeout(limit, wait).await;
+    /// Waits until the experiment is hosted, at most `limit`.
+    pub async fn hosted(&self, limit: Duration) -> Arc<View> {
+        self.wait(limit, |view| view.snapshot().is_some()).await;
         self.view()
+    }
+
+    /// Running out of time is an answer too: the caller looks at the view and sees how far it is.
+    async fn wait(&self, limit: Duration, enough: impl Fn(&View) -> bool) {
+        let mut revisions = self.subscribe();
+        let reached = async { while !enough(&self.view()) && revisions.changed().await.is_ok() {} };
+        let _ = tokio::time::timeout(limit, reached).await;
     }
 
     /// Asks the follower to look again at once, if it is waiting for something to appear.

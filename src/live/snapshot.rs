@@ -57,6 +57,7 @@ pub struct Snapshot {
     pub counts: Counts,
     pub(super) tasks: OrdMap<TaskId, Arc<TaskRow>>,
     pub(super) tasks_by_age: OrdMap<(Timestamp, TaskId), Arc<TaskRow>>,
+    pub(super) tasks_by_change: OrdMap<(Timestamp, TaskId), Arc<TaskRow>>,
     pub(super) ideas: OrdMap<IdeaId, Arc<IdeaRow>>,
     pub(super) variants: OrdMap<VariantId, Arc<VariantRow>>,
     pub(super) scored: OrdMap<(Timestamp, VariantId), f64>,
@@ -75,6 +76,7 @@ impl Snapshot {
             counts: Counts::default(),
             tasks: OrdMap::new(),
             tasks_by_age: OrdMap::new(),
+            tasks_by_change: OrdMap::new(),
             ideas: OrdMap::new(),
             variants: OrdMap::new(),
             scored: OrdMap::new(),
@@ -91,8 +93,13 @@ impl Snapshot {
     }
 
     /// Every task, newest first.
-    pub fn tasks_newest_first(&self) -> impl Iterator<Item = &Arc<TaskRow>> {
+    pub fn tasks_newest_first(&self) -> impl DoubleEndedIterator<Item = &Arc<TaskRow>> {
         self.tasks_by_age.values().rev()
+    }
+
+    /// Every task, the one that changed last first.
+    pub fn tasks_last_changed_first(&self) -> impl DoubleEndedIterator<Item = &Arc<TaskRow>> {
+        self.tasks_by_change.values().rev()
     }
 
     /// One idea.
@@ -169,9 +176,11 @@ impl Snapshot {
         if let Some(old) = self.tasks.insert(row.id.clone(), row.clone()) {
             *self.counts.slot(&old) -= 1;
             self.tasks_by_age.remove(&(old.created_at, old.id.clone()));
+            self.tasks_by_change.remove(&(old.updated_at, old.id.clone()));
         }
         *self.counts.slot(&row) += 1;
-        self.tasks_by_age.insert((row.created_at, row.id.clone()), row);
+        self.tasks_by_age.insert((row.created_at, row.id.clone()), row.clone());
+        self.tasks_by_change.insert((row.updated_at, row.id.clone()), row);
     }
 
     pub(super) fn put_idea(&mut self, idea: &Idea, revision: u64) {

@@ -79,7 +79,7 @@ pub(crate) async fn post(active: Active, multipart: Multipart) -> Result<Respons
         }
     }
     active.mirror.poke();
-    active.mirror.reached(0, SHOWN_WITHIN).await;
+    active.mirror.hosted(SHOWN_WITHIN).await;
     Ok(to_overview(&active.id))
 }
 

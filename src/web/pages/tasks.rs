@@ -134,39 +134,32 @@ impl<'a> List<'a> {
         }
     }
 
-    /// The rows of one page. The order of creation is kept by the mirror; in any other order only the rows up to
-    /// the page's last one are sorted.
-    fn rows(&self, paging: Paging, total: u64) -> Vec<&Arc<TaskRow>> {
-        let kept = self.snapshot.tasks_newest_first().filter(|task| self.keeps(task));
+    /// The rows of one page. The mirror keeps the orders of time, and a sort by a word is the newest first of
+    /// each word in turn, so nothing is ever sorted here.
+    fn rows(&self, paging: Paging, total: u64) -> Vec<&'a Arc<TaskRow>> {
         // Past the last row that the filters keep there is nothing to look for.
-        let kept = kept.take(usize::try_from(total).unwrap_or(usize::MAX));
-        if (self.by, self.order) == (By::Created, Order::Descending) {
-            return paging.slice(kept).collect();
+        let total = usize::try_from(total).unwrap_or(usize::MAX);
+        paging
+            .slice(self.ordered().filter(|task| self.keeps(task)).take(total))
+            .collect()
+    }
+
+    fn ordered(&self) -> Box<dyn Iterator<Item = &'a Arc<TaskRow>> + 'a> {
+        let (snapshot, ascending) = (self.snapshot, self.order == Order::Ascending);
+        match self.by {
+            By::Created if ascending => Box::new(snapshot.tasks_newest_first().rev()),
+            By::Created => Box::new(snapshot.tasks_newest_first()),
+            By::Updated if ascending => Box::new(snapshot.tasks_last_changed_first().rev()),
+            By::Updated => Box::new(snapshot.tasks_last_changed_first()),
+            By::Kind => Box::new(
+                in_turn(TaskKind::ALL, ascending)
+                    .flat_map(move |kind| snapshot.tasks_newest_first().filter(move |task| task.kind == kind)),
+            ),
+            By::State => Box::new(
+                in_turn(TaskState::ALL, ascending)
+                    .flat_map(move |state| snapshot.tasks_newest_first().filter(move |task| task.state == state)),
+            ),
         }
-        let compare = |a: &&Arc<TaskRow>, b: &&Arc<TaskRow>| {
-            let order = match self.by {
-                By::Created => a.created_at.cmp(&b.created_at),
-                By::Updated => a.updated_at.cmp(&b.updated_at),
-                By::Kind => a.kind.cmp(&b.kind),
-                By::State => a.state.cmp(&b.state),
-            };
-            let order = order
-                .then_with(|| a.created_at.cmp(&b.created_at))
-                .then_with(|| a.id.cmp(&b.id));
-            if self.order == Order::Ascending {
-                order
-            } else {
-                order.reverse()
-            }
-        };
-        let mut rows: Vec<_> = kept.collect();
-        let end = usize::try_from(paging.page.saturating_mul(paging.per)).unwrap_or(usize::MAX);
-        if end < rows.len() {
-            rows.select_nth_unstable_by(end, compare);
-            rows.truncate(end);
-        }
-        rows.sort_unstable_by(compare);
-        paging.slice(rows.into_iter()).collect()
     }
 
     fn filters(&self) -> Markup {
@@ -285,4 +278,9 @@ impl<'a> List<'a> {
             html! { a href=(all) { "Show all tasks" } },
         )
     }
+}
+
+/// The words of a sort, first to last or the other way round.
+fn in_turn<T: Copy>(words: &'static [T], ascending: bool) -> impl Iterator<Item = T> {
+    (0..words.len()).map(move |index| words[if ascending { index } else { words.len() - 1 - index }])
 }
