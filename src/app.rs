@@ -60,6 +60,8 @@ pub enum AppError {
 
 /// How long a mirror is kept after the last view.
 const MIRROR_IDLE: Duration = Duration::from_secs(300);
+/// The longest wait before a broken feed is tried again.
+const RETRY_CAP: Duration = Duration::from_secs(15);
 /// How many mirrors are kept at most.
 const MIRRORS: usize = 64;
 /// Bytes of drawn pages that are kept.
@@ -135,6 +137,7 @@ async fn start(
         tasks: tasks.clone(),
         idle: MIRROR_IDLE,
         mirrors: MIRRORS,
+        retry_cap: RETRY_CAP,
     });
     let session_key = secrets::load_or_create_session_key(&home.path).map_err(|source| AppError::DataDirectory {
         path: home.path.join("session-key"),

@@ -103,6 +103,7 @@ impl Deployment {
                 tasks: self.tasks.clone(),
                 idle: Duration::from_secs(3600),
                 mirrors: 64,
+                retry_cap: Duration::from_secs(15),
             });
             let web = Web::new(web::Options {
                 live: live.clone(),

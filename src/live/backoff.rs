@@ -7,16 +7,17 @@ use rand::RngExt;
 #[derive(Debug)]
 pub(super) struct Backoff {
     failures: u32,
+    cap: Duration,
 }
 
 impl Backoff {
     const FIRST: Duration = Duration::from_millis(250);
-    const CAP: Duration = Duration::from_secs(15);
     /// A connection that lived this long counts as healthy.
     const HEALTHY: Duration = Duration::from_secs(20);
 
-    pub(super) fn new() -> Self {
-        Self { failures: 0 }
+    /// No wait is longer than `cap`.
+    pub(super) fn new(cap: Duration) -> Self {
+        Self { failures: 0, cap }
     }
 
     /// The wait after a try that lived for `lived`.
@@ -24,7 +25,7 @@ impl Backoff {
         if lived >= Self::HEALTHY {
             self.failures = 0;
         }
-        let ceiling = Self::FIRST.saturating_mul(1 << self.failures.min(10)).min(Self::CAP);
+        let ceiling = Self::FIRST.saturating_mul(1 << self.failures.min(10)).min(self.cap);
         self.failures = self.failures.saturating_add(1);
         // Between half and all of it: a herd of consoles spreads out and nobody retries at once.
         ceiling.mul_f64(rand::rng().random_range(0.5..=1.0))
@@ -37,12 +38,13 @@ mod tests {
 
     #[test]
     fn waits_grow_to_the_cap_and_reset_only_after_health() {
-        let mut backoff = Backoff::new();
+        const CAP: Duration = Duration::from_secs(15);
+        let mut backoff = Backoff::new(CAP);
         let waits: Vec<_> = (0..12).map(|_| backoff.next(Duration::ZERO)).collect();
         assert!(waits[0] >= Backoff::FIRST / 2 && waits[0] <= Backoff::FIRST);
-        assert!(waits.iter().all(|w| *w <= Backoff::CAP));
-        assert!(waits[11] >= Backoff::CAP / 2);
-        assert!(backoff.next(Duration::from_secs(1)) >= Backoff::CAP / 2);
+        assert!(waits.iter().all(|w| *w <= CAP));
+        assert!(waits[11] >= CAP / 2);
+        assert!(backoff.next(Duration::from_secs(1)) >= CAP / 2);
         assert!(backoff.next(Backoff::HEALTHY) <= Backoff::FIRST);
     }
 }

@@ -43,9 +43,9 @@ impl From<ClientError> for Pause {
 }
 
 /// Follows the experiment until the mirror is stopped.
-pub(super) async fn follow(client: ExperimentClient, writer: Writer) {
+pub(super) async fn follow(client: ExperimentClient, writer: Writer, retry_cap: Duration) {
     let stopping = writer.stopping();
-    let mut backoff = Backoff::new();
+    let mut backoff = Backoff::new(retry_cap);
     let mut relist = true;
     loop {
         let started = Instant::now();

@@ -29,6 +29,8 @@ pub struct Options {
     pub idle: Duration,
     /// How many mirrors are kept at most; beyond, the least recently viewed go first.
     pub mirrors: usize,
+    /// The longest wait before a broken feed is tried again.
+    pub retry_cap: Duration,
 }
 
 /// The pages' handle on everything that is known. Cheap to clone.
@@ -52,7 +54,7 @@ impl Live {
         let registry = Registry::new(&options.clock);
         let (changed, changes) = mpsc::unbounded_channel();
         let writer = RegistryWriter::new(registry.clone(), options.client.clone(), options.clock.clone(), changed);
-        let tasks = options.tasks.clone();
+        let (tasks, retry_cap) = (options.tasks.clone(), options.retry_cap);
         let live = Self(Arc::new(Hub {
             options,
             registry,
@@ -60,7 +62,7 @@ impl Live {
             mirrors: Mutex::default(),
             fleet: Arc::new(watch::Sender::new(0)),
         }));
-        tasks.spawn("registry", writer.follow(tasks.stopping()));
+        tasks.spawn("registry", writer.follow(retry_cap, tasks.stopping()));
         tasks.spawn("mirror-keeper", live.clone().keep(changes));
         live
     }
@@ -82,12 +84,17 @@ impl Live {
 
     /// The mirror of an experiment, followed from now on if it was not.
     pub fn mirror(&self, id: &ExperimentId) -> Arc<Mirror> {
-        let Options { clock, tasks, .. } = &self.0.options;
+        let Options {
+            clock,
+            tasks,
+            retry_cap,
+            ..
+        } = &self.0.options;
         let mut mirrors = self.mirrors();
         let mirror = mirrors.entry(id.clone()).or_insert_with(|| {
             let mirror = Mirror::new(id.clone(), clock, tasks.stopping().child_token());
             let writer = Writer::new(mirror.clone(), self.0.fleet.clone(), clock.clone());
-            tasks.spawn("mirror", follow(self.client(id), writer));
+            tasks.spawn("mirror", follow(self.client(id), writer, *retry_cap));
             mirror
         });
         mirror.touch(clock);

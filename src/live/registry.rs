@@ -149,8 +149,8 @@ impl RegistryWriter {
     }
 
     /// Follows the control plane until told to stop.
-    pub(super) async fn follow(self, stopping: CancellationToken) {
-        let mut backoff = Backoff::new();
+    pub(super) async fn follow(self, retry_cap: Duration, stopping: CancellationToken) {
+        let mut backoff = Backoff::new(retry_cap);
         loop {
             let started = Instant::now();
             let error = tokio::select! {

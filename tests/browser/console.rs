@@ -42,6 +42,7 @@ impl Console {
             tasks: tasks.clone(),
             idle: Duration::from_secs(300),
             mirrors: 8,
+            retry_cap: Duration::from_secs(15),
         });
         let web = Web::new(web::Options {
             live,

@@ -1,5 +1,6 @@
 //! The console over a backend, through a socket, with ids and times that are the same on every run.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use switchboard::client::Client;
@@ -10,6 +11,7 @@ use switchboard::live::{self, Live};
 use switchboard::web::{self, Web};
 use tokio::net::TcpListener;
 
+use crate::proxy::Proxy;
 use crate::support::{ADMIN_TOKEN, admin};
 
 /// A backend and a console on it, each with its own life, so that one can go while the other stays.
@@ -61,13 +63,19 @@ impl Page {
 impl Console {
     /// Both, with nothing in them. Nobody is signed in.
     pub async fn start() -> Self {
-        let (backend, clock) = (Tasks::new(), fixed_clock());
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("bound");
-        let mut options = Options::new(Location::Memory, ADMIN_TOKEN.into(), clock.clone(), backend.clone());
-        options.id_seed = Some(7);
-        Backend::open(options).await.expect("the backend opens").serve(listener);
-        Self::over(admin(&format!("http://{address}")), backend, clock).await
+        let (tasks, clock) = (Tasks::new(), fixed_clock());
+        let address = backend(&tasks, &clock).await;
+        let admin = admin(&format!("http://{address}"));
+        Self::over(admin.clone(), admin, tasks, clock).await
+    }
+
+    /// The same with a proxy between console and backend; the administrator goes past it.
+    pub async fn behind_a_proxy() -> (Self, Proxy) {
+        let (tasks, clock) = (Tasks::new(), fixed_clock());
+        let address = backend(&tasks, &clock).await;
+        let proxy = Proxy::before(address, &tasks).await;
+        let (admin, seen) = (admin(&format!("http://{address}")), admin(&proxy.base()));
+        (Self::over(admin, seen, tasks, clock).await, proxy)
     }
 
     /// A console whose backend was never there.
@@ -76,17 +84,19 @@ impl Console {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         drop(listener);
-        Self::over(admin(&format!("http://{address}")), Tasks::new(), fixed_clock()).await
+        let admin = admin(&format!("http://{address}"));
+        Self::over(admin.clone(), admin, Tasks::new(), fixed_clock()).await
     }
 
-    async fn over(admin: Client, backend: Tasks, clock: Clock) -> Self {
+    async fn over(admin: Client, seen: Client, backend: Tasks, clock: Clock) -> Self {
         let console = Tasks::new();
         let live = Live::start(live::Options {
-            client: admin.clone(),
+            client: seen,
             clock: clock.clone(),
             tasks: console.clone(),
             idle: Duration::from_secs(60),
             mirrors: 16,
+            retry_cap: Duration::from_millis(100),
         });
         let web = Web::new(web::Options {
             live: live.clone(),
@@ -184,6 +194,15 @@ impl Drop for Console {
         self.backend.stop();
         self.console.stop();
     }
+}
+
+async fn backend(tasks: &Tasks, clock: &Clock) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let mut options = Options::new(Location::Memory, ADMIN_TOKEN.into(), clock.clone(), tasks.clone());
+    options.id_seed = Some(7);
+    Backend::open(options).await.expect("the backend opens").serve(listener);
+    address
 }
 
 fn fixed_clock() -> Clock {
