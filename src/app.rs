@@ -1,12 +1,12 @@
 //! The composition root: from a [`Config`] to a running deployment.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::client::{Bearer, Client, ClientError};
@@ -16,6 +16,7 @@ use crate::demo;
 use crate::embedded::{self, Backend};
 use crate::lifecycle::Tasks;
 use crate::live::{self, Live};
+use crate::private_file::create_private_dir;
 use crate::protocol::Actor;
 use crate::secrets;
 use crate::web::{self, Web};
@@ -74,6 +75,8 @@ const PAGE_CACHE_BYTES: u64 = 32 * 1024 * 1024;
 pub async fn run(config: Config) -> Result<(), AppError> {
     let tasks = Tasks::new();
     stop_on_signals(&tasks)?;
+    // Listened for from the beginning, with or without a console: unheard, USR1 would end the process.
+    let asked = signal(SignalKind::user_defined1()).map_err(AppError::Signals)?;
     // Sockets first: a port in use is said before anything is written.
     let backend_listener = bind(
         config.backend,
@@ -89,28 +92,33 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         None => None,
     };
 
-    let started = start(config.storage, backend_listener, console, &tasks).await;
+    let home = Home::prepare(&config.storage)?;
+    let stopping = tasks.stopping();
+    let started = tokio::select! {
+        // What stopped it is said below; a start that was interrupted has nothing to add.
+        () = stopping.cancelled() => Ok(()),
+        started = start(&home, backend_listener, console, asked, &tasks) => started,
+    };
     if started.is_err() {
         tasks.stop();
     }
     let ended = tasks.join().await;
-    // The temporary directory, if any, lives until everything that writes to it has ended.
-    let _home = started?;
+    started?;
     ended.map_err(AppError::Ended)
 }
 
 async fn start(
-    storage: Storage,
+    home: &Home,
     backend_listener: TcpListener,
     console: Option<(TcpListener, ConsoleConfig)>,
+    asked: Signal,
     tasks: &Tasks,
-) -> Result<Home, AppError> {
+) -> Result<(), AppError> {
     let clock = Clock::default();
-    let home = Home::prepare(&storage)?;
     let admin_token = embedded::load_or_create_admin_token(&home.path)?;
-    let location = match storage {
-        Storage::Directory(_) => embedded::Location::Directory(home.path.clone()),
-        Storage::Ephemeral => embedded::Location::Memory,
+    let location = match home.ephemeral {
+        false => embedded::Location::Directory(home.path.clone()),
+        true => embedded::Location::Memory,
     };
     let backend = Backend::open(embedded::Options::new(
         location,
@@ -120,17 +128,15 @@ async fn start(
     ))
     .await?;
     let backend_address = local_address(&backend_listener)?;
+    let reached_at = reachable(backend_address);
     backend.serve(backend_listener);
     announce("EDEN_TASK_STORE_LISTENING", backend_address);
     announce("EDEN_CONTROL_PLANE_LISTENING", backend_address);
 
     let Some((listener, config)) = console else {
-        return Ok(home);
+        return Ok(());
     };
-    let client = Client::new(
-        &format!("http://{backend_address}"),
-        Bearer::new(Actor::Admin, admin_token),
-    )?;
+    let client = Client::new(&format!("http://{reached_at}"), Bearer::new(Actor::Admin, admin_token))?;
     let live = Live::start(live::Options {
         client: client.clone(),
         clock: clock.clone(),
@@ -154,7 +160,7 @@ async fn start(
     let address = local_address(&listener)?;
     web.serve(listener);
     announce("EDEN_WEB_UI_LISTENING", address);
-    sign_in_links(web, address, tasks)?;
+    sign_in_links(web, address, asked, tasks);
     info!(data_dir = %home.path.display(), console.url = %format!("http://{address}/"), "up");
 
     if config.demo {
@@ -166,7 +172,7 @@ async fn start(
         })
         .await?;
     }
-    Ok(home)
+    Ok(())
 }
 
 /// The data directory, and whether it goes when the process does.
@@ -184,7 +190,7 @@ impl Home {
                 true,
             ),
         };
-        std::fs::create_dir_all(&path).map_err(|source| AppError::DataDirectory {
+        create_private_dir(&path).map_err(|source| AppError::DataDirectory {
             path: path.clone(),
             source,
         })?;
@@ -212,6 +218,15 @@ fn local_address(listener: &TcpListener) -> Result<SocketAddr, AppError> {
     listener
         .local_addr()
         .map_err(|error| AppError::Ended(format!("a socket has no address: {error}")))
+}
+
+/// An address to connect to: "every address" is one to listen on only.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()),
+        _ => address,
+    }
 }
 
 fn announce(what: &str, address: SocketAddr) {
@@ -248,9 +263,7 @@ fn stop_on_signals(tasks: &Tasks) -> Result<(), AppError> {
 }
 
 /// Prints a sign-in link now, and another whenever USR1 asks for one.
-fn sign_in_links(web: Web, address: SocketAddr, tasks: &Tasks) -> Result<(), AppError> {
-    // Listened for before the first link is out: whoever reads it may ask for the next at once.
-    let mut asked = signal(SignalKind::user_defined1()).map_err(AppError::Signals)?;
+fn sign_in_links(web: Web, address: SocketAddr, mut asked: Signal, tasks: &Tasks) {
     announce_sign_in(&web, address);
     let stopping = tasks.stopping();
     tasks.spawn("sign-in-links", async move {
@@ -262,5 +275,4 @@ fn sign_in_links(web: Web, address: SocketAddr, tasks: &Tasks) -> Result<(), App
             }
         }
     });
-    Ok(())
 }

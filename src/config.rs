@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 /// A live operator console for EDEN, the directed-evolution protocol.
@@ -30,7 +31,7 @@ enum Command {
 #[derive(Debug, ClapArgs)]
 struct LogArgs {
     /// Log as JSON, one object a line, on stderr
-    #[arg(long, global = true, env = "SWITCHBOARD_LOG_JSON")]
+    #[arg(long, global = true, env = "SWITCHBOARD_LOG_JSON", value_parser = FalseyValueParser::new())]
     log_json: bool,
     /// What to log, as a tracing filter such as `info` or `switchboard::live=debug`
     #[arg(
@@ -57,7 +58,7 @@ struct UpArgs {
     #[arg(long, env = "SWITCHBOARD_BACKEND_PORT", default_value_t = 8080)]
     backend_port: u16,
     /// Do not start the demo experiments
-    #[arg(long, env = "SWITCHBOARD_NO_DEMO")]
+    #[arg(long, env = "SWITCHBOARD_NO_DEMO", value_parser = FalseyValueParser::new())]
     no_demo: bool,
 }
 
@@ -83,8 +84,8 @@ struct StorageArgs {
         value_name = "DIR"
     )]
     data_dir: PathBuf,
-    /// Keep nothing: a temporary directory that is removed at the end
-    #[arg(long, env = "SWITCHBOARD_EPHEMERAL", conflicts_with = "data_dir")]
+    /// Keep nothing: a temporary directory that is removed at the end; wins over --data-dir
+    #[arg(long, env = "SWITCHBOARD_EPHEMERAL", value_parser = FalseyValueParser::new())]
     ephemeral: bool,
 }
 

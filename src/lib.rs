@@ -4,6 +4,7 @@
 //!
 //! - [`protocol`]: the EDEN wire: types and validation, no IO.
 //! - [`clock`]: the only reader of wall time.
+//! - [`private_file`]: files that only their owner may read.
 //! - [`lifecycle`]: every task of the process, and how it stops.
 //! - [`listener`]: serving HTTP on a socket.
 //! - [`client`]: the only code that speaks HTTP to a task store or a control plane.
@@ -23,6 +24,7 @@ pub mod embedded;
 pub mod lifecycle;
 pub mod listener;
 pub mod live;
+pub mod private_file;
 pub mod protocol;
 pub mod secrets;
 pub mod web;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, debug, error, info_span};
+use tracing::{Instrument, error, info_span, warn};
 
 /// A cheap handle through which anything in the process starts its tasks.
 #[derive(Clone, Default)]
@@ -79,7 +79,7 @@ impl Tasks {
         self.stop.cancelled().await;
         self.tracker.close();
         if tokio::time::timeout(Self::GRACE, self.tracker.wait()).await.is_err() {
-            debug!(
+            warn!(
                 tasks = self.tracker.len(),
                 "tasks were still busy when the grace ran out"
             );

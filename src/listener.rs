@@ -10,6 +10,7 @@ use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Endpoint, Server};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 /// Serves until `stopping`, then gives open connections `drain` to finish.
 ///
@@ -42,7 +43,16 @@ impl Acceptor for Prompt {
     }
 
     async fn accept(&mut self) -> io::Result<(TcpStream, LocalAddr, RemoteAddr, Scheme)> {
-        let (stream, remote) = self.listener.accept().await?;
+        let (stream, remote) = loop {
+            match self.listener.accept().await {
+                Ok(accepted) => break accepted,
+                // Out of file descriptors, most likely. The server would ask again at once, and spin.
+                Err(error) => {
+                    warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        };
         stream.set_nodelay(true)?;
         Ok((
             stream,

@@ -1,11 +1,12 @@
 //! Secrets of the console that are kept in its data directory.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use rand::RngExt;
+
+use crate::private_file::replace_private;
 
 /// The key of the session cookie: made on the first start, so that operators stay signed in over restarts.
 ///
@@ -20,24 +21,14 @@ pub fn load_or_create_session_key(directory: &Path) -> io::Result<[u8; 64]> {
                 "not 64 bytes long; remove it to have a new one made",
             )
         }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => create(directory, &path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => create(&path),
         Err(error) => Err(error),
     }
 }
 
-/// Written aside and renamed, so that a crash leaves either no key or a whole one.
-fn create(directory: &Path, path: &Path) -> io::Result<[u8; 64]> {
+fn create(path: &Path) -> io::Result<[u8; 64]> {
     let mut key = [0; 64];
     rand::rng().fill(&mut key);
-    let aside = directory.join("session-key.tmp");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&aside)?;
-    file.write_all(&key)?;
-    file.sync_all()?;
-    fs::rename(&aside, path)?;
+    replace_private(path, &key)?;
     Ok(key)
 }

@@ -36,11 +36,6 @@ impl Bearer {
         Self { principal, secret }
     }
 
-    /// Whose credential this is.
-    pub fn principal(&self) -> &Principal {
-        &self.principal
-    }
-
     fn header(&self) -> String {
         format!("Bearer {}:{}", self.principal, self.secret.expose_secret())
     }
@@ -80,11 +75,6 @@ impl Client {
     /// The same server through another credential.
     pub fn with_bearer(&self, bearer: Bearer) -> Self {
         Self { bearer, ..self.clone() }
-    }
-
-    /// The credential in use.
-    pub fn bearer(&self) -> &Bearer {
-        &self.bearer
     }
 
     /// The task store's view of one experiment.
@@ -145,11 +135,12 @@ fn with_body(request: RequestBuilder, body: &impl Serialize) -> RequestBuilder {
     request.json(body)
 }
 
-/// Percent-encodes an id for use as one path segment; caller-supplied ids may hold anything.
+/// Percent-encodes an id for use as one path segment; caller-supplied ids may hold anything but be `.` or `..`,
+/// which no URL can name.
 fn segment(id: &str) -> String {
     use std::fmt::Write;
     id.bytes().fold(String::with_capacity(id.len()), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') || (byte == b'.' && id.len() > 2) {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~' | b'.') {
             out.push(char::from(byte));
         } else {
             // Writing to a String cannot fail.

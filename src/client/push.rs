@@ -27,7 +27,7 @@ pub enum PushEvent {
     },
     /// A signal that is not an entry of any log.
     Signalled(Notice),
-    /// Nothing happened, and the connection is alive.
+    /// The connection is alive, and there is nothing to tell that has not been told.
     Heartbeat,
     /// The gap since the cursor cannot be replayed: list again.
     Resync,
@@ -78,6 +78,7 @@ pub(super) fn open(
 fn decode(sse: SSE) -> Result<Option<PushEvent>, ClientError> {
     let frame = match sse {
         SSE::Connected(_) => return Ok(Some(PushEvent::Connected)),
+        SSE::Comment(text) if text.trim() == "open" => return Ok(None),
         SSE::Comment(_) => return Ok(Some(PushEvent::Heartbeat)),
         SSE::Event(frame) => frame,
     };

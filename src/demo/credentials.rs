@@ -1,7 +1,6 @@
 //! The pilot's workers: each role of each experiment is a worker of its own, with its secret on disk.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -10,6 +9,7 @@ use tracing::info;
 
 use super::DemoError;
 use crate::client::{Bearer, ClientError, ExperimentClient};
+use crate::private_file::{create_private_dir, replace_private};
 use crate::protocol::{Actor, ErrorType, RegisterGroup, RegisterWorker, WorkerId};
 
 /// A worker of the pilot and the calls it makes.
@@ -153,45 +153,13 @@ async fn load(path: PathBuf) -> Result<Option<Stored>, DemoError> {
 
 async fn store(path: PathBuf, stored: Stored) -> Result<(), DemoError> {
     let target = path.clone();
-    let written = tokio::task::spawn_blocking(move || write_private(&target, &stored)).await?;
+    let written = tokio::task::spawn_blocking(move || write(&target, &stored)).await?;
     written.map_err(|source| DemoError::Credential { path, source })
 }
 
-fn write_private(path: &Path, stored: &Stored) -> std::io::Result<()> {
+fn write(path: &Path, stored: &Stored) -> std::io::Result<()> {
     if let Some(dir) = path.parent() {
-        std::fs::create_dir_all(dir)?;
+        create_private_dir(dir)?;
     }
-    let scratch = path.with_extension("tmp");
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&scratch)?;
-    file.write_all(&serde_json::to_vec(stored)?)?;
-    file.sync_all()?;
-    std::fs::rename(&scratch, path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[cfg(unix)]
-    fn a_secret_is_private_and_replaced_whole() {
-        use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("exp/executor-1.json");
-        let stored = |token: &str| Stored {
-            worker_id: "wkr_00000000000000000000000001".parse().expect("an id"),
-            token: token.into(),
-        };
-        write_private(&path, &stored("a much longer secret")).expect("written");
-        write_private(&path, &stored("short")).expect("written again");
-        let mode = std::fs::metadata(&path).expect("there").permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        let read: Stored = serde_json::from_slice(&std::fs::read(&path).expect("bytes")).expect("whole");
-        assert_eq!(read.token, "short");
-        assert!(!path.with_extension("tmp").exists());
-    }
+    replace_private(path, &serde_json::to_vec(stored)?)
 }

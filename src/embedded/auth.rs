@@ -1,9 +1,8 @@
 //! Credentials (`ch07 §13`): the admin token, and one secret per worker of which only a slow hash is kept.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +14,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
 use super::storage::{OpenError, ScopeKey, StorageError, Store};
+use crate::private_file::write_private;
 use crate::protocol::*;
 
 /// Memory in KiB, passes, lanes. Secrets are 256 random bits, so this need only be respectable.
@@ -32,7 +32,7 @@ pub(super) struct Auth {
     admin: SecretDigest,
     verified: Mutex<Verified>,
     /// Bounds the cores that slow hashes may take from everybody else.
-    hashing: Semaphore,
+    hashing: Arc<Semaphore>,
     /// What slow hashes work in, handed from one to the next. Allocated anew each time, it would stay behind in the
     /// allocator's arena of each thread that ever hashed.
     memory: Arc<Mutex<Vec<Memory>>>,
@@ -54,7 +54,7 @@ impl Auth {
         Self {
             admin: digest(admin.expose_secret()),
             verified: Mutex::default(),
-            hashing: Semaphore::new(2),
+            hashing: Arc::new(Semaphore::new(2)),
             memory: Arc::new(Mutex::new(vec![memory])),
             decoy,
         }
@@ -140,10 +140,12 @@ impl Auth {
         work: impl FnOnce(&str, &mut Memory) -> T + Send + 'static,
     ) -> T {
         // The semaphore is never closed; a worker thread that panics proves nothing about the secret.
-        let _permit = self.hashing.acquire().await;
+        let permit = self.hashing.clone().acquire_owned().await;
         let secret = secret.to_owned();
         let spare = self.memory.clone();
         tokio::task::spawn_blocking(move || {
+            // Held by the thread and not by the caller, who may hang up while the hash goes on.
+            let _permit = permit;
             // A hash overwrites all it reads, so what a panic left in it does no harm.
             let spare = || spare.lock().unwrap_or_else(PoisonError::into_inner);
             let mut memory = spare().pop().unwrap_or_default();
@@ -235,7 +237,7 @@ pub fn load_or_create_admin_token(dir: &Path) -> Result<SecretString, OpenError>
     fs::create_dir_all(dir).map_err(unwritable)?;
     let token = fresh_secret();
     let draft = dir.join(format!("admin-token.{}.tmp", std::process::id()));
-    let written = write_private(&draft, &token).and_then(|()| {
+    let written = write_private(&draft, token.as_bytes()).and_then(|()| {
         // A link fails if the name is taken, so that of two processes that start at once one token stands.
         fs::hard_link(&draft, &path)
     });
@@ -248,17 +250,6 @@ pub fn load_or_create_admin_token(dir: &Path) -> Result<SecretString, OpenError>
             .map_err(unwritable),
         Err(error) => Err(unwritable(error)),
     }
-}
-
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let mut file: File = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
-    writeln!(file, "{text}")?;
-    file.sync_all()
 }
 
 #[cfg(test)]

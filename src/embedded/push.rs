@@ -17,7 +17,7 @@ use tracing::error;
 use super::Inner;
 use super::hub::Hosted;
 use super::storage::StorageError;
-use crate::protocol::Notice;
+use crate::protocol::{Notice, Principal, WorkerId};
 
 /// Where a reader wants to go on from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,7 @@ fn notice_frame(notice: &Notice, id: Option<u64>) -> Option<String> {
 pub(super) async fn follow_log(
     inner: &Arc<Inner>,
     hosted: &Arc<Hosted>,
+    reader: &Principal,
     resume: Resume,
 ) -> Result<Response, StorageError> {
     // Listen first and look then: what is committed in between is seen twice, and the cursor drops it.
@@ -65,6 +66,7 @@ pub(super) async fn follow_log(
     let state = LogStream {
         inner: inner.clone(),
         hosted: hosted.clone(),
+        reader: reader.worker().cloned(),
         length,
         notices,
         cursor,
@@ -80,6 +82,8 @@ pub(super) async fn follow_log(
 struct LogStream {
     inner: Arc<Inner>,
     hosted: Arc<Hosted>,
+    /// The worker that reads, unless it is the admin.
+    reader: Option<WorkerId>,
     length: watch::Receiver<u64>,
     notices: broadcast::Receiver<Notice>,
     cursor: u64,
@@ -105,13 +109,22 @@ impl LogStream {
                 () = self.beat.stopping.cancelled() => return None,
                 changed = self.length.changed() => changed.ok()?,
                 notice = self.notices.recv() => return match notice {
+                    Ok(notice) if self.is_revoked_by(&notice) => None,
                     Ok(notice) => notice_frame(&notice, None),
+                    // The reader's own reissue may be among what was lost; coming back shows whether it may read on.
+                    Err(RecvError::Lagged(_)) if self.reader.is_some() => None,
                     Err(RecvError::Lagged(_)) => Some(resync(self.cursor)),
                     Err(RecvError::Closed) => None,
                 },
                 _ = self.beat.interval.tick() => return Some(HEARTBEAT.to_owned()),
             }
         }
+    }
+
+    /// The old secret is worthless from the reissue on, for streams that it opened too (`ch07 §13`).
+    fn is_revoked_by(&self, notice: &Notice) -> bool {
+        let reader = self.reader.as_ref().map(WorkerId::as_str);
+        notice.kind == "worker.credential_reissued" && reader == Some(notice.id.as_str())
     }
 
     async fn batch(&mut self) -> Option<String> {
@@ -202,7 +215,8 @@ struct Beat {
 
 impl Beat {
     fn new(inner: &Inner) -> Self {
-        let mut interval = interval_at(Instant::now() + inner.heartbeat, inner.heartbeat);
+        // The first beat comes as soon as there is nothing else to say, which tells the reader that it has caught up.
+        let mut interval = interval_at(Instant::now(), inner.heartbeat);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             interval,

@@ -111,8 +111,8 @@ async fn watch(client: &ExperimentClient, writer: &Writer, relist: bool) -> Resu
             match item {
                 PushEvent::Connected => {
                     info!(experiment.id = %client.id(), cursor, "following");
-                    // Signals are not replayed, so what they would have said is read instead.
-                    signalled |= resuming;
+                    // Signals are not replayed, so what they would have said until now is read instead.
+                    signalled = true;
                 }
                 PushEvent::Heartbeat => {}
                 PushEvent::Logged { event, cursor } => events.push((cursor, Arc::new(*event))),
@@ -243,6 +243,7 @@ async fn refresh_members(client: &ExperimentClient, writer: &Writer) -> Result<(
 pub(super) fn in_words(error: &ClientError) -> String {
     match error {
         ClientError::Unreachable(_) | ClientError::Stream(_) => "the task store does not answer".to_owned(),
+        ClientError::UnexpectedStatus(401) => "the task store refuses the console's credential".to_owned(),
         ClientError::Refused(problem) if problem.status == 401 => {
             "the task store refuses the console's credential".to_owned()
         }

@@ -14,15 +14,16 @@ use crate::client::{ClientError, ExperimentClient};
 /// takes the oldest of them: what is watched from there re-reads entities, which is harmless where a
 /// list was newer, and misses nothing.
 pub(super) async fn list(client: &ExperimentClient, revision: u64) -> Result<Snapshot, ClientError> {
-    let experiment = client.read().await?;
-    // A server without the cursor header still has a log: its length before listing is safe.
     let config = optional(client.config().await)?.map(Arc::new);
     let (tasks, ideas, variants) = try_join3(client.tasks(), client.ideas(), client.variants()).await?;
+    // Read after the lists: the cursor is theirs, and what happened to the experiment since is in the log after it.
+    let experiment = client.read().await?;
     let (workers, groups) = futures_util::future::try_join(client.workers(), client.groups()).await?;
     let cursors = [tasks.cursor, ideas.cursor, variants.cursor];
     let cursor = match cursors.into_iter().collect::<Option<Vec<_>>>() {
         Some(cursors) => cursors.into_iter().min().unwrap_or(0),
-        None => client.events(0, Some(1)).await?.cursor,
+        // A server that does not tell is watched from the beginning: slow, and misses nothing.
+        None => 0,
     };
 
     let mut snapshot = Snapshot::empty(experiment, config, cursor);

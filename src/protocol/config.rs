@@ -82,7 +82,7 @@ pub struct ExperimentConfig {
     pub objective: Objective,
     /// The dispatch mode to begin with; absent keys take their defaults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dispatch_mode: Option<serde_json::Value>,
+    pub dispatch_mode: Option<Extra>,
     /// When the orchestrator ends the experiment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub termination_policy: Option<serde_json::Value>,
@@ -155,10 +155,7 @@ impl ExperimentConfig {
     /// [`ConfigError::DispatchMode`] when a given key is neither `auto` nor `manual`.
     pub fn initial_dispatch_mode(&self) -> Result<DispatchMode, ConfigError> {
         let mut merged = serde_json::to_value(DispatchMode::default()).map_err(ConfigError::DispatchMode)?;
-        if let (Some(merged), Some(given)) = (
-            merged.as_object_mut(),
-            self.dispatch_mode.as_ref().and_then(|v| v.as_object()),
-        ) {
+        if let (Some(merged), Some(given)) = (merged.as_object_mut(), &self.dispatch_mode) {
             merged.extend(given.clone());
         }
         serde_json::from_value(merged).map_err(ConfigError::DispatchMode)
@@ -232,6 +229,7 @@ ideation_command: [python, ideate.py]
         );
         assert!(fault("retries", "commit_sha").contains("cannot be the name"));
         assert!(fault("termination: auto", "termination: later").contains("dispatch_mode"));
+        assert!(fault("{termination: auto}", "manual").contains("dispatch_mode"));
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub enum IdError {
     /// A caller-supplied id must not be empty.
     #[error("must not be empty")]
     Empty,
+    /// A path segment of dots leads elsewhere, however it is encoded.
+    #[error("must not be . or .., which no URL can name")]
+    Dots,
 }
 
 const PAYLOAD: usize = 26;
@@ -111,7 +114,11 @@ macro_rules! supplied {
         identifier! {
             $(#[$doc])*
             $name,
-            |text| if text.is_empty() { Err(IdError::Empty) } else { Ok(()) }
+            |text| match text {
+                "" => Err(IdError::Empty),
+                "." | ".." => Err(IdError::Dots),
+                _ => Ok(()),
+            }
         }
     };
 }

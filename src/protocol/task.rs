@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{Actor, CommitSha, Evaluation, Extra, IdeaId, MemberId, TaskId, Timestamp, VariantId, WorkerId};
 
@@ -238,8 +239,25 @@ impl Submission {
             && match kind {
                 TaskKind::Ideation => ideas(self) == ideas(other),
                 TaskKind::Execution => self.variant_id == other.variant_id && self.commit_sha == other.commit_sha,
-                TaskKind::Evaluation => self.variant_id == other.variant_id && self.evaluation == other.evaluation,
+                TaskKind::Evaluation => {
+                    self.variant_id == other.variant_id
+                        && same_metrics(self.evaluation.as_ref(), other.evaluation.as_ref())
+                }
             }
+    }
+}
+
+/// Equality of JSON values, for which `1` and `1.0` are one number (`ch04 §4.2`).
+fn same_metrics(ours: Option<&Evaluation>, theirs: Option<&Evaluation>) -> bool {
+    let same = |a: &Value, b: &Value| a == b || a.as_f64().is_some_and(|a| Some(a) == b.as_f64());
+    match (ours, theirs) {
+        (Some(ours), Some(theirs)) => {
+            ours.len() == theirs.len()
+                && ours
+                    .iter()
+                    .all(|(name, value)| theirs.get(name).is_some_and(|other| same(value, other)))
+        }
+        (ours, theirs) => ours.is_none() && theirs.is_none(),
     }
 }
 

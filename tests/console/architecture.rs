@@ -5,24 +5,29 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which top-level modules each may import, beside itself.
-const MAY_IMPORT: [(&str, &[&str]); 13] = [
+const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("protocol", &[]),
     ("clock", &["protocol"]),
     ("lifecycle", &[]),
+    ("private_file", &[]),
     ("listener", &[]),
     ("client", &["protocol"]),
     ("live", &["protocol", "clock", "lifecycle", "client"]),
     ("web", &["protocol", "clock", "lifecycle", "listener", "client", "live"]),
-    ("embedded", &["protocol", "clock", "lifecycle", "listener"]),
-    ("demo", &["protocol", "clock", "lifecycle", "client"]),
+    (
+        "embedded",
+        &["protocol", "clock", "lifecycle", "listener", "private_file"],
+    ),
+    ("demo", &["protocol", "clock", "lifecycle", "client", "private_file"]),
     ("config", &[]),
-    ("secrets", &[]),
+    ("secrets", &["private_file"]),
     (
         "app",
         &[
             "protocol",
             "clock",
             "lifecycle",
+            "private_file",
             "client",
             "live",
             "web",

@@ -224,9 +224,7 @@ pub(super) async fn reassign(
     Body(request): Body<ReassignRequest>,
     call: Call,
 ) -> Result<Response, Fault> {
-    if request.reason.is_empty() {
-        return Err(Refusal::new(ErrorType::BadRequest, "reason must not be empty").into());
-    }
+    transition::good_reassign(&request)?;
     let by = call.worker()?;
     let mut write = call.write().await?;
     call.require(&mut write, &[ADMINS]).await?;

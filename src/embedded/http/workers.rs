@@ -59,8 +59,10 @@ pub(super) async fn reissue(ids: Segments, call: RegistryCall) -> Result<Respons
     let worker = worker.ok_or_else(|| Refusal::unknown("worker", id))?;
     write.set_secret_hash(id, &hash).await?;
     write.notice(&call.scope, "worker.credential_reissued", id).await?;
-    write.commit(&call.inner.hub).await?;
+    // Forgotten even if the commit reports a fault: it may have landed all the same.
+    let committed = write.commit(&call.inner.hub).await;
     call.inner.auth.forget(call.scope.key, &worker.worker_id);
+    committed?;
     json(&Credentialed {
         worker,
         registration_token: secret.expose_secret().to_owned(),

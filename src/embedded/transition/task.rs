@@ -235,7 +235,16 @@ pub(in crate::embedded) fn reclaim(
     })
 }
 
+/// Whether a reassignment is one at all, whoever asks for it.
+pub(in crate::embedded) fn good_reassign(request: &ReassignRequest) -> Result<(), Refusal> {
+    if request.reason.is_empty() {
+        return Err(Refusal::bad("reason must not be empty"));
+    }
+    good_target(request.new_target.as_ref(), "new_target")
+}
+
 /// Redirects a task, taking it back first when it is held (`ch04 §6`). A target that stays the same changes nothing.
+/// The request has passed [`good_reassign`].
 pub(in crate::embedded) fn reassign(
     task: Task,
     request: ReassignRequest,
@@ -243,10 +252,6 @@ pub(in crate::embedded) fn reassign(
     starting: Option<Variant>,
     now: Timestamp,
 ) -> Result<Change, Refusal> {
-    if request.reason.is_empty() {
-        return Err(Refusal::bad("reason must not be empty"));
-    }
-    good_target(request.new_target.as_ref(), "new_target")?;
     let mut change = match task.state {
         TaskState::Pending if task.target == request.new_target => return Ok(Change::default()),
         TaskState::Pending => Change {

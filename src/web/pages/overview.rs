@@ -11,7 +11,7 @@ use crate::web::error::PageError;
 use crate::web::events_table::{events_table, recent};
 use crate::web::ui::{
     Column, Figure, Nav, Region, Row, RowKind, ScoreChart, ScorePoint, Table, count, empty, experiment_state, figures,
-    halves, id_link, number, page_head, panel, short, short_id, state_of, table, when, when_dated, wide_and_narrow,
+    halves, id_link, number, page_head, panel, short, short_id, state_of, table, when, wide_and_narrow,
 };
 use crate::web::urls;
 
@@ -65,7 +65,6 @@ impl Overview<'_> {
                 " · " (config.objective.direction) " " code { (config.objective.expr) }
                 " · at most " (config.parallel_variants) " variants at once"
             }
-            " · since " (when_dated(experiment.created_at))
         };
         page_head(&name, context, html! {})
     }
@@ -87,27 +86,27 @@ impl Overview<'_> {
         let busy = counts.in_state(TaskState::Claimed) + counts.in_state(TaskState::Submitted);
         let mut shown = vec![Figure {
             of: "Experiment",
-            value: String::new(),
-            note: experiment_state(self.snapshot.experiment.state),
+            value: experiment_state(self.snapshot.experiment.state),
+            note: html! { "begun " (when(self.snapshot.experiment.created_at)) },
             href: None,
         }];
         shown.extend(self.best_figure());
         shown.extend([
             Figure {
                 of: "Variants evaluated",
-                value: count(evaluated),
+                value: html! { (count(evaluated)) },
                 note: html! { (count(integrated)) " integrated" },
                 href: Some(format!("{}?status=success", urls::variants(id))),
             },
             Figure {
                 of: "Ideas",
-                value: count(self.snapshot.ideas().len() as u64),
+                value: html! { (count(self.snapshot.ideas().len() as u64)) },
                 note: html! { (count(ready)) " ready" },
                 href: Some(urls::ideas(id)),
             },
             Figure {
                 of: "Tasks in hand",
-                value: count(busy),
+                value: html! { (count(busy)) },
                 note: html! { (count(counts.in_state(TaskState::Pending))) " pending" },
                 href: Some(format!("{}?state=claimed", urls::tasks(id))),
             },
@@ -124,7 +123,7 @@ impl Overview<'_> {
                 Direction::Maximize => "Best score, highest",
                 Direction::Minimize => "Best score, lowest",
             },
-            value: number(value),
+            value: html! { (number(value)) },
             note: html! { @if let Some(at) = at { (when(at)) } },
             href: Some(urls::variant(id, best)),
         })

@@ -38,8 +38,8 @@ pub(crate) fn panel(title: &str, more: Option<(&str, &str)>, body: &Markup) -> M
 pub(crate) struct Figure<'a> {
     /// Of what, over which time.
     pub of: &'a str,
-    /// The number, as text.
-    pub value: String,
+    /// The number, or the word.
+    pub value: Markup,
     /// A line below: its parts, or since when.
     pub note: Markup,
     /// Its rows.

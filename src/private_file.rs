@@ -1,0 +1,58 @@
+//! Files that only their owner may read: secrets on disk.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Makes a directory, and what leads to it, that only its owner may enter. One that is there keeps its mode.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn create_private_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Writes a file of mode 0600, on disk when this returns.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+/// The same, written aside and renamed, so that a crash leaves either the old content or the new.
+///
+/// # Errors
+/// When it cannot be written or renamed.
+pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let aside = path.with_extension("tmp");
+    write_private(&aside, content)?;
+    fs::rename(aside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_secret_is_private_and_replaced_whole() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("exp/executor-1.json");
+        create_private_dir(&dir.path().join("exp")).expect("made");
+        replace_private(&path, b"a much longer secret").expect("written");
+        replace_private(&path, b"short").expect("written again");
+        let mode = fs::metadata(&path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read(&path).expect("bytes"), b"short");
+        assert!(!path.with_extension("tmp").exists());
+    }
+}
