@@ -19,6 +19,9 @@ pub enum ClientError {
     /// A success whose body is not what the protocol says.
     #[error("the server's answer is not what the protocol says")]
     Decode(#[source] serde_json::Error),
+    /// No answer within the time that the caller had.
+    #[error("the server did not answer in time")]
+    Late,
     /// The event stream broke or could not be opened.
     #[error("the event stream broke: {0}")]
     Stream(String),
@@ -45,7 +48,7 @@ impl ClientError {
     /// Whether nothing usable came back, so that trying again later may help.
     pub fn is_unreachable(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Stream(_) => true,
+            Self::Unreachable(_) | Self::Stream(_) | Self::Late => true,
             Self::UnexpectedStatus(status) => *status >= 500,
             Self::Refused(problem) => problem.status >= 500,
             Self::Setup(_) | Self::Decode(_) => false,

@@ -4,6 +4,7 @@
 //! that was on its way when the change came can never be shown as the present.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::try_join;
 use quick_cache::sync::Cache;
@@ -21,6 +22,9 @@ pub struct TaskDetail {
     /// Its submission, if any.
     pub submission: Option<Submission>,
 }
+
+/// How long a page waits for a detail.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The mirror's epoch, the entity, and the revision of its row.
 type Key<Id> = (Epoch, Id, u64);
@@ -55,9 +59,11 @@ impl Details {
             let (task, submission) = try_join(client.task(id), client.submission(id)).await?;
             Ok(Arc::new(TaskDetail { task, submission }))
         };
-        self.tasks
-            .get_or_insert_async(&(mirror.epoch(), id.clone(), revision), read)
-            .await
+        patiently(
+            self.tasks
+                .get_or_insert_async(&(mirror.epoch(), id.clone(), revision), read),
+        )
+        .await
     }
 
     /// The idea whose row has `revision`.
@@ -69,9 +75,11 @@ impl Details {
         revision: u64,
     ) -> Result<Arc<Idea>, ClientError> {
         let read = async { client.idea(id).await.map(Arc::new) };
-        self.ideas
-            .get_or_insert_async(&(mirror.epoch(), id.clone(), revision), read)
-            .await
+        patiently(
+            self.ideas
+                .get_or_insert_async(&(mirror.epoch(), id.clone(), revision), read),
+        )
+        .await
     }
 
     /// The variant whose row has `revision`.
@@ -83,8 +91,17 @@ impl Details {
         revision: u64,
     ) -> Result<Arc<Variant>, ClientError> {
         let read = async { client.variant(id).await.map(Arc::new) };
-        self.variants
-            .get_or_insert_async(&(mirror.epoch(), id.clone(), revision), read)
-            .await
+        patiently(
+            self.variants
+                .get_or_insert_async(&(mirror.epoch(), id.clone(), revision), read),
+        )
+        .await
     }
+}
+
+/// A page has most of what it shows without the detail, and is better without it than late.
+async fn patiently<T>(read: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+    tokio::time::timeout(PATIENCE, read)
+        .await
+        .unwrap_or(Err(ClientError::Late))
 }

@@ -56,7 +56,7 @@ pub(super) async fn follow(client: ExperimentClient, writer: Writer, retry_cap: 
         let wait = match pause {
             Pause::Relist => {
                 relist = true;
-                continue;
+                backoff.next(started.elapsed())
             }
             Pause::NotHosted => {
                 relist = true;
@@ -92,29 +92,24 @@ async fn attempt(client: &ExperimentClient, writer: &Writer, relist: bool) -> Pa
 async fn watch(client: &ExperimentClient, writer: &Writer, relist: bool) -> Result<std::convert::Infallible, Pause> {
     let resuming = !relist && matches!(writer.view().phase, Phase::Ready(_));
     if !resuming {
-        let snapshot = match list(client, writer.next_revision()).await {
-            Err(error) if error.is_not_found() => return Err(Pause::NotHosted),
-            listed => listed?,
-        };
+        let listed = list(client, writer.next_revision()).await?;
+        let snapshot = listed.ok_or(Pause::NotHosted)?;
         debug!(experiment.id = %client.id(), cursor = snapshot.cursor, tasks = snapshot.counts.total(), "listed");
         writer.publish(snapshot, &Topic::ALL);
     }
     let cursor = writer.view().snapshot().map_or(0, |snapshot| snapshot.cursor);
     let mut stream = client.watch(cursor)?;
-    let mut caught_up = false;
     loop {
-        let batch = next_batch(&mut stream).await?;
-        writer.heard();
         let mut events = Vec::new();
-        let mut signalled = false;
-        for item in batch.items {
+        let (mut signalled, mut beat) = (false, false);
+        for item in next_batch(&mut stream).await? {
             match item {
                 PushEvent::Connected => {
                     info!(experiment.id = %client.id(), cursor, "following");
                     // Signals are not replayed, so what they would have said until now is read instead.
                     signalled = true;
                 }
-                PushEvent::Heartbeat => {}
+                PushEvent::Heartbeat => beat = true,
                 PushEvent::Logged { event, cursor } => events.push((cursor, Arc::new(*event))),
                 PushEvent::Signalled(_) => signalled = true,
                 PushEvent::Resync => return Err(Pause::Relist),
@@ -126,35 +121,27 @@ async fn watch(client: &ExperimentClient, writer: &Writer, relist: bool) -> Resu
         if signalled {
             refresh_members(client, writer).await?;
         }
-        if !caught_up {
-            caught_up = batch.drained;
-            writer.freshness(if caught_up {
-                Freshness::Live
-            } else {
-                Freshness::CatchingUp
-            });
+        if beat {
+            // Only now is what is held the present: everything before the beat has been told and applied.
+            writer.heard();
+            writer.freshness(Freshness::Live);
+        } else if !matches!(writer.view().freshness, Freshness::Live) {
+            writer.freshness(Freshness::CatchingUp);
         }
     }
-}
-
-struct Batch {
-    items: Vec<PushEvent>,
-    /// Whether the stream had nothing more to say at once.
-    drained: bool,
 }
 
 /// Waits for one item and takes with it whatever else is there already.
-async fn next_batch(stream: &mut PushStream) -> Result<Batch, Pause> {
+async fn next_batch(stream: &mut PushStream) -> Result<Vec<PushEvent>, Pause> {
     let ended = || ClientError::Stream("the server closed it".into());
-    let first = stream.try_next().await?.ok_or_else(ended)?;
-    let mut items = vec![first];
+    let mut items = vec![stream.try_next().await?.ok_or_else(ended)?];
     while items.len() < BATCH {
         match stream.next().now_or_never() {
             Some(item) => items.push(item.ok_or_else(ended)??),
-            None => return Ok(Batch { items, drained: true }),
+            None => break,
         }
     }
-    Ok(Batch { items, drained: false })
+    Ok(items)
 }
 
 /// An entity as it is now.
@@ -242,7 +229,9 @@ async fn refresh_members(client: &ExperimentClient, writer: &Writer) -> Result<(
 /// What an operator reads on the badge.
 pub(super) fn in_words(error: &ClientError) -> String {
     match error {
-        ClientError::Unreachable(_) | ClientError::Stream(_) => "the task store does not answer".to_owned(),
+        ClientError::Unreachable(_) | ClientError::Stream(_) | ClientError::Late => {
+            "the task store does not answer".to_owned()
+        }
         ClientError::UnexpectedStatus(401) => "the task store refuses the console's credential".to_owned(),
         ClientError::Refused(problem) if problem.status == 401 => {
             "the task store refuses the console's credential".to_owned()

@@ -11,7 +11,8 @@ use tracing::debug;
 use super::details::Details;
 use super::follow::follow;
 use super::mirror::{Mirror, Writer};
-use super::registry::{Registry, RegistryWriter};
+use super::registry::{Hosting, Registry, RegistryWriter};
+use super::revision::Epoch;
 use crate::client::{Client, ControlClient, ExperimentClient};
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
@@ -39,6 +40,7 @@ pub struct Live(Arc<Hub>);
 
 struct Hub {
     options: Options,
+    epoch: Epoch,
     registry: Arc<Registry>,
     details: Details,
     /// Held only to look up, insert or remove; never across an await.
@@ -56,6 +58,7 @@ impl Live {
         let writer = RegistryWriter::new(registry.clone(), options.client.clone(), options.clock.clone(), changed);
         let (tasks, retry_cap) = (options.tasks.clone(), options.retry_cap);
         let live = Self(Arc::new(Hub {
+            epoch: Epoch::fresh(),
             options,
             registry,
             details: Details::new(DETAILS),
@@ -104,6 +107,25 @@ impl Live {
     /// The mirror of an experiment, if it is followed already.
     pub fn existing_mirror(&self, id: &ExperimentId) -> Option<Arc<Mirror>> {
         self.mirrors().get(id).cloned()
+    }
+
+    /// The mirrors of every hosted experiment, the newest as many as are kept at all, followed from now on.
+    pub fn hosted(&self) -> Vec<Arc<Mirror>> {
+        let view = self.0.registry.view();
+        let hosted = view
+            .rows
+            .iter()
+            .rev()
+            .filter(|(_, row)| matches!(row.hosting, Hosting::Hosted(_)));
+        hosted
+            .take(self.0.options.mirrors)
+            .map(|(id, _)| self.mirror(id))
+            .collect()
+    }
+
+    /// This process's life; the fleet's revisions mean nothing in another.
+    pub fn epoch(&self) -> Epoch {
+        self.0.epoch
     }
 
     /// The client to read an experiment through.
@@ -167,6 +189,8 @@ impl Live {
             }
         }
         if mirrors.len() < before {
+            // Pages that summed them up must look again, and so follow them again.
+            self.0.fleet.send_modify(|fleet| *fleet += 1);
             debug!(
                 mirrors = mirrors.len(),
                 ended = before - mirrors.len(),

@@ -8,23 +8,33 @@ use imbl::OrdMap;
 use super::snapshot::{Snapshot, TAIL};
 use crate::client::{ClientError, ExperimentClient};
 
-/// Reads a whole experiment into a picture whose rows carry `revision`.
+/// Reads a whole experiment into a picture whose rows carry `revision`; nothing when the task store does not host it.
 ///
 /// The lists are separate calls, so each may be true for a different position of the log. The picture
 /// takes the oldest of them: what is watched from there re-reads entities, which is harmless where a
 /// list was newer, and misses nothing.
-pub(super) async fn list(client: &ExperimentClient, revision: u64) -> Result<Snapshot, ClientError> {
+pub(super) async fn list(client: &ExperimentClient, revision: u64) -> Result<Option<Snapshot>, ClientError> {
+    if optional(client.read().await)?.is_none() {
+        return Ok(None);
+    }
     let config = optional(client.config().await)?.map(Arc::new);
-    let (tasks, ideas, variants) = try_join3(client.tasks(), client.ideas(), client.variants()).await?;
+    let lists = || try_join3(client.tasks(), client.ideas(), client.variants());
+    let (mut tasks, mut ideas, mut variants) = lists().await?;
+    let told = [tasks.cursor, ideas.cursor, variants.cursor]
+        .into_iter()
+        .collect::<Option<Vec<_>>>();
+    let cursor = match told {
+        Some(cursors) => cursors.into_iter().min().unwrap_or(0),
+        None => {
+            // A server that does not tell still has a log; what is listed after its length was read is no older.
+            let length = client.events(0, None).await?.cursor;
+            (tasks, ideas, variants) = lists().await?;
+            length
+        }
+    };
     // Read after the lists: the cursor is theirs, and what happened to the experiment since is in the log after it.
     let experiment = client.read().await?;
     let (workers, groups) = futures_util::future::try_join(client.workers(), client.groups()).await?;
-    let cursors = [tasks.cursor, ideas.cursor, variants.cursor];
-    let cursor = match cursors.into_iter().collect::<Option<Vec<_>>>() {
-        Some(cursors) => cursors.into_iter().min().unwrap_or(0),
-        // A server that does not tell is watched from the beginning: slow, and misses nothing.
-        None => 0,
-    };
 
     let mut snapshot = Snapshot::empty(experiment, config, cursor);
     for task in &tasks.items {
@@ -50,7 +60,7 @@ pub(super) async fn list(client: &ExperimentClient, revision: u64) -> Result<Sna
             snapshot.push_event(seen, Arc::new(event));
         }
     }
-    Ok(snapshot)
+    Ok(Some(snapshot))
 }
 
 /// An endpoint that the server may lack.

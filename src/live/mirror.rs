@@ -214,7 +214,9 @@ impl Writer {
     /// The task store does not host the experiment.
     pub(super) fn not_hosted(&self) {
         self.heard();
-        if !matches!(self.view().phase, Phase::NotHosted) {
+        if matches!(self.view().phase, Phase::NotHosted) {
+            self.freshness(Freshness::Live);
+        } else {
             self.set(Phase::NotHosted, Some(Freshness::Live), &Topic::ALL);
         }
     }

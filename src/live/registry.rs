@@ -194,6 +194,7 @@ impl RegistryWriter {
                     self.freshness(Freshness::Live);
                 }
                 PushEvent::Signalled(notice) if listed => self.refresh(&notice.id).await?,
+                PushEvent::Heartbeat if listed => self.ask_again().await?,
                 PushEvent::Signalled(_) | PushEvent::Heartbeat | PushEvent::Logged { .. } => {}
             }
         }
@@ -234,6 +235,15 @@ impl RegistryWriter {
         });
         // A receiver that is gone means the process is stopping.
         let _ = self.changed.send(id);
+        Ok(())
+    }
+
+    /// Looks again at what the task store could not be asked about.
+    async fn ask_again(&self) -> Result<(), ClientError> {
+        let view = self.registry.view();
+        for (id, _) in view.rows.iter().filter(|(_, row)| row.hosting == Hosting::Unknown) {
+            self.refresh(id.as_str()).await?;
+        }
         Ok(())
     }
 

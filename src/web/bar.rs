@@ -32,7 +32,7 @@ impl<'a> Bar<'a> {
         let (live, pending) = match &context.experiment {
             Some(Followed { mirror, view }) => {
                 let since = Since {
-                    epoch: Some(mirror.epoch()),
+                    epoch: mirror.epoch(),
                     revision: view.revisions.current(),
                     registry,
                 };
@@ -44,7 +44,7 @@ impl<'a> Bar<'a> {
             }
             None => {
                 let since = Since {
-                    epoch: None,
+                    epoch: context.live().epoch(),
                     revision: context.fleet,
                     registry,
                 };
@@ -100,9 +100,9 @@ pub(crate) fn entry(row: &RegistryRow) -> SwitchEntry {
 
 fn badge(freshness: Freshness) -> ui::Freshness {
     match freshness {
-        Freshness::CatchingUp => ui::Freshness::CatchingUp { as_of: None },
-        Freshness::Live => ui::Freshness::Live { as_of: None },
-        Freshness::Polling => ui::Freshness::Polling { as_of: None },
+        Freshness::CatchingUp => ui::Freshness::CatchingUp,
+        Freshness::Live => ui::Freshness::Live,
+        Freshness::Polling => ui::Freshness::Polling,
         Freshness::Stale { since, reason } => ui::Freshness::Stale { since, reason },
     }
 }

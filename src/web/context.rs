@@ -59,6 +59,29 @@ impl Context {
         &self.console.live
     }
 
+    /// The registered experiment that a path names.
+    ///
+    /// # Errors
+    /// [`Fault::NoSuchExperiment`], or [`Fault::ControlPlaneUnreachable`] while it cannot be known.
+    pub fn registered(&self, given: &str) -> Result<ExperimentId, PageError> {
+        let fault = |fault| PageError::within(fault, self.clone());
+        // A malformed id is answered before anything is asked of anybody.
+        let Ok(id) = given.parse::<ExperimentId>() else {
+            return Err(fault(Fault::NoSuchExperiment(given.to_owned())));
+        };
+        if !self.registry.listed {
+            let reason = match &self.registry.freshness {
+                Freshness::Stale { reason, .. } => reason.clone(),
+                _ => "its first answer is still on the way".to_owned(),
+            };
+            return Err(fault(Fault::ControlPlaneUnreachable(reason)));
+        }
+        if !self.registry.rows.contains_key(&id) {
+            return Err(fault(Fault::NoSuchExperiment(given.to_owned())));
+        }
+        Ok(id)
+    }
+
     /// How fresh the page's data is: the experiment's, or the registry's on deployment pages.
     pub fn freshness(&self) -> Freshness {
         match &self.experiment {
@@ -117,14 +140,8 @@ impl Active {
         let fault = match (&self.view.phase, &self.view.freshness) {
             (Phase::Ready(snapshot), _) => return Ok(snapshot.clone()),
             (Phase::NotHosted, _) => Fault::Unseeded,
-            (Phase::Connecting, Freshness::Stale { reason, .. }) => Fault::TaskStoreUnreachable {
-                reason: reason.clone(),
-                since: None,
-            },
-            (Phase::Connecting, _) => Fault::TaskStoreUnreachable {
-                reason: "the first list is still being read".into(),
-                since: None,
-            },
+            (Phase::Connecting, Freshness::Stale { reason, .. }) => Fault::TaskStoreUnreachable(reason.clone()),
+            (Phase::Connecting, _) => Fault::TaskStoreUnreachable("the first list is still being read".into()),
         };
         Err(self.fault(fault))
     }
@@ -143,26 +160,33 @@ impl Active {
     }
 }
 
+/// The experiment of the path and its mirror, followed from now on; whether anything is known is not waited for.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    /// The page's surroundings.
+    pub context: Context,
+    /// The experiment.
+    pub id: ExperimentId,
+    /// Its mirror.
+    pub mirror: Arc<Mirror>,
+}
+
+impl<'a> FromRequest<'a> for Watched {
+    async fn from_request(request: &'a Request, body: &mut RequestBody) -> Result<Self> {
+        let context = Context::from_request(request, body).await?;
+        let id = context.registered(request.raw_path_param("experiment").unwrap_or_default())?;
+        let mirror = context.live().mirror(&id);
+        Ok(Self { context, id, mirror })
+    }
+}
+
 impl<'a> FromRequest<'a> for Active {
     async fn from_request(request: &'a Request, body: &mut RequestBody) -> Result<Self> {
-        let mut context = Context::from_request(request, body).await?;
-        let given = request.raw_path_param("experiment").unwrap_or_default();
-        let unknown = |context| PageError::within(Fault::NoSuchExperiment(given.to_owned()), context);
-        // A malformed id is answered before anything is asked of anybody.
-        let Ok(id) = given.parse::<ExperimentId>() else {
-            return Err(unknown(context).into());
-        };
-        if !context.registry.listed {
-            let reason = match &context.registry.freshness {
-                Freshness::Stale { reason, .. } => reason.clone(),
-                _ => "its first answer is still on the way".to_owned(),
-            };
-            return Err(PageError::within(Fault::ControlPlaneUnreachable(reason), context).into());
-        }
-        if !context.registry.rows.contains_key(&id) {
-            return Err(unknown(context).into());
-        }
-        let mirror = context.live().mirror(&id);
+        let Watched {
+            mut context,
+            id,
+            mirror,
+        } = Watched::from_request(request, body).await?;
         let view = mirror.settled(FIRST_LIST).await;
         context.experiment = Some(Followed {
             mirror: mirror.clone(),

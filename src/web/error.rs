@@ -4,8 +4,6 @@ use poem::error::ResponseError;
 use poem::http::StatusCode;
 
 use super::context::Context;
-use crate::client::ClientError;
-use crate::protocol::Timestamp;
 
 /// A fault, and the page it happened on when that much was known.
 #[derive(Debug, thiserror::Error)]
@@ -65,25 +63,20 @@ pub(crate) enum Fault {
     #[error("the control plane cannot be reached: {0}")]
     ControlPlaneUnreachable(String),
     /// The experiment has not been read yet and cannot be.
-    #[error("the task store cannot be reached: {reason}")]
-    TaskStoreUnreachable {
-        /// What happened.
-        reason: String,
-        /// When it was last heard.
-        since: Option<Timestamp>,
-    },
+    #[error("the task store cannot be reached: {0}")]
+    TaskStoreUnreachable(String),
     /// Another site sent the request.
     #[error("the request comes from another site")]
     CrossSite,
     /// The request is not one that a page of ours makes.
     #[error("{0}")]
     BadRequest(String),
+    /// The body is larger than any form of ours.
+    #[error("the request is too large")]
+    TooLarge,
     /// A method that the path has no use for.
     #[error("the path does not take this method")]
     MethodNotAllowed,
-    /// The deployment refused or failed.
-    #[error(transparent)]
-    Deployment(#[from] ClientError),
     /// A defect of the console.
     #[error("{0}")]
     Internal(String),
@@ -96,12 +89,11 @@ impl Fault {
             Self::SignedOut => StatusCode::UNAUTHORIZED,
             Self::NoSuchPage | Self::NoSuchExperiment(_) | Self::NoSuchEntity { .. } => StatusCode::NOT_FOUND,
             Self::Unseeded => StatusCode::CONFLICT,
-            Self::ControlPlaneUnreachable(_) | Self::TaskStoreUnreachable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ControlPlaneUnreachable(_) | Self::TaskStoreUnreachable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Deployment(error) if error.is_unreachable() => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Deployment(_) => StatusCode::BAD_GATEWAY,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

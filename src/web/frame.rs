@@ -1,8 +1,9 @@
 //! How much of a page a request wants: a document, the main part, or one region.
 
 use poem::Request;
-use poem::http::HeaderMap;
+use poem::http::{HeaderMap, Method};
 
+use super::urls;
 use crate::protocol::ExperimentId;
 
 /// The part of the page that the answer is swapped into.
@@ -24,7 +25,7 @@ pub(crate) enum Want {
 pub(crate) struct Frame {
     /// The part wanted.
     pub want: Want,
-    /// Path and query, as requested.
+    /// Path and query of the page: as requested, or of the page that a write belongs to.
     pub here: String,
     /// `If-None-Match`.
     pub none_match: Option<String>,
@@ -36,11 +37,12 @@ impl Frame {
     /// Reads the request's headers (htmx 4: `HX-Request-Type` and `HX-Target`).
     pub fn of(request: &Request) -> Self {
         let headers = request.headers();
-        let here = request
-            .uri()
-            .path_and_query()
-            .map_or("/", |here| here.as_str())
-            .to_owned();
+        let asked = request.uri().path_and_query().map_or("/", |here| here.as_str());
+        let here = match *request.method() {
+            Method::GET | Method::HEAD => asked.to_owned(),
+            // Only some paths of writes can be read; what a page drawn from one asks for later must be.
+            _ => experiment_of(asked).map_or_else(|| urls::experiments().to_owned(), |id| urls::overview(&id)),
+        };
         let htmx = text(headers, "hx-request") == Some("true");
         let partial = htmx && text(headers, "hx-request-type") == Some("partial");
         let want = match text(headers, "hx-target").and_then(|target| target.split_once('#')) {

@@ -3,6 +3,7 @@
 mod answer;
 mod assets;
 mod bar;
+mod body_limit;
 mod console;
 mod context;
 mod data_uri;
@@ -93,7 +94,7 @@ impl Web {
     }
 
     /// The route table, inside its middleware. From the outside in: headers on every answer; the session,
-    /// since refusing and answering need it; faults become pages; cross-site writes are refused first.
+    /// since refusing and answering need it; faults become pages; writes that are too large or come from another site are refused first.
     pub fn routes(&self) -> impl Endpoint<Output = Response> + use<> {
         let session = CookieConfig::private(CookieKey::from(&self.session_key))
             .name(session::COOKIE)
@@ -107,10 +108,10 @@ impl Web {
                 "/admin/experiments/:experiment/select",
                 post(select::Select::new(pages.clone())),
             )
-            .at("/x/:experiment/seed", post(seed::post))
             .at("/signout", post(sign_in::sign_out))
             .nest_no_strip("/", pages)
             .around(same_origin::same_origin)
+            .around(body_limit::body_limit)
             .around(faults_as_pages)
             .with(CookieSession::new(session))
             .data(self.console.clone())
@@ -137,6 +138,7 @@ fn pages() -> Route {
         .at("/x/:experiment/admin/variants/", get(variants::get))
         .at("/x/:experiment/admin/variants/:variant/", get(variant::get))
         .at("/x/:experiment/admin/events/", get(events::get))
+        .at("/x/:experiment/seed", get(seed::get).post(seed::post))
         .at("/x/:experiment/live", get(stream::experiment))
         // The deployment.
         .at("/admin/experiments/", get(experiments::get))

@@ -11,9 +11,9 @@ use poem::web::sse::{Event, SSE};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-use super::context::{Active, Context};
+use super::context::{Context, Watched};
 use super::query::Query;
-use crate::live::{Epoch, Revisions, Viewer};
+use crate::live::{Epoch, Live, Revisions, Viewer};
 
 /// The browser holds a stream that has not beaten for 3 s for broken.
 const BEAT: Duration = Duration::from_secs(1);
@@ -25,8 +25,8 @@ const FLEET_GATHER: Duration = Duration::from_secs(1);
 /// The position in what is known from which a page was drawn, as it stands in `?since=`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Since {
-    /// Which life of the mirror.
-    pub epoch: Option<Epoch>,
+    /// Which life of the mirror, or of the process on pages of the deployment.
+    pub epoch: Epoch,
     /// The mirror's revision, or the fleet's.
     pub revision: u64,
     /// The registry's revision.
@@ -35,22 +35,15 @@ pub(crate) struct Since {
 
 impl std::fmt::Display for Since {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.epoch {
-            Some(epoch) => write!(f, "{epoch}-{}-{}", self.revision, self.registry),
-            None => write!(f, "fleet-{}-{}", self.revision, self.registry),
-        }
+        write!(f, "{}-{}-{}", self.epoch, self.revision, self.registry)
     }
 }
 
 impl Since {
     fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('-');
-        let epoch = match parts.next()? {
-            "fleet" => None,
-            epoch => Some(epoch.parse().ok()?),
-        };
         let since = Self {
-            epoch,
+            epoch: parts.next()?.parse().ok()?,
             revision: parts.next()?.parse().ok()?,
             registry: parts.next()?.parse().ok()?,
         };
@@ -60,40 +53,45 @@ impl Since {
 
 /// `GET /x/{E}/live`: what changes in one experiment, and in the registry.
 #[handler]
-pub(crate) async fn experiment(active: Active, request: &poem::Request) -> SSE {
-    let since = since(request).filter(|since| since.epoch == Some(active.mirror.epoch()));
-    let viewer = active.mirror.viewer();
-    let revisions = active.mirror.subscribe();
-    let epoch = active.mirror.epoch();
+pub(crate) async fn experiment(watched: Watched, request: &poem::Request) -> SSE {
+    let Watched { context, mirror, .. } = watched;
+    let since = since(request, mirror.epoch());
     let source = ExperimentSource {
-        revisions,
-        _viewer: viewer,
+        revisions: mirror.subscribe(),
         told: since.map_or(0, |since| since.revision),
+        _viewer: mirror.viewer(),
     };
-    topics(&active.context, source, Some(epoch), since)
+    topics(&context, source, mirror.epoch(), since)
 }
 
 /// `GET /admin/experiments/live`: that anything changed anywhere, at most once a second.
 #[handler]
 pub(crate) async fn fleet(context: Context, request: &poem::Request) -> SSE {
-    let since = since(request).filter(|since| since.epoch.is_none());
-    let fleet = context.live().fleet();
+    let epoch = context.live().epoch();
+    let since = since(request, epoch);
     let told = since.map_or(0, |since| since.revision);
-    topics(&context, FleetSource { fleet, told }, None, since)
+    let source = FleetSource {
+        fleet: context.live().fleet(),
+        told,
+        live: context.live().clone(),
+        viewers: Vec::new(),
+    };
+    topics(&context, source, epoch, since)
 }
 
-/// `Last-Event-ID` is where a reconnecting browser was; `since` is where the page was drawn.
-fn since(request: &poem::Request) -> Option<Since> {
+/// `Last-Event-ID` is where a reconnecting browser was; `since` is where the page was drawn. A position in another
+/// life is none, and whoever has none is told everything.
+fn since(request: &poem::Request, epoch: Epoch) -> Option<Since> {
     let resumed = request.header("last-event-id").and_then(Since::parse);
-    resumed.or_else(|| {
-        let here = request.uri().path_and_query()?.as_str();
-        Query::of(here).take("since", Since::parse)
-    })
+    let drawn = || Query::of(request.uri().path_and_query()?.as_str()).take("since", Since::parse);
+    resumed.or_else(drawn).filter(|since| since.epoch == epoch)
 }
 
 /// Something whose changes have names.
 trait Source: Send + 'static {
     const GATHER: Duration;
+    /// What else a change of the registry means.
+    const OF_REGISTRY: Option<&'static str>;
     /// Waits for a change; false when there will be none any more.
     fn changed(&mut self) -> impl Future<Output = bool> + Send;
     /// The topics not yet told, and the revision they lead to.
@@ -108,6 +106,7 @@ struct ExperimentSource {
 
 impl Source for ExperimentSource {
     const GATHER: Duration = GATHER;
+    const OF_REGISTRY: Option<&'static str> = None;
 
     async fn changed(&mut self) -> bool {
         self.revisions.changed().await.is_ok()
@@ -124,16 +123,22 @@ impl Source for ExperimentSource {
 struct FleetSource {
     fleet: watch::Receiver<u64>,
     told: u64,
+    live: Live,
+    /// The page sums up every hosted experiment, so all of them are looked at while it is open.
+    viewers: Vec<Viewer>,
 }
 
 impl Source for FleetSource {
     const GATHER: Duration = FLEET_GATHER;
+    /// The badge of a deployment page tells the registry's freshness.
+    const OF_REGISTRY: Option<&'static str> = Some("freshness");
 
     async fn changed(&mut self) -> bool {
         self.fleet.changed().await.is_ok()
     }
 
     fn untold(&mut self) -> (u64, Vec<&'static str>) {
+        self.viewers = self.live.hosted().iter().map(|mirror| mirror.viewer()).collect();
         let revision = *self.fleet.borrow_and_update();
         let topics = if revision == self.told {
             vec![]
@@ -147,7 +152,7 @@ impl Source for FleetSource {
 
 struct Follower<S> {
     source: S,
-    epoch: Option<Epoch>,
+    epoch: Epoch,
     registry: watch::Receiver<u64>,
     registry_told: u64,
     beat: Interval,
@@ -162,6 +167,8 @@ impl<S: Source> Follower<S> {
         let mut beat = false;
         if !std::mem::take(&mut self.first) {
             tokio::select! {
+                // First, so that a busy stream beats on time.
+                biased;
                 _ = self.beat.tick() => beat = true,
                 more = self.source.changed() => {
                     if !more {
@@ -182,10 +189,7 @@ impl<S: Source> Follower<S> {
         let registry = *self.registry.borrow_and_update();
         if registry != self.registry_told {
             topics.push("registry");
-            // The badge of a deployment page tells the registry's freshness.
-            if self.epoch.is_none() {
-                topics.push("freshness");
-            }
+            topics.extend(S::OF_REGISTRY);
         }
         self.registry_told = registry;
         if !topics.is_empty() {
@@ -208,7 +212,7 @@ impl<S: Source> Follower<S> {
     }
 }
 
-fn topics<S: Source>(context: &Context, source: S, epoch: Option<Epoch>, since: Option<Since>) -> SSE {
+fn topics<S: Source>(context: &Context, source: S, epoch: Epoch, since: Option<Since>) -> SSE {
     let mut beat = tokio::time::interval_at(Instant::now() + BEAT, BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let follower = Follower {
@@ -231,14 +235,8 @@ mod tests {
 
     #[test]
     fn since_reads_back_and_refuses_the_rest() {
-        let everywhere = Since {
-            epoch: None,
-            revision: 4,
-            registry: 2,
-        };
-        assert_eq!(Since::parse(&everywhere.to_string()), Some(everywhere));
         let mirror = Since {
-            epoch: "1f".parse().ok(),
+            epoch: "1f".parse().expect("an epoch"),
             revision: 7,
             registry: 0,
         };

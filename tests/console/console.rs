@@ -144,7 +144,14 @@ impl Console {
     }
 
     pub async fn post(&self, path: &str, headers: &[(&str, &str)], form: &[(&str, &str)]) -> Page {
-        self.send(reqwest::Method::POST, path, headers, Some(form)).await
+        let body = serde_urlencoded::to_string(form).expect("a form");
+        let body = ("application/x-www-form-urlencoded".to_owned(), body);
+        self.send(reqwest::Method::POST, path, headers, Some(body)).await
+    }
+
+    pub async fn post_multipart(&self, path: &str, headers: &[(&str, &str)], boundary: &str, body: String) -> Page {
+        let body = (format!("multipart/form-data; boundary={boundary}"), body);
+        self.send(reqwest::Method::POST, path, headers, Some(body)).await
     }
 
     async fn send(
@@ -152,25 +159,19 @@ impl Console {
         method: reqwest::Method,
         path: &str,
         headers: &[(&str, &str)],
-        form: Option<&[(&str, &str)]>,
+        body: Option<(String, String)>,
     ) -> Page {
         let mut request = self.browser.request(method, format!("{}{path}", self.base));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        if let Some(form) = form {
-            let body = serde_urlencoded::to_string(form).expect("a form");
-            request = request
-                .header("content-type", "application/x-www-form-urlencoded")
-                .body(body);
+        if let Some((content_type, body)) = body {
+            request = request.header("content-type", content_type).body(body);
         }
         let response = request.send().await.expect("the console answers");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Page {
-            status,
-            headers,
-            body: response.text().await.expect("a whole answer"),
-        }
+        let body = response.text().await.expect("a whole answer");
+        Page { status, headers, body }
     }
 
     /// Opens a stream and hands back what it says, piece by piece.

@@ -178,3 +178,20 @@ async fn an_experiment_seeded_elsewhere_appears_by_itself() {
     console.admin.control().seed(&id, &seed).await.expect("seeded");
     until("the experiment", async || mirror.view().snapshot().map(drop)).await;
 }
+
+#[tokio::test]
+async fn what_waits_to_be_seeded_recovers_from_an_outage_too() {
+    let (console, proxy) = Console::behind_a_proxy().await;
+    let id = crate::support::register(&console.admin, "Patient").await;
+    let mirror = console.live.mirror(&id);
+    let is = |word: &'static str| {
+        let mirror = mirror.clone();
+        async move || (mirror.view().freshness.word() == word).then_some(())
+    };
+    until("the first answer", is("live")).await;
+    proxy.cut();
+    mirror.poke();
+    until("staleness", is("stale")).await;
+    proxy.heal();
+    until("the answer again", is("live")).await;
+}

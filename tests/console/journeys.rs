@@ -353,3 +353,43 @@ async fn pages_outlive_the_backend_and_say_how_old_they_are() {
         .expect("since when");
     assert_eq!(since, mirror.last_heard().to_string());
 }
+
+#[tokio::test]
+async fn a_refused_form_keeps_what_was_typed_and_a_page_that_stays_true() {
+    let world = Deployment::start().await;
+    let console = &world.console;
+    let cookie = console.sign_in().await;
+    let id = &world.unseeded;
+    let typed = "parallel_variants: none at all <b>";
+    let body = format!(
+        "--edge\r\nContent-Disposition: form-data; name=\"config\"\r\n\r\n{typed}\r\n\
+         --edge\r\nContent-Disposition: form-data; name=\"base_commit_sha\"\r\n\r\nabc\r\n--edge--\r\n"
+    );
+    let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
+    let page = console
+        .post_multipart(&format!("/x/{id}/seed"), &headers, "edge", body)
+        .await;
+    assert_eq!(page.status, 422, "{}", page.body);
+    assert_eq!(page.texts("textarea#config"), [typed]);
+    assert_eq!(page.attributes("input#base_commit_sha", "value"), ["abc"]);
+    assert_eq!(
+        page.texts("#config-error").len() + page.texts("#base_commit_sha-error").len(),
+        2
+    );
+    for path in page.attributes("[hx-get]", "hx-get") {
+        assert_eq!(path, format!("/x/{id}/"), "what the page asks for later can be read");
+    }
+    let reload = console.get(&format!("/x/{id}/seed"), &[("cookie", &cookie)]).await;
+    assert_eq!(
+        (reload.status, reload.header("location")),
+        (303, Some(format!("/x/{id}/").as_str()))
+    );
+}
+
+#[tokio::test]
+async fn a_body_too_large_is_refused_before_it_is_read() {
+    let console = Console::start().await;
+    let huge = "x".repeat(600 * 1024);
+    assert_eq!(console.post("/signin", &[], &[("token", &huge)]).await.status, 413);
+    assert_eq!(console.post("/signin", &[], &[("token", "short")]).await.status, 403);
+}

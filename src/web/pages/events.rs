@@ -37,7 +37,7 @@ pub(crate) async fn get(active: Active) -> Result<Response, PageError> {
                 head,
                 vec![Region {
                     name: "events",
-                    topics: &["events"],
+                    topics: &["events", "experiment"],
                     body,
                 }],
             )

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use maud::{Markup, html};
 use poem::{Response, handler};
 
-use crate::live::{Hosting, Live, RegistryRow, Snapshot};
+use crate::live::{Freshness, Hosting, Mirror, RegistryRow, Snapshot, View};
 use crate::protocol::{ExperimentId, TaskState};
 use crate::web::answer::Page;
 use crate::web::bar::entry;
@@ -16,12 +16,11 @@ use crate::web::ui::{
 };
 use crate::web::urls;
 
-/// Experiments whose rows are followed; the rest are told from the registry alone.
-const FOLLOWED: usize = 200;
-
 /// `GET /admin/experiments/`
 #[handler]
 pub(crate) fn get(context: Context) -> Response {
+    // Followed before it is looked whether the page was drawn already: what nobody follows does not change.
+    let followed = context.live().hosted();
     context.answer(|| {
         let head = page_head(
             "Experiments",
@@ -31,22 +30,19 @@ pub(crate) fn get(context: Context) -> Response {
         let region = Region {
             name: "experiments",
             topics: &["activity", "registry"],
-            body: rows(&context),
+            body: rows(&context, &followed),
         };
         Page::new("Experiments", Nav::Experiments, head, vec![region])
     })
 }
 
-fn rows(context: &Context) -> Markup {
-    let followed = context
-        .registry
-        .rows
-        .values()
-        .filter(|row| matches!(row.hosting, Hosting::Hosted(_)))
-        .count();
+/// Experiments that are not followed are told from the registry alone.
+fn rows(context: &Context, followed: &[Arc<Mirror>]) -> Markup {
     let rows = context.registry.rows.values().rev().map(|row| {
-        let snapshot = (followed <= FOLLOWED).then(|| snapshot(context.live(), row)).flatten();
-        experiment(context, row, snapshot.as_deref())
+        let mirror = followed
+            .iter()
+            .find(|mirror| *mirror.experiment() == row.entry.experiment_id);
+        experiment(context, row, mirror.map(|mirror| mirror.view()).as_deref())
     });
     table(&Table {
         caption: "Experiments, newest first",
@@ -76,12 +72,8 @@ fn rows(context: &Context) -> Markup {
     })
 }
 
-fn snapshot(live: &Live, row: &RegistryRow) -> Option<Arc<Snapshot>> {
-    matches!(row.hosting, Hosting::Hosted(_))
-        .then(|| live.mirror(&row.entry.experiment_id).view().snapshot().cloned())?
-}
-
-fn experiment(context: &Context, row: &RegistryRow, snapshot: Option<&Snapshot>) -> Row {
+fn experiment(context: &Context, row: &RegistryRow, view: Option<&View>) -> Row {
+    let snapshot = view.and_then(|view| view.snapshot()).map(Arc::as_ref);
     let id = &row.entry.experiment_id;
     let entry = entry(row);
     let tasks = |state: TaskState| snapshot.map(|s| s.counts.in_state(state));
@@ -94,7 +86,12 @@ fn experiment(context: &Context, row: &RegistryRow, snapshot: Option<&Snapshot>)
         id: id.to_string(),
         cells: vec![
             html! { a class="name" href=(urls::overview(id)) { (entry.label()) } " " (short_id(id.as_str())) },
-            state(Mark::from(entry.state), entry.state.word()),
+            html! {
+                (state(Mark::from(entry.state), entry.state.word()))
+                @if let Some(Freshness::Stale { since, .. }) = view.map(|view| &view.freshness) {
+                    div class="muted" { "stale since " (when(*since)) }
+                }
+            },
             pending(id, tasks(TaskState::Pending)),
             figure(busy),
             figure(snapshot.map(|s| s.variants().len() as u64)),

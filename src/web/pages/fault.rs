@@ -35,9 +35,12 @@ pub(crate) fn answer(frame: &Frame, uri: &Uri, fault: &Fault, context: Option<&C
         return to_sign_in(frame);
     }
     let status = fault.status();
-    if matches!(frame.want, Want::Region(_)) {
-        // Regions keep what they show; the badge says how old it is.
-        return status.into_response();
+    if let Want::Region(name) = &frame.want {
+        // The bar and the fault itself stay true; other regions keep what they show, and the badge says how old it is.
+        let kept = matches!(name.as_str(), "switcher" | "freshness" | "pending" | "fault");
+        if !kept || context.is_none() {
+            return status.into_response();
+        }
     }
     let words = Words::of(fault);
     let main = error_page(
@@ -73,6 +76,10 @@ pub(crate) fn answer(frame: &Frame, uri: &Uri, fault: &Fault, context: Option<&C
 
 fn to_sign_in(frame: &Frame) -> Response {
     let location = urls::signin_then(&frame.here);
+    if matches!(frame.want, Want::Region(_)) {
+        // Asked for in the background: the operator is told, and not taken away from what they were typing.
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
     if frame.htmx {
         return Response::builder()
             .status(StatusCode::UNAUTHORIZED)
@@ -107,7 +114,7 @@ impl Words {
                 "The control plane does not answer",
                 format!("Which experiments there are is not known yet: {reason}. The console keeps trying, and this page changes by itself when it succeeds."),
             ),
-            Fault::TaskStoreUnreachable { reason, .. } => (
+            Fault::TaskStoreUnreachable(reason) => (
                 "This experiment cannot be read yet",
                 format!("Nothing of it is known yet: {reason}. The console keeps trying, and this page changes by itself when it succeeds."),
             ),
@@ -115,9 +122,12 @@ impl Words {
                 "Refused: the request came from another site",
                 "Nothing was changed. Changes are taken only from the console's own pages. If you meant to do this, do it from there.".to_owned(),
             ),
+            Fault::TooLarge => (
+                "Too large",
+                "Nothing was changed. No form of the console is larger than 512 KiB.".to_owned(),
+            ),
             Fault::BadRequest(detail) => ("The request makes no sense", format!("Nothing was changed. {detail}")),
             Fault::MethodNotAllowed => ("Not here", "This address does not take that kind of request. Nothing was changed.".to_owned()),
-            Fault::Deployment(error) => ("The deployment refused", format!("It said: {error}.")),
             Fault::Internal(_) => ("The console failed", "This is a fault of the console; its log says more. Nothing is known to be changed.".to_owned()),
         };
         Self { title, advice }

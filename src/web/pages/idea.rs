@@ -49,7 +49,7 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     };
     let regions = vec![Region {
         name: "idea",
-        topics: &["ideas", "tasks", "variants"],
+        topics: &["ideas", "tasks", "variants", "experiment"],
         body,
     }];
     Ok(active

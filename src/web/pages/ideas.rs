@@ -34,7 +34,7 @@ pub(crate) fn get(active: Active) -> Result<Response, PageError> {
             head,
             vec![Region {
                 name: "ideas",
-                topics: &["ideas"],
+                topics: &["ideas", "experiment"],
                 body: list.markup(),
             }],
         )

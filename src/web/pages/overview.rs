@@ -39,7 +39,7 @@ pub(crate) fn get(active: Active) -> Result<Response, PageError> {
             },
             Region {
                 name: "recent",
-                topics: &["events", "variants"],
+                topics: &["events", "variants", "experiment"],
                 body: view.recent(),
             },
         ];

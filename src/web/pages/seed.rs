@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::live::Phase;
 use crate::protocol::{CommitSha, ErrorType, ExperimentConfig, ExperimentId, SeedRequest};
 use crate::web::answer::Page;
-use crate::web::context::{Active, Context};
+use crate::web::context::{Active, Context, Watched};
 use crate::web::error::{Fault, PageError};
 use crate::web::ui::{
     Button, Field, Input, Nav, Region, Tone, button, field, file_field, notice, page_head, short, short_id, textarea,
@@ -39,6 +39,12 @@ pub(crate) fn unseeded(context: &Context) -> Response {
         ..Form::default()
     };
     page(context, StatusCode::CONFLICT, &form)
+}
+
+/// `GET /x/{E}/seed`: where a reload after a refused form leads; the form is on the overview until it is seeded.
+#[handler]
+pub(crate) fn get(watched: Watched) -> Response {
+    to_overview(&watched.id)
 }
 
 /// `POST /x/{E}/seed`: multipart, with `config` typed or `config_file` uploaded, and `base_commit_sha`.
@@ -97,11 +103,8 @@ async fn read(mut multipart: Multipart) -> Result<Form, Fault> {
     while let Some(part) = multipart.next_field().await.map_err(|e| broken(&e))? {
         let name = part.name().unwrap_or_default().to_owned();
         let bytes = part.bytes().await.map_err(|e| broken(&e))?;
-        if bytes.len() > CONFIG_MAX {
-            return Err(Fault::BadRequest("A configuration has at most 256 KiB.".to_owned()));
-        }
-        let text = String::from_utf8(bytes)
-            .map_err(|_| Fault::BadRequest("The configuration is not UTF-8 text.".to_owned()))?;
+        // What is no text is kept as far as it can be shown, and refused as a configuration below.
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         match name.as_str() {
             "config" => form.config = text,
             "config_file" => uploaded = text,
@@ -117,9 +120,15 @@ async fn read(mut multipart: Multipart) -> Result<Form, Fault> {
 
 /// The request to send, or the form with the faults beside its fields.
 fn check(mut form: Form) -> (Form, Option<SeedRequest>) {
-    form.config_error = ExperimentConfig::from_yaml(&form.config)
-        .err()
-        .map(|error| error.to_string());
+    form.config_error = if form.config.len() > CONFIG_MAX {
+        Some("A configuration has at most 256 KiB.".to_owned())
+    } else if form.config.contains(char::REPLACEMENT_CHARACTER) {
+        Some("The configuration is not UTF-8 text.".to_owned())
+    } else {
+        ExperimentConfig::from_yaml(&form.config)
+            .err()
+            .map(|error| error.to_string())
+    };
     let base = match form.base_commit_sha.as_str() {
         "" => Ok(None),
         sha => sha.parse::<CommitSha>().map(Some),

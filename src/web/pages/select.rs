@@ -6,7 +6,6 @@ use poem::web::Form;
 use poem::{Endpoint, FromRequest, IntoResponse, Request, Response, Result};
 use serde::Deserialize;
 
-use crate::protocol::ExperimentId;
 use crate::web::context::Context;
 use crate::web::error::{Fault, PageError};
 use crate::web::frame::{Frame, Want};
@@ -40,14 +39,7 @@ impl<P: Endpoint> Endpoint for Select<P> {
         let Form(switch) = Form::<Switch>::from_request(&request, &mut body)
             .await
             .unwrap_or(Form(Switch::default()));
-        let given = request.raw_path_param("experiment").unwrap_or_default().to_owned();
-        let target = given
-            .parse::<ExperimentId>()
-            .ok()
-            .filter(|id| context.registry.rows.contains_key(id));
-        let Some(target) = target else {
-            return Err(PageError::within(Fault::NoSuchExperiment(given), context).into());
-        };
+        let target = context.registered(request.raw_path_param("experiment").unwrap_or_default())?;
         session::select(<&Session>::from_request(&request, &mut body).await?, &target);
 
         let location = same_kind(&switch.next, &target);

@@ -46,12 +46,12 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     let regions = vec![
         Region {
             name: "task",
-            topics: &["tasks"],
+            topics: &["tasks", "experiment"],
             body: view.state(&detail),
         },
         Region {
             name: "history",
-            topics: &["events"],
+            topics: &["events", "experiment"],
             body: view.history(),
         },
     ];

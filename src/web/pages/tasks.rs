@@ -34,7 +34,7 @@ pub(crate) fn get(active: Active) -> Result<Response, PageError> {
             head,
             vec![Region {
                 name: "tasks",
-                topics: &["tasks"],
+                topics: &["tasks", "experiment"],
                 body: list.markup(),
             }],
         )

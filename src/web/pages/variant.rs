@@ -51,7 +51,7 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     };
     let regions = vec![Region {
         name: "variant",
-        topics: &["variants", "tasks", "ideas"],
+        topics: &["variants", "tasks", "ideas", "experiment"],
         body,
     }];
     Ok(active

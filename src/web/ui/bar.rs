@@ -51,24 +51,15 @@ impl SwitchEntry {
     }
 }
 
-/// How true the page is. `as_of` is the moment the data was last known to be true.
+/// How true the page is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Freshness {
     /// The feed is open: what is shown is what is.
-    Live {
-        /// Last word from the feed.
-        as_of: Option<Timestamp>,
-    },
+    Live,
     /// A list is being read, or a gap replayed.
-    CatchingUp {
-        /// What is shown was true then.
-        as_of: Option<Timestamp>,
-    },
+    CatchingUp,
     /// Without push: as fresh as the last poll.
-    Polling {
-        /// The last poll.
-        as_of: Option<Timestamp>,
-    },
+    Polling,
     /// The feed is broken.
     Stale {
         /// What is shown was true then.
@@ -82,9 +73,9 @@ impl Freshness {
     /// The word of `data-freshness`.
     pub(crate) fn word(&self) -> &'static str {
         match self {
-            Self::Live { .. } => "live",
-            Self::CatchingUp { .. } => "catching-up",
-            Self::Polling { .. } => "polling",
+            Self::Live => "live",
+            Self::CatchingUp => "catching-up",
+            Self::Polling => "polling",
             Self::Stale { .. } => "stale",
         }
     }
@@ -94,17 +85,17 @@ impl Freshness {
 /// itself breaks.
 pub(crate) fn freshness_badge(freshness: &Freshness, here: &str) -> Markup {
     let (mark, label, as_of, why) = match freshness {
-        Freshness::Live { .. } => (Mark::Filled, "Live", None, "This page follows the event log."),
-        Freshness::CatchingUp { as_of } => (
+        Freshness::Live => (Mark::Filled, "Live", None, "This page follows the event log."),
+        Freshness::CatchingUp => (
             Mark::ClaimedHalf,
             "Catching up",
-            *as_of,
+            None,
             "Reading what happened meanwhile.",
         ),
-        Freshness::Polling { as_of } => (
+        Freshness::Polling => (
             Mark::SubmittedThreeQuarters,
             "Polling",
-            *as_of,
+            None,
             "The task store cannot push, so it is asked every few seconds.",
         ),
         Freshness::Stale { since, reason } => (Mark::Triangle, "Stale", Some(*since), reason.as_str()),
@@ -115,14 +106,9 @@ pub(crate) fn freshness_badge(freshness: &Freshness, here: &str) -> Markup {
         as_of.map(|at| age(&at.to_string(), &at.instant().strftime("%H:%M:%S UTC").to_string())),
         why,
     );
-    let hover = match freshness {
-        // Not in the body: live is live, and an age that is always a moment would only look like one.
-        Freshness::Live { as_of: Some(at) } => format!("{why} Last word {}.", at.instant().strftime("%H:%M:%S UTC")),
-        _ => why.to_owned(),
-    };
     html! {
         div id="freshness" class="freshness" data-freshness=(freshness.word()) data-region="freshness"
-            data-etag=(etag(&body.0)) title=(hover) hx-get=(here) hx-target="this" hx-swap="outerMorph"
+            data-etag=(etag(&body.0)) title=(why) hx-get=(here) hx-target="this" hx-swap="outerMorph"
             hx-trigger=(trigger(&["freshness"], "500ms")) "hx-status:4xx"="swap:none" "hx-status:5xx"="swap:none" {
             (body)
         }

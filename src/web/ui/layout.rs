@@ -308,7 +308,7 @@ mod tests {
             nav: Nav::Tasks,
             experiment: Some(entry),
             switcher: std::slice::from_ref(entry),
-            freshness: Some(&Freshness::Live { as_of: None }),
+            freshness: Some(&Freshness::Live),
             operator: Some("o\"><script>"),
             here: "/x/e/admin/tasks/?kind=<b>",
             live: Some("/x/e/live?since=7"),
