@@ -59,7 +59,9 @@ pub struct Snapshot {
     pub(super) tasks_by_age: OrdMap<(Timestamp, TaskId), Arc<TaskRow>>,
     pub(super) tasks_by_change: OrdMap<(Timestamp, TaskId), Arc<TaskRow>>,
     pub(super) ideas: OrdMap<IdeaId, Arc<IdeaRow>>,
+    pub(super) ideas_by_age: OrdMap<(Timestamp, IdeaId), Arc<IdeaRow>>,
     pub(super) variants: OrdMap<VariantId, Arc<VariantRow>>,
+    pub(super) variants_by_age: OrdMap<(Timestamp, VariantId), Arc<VariantRow>>,
     pub(super) scored: OrdMap<(Timestamp, VariantId), f64>,
     pub(super) by_commit: OrdMap<CommitSha, VariantId>,
     pub(super) workers: Arc<OrdMap<WorkerId, Worker>>,
@@ -78,7 +80,9 @@ impl Snapshot {
             tasks_by_age: OrdMap::new(),
             tasks_by_change: OrdMap::new(),
             ideas: OrdMap::new(),
+            ideas_by_age: OrdMap::new(),
             variants: OrdMap::new(),
+            variants_by_age: OrdMap::new(),
             scored: OrdMap::new(),
             by_commit: OrdMap::new(),
             workers: Arc::default(),
@@ -112,6 +116,11 @@ impl Snapshot {
         self.ideas.values()
     }
 
+    /// Every idea, newest first.
+    pub fn ideas_newest_first(&self) -> impl DoubleEndedIterator<Item = &Arc<IdeaRow>> {
+        self.ideas_by_age.values().rev()
+    }
+
     /// One variant.
     pub fn variant(&self, id: &VariantId) -> Option<&Arc<VariantRow>> {
         self.variants.get(id)
@@ -120,6 +129,11 @@ impl Snapshot {
     /// Every variant, by id.
     pub fn variants(&self) -> impl ExactSizeIterator<Item = &Arc<VariantRow>> {
         self.variants.values()
+    }
+
+    /// Every variant, the one begun last first.
+    pub fn variants_newest_first(&self) -> impl DoubleEndedIterator<Item = &Arc<VariantRow>> {
+        self.variants_by_age.values().rev()
     }
 
     /// Variants measured in the objective's metric, in the order they were completed.
@@ -184,8 +198,11 @@ impl Snapshot {
     }
 
     pub(super) fn put_idea(&mut self, idea: &Idea, revision: u64) {
-        self.ideas
-            .insert(idea.idea_id.clone(), Arc::new(IdeaRow::new(idea, revision)));
+        let row = Arc::new(IdeaRow::new(idea, revision));
+        if let Some(old) = self.ideas.insert(row.id.clone(), row.clone()) {
+            self.ideas_by_age.remove(&(old.created_at, old.id.clone()));
+        }
+        self.ideas_by_age.insert((row.created_at, row.id.clone()), row);
     }
 
     pub(super) fn put_variant(&mut self, variant: &Variant, revision: u64) {
@@ -204,7 +221,10 @@ impl Snapshot {
                 self.by_commit.insert(sha.clone(), row.id.clone());
             }
         }
-        self.variants.insert(row.id.clone(), row);
+        if let Some(old) = self.variants.insert(row.id.clone(), row.clone()) {
+            self.variants_by_age.remove(&(old.started_at, old.id.clone()));
+        }
+        self.variants_by_age.insert((row.started_at, row.id.clone()), row);
     }
 
     pub(super) fn push_event(&mut self, cursor: u64, event: Arc<Event>) {

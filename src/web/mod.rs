@@ -11,6 +11,7 @@ mod error;
 mod events_table;
 mod frame;
 mod headers;
+mod listing;
 mod pages;
 mod percent;
 mod query;

@@ -10,10 +10,10 @@ use crate::protocol::IdeaState;
 use crate::web::answer::Page;
 use crate::web::context::Active;
 use crate::web::error::PageError;
-use crate::web::query::{Paging, Query};
+use crate::web::listing::Listing;
+use crate::web::query::Query;
 use crate::web::ui::{
-    Chip, Column, Nav, Order, Pager, Region, Row, RowKind, Sort, Table, chips, commit, empty, id_link, number,
-    page_head, short, state_of, table, when,
+    Column, Nav, Order, Region, Row, RowKind, Table, commit, empty, id_link, number, page_head, short, state_of, when,
 };
 use crate::web::urls;
 
@@ -44,11 +44,9 @@ pub(crate) fn get(active: Active) -> Result<Response, PageError> {
 struct List<'a> {
     active: &'a Active,
     snapshot: &'a Snapshot,
-    query: Query,
+    listing: Listing,
     state: Option<IdeaState>,
     by_priority: bool,
-    order: Order,
-    paging: Paging,
 }
 
 impl<'a> List<'a> {
@@ -59,66 +57,53 @@ impl<'a> List<'a> {
             snapshot,
             state: query.take("state", IdeaState::from_word),
             by_priority: query.take("sort", |by| (by == "priority").then_some(())).is_some(),
-            order: query
-                .take("dir", |dir| (dir == "asc").then_some(Order::Ascending))
-                .unwrap_or(Order::Descending),
-            paging: query.paging(),
-            query,
+            listing: Listing::new(query),
         }
     }
 
     fn markup(&self) -> Markup {
         let kept = self.rows();
-        let paging = self.paging.within(kept.len() as u64);
-        let rows = paging.slice(kept.iter()).map(|idea| self.row(idea)).collect();
-        let pager = Pager {
-            page: paging.page,
-            per: paging.per,
-            total: kept.len() as u64,
-            href: |page: u64| self.query.with("page", Some(&page.to_string())),
+        let total = kept.len() as u64;
+        let rows = self
+            .listing
+            .paging(total)
+            .slice(kept.into_iter())
+            .map(|idea| self.row(idea))
+            .collect();
+        let table = Table {
+            caption: "Ideas",
+            columns: self.columns(),
+            rows,
+            empty: self.nothing(),
         };
-        html! {
-            (self.filters())
-            (table(&Table { caption: "Ideas", columns: self.columns(), rows, empty: self.nothing() }))
-            (pager.markup("ideas"))
-        }
+        let filters = self
+            .listing
+            .chips("State", "state", IdeaState::ALL, self.state, |state| {
+                Some(self.count(state))
+            });
+        self.listing.markup("ideas", total, &filters, &table)
     }
 
-    fn rows(&self) -> Vec<Arc<IdeaRow>> {
-        let keeps = |idea: &&Arc<IdeaRow>| self.state.is_none_or(|state| idea.state == state);
-        let mut rows: Vec<_> = self.snapshot.ideas().filter(keeps).cloned().collect();
-        rows.sort_by(|a, b| {
-            let age = a.created_at.cmp(&b.created_at).then_with(|| a.id.cmp(&b.id));
-            let order = if self.by_priority {
-                a.priority.total_cmp(&b.priority).then(age)
-            } else {
-                age
-            };
-            if self.order == Order::Ascending {
-                order
-            } else {
-                order.reverse()
-            }
-        });
+    /// Newest first is how the mirror keeps them; a stable sort leaves that order among equals.
+    fn rows(&self) -> Vec<&'a Arc<IdeaRow>> {
+        let newest_first = self.snapshot.ideas_newest_first();
+        let mut rows: Vec<_> = newest_first
+            .filter(|idea| self.state.is_none_or(|state| idea.state == state))
+            .collect();
+        if self.by_priority {
+            rows.sort_by(|a, b| b.priority.total_cmp(&a.priority));
+        }
+        if self.listing.order == Order::Ascending {
+            rows.reverse();
+        }
         rows
     }
 
-    fn filters(&self) -> Markup {
-        let of = |state: Option<IdeaState>| {
-            self.snapshot
-                .ideas()
-                .filter(|idea| state.is_none_or(|state| idea.state == state))
-                .count() as u64
-        };
-        let states = std::iter::once(None)
-            .chain(IdeaState::ALL.iter().copied().map(Some))
-            .map(|state| Chip {
-                text: state.map_or("any", IdeaState::as_str).to_owned(),
-                count: Some(of(state)),
-                href: self.query.with("state", state.map(IdeaState::as_str)),
-                current: state == self.state,
-            });
-        chips("State", &states.collect::<Vec<_>>())
+    fn count(&self, state: Option<IdeaState>) -> u64 {
+        self.snapshot
+            .ideas()
+            .filter(|idea| state.is_none_or(|state| idea.state == state))
+            .count() as u64
     }
 
     fn columns(&self) -> Vec<Column<'static>> {
@@ -126,21 +111,12 @@ impl<'a> List<'a> {
             Column::text("Idea"),
             Column::text("Slug"),
             Column::text("State"),
-            self.sorted(Column::number("Priority"), true),
+            self.listing
+                .sorted(Column::number("Priority"), Some("priority"), self.by_priority),
             Column::text("From").minor(),
             Column::text("Proposed by").minor(),
-            self.sorted(Column::text("Created"), false),
+            self.listing.sorted(Column::text("Created"), None, !self.by_priority),
         ]
-    }
-
-    fn sorted(&self, column: Column<'static>, by_priority: bool) -> Column<'static> {
-        let current = (self.by_priority == by_priority).then_some(self.order);
-        let dir = (current == Some(Order::Descending)).then_some("asc");
-        let by = by_priority.then_some("priority");
-        column.sorted(Sort {
-            href: self.query.with_all(&[("sort", by), ("dir", dir)]),
-            current,
-        })
     }
 
     fn row(&self, idea: &IdeaRow) -> Row {

@@ -211,10 +211,8 @@ impl Overview<'_> {
             .config
             .as_ref()
             .and_then(|config| config.objective_metric());
-        let mut variants: Vec<_> = self.snapshot.variants().collect();
-        variants.sort_by(|a, b| b.started_at.cmp(&a.started_at).then_with(|| b.id.cmp(&a.id)));
-        variants.truncate(RECENT);
-        let rows = variants.into_iter().map(|row| Row {
+        let variants = self.snapshot.variants_newest_first().take(RECENT);
+        let rows = variants.map(|row| Row {
             kind: RowKind::Variant,
             id: row.id.to_string(),
             cells: vec![

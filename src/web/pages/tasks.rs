@@ -10,10 +10,11 @@ use crate::protocol::{TaskKind, TaskState, WorkerId};
 use crate::web::answer::Page;
 use crate::web::context::Active;
 use crate::web::error::PageError;
+use crate::web::listing::Listing;
 use crate::web::query::{Paging, Query};
 use crate::web::ui::{
-    Chip, Column, Nav, Order, Pager, Region, Row, RowKind, Sort, Table, chips, empty, id_link, id_text, page_head,
-    short, state_of, table, when,
+    Chip, Column, Nav, Order, Region, Row, RowKind, Table, chips, empty, id_link, id_text, page_head, short, state_of,
+    when,
 };
 use crate::web::urls;
 
@@ -65,13 +66,11 @@ impl By {
 struct List<'a> {
     active: &'a Active,
     snapshot: &'a Snapshot,
-    query: Query,
+    listing: Listing,
     kind: Option<TaskKind>,
     state: Option<TaskState>,
     worker: Option<WorkerId>,
     by: By,
-    order: Order,
-    paging: Paging,
 }
 
 impl<'a> List<'a> {
@@ -84,29 +83,21 @@ impl<'a> List<'a> {
             state: query.take("state", TaskState::from_word),
             worker: query.take("worker", |id| id.parse().ok()),
             by: query.take("sort", By::parse).unwrap_or(By::Created),
-            order: query
-                .take("dir", |dir| (dir == "asc").then_some(Order::Ascending))
-                .unwrap_or(Order::Descending),
-            paging: query.paging(),
-            query,
+            listing: Listing::new(query),
         }
     }
 
     fn markup(&self) -> Markup {
         let total = self.total();
-        let paging = self.paging.within(total);
-        let rows: Vec<Row> = self.rows(paging, total).iter().map(|task| self.row(task)).collect();
-        let pager = Pager {
-            page: paging.page,
-            per: paging.per,
-            total,
-            href: |page: u64| self.query.with("page", Some(&page.to_string())),
+        let tasks = self.rows(self.listing.paging(total), total);
+        let rows = tasks.into_iter().map(|task| self.row(task)).collect();
+        let table = Table {
+            caption: "Tasks",
+            columns: self.columns(),
+            rows,
+            empty: self.nothing(),
         };
-        html! {
-            (self.filters())
-            (table(&Table { caption: "Tasks", columns: self.columns(), rows, empty: self.nothing() }))
-            (pager.markup("tasks"))
-        }
+        self.listing.markup("tasks", total, &self.filters(), &table)
     }
 
     fn keeps(&self, task: &TaskRow) -> bool {
@@ -120,17 +111,23 @@ impl<'a> List<'a> {
 
     /// How many rows the filters keep; the counts know unless the worker is asked for.
     fn total(&self) -> u64 {
-        let counts = &self.snapshot.counts;
-        match (self.kind, self.state, &self.worker) {
-            (_, _, Some(_)) => self
+        match &self.worker {
+            Some(_) => self
                 .snapshot
                 .tasks_newest_first()
                 .filter(|task| self.keeps(task))
                 .count() as u64,
-            (Some(kind), Some(state), None) => counts.of(kind, state),
-            (Some(kind), None, None) => counts.of_kind(kind),
-            (None, Some(state), None) => counts.in_state(state),
-            (None, None, None) => counts.total(),
+            None => self.counted(self.kind, self.state),
+        }
+    }
+
+    fn counted(&self, kind: Option<TaskKind>, state: Option<TaskState>) -> u64 {
+        let counts = &self.snapshot.counts;
+        match (kind, state) {
+            (Some(kind), Some(state)) => counts.of(kind, state),
+            (Some(kind), None) => counts.of_kind(kind),
+            (None, Some(state)) => counts.in_state(state),
+            (None, None) => counts.total(),
         }
     }
 
@@ -145,7 +142,7 @@ impl<'a> List<'a> {
     }
 
     fn ordered(&self) -> Box<dyn Iterator<Item = &'a Arc<TaskRow>> + 'a> {
-        let (snapshot, ascending) = (self.snapshot, self.order == Order::Ascending);
+        let (snapshot, ascending) = (self.snapshot, self.listing.order == Order::Ascending);
         match self.by {
             By::Created if ascending => Box::new(snapshot.tasks_newest_first().rev()),
             By::Created => Box::new(snapshot.tasks_newest_first()),
@@ -163,68 +160,38 @@ impl<'a> List<'a> {
     }
 
     fn filters(&self) -> Markup {
-        let counts = &self.snapshot.counts;
-        let of_kind = |kind: Option<TaskKind>| match (kind, self.state) {
-            (Some(kind), Some(state)) => counts.of(kind, state),
-            (Some(kind), None) => counts.of_kind(kind),
-            (None, Some(state)) => counts.in_state(state),
-            (None, None) => counts.total(),
-        };
-        let in_state = |state: Option<TaskState>| match (self.kind, state) {
-            (Some(kind), Some(state)) => counts.of(kind, state),
-            (Some(kind), None) => counts.of_kind(kind),
-            (None, Some(state)) => counts.in_state(state),
-            (None, None) => counts.total(),
-        };
-        let kinds = std::iter::once(None)
-            .chain(TaskKind::ALL.iter().copied().map(Some))
-            .map(|kind| Chip {
-                text: kind.map_or("any", TaskKind::as_str).to_owned(),
-                count: self.worker.is_none().then(|| of_kind(kind)),
-                href: self.query.with("kind", kind.map(TaskKind::as_str)),
-                current: kind == self.kind,
-            });
-        let states = std::iter::once(None)
-            .chain(TaskState::ALL.iter().copied().map(Some))
-            .map(|state| Chip {
-                text: state.map_or("any", TaskState::as_str).to_owned(),
-                count: self.worker.is_none().then(|| in_state(state)),
-                href: self.query.with("state", state.map(TaskState::as_str)),
-                current: state == self.state,
-            });
+        // What the counts know nothing of is not counted.
+        let count = |kind, state| self.worker.is_none().then(|| self.counted(kind, state));
         html! {
-            (chips("Kind", &kinds.collect::<Vec<_>>()))
-            (chips("State", &states.collect::<Vec<_>>()))
+            (self.listing.chips("Kind", "kind", TaskKind::ALL, self.kind, |kind| count(kind, self.state)))
+            (self.listing.chips("State", "state", TaskState::ALL, self.state, |state| count(self.kind, state)))
             @if let Some(worker) = &self.worker {
                 (chips("Worker", &[
-                    Chip { text: "any".to_owned(), count: None, href: self.query.with("worker", None), current: false },
-                    Chip { text: self.name(worker), count: None, href: self.query.with("worker", Some(worker.as_str())), current: true },
+                    Chip { text: "any".to_owned(), count: None, href: self.listing.with("worker", None), current: false },
+                    Chip { text: self.name(worker), count: None, href: self.of_worker(worker), current: true },
                 ]))
             }
         }
     }
 
-    fn columns(&self) -> Vec<Column<'static>> {
-        vec![
-            Column::text("Task"),
-            self.sorted(Column::text("Kind"), By::Kind, "kind"),
-            self.sorted(Column::text("State"), By::State, "state"),
-            Column::text("Works on").minor(),
-            Column::text("Worker"),
-            self.sorted(Column::text("Created").minor(), By::Created, "created"),
-            self.sorted(Column::text("Updated"), By::Updated, "updated"),
-        ]
+    fn of_worker(&self, worker: &WorkerId) -> String {
+        self.listing.with("worker", Some(worker.as_str()))
     }
 
-    /// The first press sorts largest first; on the present column it turns the order round.
-    fn sorted(&self, column: Column<'static>, by: By, word: &str) -> Column<'static> {
-        let current = (self.by == by).then_some(self.order);
-        let dir = (current == Some(Order::Descending)).then_some("asc");
-        let word = (by != By::Created).then_some(word);
-        column.sorted(Sort {
-            href: self.query.with_all(&[("sort", word), ("dir", dir)]),
-            current,
-        })
+    fn columns(&self) -> Vec<Column<'static>> {
+        let sorted = |column, by: By, word| {
+            let word = (by != By::Created).then_some(word);
+            self.listing.sorted(column, word, self.by == by)
+        };
+        vec![
+            Column::text("Task"),
+            sorted(Column::text("Kind"), By::Kind, "kind"),
+            sorted(Column::text("State"), By::State, "state"),
+            Column::text("Works on").minor(),
+            Column::text("Worker"),
+            sorted(Column::text("Created").minor(), By::Created, "created"),
+            sorted(Column::text("Updated"), By::Updated, "updated"),
+        ]
     }
 
     fn row(&self, task: &TaskRow) -> Row {
@@ -252,7 +219,7 @@ impl<'a> List<'a> {
     fn worker_cell(&self, task: &TaskRow) -> Markup {
         html! {
             @match (&task.worker, &task.target) {
-                (Some(worker), _) => { a href=(self.query.with("worker", Some(worker.as_str()))) { (self.name(worker)) } }
+                (Some(worker), _) => { a href=(self.of_worker(worker)) { (self.name(worker)) } }
                 (None, Some(target)) => { span class="muted" { "for " (target.kind) " " (id_text(target.id.as_str())) } }
                 (None, None) => { span class="muted" { "anybody" } }
             }

@@ -1,6 +1,5 @@
 //! The list of variants.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use maud::{Markup, html};
@@ -11,10 +10,10 @@ use crate::protocol::{MetricType, VariantStatus};
 use crate::web::answer::Page;
 use crate::web::context::Active;
 use crate::web::error::PageError;
-use crate::web::query::{Paging, Query};
+use crate::web::listing::Listing;
+use crate::web::query::Query;
 use crate::web::ui::{
-    Chip, Column, Nav, Order, Pager, Region, Row, RowKind, Sort, Table, chips, commit, empty, id_link, metric_value,
-    page_head, state_of, table, when,
+    Column, Nav, Order, Region, Row, RowKind, Table, commit, empty, id_link, metric_value, page_head, state_of, when,
 };
 use crate::web::urls;
 
@@ -44,12 +43,10 @@ pub(crate) fn get(active: Active) -> Result<Response, PageError> {
 struct List<'a> {
     active: &'a Active,
     snapshot: &'a Snapshot,
-    query: Query,
+    listing: Listing,
     status: Option<VariantStatus>,
     /// The metric sorted by; none is the time of the start.
-    by: Option<String>,
-    order: Order,
-    paging: Paging,
+    by: Option<&'a str>,
     metrics: Vec<&'a str>,
 }
 
@@ -61,100 +58,71 @@ impl<'a> List<'a> {
             active,
             snapshot,
             status: query.take("status", VariantStatus::from_word),
-            by: query.take("sort", |by| metrics.contains(&by).then(|| by.to_owned())),
-            order: query
-                .take("dir", |dir| (dir == "asc").then_some(Order::Ascending))
-                .unwrap_or(Order::Descending),
-            paging: query.paging(),
-            query,
+            by: query.take("sort", |by| metrics.iter().copied().find(|metric| *metric == by)),
+            listing: Listing::new(query),
             metrics,
         }
     }
 
     fn markup(&self) -> Markup {
         let kept = self.rows();
-        let paging = self.paging.within(kept.len() as u64);
-        let rows = paging.slice(kept.iter()).map(|variant| self.row(variant)).collect();
-        let pager = Pager {
-            page: paging.page,
-            per: paging.per,
-            total: kept.len() as u64,
-            href: |page: u64| self.query.with("page", Some(&page.to_string())),
+        let total = kept.len() as u64;
+        let rows = self
+            .listing
+            .paging(total)
+            .slice(kept.into_iter())
+            .map(|variant| self.row(variant))
+            .collect();
+        let table = Table {
+            caption: "Variants",
+            columns: self.columns(),
+            rows,
+            empty: self.nothing(),
         };
-        html! {
-            (self.filters())
-            (table(&Table { caption: "Variants", columns: self.columns(), rows, empty: self.nothing() }))
-            (pager.markup("variants"))
-        }
+        let count = |status| Some(self.count(status));
+        let filters = self
+            .listing
+            .chips("Status", "status", VariantStatus::ALL, self.status, count);
+        self.listing.markup("variants", total, &filters, &table)
     }
 
-    fn rows(&self) -> Vec<Arc<VariantRow>> {
+    /// Newest first is how the mirror keeps them; a stable sort leaves that order among equals. What was not
+    /// measured stands last, whichever way the rest is sorted.
+    fn rows(&self) -> Vec<&'a Arc<VariantRow>> {
+        let newest_first = self.snapshot.variants_newest_first();
         let keeps = |variant: &&Arc<VariantRow>| self.status.is_none_or(|status| variant.status == status);
-        let mut rows: Vec<_> = self.snapshot.variants().filter(keeps).cloned().collect();
-        rows.sort_by(|a, b| {
-            let order = match &self.by {
-                None => a.started_at.cmp(&b.started_at),
-                Some(metric) => return self.by_metric(metric, a, b),
-            };
-            self.directed(order.then_with(|| a.id.cmp(&b.id)))
-        });
+        let mut rows: Vec<_> = newest_first.filter(keeps).collect();
+        let ascending = self.listing.order == Order::Ascending;
+        match self.by {
+            None if ascending => rows.reverse(),
+            None => {}
+            Some(metric) => rows.sort_by(|a, b| match (a.metric(metric), b.metric(metric)) {
+                (Some(x), Some(y)) if ascending => x.total_cmp(&y),
+                (Some(x), Some(y)) => y.total_cmp(&x),
+                (x, y) => y.is_some().cmp(&x.is_some()),
+            }),
+        }
         rows
     }
 
-    /// What was not measured stands last, whichever way the rest is sorted.
-    fn by_metric(&self, metric: &str, a: &VariantRow, b: &VariantRow) -> Ordering {
-        match (a.metric(metric), b.metric(metric)) {
-            (Some(x), Some(y)) => self.directed(x.total_cmp(&y).then_with(|| a.started_at.cmp(&b.started_at))),
-            (x, y) => y.is_some().cmp(&x.is_some()),
-        }
+    fn count(&self, status: Option<VariantStatus>) -> u64 {
+        self.snapshot
+            .variants()
+            .filter(|v| status.is_none_or(|status| v.status == status))
+            .count() as u64
     }
 
-    fn directed(&self, order: Ordering) -> Ordering {
-        if self.order == Order::Ascending {
-            order
-        } else {
-            order.reverse()
-        }
-    }
-
-    fn filters(&self) -> Markup {
-        let of = |status: Option<VariantStatus>| {
-            self.snapshot
-                .variants()
-                .filter(|v| status.is_none_or(|status| v.status == status))
-                .count() as u64
+    fn columns(&self) -> Vec<Column<'a>> {
+        let by_metric = |metric: &&'a str| {
+            self.listing
+                .sorted(Column::number(metric), Some(metric), self.by == Some(*metric))
         };
-        let statuses = std::iter::once(None)
-            .chain(VariantStatus::ALL.iter().copied().map(Some))
-            .map(|status| Chip {
-                text: status.map_or("any".to_owned(), |status| status.as_str().replace('_', " ")),
-                count: Some(of(status)),
-                href: self.query.with("status", status.map(VariantStatus::as_str)),
-                current: status == self.status,
-            });
-        chips("Status", &statuses.collect::<Vec<_>>())
-    }
-
-    fn columns(&self) -> Vec<Column<'_>> {
         let mut columns = vec![Column::text("Variant"), Column::text("Status")];
-        columns.extend(
-            self.metrics
-                .iter()
-                .map(|metric| self.sorted(Column::number(metric), Some(metric))),
-        );
+        columns.extend(self.metrics.iter().map(by_metric));
         columns.push(Column::text("Idea").minor());
         columns.push(Column::text("Integrated").minor());
-        columns.push(self.sorted(Column::text("Started"), None));
+        columns.push(self.listing.sorted(Column::text("Started"), None, self.by.is_none()));
         columns
-    }
-
-    fn sorted<'c>(&self, column: Column<'c>, by: Option<&str>) -> Column<'c> {
-        let current = (self.by.as_deref() == by).then_some(self.order);
-        let dir = (current == Some(Order::Descending)).then_some("asc");
-        column.sorted(Sort {
-            href: self.query.with_all(&[("sort", by), ("dir", dir)]),
-            current,
-        })
     }
 
     fn row(&self, variant: &VariantRow) -> Row {
