@@ -69,9 +69,14 @@
   const refreshAll = () => document.querySelectorAll("[data-region]").forEach(refresh);
   const regionOf = (ctx) => (ctx?.sourceElement?.matches?.("[data-region][hx-get]") ? ctx.sourceElement : null);
 
-  document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
-    // Named explicitly, the browser's cache stays out of it and hands the 304 through, which htmx does not swap.
-    const etag = regionOf(ctx)?.dataset.etag;
+  document.addEventListener("htmx:before:request", (event) => {
+    const { ctx } = event.detail;
+    const region = regionOf(ctx);
+    // Nobody has a session to ask on behalf of; what the operator asks for goes out, and leads to the sign-in page.
+    if (signedOut && (region || ctx.sourceElement?.id === "live")) return event.preventDefault();
+    // Named explicitly, the browser's cache stays out of it and hands the 304 through, which htmx does not swap. Only
+    // now, because a request may have waited for another one that brought a newer tag.
+    const etag = region?.dataset.etag;
     if (etag) ctx.request.headers["If-None-Match"] = `"${etag}"`;
   });
 
@@ -154,6 +159,7 @@
       else location.assign(ctx.response.raw.url);
       return;
     }
+    if (signedOut && !region && ctx.response?.status !== 401) signedInAgain();
     for (const task of tasks) paint(task.fragment);
     if (region && !calm.matches) before.set(ctx, rowsOf(region));
   });
@@ -164,8 +170,9 @@
     if (known && region) flash(region, known);
     filterSwitcher();
     const main = byId("main");
-    if (!main || main === shown) return;
+    if (!main || main === shown) return tellFreshness();
     shown = main;
+    toldFreshness = byId("freshness")?.dataset.freshness;
     byId("notices")?.replaceChildren();
     document.body.dataset.experiment = main.dataset.experiment ?? "";
     if (!main.contains(document.activeElement)) main.focus({ preventScroll: true });
@@ -195,7 +202,35 @@
   let heard = performance.now();
   let connection = null;
   let lost = false;
+  let signedOut = false;
   let attempts = 0;
+
+  // Whether the page is true changes with the backend too. Said politely, and not with every flicker.
+  const FRESHNESS_SAID_EVERY = 5000;
+  let toldFreshness = byId("freshness")?.dataset.freshness;
+  let toldFreshnessAt = -FRESHNESS_SAID_EVERY;
+  let tellingFreshness = 0;
+
+  const sayFreshness = (freshness, words) => {
+    toldFreshness = freshness;
+    toldFreshnessAt = performance.now();
+    announce(words);
+  };
+
+  const tellFreshness = () => {
+    const badge = byId("freshness");
+    if (!badge || badge.hasAttribute("data-lost") || badge.dataset.freshness === toldFreshness) return;
+    const wait = toldFreshnessAt + FRESHNESS_SAID_EVERY - performance.now();
+    if (wait > 0) {
+      tellingFreshness ||= setTimeout(() => {
+        tellingFreshness = 0;
+        tellFreshness();
+      }, wait);
+      return;
+    }
+    const words = [...badge.querySelectorAll(".state, .why")].map((part) => part.textContent.trim());
+    sayFreshness(badge.dataset.freshness, words.join(": "));
+  };
 
   const showLost = () => {
     const badge = byId("freshness");
@@ -219,32 +254,35 @@
     attempts = 0;
     if (lost) {
       lost = false;
-      announce("Connection restored.");
+      sayFreshness("live", "Connection restored.");
       refreshAll();
     }
     const badge = byId("freshness");
     if (badge?.hasAttribute("data-lost")) refresh(badge);
   };
 
-  for (const name of ["beat", "tasks", "ideas", "variants", "events", "experiment", "registry", "freshness"]) {
+  for (const name of ["beat", "tasks", "ideas", "variants", "events", "experiment", "registry", "activity", "freshness"]) {
     document.addEventListener(name, (event) => { if (event.target.id === "live") alive(); });
   }
-  document.addEventListener("resync", refreshAll);
 
   document.addEventListener("htmx:sse:after:connection", ({ detail }) => {
     connection = detail.connection;
     heard = performance.now();
   });
   // An error is a reason to doubt, but it may mend within the second.
-  document.addEventListener("htmx:sse:error", () => { heard = Math.min(heard, performance.now() - SILENCE + 800); });
+  document.addEventListener("htmx:sse:error", ({ detail }) => {
+    if (detail.status === 401) return signOut();
+    heard = Math.min(heard, performance.now() - SILENCE + 800);
+  });
+  document.addEventListener("htmx:sse:before:connection", (event) => { if (signedOut) event.preventDefault(); });
   document.addEventListener("visibilitychange", () => { if (!document.hidden) heard = performance.now(); });
 
   setInterval(() => {
     const live = byId("live");
-    if (document.hidden || !live?.hasAttribute("hx-sse:connect")) return;
+    if (document.hidden || signedOut || !live?.hasAttribute("hx-sse:connect")) return;
     const silence = performance.now() - heard;
     if (silence < SILENCE) return;
-    if (!lost) announce("Connection to the console lost; retrying.");
+    if (!lost) sayFreshness("stale", "Connection to the console lost; retrying.");
     lost = true;
     showLost();
     // A connection that is open but silent is not closed by itself.
@@ -273,7 +311,7 @@
 
   const UNREFRESHED = "Part of this page could not be refreshed. Reload the page to see why.";
 
-  const complain = (words) => {
+  const complain = (words, link) => {
     const notices = byId("notices");
     if (!notices || [...notices.querySelectorAll("p")].some((p) => p.textContent === words)) return;
     const notice = document.createElement("div");
@@ -285,8 +323,30 @@
     dismiss.type = "button";
     dismiss.textContent = "Dismiss";
     dismiss.addEventListener("click", () => notice.remove());
-    notice.append(text, dismiss);
+    notice.append(text, ...(link ? [link] : []), dismiss);
     notices.append(notice);
+  };
+
+  // The session may end while nobody asks for anything. Then that is said, and only the operator leaves the page: what
+  // is typed here may still be worth copying.
+  const signOut = () => {
+    if (signedOut) return;
+    signedOut = true;
+    showLost();
+    const why = byId("freshness")?.querySelector(".why");
+    if (why) why.textContent = why.parentElement.title = "You are signed out; this page no longer changes.";
+    const link = document.createElement("a");
+    link.href = `/signin?next=${encodeURIComponent(location.pathname + location.search)}`;
+    link.textContent = "Sign in";
+    complain("You are signed out.", link);
+  };
+
+  // Signed in from another tab, the operator went on to another page in this one.
+  const signedInAgain = () => {
+    signedOut = false;
+    heard = performance.now();
+    const live = byId("live");
+    if (live) reopen(live);
   };
 
   document.addEventListener("htmx:error", ({ detail: { ctx, error } }) => {
@@ -300,8 +360,11 @@
   });
 
   document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
-    if (ctx.sourceElement?.id === "live") reopen(ctx.sourceElement);
-    else if (regionOf(ctx)) complain(UNREFRESHED);
+    const live = ctx.sourceElement?.id === "live";
+    const region = regionOf(ctx);
+    if (ctx.response.status === 401 && (live || region)) signOut();
+    else if (live) reopen(ctx.sourceElement);
+    else if (region) complain(UNREFRESHED);
   });
 
   // ---- Copying ----
@@ -374,7 +437,7 @@
     for (const details of document.querySelectorAll(".bar details[open]")) {
       if (!details.contains(event.target)) details.open = false;
     }
-    if (event.target.closest?.("[data-keys]")) byId("keys")?.showModal();
+    if (event.target.closest?.("[data-keys]")) showKeys();
   });
 
   document.addEventListener("input", (event) => { if (event.target.id === "switcher-filter") filterSwitcher(); });
@@ -393,6 +456,38 @@
 
   // ---- Keys ----
 
+  // Keys without a modifier are in the way of those who speak to their computer (WCAG 2.1.4).
+  const SINGLE_KEYS = "switchboard.single-keys";
+  let singleKeys = true;
+  try {
+    singleKeys = localStorage.getItem(SINGLE_KEYS) !== "off";
+  } catch {
+    // A browser that keeps nothing for this site has them switched off for one page at a time.
+  }
+
+  const showKeys = () => {
+    const choice = byId("single-keys");
+    if (choice) choice.checked = singleKeys;
+    const keys = byId("keys");
+    keys?.showModal();
+    keys?.querySelector("button")?.focus();
+  };
+
+  document.addEventListener("change", (event) => {
+    if (event.target.id !== "single-keys") return;
+    singleKeys = event.target.checked;
+    try {
+      if (singleKeys) localStorage.removeItem(SINGLE_KEYS);
+      else localStorage.setItem(SINGLE_KEYS, "off");
+    } catch {
+      // As above.
+    }
+  });
+
+  addEventListener("storage", (event) => {
+    if (event.key === SINGLE_KEYS || event.key === null) singleKeys = event.newValue !== "off";
+  });
+
   let leader = 0;
 
   document.addEventListener("keydown", (event) => {
@@ -405,14 +500,14 @@
       event.preventDefault();
       return openSwitcher();
     }
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!singleKeys || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.closest?.("input, textarea, select, [contenteditable], dialog")) return;
     const now = performance.now();
     const link = now - leader < 1200 && document.querySelector(`#rail a[data-go="${CSS.escape(event.key)}"]`);
     leader = event.key === "g" ? now : 0;
     if (link) link.click();
     else if (event.key === "s") openSwitcher();
-    else if (event.key === "?") byId("keys")?.showModal();
+    else if (event.key === "?") showKeys();
     else return;
     event.preventDefault();
   });

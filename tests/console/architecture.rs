@@ -59,44 +59,80 @@ impl Source {
         parts
     }
 
-    /// Paths below `crate::`, from `use` lines and from expressions, outside of inline tests.
-    fn imports(&self) -> BTreeSet<Vec<String>> {
+    /// The code, without comments and inline tests.
+    fn code(&self) -> String {
         let code = self.text.split("#[cfg(test)]").next().unwrap_or_default();
         let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-        lines
-            .flat_map(|line| {
-                line.match_indices("crate::")
-                    .map(|(at, found)| &line[at + found.len()..])
-                    .collect::<Vec<_>>()
-            })
-            .map(|path| {
-                let end = path
-                    .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'))
-                    .unwrap_or(path.len());
-                path[..end]
-                    .split("::")
-                    .filter(|part| !part.is_empty())
-                    .map(str::to_owned)
-                    .collect()
-            })
-            .collect()
+        lines.fold(String::new(), |code, line| code + line + "\n")
     }
 
-    /// Siblings named through `super::`, as paths from the crate's root.
-    fn super_imports(&self) -> BTreeSet<Vec<String>> {
-        let code = self.text.split("#[cfg(test)]").next().unwrap_or_default();
-        let mut base = self.module();
-        base.pop();
-        code.lines()
-            .filter_map(|line| line.trim_start().strip_prefix("use super::"))
-            .map(|path| {
-                let first = path
-                    .split(|c: char| !(c.is_alphanumeric() || c == '_'))
-                    .next()
-                    .unwrap_or_default();
-                base.iter().cloned().chain([first.to_owned()]).collect()
-            })
-            .collect()
+    /// Every path of this crate that is named, in `use` lines and in expressions, from the crate's root on: `crate::`
+    /// and any chain of `super::` are followed, and groups in braces are taken apart.
+    fn imports(&self) -> BTreeSet<Vec<String>> {
+        let code = self.code();
+        let mut imports = BTreeSet::new();
+        let mut rest = code.as_str();
+        while let Some(at) = ["crate::", "super::"].iter().filter_map(|root| rest.find(root)).min() {
+            let (before, path) = rest.split_at(at);
+            rest = path;
+            let mut base = if let Some(below) = rest.strip_prefix("crate::") {
+                rest = below;
+                Vec::new()
+            } else {
+                self.module()
+            };
+            while let Some(below) = rest.strip_prefix("super::") {
+                assert!(base.pop().is_some(), "{} leads above the crate", self.path.display());
+                rest = below;
+            }
+            if !before.ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+                follow(&base, rest, &mut imports);
+            }
+        }
+        imports
+    }
+}
+
+/// Adds the paths that `text` begins with, which stand below `base`, and returns how much of it they take.
+fn follow(base: &[String], text: &str, into: &mut BTreeSet<Vec<String>>) -> usize {
+    let mut path = base.to_vec();
+    let mut at = 0;
+    loop {
+        let rest = &text[at..];
+        if rest.starts_with('{') {
+            at += 1;
+            loop {
+                at += text[at..].len() - text[at..].trim_start_matches([' ', '\n', ',']).len();
+                let taken = follow(&path, &text[at..], into);
+                at += taken;
+                if text[at..].starts_with('}') {
+                    return at + 1;
+                }
+                // An alias: `name as other`.
+                let next = text[at..].find([',', '}']).expect("a group that ends");
+                at += next;
+            }
+        }
+        let name = rest
+            .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '*'))
+            .unwrap_or(rest.len());
+        if name > 0 {
+            path.push(rest[..name].to_owned());
+            at += name;
+        }
+        match text[at..].strip_prefix("::") {
+            Some(below)
+                if name > 0 && below.starts_with(|c: char| c.is_alphanumeric() || c == '_' || c == '*' || c == '{') =>
+            {
+                at += 2;
+            }
+            _ => {
+                if path.len() > base.len() {
+                    into.insert(path);
+                }
+                return at;
+            }
+        }
     }
 }
 
@@ -118,6 +154,29 @@ fn sources() -> Vec<Source> {
     walk(&root, &root, &mut sources);
     assert!(sources.len() > 40, "the source tree was not found whole");
     sources
+}
+
+#[test]
+fn paths_are_followed_however_they_are_written() {
+    let source = Source {
+        path: PathBuf::from("web/ui/bar.rs"),
+        text:
+            "use super::super::{context::{Context, self as c}, urls};\n// use crate::live;\nuse crate::protocol::*;\n\
+               fn f() -> super::mark::Mark { super::super::frame::Frame::of(crate::clock::now::<u8>()) }\n\
+               pub(super) fn g() {}\n#[cfg(test)]\nmod tests { use crate::client; }\n"
+                .to_owned(),
+    };
+    let found: Vec<_> = source.imports().iter().map(|path| path.join("::")).collect();
+    let expected = [
+        "clock::now",
+        "protocol::*",
+        "web::context::Context",
+        "web::context::self",
+        "web::frame::Frame::of",
+        "web::ui::mark::Mark",
+        "web::urls",
+    ];
+    assert_eq!(found, expected);
 }
 
 #[test]
@@ -153,7 +212,7 @@ fn pages_never_import_each_other() {
         if (web.as_str(), pages.as_str()) != ("web", "pages") {
             continue;
         }
-        for import in source.imports().into_iter().chain(source.super_imports()) {
+        for import in source.imports() {
             if let [a, b, other, ..] = import.as_slice()
                 && (a.as_str(), b.as_str()) == ("web", "pages")
                 && other != page

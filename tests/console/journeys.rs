@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use switchboard::protocol::{ExperimentState, ReclaimCause};
 
-use crate::console::{Console, until};
+use crate::console::{Console, Page, until};
 use crate::worlds::Deployment;
 
 #[tokio::test]
@@ -43,6 +43,40 @@ async fn nobody_gets_in_without_a_link() {
         )
         .await;
     assert_eq!((out.status, out.header("location")), (303, Some("/signin")));
+    let held = held_after(&cookie, &out, "/signout");
+    assert_eq!(held, None, "the browser keeps no session");
+    let headers: Vec<_> = held.iter().map(|cookie| ("cookie", cookie.as_str())).collect();
+    let away = console.get("/admin/experiments/", &headers).await;
+    assert_eq!(
+        (away.status, away.header("location")),
+        (303, Some("/signin?next=%2Fadmin%2Fexperiments%2F"))
+    );
+}
+
+/// What a browser that held `cookie`, set for `/`, holds after an answer from `path` (RFC 6265 §5.1.4, §5.3): a cookie
+/// is replaced or removed only by one of the same name and path.
+fn held_after(cookie: &str, answer: &Page, path: &str) -> Option<String> {
+    let (name, _) = cookie.split_once('=').expect("a cookie");
+    let default_path = match path.rfind('/') {
+        None | Some(0) => "/",
+        Some(end) => &path[..end],
+    };
+    let mut held = Some(cookie.to_owned());
+    for set in answer.headers.get_all("set-cookie") {
+        let mut parts = set.to_str().expect("text").split(';').map(str::trim);
+        let pair = parts.next().unwrap_or_default();
+        let attributes: Vec<_> = parts.map(|part| part.split_once('=').unwrap_or((part, ""))).collect();
+        let attribute = |wanted: &str| {
+            let mut found = attributes.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            found.next_back().map(|(_, value)| *value)
+        };
+        if pair.split_once('=').is_none_or(|(set, _)| set != name) || attribute("path").unwrap_or(default_path) != "/" {
+            continue;
+        }
+        let seconds = attribute("max-age").map(|seconds| seconds.parse::<i64>().expect("seconds"));
+        held = seconds.is_none_or(|left| left > 0).then(|| pair.to_owned());
+    }
+    held
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
-//! Every page in every state, as markup. A page that is not here fails [`every_page_is_drawn`].
+//! Every page in every state, as markup. A page that is not here fails [`every_route_is_drawn_or_said_not_to_be`].
 
+use std::fs;
 use std::path::Path;
 
 use crate::console::{Console, Page, until};
@@ -31,6 +32,100 @@ const PAGES: [(&str, &str); 8] = [
     ("events", "admin/events/"),
 ];
 
+const EXPERIMENTS: &str = "/admin/experiments/";
+const SIGN_IN: &str = "/signin";
+
+/// Routes that answer GET with something other than a page, and why there is nothing to draw.
+const NOT_DRAWN: [(&str, &str); 9] = [
+    ("/", "leads to the experiment selected last"),
+    (
+        "/admin/tasks/",
+        "leads to the same page of the experiment selected last",
+    ),
+    (
+        "/admin/ideas/",
+        "leads to the same page of the experiment selected last",
+    ),
+    (
+        "/admin/variants/",
+        "leads to the same page of the experiment selected last",
+    ),
+    (
+        "/admin/events/",
+        "leads to the same page of the experiment selected last",
+    ),
+    ("/x/:experiment/live", "a stream of events"),
+    ("/admin/experiments/live", "a stream of events"),
+    ("/healthz", "a word for supervisors"),
+    ("/assets", "files that pages refer to"),
+];
+
+/// The patterns that the console's route table answers GET for, and what is nested in it.
+fn routes() -> Vec<String> {
+    let table = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web/mod.rs")).expect("the routes");
+    let mut routes = Vec::new();
+    for (call, found) in table
+        .split(".at(")
+        .skip(1)
+        .map(|call| (".at", call))
+        .chain(table.split(".nest(").skip(1).map(|call| (".nest", call)))
+    {
+        let found = found.split(".at(").next().unwrap_or_default();
+        let (pattern, endpoint) = found
+            .trim_start()
+            .strip_prefix('"')
+            .and_then(|rest| rest.split_once('"'))
+            .unwrap_or_else(|| panic!("a route whose pattern is no literal cannot be checked: {found}"));
+        let answers_get =
+            endpoint.trim_start_matches([',', ' ', '\n']).starts_with("get(") || endpoint.contains(".get(");
+        if call == ".nest" || answers_get {
+            routes.push(pattern.to_owned());
+        }
+    }
+    routes
+}
+
+/// Whether a pattern of the route table leads from a path; `:name` stands for one segment.
+fn leads(pattern: &str, path: &str) -> bool {
+    let (pattern, path): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), path.split('/').collect());
+    pattern.len() == path.len()
+        && pattern
+            .iter()
+            .zip(path)
+            .all(|(pattern, part)| *pattern == part || (pattern.starts_with(':') && !part.is_empty()))
+}
+
+#[test]
+fn every_route_is_drawn_or_said_not_to_be() {
+    let routes = routes();
+    assert!(routes.len() >= PAGES.len() + NOT_DRAWN.len(), "too few: {routes:?}");
+    let drawn: Vec<_> = PAGES
+        .iter()
+        .map(|(_, path)| format!("/x/E/{path}"))
+        .chain([EXPERIMENTS, SIGN_IN].map(str::to_owned))
+        .collect();
+    for route in &routes {
+        let is_drawn = drawn.iter().any(|path| leads(route, path));
+        let is_excepted = NOT_DRAWN.iter().any(|(pattern, _)| pattern == route);
+        assert!(
+            is_drawn != is_excepted,
+            "{route} is neither drawn nor said not to be, or both"
+        );
+    }
+    for path in drawn {
+        assert!(
+            routes.iter().any(|route| leads(route, &path)),
+            "{path} is no route any more"
+        );
+    }
+    for (pattern, _) in NOT_DRAWN {
+        assert!(
+            routes.iter().any(|route| route == pattern),
+            "{pattern} is no route any more"
+        );
+    }
+}
+
 #[tokio::test]
 async fn every_page_is_drawn() {
     let world = Deployment::start().await;
@@ -55,7 +150,7 @@ async fn every_page_is_drawn() {
         );
     }
     assert_drawn("unseeded", &get(&format!("/x/{}/", world.unseeded)).await);
-    assert_drawn("experiments__busy", &get("/admin/experiments/").await);
+    assert_drawn("experiments__busy", &get(EXPERIMENTS).await);
     assert_drawn(
         "task__odd_id",
         &get(&format!(
@@ -93,7 +188,7 @@ async fn every_page_is_drawn() {
             &get(&format!("/x/{}/{path}", world.busy.id)).await,
         );
     }
-    assert_drawn("experiments__stale", &get("/admin/experiments/").await);
+    assert_drawn("experiments__stale", &get(EXPERIMENTS).await);
 }
 
 #[tokio::test]
@@ -106,13 +201,10 @@ async fn a_deployment_with_nothing_in_it_is_drawn() {
     .await;
     assert_drawn(
         "experiments__empty",
-        &console.get("/admin/experiments/", &[("cookie", &cookie)]).await,
+        &console.get(EXPERIMENTS, &[("cookie", &cookie)]).await,
     );
     let home = console.get("/", &[("cookie", &cookie)]).await;
-    assert_eq!(
-        (home.status, home.header("location")),
-        (303, Some("/admin/experiments/"))
-    );
+    assert_eq!((home.status, home.header("location")), (303, Some(EXPERIMENTS)));
 }
 
 #[tokio::test]
@@ -126,7 +218,7 @@ async fn a_backend_that_was_never_there_is_drawn() {
     .await;
     assert_drawn(
         "experiments__failed",
-        &console.get("/admin/experiments/", &[("cookie", &cookie)]).await,
+        &console.get(EXPERIMENTS, &[("cookie", &cookie)]).await,
     );
     let page = console
         .get("/x/exp_00000000000000000000000000/", &[("cookie", &cookie)])
@@ -157,10 +249,72 @@ async fn the_parts_of_a_page_are_drawn_alone() {
     assert_drawn("bar__pending", &part("span#region-pending").await);
 }
 
+/// What keeps itself up to date: its own address, the element it replaces, and the tag it is known by.
+struct Refetch {
+    address: String,
+    tag: String,
+    id: String,
+    etag: Option<String>,
+}
+
+fn refetches(page: &Page) -> Vec<Refetch> {
+    let document = scraper::Html::parse_document(&page.body);
+    let selector = scraper::Selector::parse("[hx-get]").expect("a selector");
+    let refetch = |element: scraper::ElementRef<'_>| {
+        assert_eq!(element.attr("hx-target"), Some("this"), "{}", element.html());
+        Refetch {
+            address: element.attr("hx-get").expect("selected by it").to_owned(),
+            tag: element.value().name().to_owned(),
+            id: element.attr("id").expect("what is swapped has an id").to_owned(),
+            etag: element.attr("data-etag").map(str::to_owned),
+        }
+    };
+    document.select(&selector).map(refetch).collect()
+}
+
+#[tokio::test]
+async fn every_part_that_asks_for_itself_is_answered_with_itself() {
+    let world = Deployment::start().await;
+    world.known(&world.busy.id).await;
+    let cookie = world.console.sign_in().await;
+    let paths = PAGES.map(|(_, path)| format!("/x/{}/{path}", world.busy.id));
+    for path in paths.into_iter().chain([EXPERIMENTS.to_owned()]) {
+        let page = world.console.get(&path, &[("cookie", &cookie)]).await;
+        let parts = refetches(&page);
+        assert!(!parts.is_empty(), "{path} follows nothing");
+        for part in parts {
+            let (target, from) = (format!("{}#{}", part.tag, part.id), format!("http://console{path}"));
+            let mut headers = vec![
+                ("cookie", cookie.as_str()),
+                ("hx-request", "true"),
+                ("hx-request-type", "partial"),
+                ("hx-target", &target),
+                ("hx-current-url", &from),
+            ];
+            let whole = world.console.get(&part.address, &headers).await;
+            assert_eq!(whole.status, 200, "{path}: {target}");
+            assert!(!whole.body.contains("<html"), "{path}: {target}: {}", whole.body);
+            let roots = scraper::Html::parse_fragment(&whole.body);
+            let roots: Vec<_> = roots
+                .root_element()
+                .child_elements()
+                .map(|root| format!("{}#{}", root.value().name(), root.attr("id").unwrap_or_default()))
+                .collect();
+            assert_eq!(roots, [target.as_str()], "{path}");
+
+            let etag = part.etag.map(|etag| format!("\"{etag}\""));
+            headers.extend(etag.as_deref().map(|etag| ("if-none-match", etag)));
+            let again = world.console.get(&part.address, &headers).await;
+            assert!(matches!(again.status, 200 | 304), "{path}: {target}: {}", again.status);
+            assert_eq!(again.status == 304, again.body.is_empty(), "{path}: {target}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn signing_in_is_drawn() {
     let console = Console::start().await;
-    assert_drawn("sign_in", &console.get("/signin", &[]).await);
+    assert_drawn("sign_in", &console.get(SIGN_IN, &[]).await);
     assert_drawn("sign_in__wrong", &console.get("/signin?token=nonsense", &[]).await);
     let link = console.sign_in_link();
     assert_eq!(console.get(&link, &[]).await.status, 303);
@@ -170,6 +324,6 @@ async fn signing_in_is_drawn() {
     assert_drawn("sign_in__expired", &console.get(&link, &[]).await);
     assert_drawn(
         "fault__cross_site",
-        &console.post("/signin", &[("sec-fetch-site", "cross-site")], &[]).await,
+        &console.post(SIGN_IN, &[("sec-fetch-site", "cross-site")], &[]).await,
     );
 }

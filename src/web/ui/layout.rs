@@ -291,6 +291,14 @@ fn keys() -> Markup {
                         dd { (does) }
                     }
                 }
+                label class="choice" {
+                    input type="checkbox" id="single-keys" aria-describedby="single-keys-hint" checked;
+                    "Use the keys that need no Ctrl or \u{2318}"
+                }
+                p id="single-keys-hint" class="hint" {
+                    "Switch them off where dictation or another aid presses them by mistake. This browser remembers it; "
+                    "Ctrl K and \u{2318} K always work."
+                }
                 button type="submit" class="button" { "Close" }
             }
         }
