@@ -36,7 +36,7 @@ const EXPERIMENTS: &str = "/admin/experiments/";
 const SIGN_IN: &str = "/signin";
 
 /// Routes that answer GET with something other than a page, and why there is nothing to draw.
-const NOT_DRAWN: [(&str, &str); 9] = [
+const NOT_DRAWN: [(&str, &str); 10] = [
     ("/", "leads to the experiment selected last"),
     (
         "/admin/tasks/",
@@ -57,6 +57,7 @@ const NOT_DRAWN: [(&str, &str); 9] = [
     ("/x/:experiment/live", "a stream of events"),
     ("/admin/experiments/live", "a stream of events"),
     ("/healthz", "a word for supervisors"),
+    ("/x/:experiment/seed", "redirects to the overview"),
     ("/assets", "files that pages refer to"),
 ];
 
