@@ -161,6 +161,11 @@ impl Browser {
         self.client.refresh().await.expect("a page");
     }
 
+    /// Forgets every cookie, as when the session ends elsewhere.
+    pub async fn forget_cookies(&self) {
+        self.client.delete_all_cookies().await.expect("no cookies");
+    }
+
     /// What the body of a function returns.
     pub async fn js(&self, body: &str) -> Value {
         self.client

@@ -66,3 +66,39 @@ async fn the_keyboard_reaches_everything() {
         .await;
     browser.until("document.activeElement.id === 'main'").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_without_a_modifier_can_be_switched_off() {
+    let console = Console::start().await;
+    let lab = console.world.lab("alpha").await;
+    let browser = console.browser().await;
+    let overview = format!("/x/{}/", lab.id);
+    console.show(&browser, &overview).await;
+
+    browser.press("?").await;
+    browser.until("document.getElementById('keys').open").await;
+    browser.click("#single-keys").await;
+    browser.press(&key(Key::Escape)).await;
+    browser.until("!document.getElementById('keys').open").await;
+    browser.reload().await;
+    console.streaming(&browser).await;
+    for keys in ["s", "?", "gt"] {
+        browser.press(keys).await;
+    }
+    assert!(!browser.holds("document.getElementById('switcher').open").await);
+    assert!(!browser.holds("document.getElementById('keys').open").await);
+    assert_eq!(browser.path().await, overview);
+    let chord = "document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'k', ctrlKey: true, bubbles: true }))";
+    browser.js(chord).await;
+    browser.until("document.activeElement.id === 'switcher-filter'").await;
+    browser.press(&key(Key::Escape)).await;
+
+    browser.click("[data-keys]").await;
+    browser.until("document.getElementById('keys').open").await;
+    assert!(!browser.holds("document.getElementById('single-keys').checked").await);
+    browser.click("#single-keys").await;
+    browser.press(&key(Key::Escape)).await;
+    browser.until("!document.getElementById('keys').open").await;
+    browser.press("s").await;
+    browser.until("document.activeElement.id === 'switcher-filter'").await;
+}

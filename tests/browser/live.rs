@@ -20,3 +20,30 @@ async fn a_row_changes_without_a_reload() {
     assert!(browser.holds("window.__same === 1").await);
     assert_eq!(pages(&console.front.take_requests()), [""; 0]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refetch_that_waited_names_what_is_shown_by_then() {
+    let console = Console::start().await;
+    let lab = console.world.lab("alpha").await;
+    lab.ideation("a-1").await;
+    let browser = console.browser().await;
+    console.show(&browser, &format!("/x/{}/admin/tasks/", lab.id)).await;
+    browser
+        .js("window.__tags = [];
+             const real = window.fetch;
+             window.fetch = async (url, options) => {
+                 const asked = options?.headers?.['HX-Target'] === 'section#region-tasks';
+                 if (asked) window.__tags.push(options.headers['If-None-Match']);
+                 const answer = await real(url, options);
+                 if (asked) await new Promise((done) => setTimeout(done, 300));
+                 return answer;
+             };
+             const region = document.getElementById('region-tasks');
+             window.__tag = region.dataset.etag;
+             region.dataset.etag = '0000000000000000';
+             for (const _ of [1, 2]) region.dispatchEvent(new CustomEvent('refresh'));")
+        .await;
+    browser.until("window.__tags.length === 2").await;
+    assert!(browser.holds("window.__tags[0] === '\"0000000000000000\"'").await);
+    assert!(browser.holds("window.__tags[1] === `\"${window.__tag}\"`").await);
+}

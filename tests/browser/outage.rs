@@ -13,6 +13,10 @@ fn badge(word: &str) -> String {
     format!("document.getElementById('freshness').dataset.freshness === '{word}'")
 }
 
+fn announced(begin: &str) -> String {
+    format!("document.getElementById('announce').textContent.startsWith('{begin}')")
+}
+
 fn claimed(task: &str) -> String {
     format!("document.querySelector('[data-task=\"{task}\"]').innerText.includes('claimed')")
 }
@@ -80,6 +84,7 @@ async fn pages_answer_while_the_backend_is_gone() {
     let took = browser.until(&badge("stale")).await;
     println!("a backend that is gone is said after {} ms", took.as_millis());
     assert!(took < SAID_WITHIN, "{took:?}");
+    browser.until(&announced("Stale: ")).await;
     let own = "document.getElementById('freshness').hasAttribute('data-lost')";
     assert!(!browser.holds(own).await, "the console itself says so");
     age_grows(&browser).await;
@@ -107,6 +112,7 @@ async fn pages_answer_while_the_backend_is_gone() {
     console.back.heal();
     let took = browser.until(&badge("live")).await;
     println!("a backend that is back is live after {} ms", took.as_millis());
+    browser.until(&announced("Live: ")).await;
     browser.until(&claimed("a-1")).await;
     assert!(browser.holds("window.__same === 1").await);
 }
