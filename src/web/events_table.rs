@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use maud::{Markup, html};
 
-use super::ui::{Column, Row, RowKind, Table, count, empty, id_link, id_text, number, short, table, when};
+use super::ui::{Column, Row, RowKind, Table, count, empty, id_link, number, short, table, when};
 use super::urls;
 use crate::live::Snapshot;
 use crate::protocol::{Event, ExperimentId, IdeaId, TaskId, VariantId, WorkerId};
@@ -80,8 +80,7 @@ fn note(snapshot: &Snapshot, event: &Event) -> Markup {
             "task.claimed" | "task.submitted" => { @if let Some(id) = worker("worker_id") { "by " (named(&id)) } }
             "task.failed" => { (event.data_str("reason").unwrap_or_default().replace('_', " ")) }
             "task.reclaimed" => { (event.data_str("cause").unwrap_or_default().replace('_', " ")) }
-            "idea.dispatched" | "idea.completed" => { @if let Some(id) = event.data_str("task_id") { "task " (id_text(id)) } }
-            "variant.started" => { (slug(snapshot, event)) }
+            kind if kind.starts_with("idea.") || kind == "variant.started" => { (slug(snapshot, event)) }
             "variant.succeeded" => { (score(snapshot, event)) }
             "experiment.terminated" => { (event.data_str("reason").unwrap_or_default()) }
             _ => {}
@@ -89,7 +88,7 @@ fn note(snapshot: &Snapshot, event: &Event) -> Markup {
     }
 }
 
-/// The short name of the idea that a variant realises.
+/// The short name of the idea that is meant.
 fn slug(snapshot: &Snapshot, event: &Event) -> Markup {
     let idea = event.data_str("idea_id").and_then(|id| id.parse::<IdeaId>().ok());
     html! { @if let Some(row) = idea.and_then(|id| snapshot.idea(&id)) { (row.slug) } }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::web::assets;
 
 /// How long a region waits between two refetches, however many changes arrive.
-const THROTTLE: &str = "100ms";
+const THROTTLE: &str = "50ms";
 
 /// A piece of page that can be fetched alone.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ mod tests {
             markup.0,
             "<section id=\"region-rows\" data-region=\"rows\" data-etag=\"31d8e07ec305ac4e\" \
              hx-get=\"/x/e/?a=1&amp;b=2\" hx-target=\"this\" hx-swap=\"outerMorph\" \
-             hx-trigger=\"refresh, tasks from:body throttle:100ms, variants from:body throttle:100ms\" \
+             hx-trigger=\"refresh, tasks from:body throttle:50ms, variants from:body throttle:50ms\" \
              hx-status:4xx=\"swap:none\" hx-status:5xx=\"swap:none\"><p>x</p></section>"
         );
     }
