@@ -11,6 +11,7 @@
 //! - [`live`]: list, then watch: what the console believes and how it learns it.
 //! - [`web`]: the console: pages, components, assets.
 //! - [`embedded`]: a task store and control plane of our own; it knows nothing of the client.
+//! - [`demo`]: experiments that really evolve, driven by an ordinary client.
 //! - [`config`]: from what was typed to what is used.
 //! - [`secrets`]: secrets of the console that are kept in its data directory.
 //! - [`app`]: the composition root, the only module that names all of them.

@@ -89,12 +89,24 @@ impl Paging {
         }
     }
 
-    /// The rows of this page.
-    pub fn slice<T>(self, rows: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
-        let skip = (self.page - 1).saturating_mul(self.per);
-        rows.skip(usize::try_from(skip).unwrap_or(usize::MAX))
-            .take(usize::try_from(self.per).unwrap_or(usize::MAX))
+    /// The rows of this page, of `total` in all. Walks from the nearer end, and no further than the page.
+    pub fn slice<T>(self, total: u64, rows: impl DoubleEndedIterator<Item = T>) -> Vec<T> {
+        let (total, per) = (index(total), index(self.per));
+        let before = index(self.page - 1).saturating_mul(per).min(total);
+        let here = per.min(total - before);
+        let after = total - before - here;
+        if before <= after {
+            return rows.skip(before).take(here).collect();
+        }
+        let mut page: Vec<T> = rows.rev().skip(after).take(here).collect();
+        page.reverse();
+        page
     }
+}
+
+/// Counts are 64 bits wide on the wire and as wide as memory here.
+fn index(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -131,6 +143,11 @@ mod tests {
                 per: PER_DEFAULT
             }
         );
-        assert_eq!(Paging { page: 2, per: 3 }.slice(0..10).collect::<Vec<_>>(), [3, 4, 5]);
+        let page = |page| Paging { page, per: 3 }.slice(10, 0..10);
+        assert_eq!(
+            [page(1), page(2), page(3), page(4)],
+            [vec![0, 1, 2], vec![3, 4, 5], vec![6, 7, 8], vec![9]]
+        );
+        assert_eq!(Paging { page: 1, per: 3 }.slice(0, 0..0), Vec::<i32>::new());
     }
 }

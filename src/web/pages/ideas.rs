@@ -64,12 +64,8 @@ impl<'a> List<'a> {
     fn markup(&self) -> Markup {
         let kept = self.rows();
         let total = kept.len() as u64;
-        let rows = self
-            .listing
-            .paging(total)
-            .slice(kept.into_iter())
-            .map(|idea| self.row(idea))
-            .collect();
+        let shown = self.listing.paging(total).slice(total, kept.into_iter());
+        let rows = shown.into_iter().map(|idea| self.row(idea)).collect();
         let table = Table {
             caption: "Ideas",
             columns: self.columns(),

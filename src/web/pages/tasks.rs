@@ -134,14 +134,10 @@ impl<'a> List<'a> {
     /// The rows of one page. The mirror keeps the orders of time, and a sort by a word is the newest first of
     /// each word in turn, so nothing is ever sorted here.
     fn rows(&self, paging: Paging, total: u64) -> Vec<&'a Arc<TaskRow>> {
-        // Past the last row that the filters keep there is nothing to look for.
-        let total = usize::try_from(total).unwrap_or(usize::MAX);
-        paging
-            .slice(self.ordered().filter(|task| self.keeps(task)).take(total))
-            .collect()
+        paging.slice(total, self.ordered().filter(|task| self.keeps(task)))
     }
 
-    fn ordered(&self) -> Box<dyn Iterator<Item = &'a Arc<TaskRow>> + 'a> {
+    fn ordered(&self) -> Box<dyn DoubleEndedIterator<Item = &'a Arc<TaskRow>> + 'a> {
         let (snapshot, ascending) = (self.snapshot, self.listing.order == Order::Ascending);
         match self.by {
             By::Created if ascending => Box::new(snapshot.tasks_newest_first().rev()),
@@ -248,6 +244,6 @@ impl<'a> List<'a> {
 }
 
 /// The words of a sort, first to last or the other way round.
-fn in_turn<T: Copy>(words: &'static [T], ascending: bool) -> impl Iterator<Item = T> {
+fn in_turn<T: Copy>(words: &'static [T], ascending: bool) -> impl DoubleEndedIterator<Item = T> {
     (0..words.len()).map(move |index| words[if ascending { index } else { words.len() - 1 - index }])
 }

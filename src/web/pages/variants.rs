@@ -67,12 +67,8 @@ impl<'a> List<'a> {
     fn markup(&self) -> Markup {
         let kept = self.rows();
         let total = kept.len() as u64;
-        let rows = self
-            .listing
-            .paging(total)
-            .slice(kept.into_iter())
-            .map(|variant| self.row(variant))
-            .collect();
+        let shown = self.listing.paging(total).slice(total, kept.into_iter());
+        let rows = shown.into_iter().map(|variant| self.row(variant)).collect();
         let table = Table {
             caption: "Variants",
             columns: self.columns(),

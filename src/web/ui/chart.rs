@@ -84,7 +84,11 @@ impl ScoreChart<'_> {
                     ". Times in UTC."
                 }
                 details id="chart-improvements" class="chart-table" {
-                    summary { (count(improvements.len() as u64)) " improvements as a table" }
+                    summary {
+                        (count(improvements.len() as u64))
+                        @if improvements.len() == 1 { " improvement" } @else { " improvements" }
+                        " as a table"
+                    }
                     (improvement_table(self.metric, &points, &improvements))
                 }
             }
