@@ -1,37 +1,12 @@
 //! The mirror against a feed that breaks: whatever is cut, it ends equal to a fresh list.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use switchboard::client::ExperimentClient;
 use switchboard::live::Snapshot;
 use switchboard::protocol::*;
 
 use crate::console::{Console, until};
-use crate::support::Lab;
-
-/// Every entity's state, by id.
-type States = BTreeMap<String, String>;
-
-async fn listed(experiment: &ExperimentClient) -> States {
-    let tasks = experiment.tasks().await.expect("tasks").items;
-    let ideas = experiment.ideas().await.expect("ideas").items;
-    let variants = experiment.variants().await.expect("variants").items;
-    tasks
-        .iter()
-        .map(|task| (task.task_id.to_string(), task.state.to_string()))
-        .chain(
-            ideas
-                .iter()
-                .map(|idea| (idea.idea_id.to_string(), idea.state.to_string())),
-        )
-        .chain(
-            variants
-                .iter()
-                .map(|variant| (variant.variant_id.to_string(), variant.status.to_string())),
-        )
-        .collect()
-}
+use crate::support::{Lab, States, states};
 
 fn mirrored(snapshot: &Snapshot) -> States {
     snapshot
@@ -61,7 +36,7 @@ async fn assert_equal_to_a_fresh_list(console: &Console, id: &ExperimentId) {
     })
     .await;
     let snapshot = view.snapshot().expect("a picture");
-    assert_eq!(mirrored(snapshot), listed(&experiment).await);
+    assert_eq!(mirrored(snapshot), states(&experiment).await);
     let mut held: Vec<_> = snapshot
         .newest_events()
         .map(|(at, event)| (at, event.event_id.clone()))

@@ -7,6 +7,17 @@ use switchboard::protocol::{ExperimentState, ReclaimCause};
 use crate::console::{Console, Page, until};
 use crate::worlds::Deployment;
 
+/// What htmx sends with a request whose answer replaces `<main>`.
+fn into_main(cookie: &str) -> [(&str, &str); 5] {
+    [
+        ("cookie", cookie),
+        ("sec-fetch-site", "same-origin"),
+        ("hx-request", "true"),
+        ("hx-request-type", "partial"),
+        ("hx-target", "main#main"),
+    ]
+}
+
 #[tokio::test]
 async fn nobody_gets_in_without_a_link() {
     let console = Console::start().await;
@@ -151,14 +162,7 @@ async fn a_switch_keeps_the_page_and_what_filters_still_apply() {
     assert_eq!(home.header("location"), Some(location.as_str()));
 
     let current = format!("http://console{next}");
-    let htmx = [
-        ("cookie", cookie.as_str()),
-        ("sec-fetch-site", "same-origin"),
-        ("hx-request", "true"),
-        ("hx-request-type", "partial"),
-        ("hx-target", "main#main"),
-        ("hx-current-url", &current),
-    ];
+    let htmx = [&into_main(&cookie)[..], &[("hx-current-url", &current)]].concat();
     let swapped = console.post(&select, &htmx, &[("next", &next)]).await;
     assert_eq!(
         (swapped.status, swapped.header("hx-push-url")),
@@ -185,13 +189,7 @@ async fn a_switch_to_what_is_not_seeded_brings_the_page_that_seeds_it() {
     let cookie = console.sign_in().await;
     let id = &world.unseeded;
     let select = format!("/admin/experiments/{id}/select");
-    let htmx = [
-        ("cookie", cookie.as_str()),
-        ("sec-fetch-site", "same-origin"),
-        ("hx-request", "true"),
-        ("hx-request-type", "partial"),
-        ("hx-target", "main#main"),
-    ];
+    let htmx = into_main(&cookie);
     let page = console.post(&select, &htmx, &[("next", "/admin/experiments/")]).await;
     assert_eq!(
         (page.status, page.header("hx-push-url")),

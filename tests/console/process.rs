@@ -11,6 +11,7 @@ use switchboard::client::{Bearer, Client, ExperimentClient};
 use switchboard::protocol::*;
 
 use crate::console::until;
+use crate::support::{States, states};
 
 /// A running `switchboard`, killed when it is dropped.
 struct Program {
@@ -251,35 +252,20 @@ async fn hosted_logs(client: &Client) -> BTreeMap<ExperimentId, Vec<Event>> {
 async fn log_that_agrees(experiment: &ExperimentClient) -> Vec<Event> {
     loop {
         let log = experiment.events(0, None).await.expect("the log").events;
-        let tasks = experiment.tasks().await.expect("tasks").items;
-        let ideas = experiment.ideas().await.expect("ideas").items;
-        let variants = experiment.variants().await.expect("variants").items;
+        let states = states(experiment).await;
         if experiment.events(0, None).await.expect("the log").events.len() != log.len() {
             continue;
         }
         let ids: std::collections::BTreeSet<_> = log.iter().map(|event| &event.event_id).collect();
         assert_eq!(ids.len(), log.len(), "no event is doubled");
         let said = last_words(&log);
-        let states = tasks
-            .iter()
-            .map(|task| (task.task_id.to_string(), task.state.to_string()))
-            .chain(
-                ideas
-                    .iter()
-                    .map(|idea| (idea.idea_id.to_string(), idea.state.to_string())),
-            )
-            .chain(
-                variants
-                    .iter()
-                    .map(|variant| (variant.variant_id.to_string(), variant.status.to_string())),
-            );
-        assert_eq!(states.collect::<BTreeMap<_, _>>(), said);
+        assert_eq!(states, said);
         return log;
     }
 }
 
 /// The state that the log says each entity is in.
-fn last_words(log: &[Event]) -> BTreeMap<String, String> {
+fn last_words(log: &[Event]) -> States {
     let mut said = BTreeMap::new();
     for event in log {
         let (family, verb) = event.kind.split_once('.').expect("a dotted type");

@@ -1,5 +1,6 @@
 //! A backend on a free port, and the cast of an experiment.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -217,4 +218,28 @@ pub fn kind_of<T: std::fmt::Debug>(outcome: Result<T, ClientError>) -> ErrorType
     error
         .error_type()
         .unwrap_or_else(|| panic!("no problem document: {error}"))
+}
+
+/// Every entity's state, by id.
+pub type States = BTreeMap<String, String>;
+
+/// The state of every task, idea and variant, as the lists tell it.
+pub async fn states(experiment: &ExperimentClient) -> States {
+    let tasks = experiment.tasks().await.expect("tasks").items;
+    let ideas = experiment.ideas().await.expect("ideas").items;
+    let variants = experiment.variants().await.expect("variants").items;
+    tasks
+        .iter()
+        .map(|task| (task.task_id.to_string(), task.state.to_string()))
+        .chain(
+            ideas
+                .iter()
+                .map(|idea| (idea.idea_id.to_string(), idea.state.to_string())),
+        )
+        .chain(
+            variants
+                .iter()
+                .map(|variant| (variant.variant_id.to_string(), variant.status.to_string())),
+        )
+        .collect()
 }
