@@ -1,7 +1,7 @@
 //! The shared parts of the console, built once.
 
 use super::answer::PageCache;
-use super::session::SignInTokens;
+use super::session::SignIn;
 use crate::lifecycle::Tasks;
 use crate::live::Live;
 
@@ -9,7 +9,7 @@ use crate::live::Live;
 pub(crate) struct Console {
     pub live: Live,
     pub tasks: Tasks,
-    pub sign_in: SignInTokens,
+    pub sign_in: SignIn,
     pub pages: PageCache,
     /// The configuration offered on the page of an unseeded experiment.
     pub sample_config: &'static str,

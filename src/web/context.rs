@@ -11,7 +11,7 @@ use super::console::Console;
 use super::error::{Fault, PageError};
 use super::frame::Frame;
 use super::percent;
-use super::session::{self, Operator};
+use super::session::Operator;
 use crate::live::{Freshness, Live, Mirror, Phase, RegistryView, Snapshot, View};
 use crate::protocol::ExperimentId;
 
@@ -95,7 +95,10 @@ impl<'a> FromRequest<'a> for Context {
     async fn from_request(request: &'a Request, body: &mut RequestBody) -> Result<Self> {
         let console = Data::<&Arc<Console>>::from_request(request, body).await?.0.clone();
         let session = <&Session>::from_request(request, body).await?;
-        let operator = session::operator(session).ok_or_else(|| PageError::new(Fault::SignedOut))?;
+        let operator = console
+            .sign_in
+            .operator(session)
+            .ok_or_else(|| PageError::new(Fault::SignedOut))?;
         let registry = console.live.registry().settled(FIRST_LIST).await;
         let fleet = *console.live.fleet().borrow();
         Ok(Self {

@@ -37,7 +37,7 @@ use frame::Frame;
 use pages::{
     events, experiments, fault, home, idea, ideas, overview, seed, select, sign_in, task, tasks, variant, variants,
 };
-use session::SignInTokens;
+use session::SignIn;
 
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
@@ -71,7 +71,7 @@ impl Web {
     pub fn new(options: Options) -> Self {
         let console = Console {
             live: options.live,
-            sign_in: SignInTokens::new(options.clock),
+            sign_in: SignIn::new(options.clock),
             tasks: options.tasks,
             pages: answer::page_cache(options.page_cache_bytes),
             sample_config: options.sample_config,

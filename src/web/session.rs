@@ -16,6 +16,7 @@ use crate::protocol::{ExperimentId, Timestamp};
 pub(crate) const COOKIE: &str = "eden_web_ui_session";
 
 const OPERATOR: &str = "operator";
+const SIGNED_IN_AT: &str = "signed_in_at";
 const SELECTED: &str = "selected_experiment_id";
 
 /// The signed-in person.
@@ -23,18 +24,6 @@ const SELECTED: &str = "selected_experiment_id";
 pub(crate) struct Operator {
     /// What the bar calls them.
     pub name: String,
-}
-
-/// The operator of a session.
-pub(crate) fn operator(session: &Session) -> Option<Operator> {
-    session.get(OPERATOR)
-}
-
-/// Begins a session. What an earlier one selected is forgotten.
-pub(crate) fn sign_in(session: &Session, operator: &Operator) {
-    session.clear();
-    session.renew();
-    session.set(OPERATOR, operator);
 }
 
 /// The experiment last selected.
@@ -67,15 +56,18 @@ struct Issued {
     used: bool,
 }
 
-/// The one-time sign-in tokens of this process. Only digests are kept.
-pub(crate) struct SignInTokens {
+/// Who gets in: the one-time sign-in tokens of this process, of which only digests are kept, and the sessions that
+/// they begin.
+pub(crate) struct SignIn {
     clock: Clock,
     issued: Mutex<Vec<Issued>>,
 }
 
-impl SignInTokens {
+impl SignIn {
     /// How long a link is good.
     pub const LIFETIME: Duration = Duration::from_secs(15 * 60);
+    /// How long a session lasts. The cookie carries it, so a copied one is good no longer.
+    const SESSION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
     /// Used and expired tokens are remembered this many deep, to tell them from wrong ones.
     const REMEMBERED: usize = 64;
 
@@ -84,6 +76,22 @@ impl SignInTokens {
             clock,
             issued: Mutex::default(),
         }
+    }
+
+    /// Begins a session. What an earlier one selected is forgotten.
+    pub fn begin(&self, session: &Session, operator: &Operator) {
+        session.clear();
+        session.renew();
+        session.set(OPERATOR, operator);
+        session.set(SIGNED_IN_AT, self.clock.now());
+    }
+
+    /// The operator of a session that has not run out.
+    pub fn operator(&self, session: &Session) -> Option<Operator> {
+        let begun: Timestamp = session.get(SIGNED_IN_AT)?;
+        let age = self.clock.now().instant().duration_since(begun.instant());
+        let good = age.unsigned_abs() < Self::SESSION;
+        session.get(OPERATOR).filter(|_| good)
     }
 
     /// A fresh token of 256 random bits, as hex.
@@ -134,9 +142,9 @@ fn digest(token: &str) -> [u8; 32] {
 mod tests {
     use super::*;
 
-    fn tokens() -> (SignInTokens, Clock) {
+    fn tokens() -> (SignIn, Clock) {
         let clock = Clock::manual("2026-01-02T03:04:05Z".parse().expect("a timestamp"));
-        (SignInTokens::new(clock.clone()), clock)
+        (SignIn::new(clock.clone()), clock)
     }
 
     #[test]
@@ -152,7 +160,7 @@ mod tests {
     fn a_token_expires() {
         let (tokens, clock) = tokens();
         let token = tokens.issue();
-        clock.advance(SignInTokens::LIFETIME);
+        clock.advance(SignIn::LIFETIME);
         assert_eq!(tokens.redeem(&token), Err(TokenError::Expired));
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 use crate::web::console::Console;
-use crate::web::session::{self, Operator, SignInTokens, TokenError};
+use crate::web::session::{Operator, SignIn, TokenError};
 use crate::web::ui::{Button, Field, Input, Tone, bare, button, field, notice};
 use crate::web::urls;
 
@@ -60,7 +60,7 @@ fn attempt(attempt: &Attempt, console: &Console, session: &Session) -> Response 
     let token = attempt.token.as_deref().unwrap_or_default().trim();
     match console.sign_in.redeem(token) {
         Ok(()) => {
-            session::sign_in(
+            console.sign_in.begin(
                 session,
                 &Operator {
                     name: "operator".to_owned(),
@@ -69,7 +69,7 @@ fn attempt(attempt: &Attempt, console: &Console, session: &Session) -> Response 
             see_other(attempt.next())
         }
         // A browser that is signed in already loses nothing by opening a spent link again.
-        Err(TokenError::Used) if session::operator(session).is_some() => see_other(attempt.next()),
+        Err(TokenError::Used) if console.sign_in.operator(session).is_some() => see_other(attempt.next()),
         Err(error) => page(StatusCode::FORBIDDEN, Some(error), attempt.next()),
     }
 }
@@ -90,7 +90,7 @@ fn page(status: StatusCode, error: Option<TokenError>, next: &str) -> Response {
 }
 
 fn main(error: Option<TokenError>, next: &str) -> Markup {
-    let minutes = SignInTokens::LIFETIME.as_secs() / 60;
+    let minutes = SignIn::LIFETIME.as_secs() / 60;
     let token = Field {
         name: "token",
         label: "Sign-in token",
