@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::push::{self, PushStream};
-use super::{Client, ClientError, acknowledge, decode, fetch, fetch_optional, segment, send, with_body};
+use super::{Client, ClientError, acknowledge, decode, fetch, fetch_optional, send, with_body};
 use crate::protocol::*;
 
 /// A list and the log position it is true for.
@@ -99,15 +99,6 @@ impl ExperimentClient {
         self.list("/tasks").await
     }
 
-    /// The tasks of one kind and state.
-    pub async fn tasks_in(&self, kind: TaskKind, state: TaskState) -> Result<Vec<Task>, ClientError> {
-        fetch(
-            self.get("/tasks")
-                .query(&[("kind", kind.as_str()), ("state", state.as_str())]),
-        )
-        .await
-    }
-
     /// The tasks of one state, of every kind.
     pub async fn tasks_in_state(&self, state: TaskState) -> Result<Vec<Task>, ClientError> {
         fetch(self.get("/tasks").query(&[("state", state.as_str())])).await
@@ -177,7 +168,7 @@ impl ExperimentClient {
 
     /// One idea.
     pub async fn idea(&self, id: &IdeaId) -> Result<Idea, ClientError> {
-        fetch(self.get(&format!("/ideas/{}", segment(id.as_str())))).await
+        fetch(self.get(&format!("/ideas/{}", percent_encode(id.as_str())))).await
     }
 
     /// Drafts an idea.
@@ -187,7 +178,7 @@ impl ExperimentClient {
 
     /// Makes a drafted idea ready for dispatch.
     pub async fn mark_ready(&self, id: &IdeaId) -> Result<(), ClientError> {
-        acknowledge(self.post(&format!("/ideas/{}/mark-ready", segment(id.as_str())))).await
+        acknowledge(self.post(&format!("/ideas/{}/mark-ready", percent_encode(id.as_str())))).await
     }
 
     /// Every variant.
@@ -285,9 +276,9 @@ impl ExperimentClient {
 }
 
 fn task_path(id: &TaskId, rest: &str) -> String {
-    format!("/tasks/{}{rest}", segment(id.as_str()))
+    format!("/tasks/{}{rest}", percent_encode(id.as_str()))
 }
 
 fn variant_path(id: &VariantId, rest: &str) -> String {
-    format!("/variants/{}{rest}", segment(id.as_str()))
+    format!("/variants/{}{rest}", percent_encode(id.as_str()))
 }

@@ -134,18 +134,3 @@ async fn fetch_optional<T: DeserializeOwned>(request: RequestBuilder) -> Result<
 fn with_body(request: RequestBuilder, body: &impl Serialize) -> RequestBuilder {
     request.json(body)
 }
-
-/// Percent-encodes an id for use as one path segment; caller-supplied ids may hold anything but be `.` or `..`,
-/// which no URL can name.
-fn segment(id: &str) -> String {
-    use std::fmt::Write;
-    id.bytes().fold(String::with_capacity(id.len()), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~' | b'.') {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
-}

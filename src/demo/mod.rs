@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
+use crate::protocol::percent_encode;
 
 pub use error::DemoError;
 
@@ -57,17 +58,7 @@ pub fn sample_config() -> &'static str {
 
 /// Text as a URI that carries it whole.
 fn data_uri(text: &str) -> String {
-    use std::fmt::Write;
-    let mut uri = String::from("data:text/plain;charset=utf-8,");
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            uri.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(uri, "%{byte:02X}");
-        }
-    }
-    uri
+    format!("data:text/plain;charset=utf-8,{}", percent_encode(text))
 }
 
 #[cfg(test)]

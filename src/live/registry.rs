@@ -226,13 +226,15 @@ impl RegistryWriter {
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(error),
         };
-        self.set(|mut view| {
-            match row {
-                Some(row) => view.rows.insert(id.clone(), row),
-                None => view.rows.remove(&id),
-            };
-            view
-        });
+        if self.registry.view().rows.get(&id) != row.as_ref() {
+            self.set(|mut view| {
+                match row {
+                    Some(row) => view.rows.insert(id.clone(), row),
+                    None => view.rows.remove(&id),
+                };
+                view
+            });
+        }
         // A receiver that is gone means the process is stopping.
         let _ = self.changed.send(id);
         Ok(())

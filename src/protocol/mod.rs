@@ -12,6 +12,7 @@ mod experiment;
 mod id;
 mod idea;
 mod name;
+mod percent;
 mod task;
 mod time;
 mod variant;
@@ -28,6 +29,7 @@ pub use experiment::{
 pub use id::{ExperimentId, GroupId, IdError, IdeaId, MemberId, TaskId, VariantId, WorkerId};
 pub use idea::{Idea, IdeaState};
 pub use name::{DisplayName, NameError};
+pub use percent::{percent_decode, percent_encode};
 pub use task::{
     Claim, ClaimRequest, CreateTask, ReassignRequest, ReclaimCause, ReclaimRequest, RejectReason, RejectRequest,
     Submission, SubmissionStatus, SubmitRequest, Target, TargetKind, Task, TaskKind, TaskState,

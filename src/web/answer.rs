@@ -57,10 +57,15 @@ pub(crate) struct Key {
 
 /// An answer in full, shared by all who may see it.
 #[derive(Clone)]
-pub(crate) struct Rendered {
-    status: StatusCode,
-    body: Bytes,
-    etag: Option<String>,
+pub(crate) enum Rendered {
+    /// Markup, with the tag that a region's own markup carries.
+    Html {
+        status: StatusCode,
+        body: Bytes,
+        etag: Option<String>,
+    },
+    /// The page has turned into another kind, such as an experiment that was seeded meanwhile: load it anew.
+    Reload,
 }
 
 #[derive(Clone)]
@@ -68,8 +73,12 @@ pub(crate) struct ByBytes;
 
 impl Weighter<Key, Rendered> for ByBytes {
     fn weight(&self, key: &Key, rendered: &Rendered) -> u64 {
+        let text = match rendered {
+            Rendered::Html { body, .. } => body.len(),
+            Rendered::Reload => 0,
+        };
         // 200 is about what an entry costs beside its text.
-        (rendered.body.len() + key.here.len() + 200) as u64
+        (text + key.here.len() + 200) as u64
     }
 }
 
@@ -128,7 +137,7 @@ impl Context {
             Want::Main { stream_changes } => fragment(&bar.shell(page, &main_of(page, here)), *stream_changes),
             Want::Region(name) => return self.render_region(&bar, page, name),
         };
-        Rendered {
+        Rendered::Html {
             status: page.status,
             body: markup.into_string().into(),
             etag: None,
@@ -143,47 +152,30 @@ impl Context {
             "pending" => bar.pending.map(|pending| pending_counts(pending, here)),
             name => page.regions.iter().find(|r| r.name == name).map(|r| region(r, here)),
         };
-        match markup {
-            Some(markup) => {
-                let body = markup.into_string();
-                let etag = etag_in(&body);
-                Rendered {
-                    status: StatusCode::OK,
-                    body: body.into(),
-                    etag,
-                }
-            }
-            // The page has turned into another kind, such as an experiment that was seeded meanwhile.
-            None => Rendered {
-                status: StatusCode::RESET_CONTENT,
-                body: Bytes::new(),
-                etag: None,
-            },
+        let Some(markup) = markup else { return Rendered::Reload };
+        let body = markup.into_string();
+        let etag = etag_in(&body);
+        Rendered::Html {
+            status: StatusCode::OK,
+            body: body.into(),
+            etag,
         }
     }
 
     fn respond(&self, rendered: Rendered) -> Response {
-        if rendered.status == StatusCode::RESET_CONTENT {
-            return Response::builder()
-                .status(StatusCode::OK)
-                .header("hx-refresh", "true")
-                .finish();
-        }
-        let tag = rendered
-            .etag
-            .as_ref()
-            .and_then(|etag| HeaderValue::try_from(format!("\"{etag}\"")).ok());
-        let mut response = match rendered.etag {
-            Some(etag) if self.frame.none_match.as_deref() == Some(etag.as_str()) => {
-                StatusCode::NOT_MODIFIED.into_response()
-            }
-            _ => Response::builder()
-                .status(rendered.status)
+        let Rendered::Html { status, body, etag } = rendered else {
+            return Response::builder().header("hx-refresh", "true").finish();
+        };
+        let mut response = if etag.is_some() && self.frame.none_match == etag {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            Response::builder()
+                .status(status)
                 .content_type("text/html; charset=utf-8")
-                .body(rendered.body),
+                .body(body)
         };
         let headers = response.headers_mut();
-        if let Some(tag) = tag {
+        if let Some(tag) = etag.and_then(|etag| HeaderValue::try_from(format!("\"{etag}\"")).ok()) {
             headers.insert(header::ETAG, tag);
         }
         headers.insert(

@@ -10,10 +10,9 @@ use poem::{FromRequest, Request, RequestBody, Result};
 use super::console::Console;
 use super::error::{Fault, PageError};
 use super::frame::Frame;
-use super::percent;
 use super::session::Operator;
 use crate::live::{Freshness, Live, Mirror, Phase, RegistryView, Snapshot, View};
-use crate::protocol::ExperimentId;
+use crate::protocol::{ExperimentId, percent_decode};
 
 /// How long the first view of an experiment waits for its first list.
 const FIRST_LIST: Duration = Duration::from_secs(3);
@@ -115,7 +114,7 @@ impl<'a> FromRequest<'a> for Context {
 /// A parameter of the path as it was before it was percent-encoded; empty when it is not UTF-8.
 pub(crate) fn path_segment(request: &Request, name: &str) -> String {
     let raw = request.raw_path_param(name).unwrap_or_default();
-    percent::decode(raw)
+    percent_decode(raw)
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .unwrap_or_default()
 }

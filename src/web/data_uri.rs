@@ -1,7 +1,7 @@
 //! Text carried in a `data:` URI (RFC 2397). EDEN treats artifact URIs as opaque, so anything else is
 //! only named and never fetched from here.
 
-use super::percent;
+use crate::protocol::percent_decode;
 
 /// The text of a `data:text/…` URI in UTF-8; none for anything else.
 pub(crate) fn text(uri: &str) -> Option<String> {
@@ -10,7 +10,7 @@ pub(crate) fn text(uri: &str) -> Option<String> {
     if !is_text || media_type.ends_with(";base64") {
         return None;
     }
-    String::from_utf8(percent::decode(data)?).ok()
+    String::from_utf8(percent_decode(data)?).ok()
 }
 
 #[cfg(test)]

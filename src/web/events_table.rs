@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use maud::{Markup, html};
 
-use super::ui::{Column, Row, RowKind, Table, count, empty, id_link, number, short, table, when};
+use super::mentions::worker_label;
+use super::ui::{Column, Row, RowKind, Table, count, empty, id_link, number, table, when};
 use super::urls;
 use crate::live::Snapshot;
 use crate::protocol::{Event, ExperimentId, IdeaId, TaskId, VariantId, WorkerId};
@@ -69,15 +70,10 @@ fn about(experiment: &ExperimentId, event: &Event) -> Markup {
 /// What else the event says, in a few words.
 fn note(snapshot: &Snapshot, event: &Event) -> Markup {
     let worker = |key: &str| event.data_str(key).and_then(|id| id.parse::<WorkerId>().ok());
-    let named = |id: &WorkerId| {
-        snapshot
-            .worker_name(id)
-            .map_or_else(|| short(id.as_str()), str::to_owned)
-    };
     html! {
         @match event.kind.as_str() {
             "task.created" => { (event.data_str("kind").unwrap_or_default()) }
-            "task.claimed" | "task.submitted" => { @if let Some(id) = worker("worker_id") { "by " (named(&id)) } }
+            "task.claimed" | "task.submitted" => { @if let Some(id) = worker("worker_id") { "by " (worker_label(snapshot, &id)) } }
             "task.failed" => { (event.data_str("reason").unwrap_or_default().replace('_', " ")) }
             "task.reclaimed" => { (event.data_str("cause").unwrap_or_default().replace('_', " ")) }
             kind if kind.starts_with("idea.") || kind == "variant.started" => { (slug(snapshot, event)) }

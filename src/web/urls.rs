@@ -1,6 +1,6 @@
 //! A function for every path of the console; nothing else spells one.
 
-use crate::protocol::{ExperimentId, IdeaId, TaskId, VariantId};
+use crate::protocol::{ExperimentId, IdeaId, TaskId, VariantId, percent_encode};
 
 /// Deployment overview: every registered experiment.
 pub(crate) fn experiments() -> &'static str {
@@ -22,7 +22,7 @@ pub(crate) fn signin_then(next: &str) -> String {
     if next == "/" {
         signin().to_owned()
     } else {
-        format!("/signin?next={}", segment(next))
+        format!("/signin?next={}", percent_encode(next))
     }
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn tasks(experiment: &ExperimentId) -> String {
 
 /// One task.
 pub(crate) fn task(experiment: &ExperimentId, task: &TaskId) -> String {
-    format!("/x/{experiment}/admin/tasks/{}/", segment(task.as_str()))
+    format!("/x/{experiment}/admin/tasks/{}/", percent_encode(task.as_str()))
 }
 
 /// The list of variants.
@@ -58,7 +58,7 @@ pub(crate) fn variants(experiment: &ExperimentId) -> String {
 
 /// One variant.
 pub(crate) fn variant(experiment: &ExperimentId, variant: &VariantId) -> String {
-    format!("/x/{experiment}/admin/variants/{}/", segment(variant.as_str()))
+    format!("/x/{experiment}/admin/variants/{}/", percent_encode(variant.as_str()))
 }
 
 /// The list of ideas.
@@ -68,7 +68,7 @@ pub(crate) fn ideas(experiment: &ExperimentId) -> String {
 
 /// One idea.
 pub(crate) fn idea(experiment: &ExperimentId, idea: &IdeaId) -> String {
-    format!("/x/{experiment}/admin/ideas/{}/", segment(idea.as_str()))
+    format!("/x/{experiment}/admin/ideas/{}/", percent_encode(idea.as_str()))
 }
 
 /// The event log.
@@ -89,38 +89,4 @@ pub(crate) fn fleet_live(since: &str) -> String {
 /// Seeds a registered experiment that the task store does not host yet (POST).
 pub(crate) fn seed(experiment: &ExperimentId) -> String {
     format!("/x/{experiment}/seed")
-}
-
-/// One path segment for a caller-supplied id, which may hold any character (`ch02 §1.6`). All but RFC 3986's
-/// unreserved characters are encoded, so a slash, a question mark or a percent sign stays inside its segment.
-fn segment(id: &str) -> String {
-    use std::fmt::Write as _;
-
-    let mut encoded = String::with_capacity(id.len());
-    for byte in id.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_caller_supplied_id_stays_one_segment() {
-        for (id, wanted) in [
-            ("task-1", "task-1"),
-            ("a/b", "a%2Fb"),
-            ("../x?y#z", "..%2Fx%3Fy%23z"),
-            ("50% é", "50%25%20%C3%A9"),
-        ] {
-            assert_eq!(segment(id), wanted);
-        }
-    }
 }

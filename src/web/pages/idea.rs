@@ -10,9 +10,10 @@ use crate::web::answer::Page;
 use crate::web::context::{Active, path_segment};
 use crate::web::data_uri;
 use crate::web::error::PageError;
+use crate::web::mentions;
 use crate::web::ui::{
-    Nav, Region, Tone, commit, copyable, crumbs, definitions, empty, halves, id_link, notice, number, page_head, panel,
-    short_id, state_of, when_dated,
+    Nav, Region, Tone, copyable, crumbs, definitions, empty, halves, id_link, notice, number, page_head, panel,
+    state_of, when_dated,
 };
 use crate::web::urls;
 
@@ -82,16 +83,14 @@ impl View<'_> {
         let row = self.row;
         let author = |actor: &crate::protocol::Actor| match actor.worker() {
             None => html! { "admin" },
-            Some(id) => {
-                html! { @if let Some(name) = self.snapshot.worker_name(id) { (name) " " } (short_id(id.as_str())) }
-            }
+            Some(id) => mentions::worker(self.snapshot, id),
         };
         definitions(&[
             ("State", state_of(row.state)),
             ("Priority", html! { (number(row.priority)) }),
             (
                 "Starts from",
-                html! { @for sha in &row.parents { div { (self.parent(sha)) } } },
+                html! { @for sha in &row.parents { div { (mentions::parent(&self.active.id, self.snapshot, sha)) } } },
             ),
             (
                 "Proposed by",
@@ -99,16 +98,6 @@ impl View<'_> {
             ),
             ("Created", when_dated(row.created_at)),
         ])
-    }
-
-    /// The variant that a commit is, where one is known.
-    fn parent(&self, sha: &crate::protocol::CommitSha) -> Markup {
-        let variant = self.snapshot.variant_of_commit(sha);
-        html! {
-            (commit(sha.as_str()))
-            @if let Some(row) = variant { " of " (id_link(&urls::variant(&self.active.id, &row.id), row.id.as_str())) }
-            @else if self.snapshot.experiment.base_commit_sha.as_ref() == Some(sha) { " the seed" }
-        }
     }
 
     fn outcome(&self) -> Markup {

@@ -5,11 +5,12 @@ use poem::{Response, handler};
 
 use crate::client::ClientError;
 use crate::live::{Snapshot, TaskDetail, TaskRow, TaskSubject};
-use crate::protocol::{Submission, TaskId, WorkerId};
+use crate::protocol::{Submission, TaskId};
 use crate::web::answer::Page;
 use crate::web::context::{Active, path_segment};
 use crate::web::error::PageError;
 use crate::web::events_table::{Entry, events_table};
+use crate::web::mentions;
 use crate::web::ui::{
     Nav, Region, Tone, commit, copyable, crumbs, definitions, halves, id_link, metric_value, notice, page_head, panel,
     short_id, state_of, when_dated,
@@ -86,7 +87,9 @@ impl View<'_> {
         {
             facts.push((
                 "Created by",
-                actor.worker().map_or_else(|| html! { "admin" }, |id| self.name(id)),
+                actor
+                    .worker()
+                    .map_or_else(|| html! { "admin" }, |id| mentions::worker(self.snapshot, id)),
             ));
         }
         facts.push(("Created", when_dated(row.created_at)));
@@ -124,17 +127,10 @@ impl View<'_> {
     fn worker(&self) -> Markup {
         match &self.row.worker {
             Some(worker) => html! {
-                (self.name(worker)) " "
+                (mentions::worker(self.snapshot, worker)) " "
                 a href={ (urls::tasks(&self.active.id)) "?worker=" (worker) } { "their tasks" }
             },
             None => html! { span class="muted" { "nobody yet" } },
-        }
-    }
-
-    fn name(&self, worker: &WorkerId) -> Markup {
-        html! {
-            @if let Some(name) = self.snapshot.worker_name(worker) { (name) " " }
-            (short_id(worker.as_str()))
         }
     }
 

@@ -11,10 +11,10 @@ use crate::web::answer::Page;
 use crate::web::context::Active;
 use crate::web::error::PageError;
 use crate::web::listing::Listing;
+use crate::web::mentions::worker_label;
 use crate::web::query::{Paging, Query};
 use crate::web::ui::{
-    Chip, Column, Nav, Order, Region, Row, RowKind, Table, chips, empty, id_link, id_text, page_head, short, state_of,
-    when,
+    Chip, Column, Nav, Order, Region, Row, RowKind, Table, chips, empty, id_link, id_text, page_head, state_of, when,
 };
 use crate::web::urls;
 
@@ -164,7 +164,7 @@ impl<'a> List<'a> {
             @if let Some(worker) = &self.worker {
                 (chips("Worker", &[
                     Chip { text: "any".to_owned(), count: None, href: self.listing.with("worker", None), current: false },
-                    Chip { text: self.name(worker), count: None, href: self.of_worker(worker), current: true },
+                    Chip { text: worker_label(self.snapshot, worker), count: None, href: self.of_worker(worker), current: true },
                 ]))
             }
         }
@@ -215,17 +215,11 @@ impl<'a> List<'a> {
     fn worker_cell(&self, task: &TaskRow) -> Markup {
         html! {
             @match (&task.worker, &task.target) {
-                (Some(worker), _) => { a href=(self.of_worker(worker)) { (self.name(worker)) } }
+                (Some(worker), _) => { a href=(self.of_worker(worker)) { (worker_label(self.snapshot, worker)) } }
                 (None, Some(target)) => { span class="muted" { "for " (target.kind) " " (id_text(target.id.as_str())) } }
                 (None, None) => { span class="muted" { "anybody" } }
             }
         }
-    }
-
-    fn name(&self, worker: &WorkerId) -> String {
-        self.snapshot
-            .worker_name(worker)
-            .map_or_else(|| short(worker.as_str()), str::to_owned)
     }
 
     fn nothing(&self) -> Markup {

@@ -5,13 +5,14 @@ use poem::{Response, handler};
 
 use crate::client::ClientError;
 use crate::live::{Snapshot, TaskSubject, VariantRow};
-use crate::protocol::{CommitSha, Variant, VariantId, WorkerId};
+use crate::protocol::{Variant, VariantId};
 use crate::web::answer::Page;
 use crate::web::context::{Active, path_segment};
 use crate::web::error::PageError;
+use crate::web::mentions;
 use crate::web::ui::{
     Column, Nav, Region, Row, RowKind, Table, Tone, commit, copyable, crumbs, definitions, empty, halves, id_link,
-    metric_value, notice, number, page_head, panel, short_id, state_of, table, when_dated,
+    metric_value, notice, number, page_head, panel, state_of, table, when_dated,
 };
 use crate::web::urls;
 
@@ -138,36 +139,20 @@ impl View<'_> {
         if !row.baseline {
             facts.push((
                 "Comes from",
-                html! { @for sha in &row.parents { div { (self.parent(sha)) } } },
+                html! { @for sha in &row.parents { div { (mentions::parent(&self.active.id, self.snapshot, sha)) } } },
             ));
         }
         let people = [("Executed by", &row.executed_by), ("Evaluated by", &row.evaluated_by)];
         facts.extend(
             people
                 .into_iter()
-                .filter_map(|(role, id)| Some((role, self.name(id.as_ref()?)))),
+                .filter_map(|(role, id)| Some((role, mentions::worker(self.snapshot, id.as_ref()?)))),
         );
         facts.push(("Started", when_dated(row.started_at)));
         if let Some(at) = row.completed_at {
             facts.push(("Completed", when_dated(at)));
         }
         definitions(&facts)
-    }
-
-    fn parent(&self, sha: &CommitSha) -> Markup {
-        html! {
-            (commit(sha.as_str()))
-            @if let Some(row) = self.snapshot.variant_of_commit(sha) {
-                " of " (id_link(&urls::variant(&self.active.id, &row.id), row.id.as_str()))
-            } @else if self.snapshot.experiment.base_commit_sha.as_ref() == Some(sha) { " the seed" }
-        }
-    }
-
-    fn name(&self, worker: &WorkerId) -> Markup {
-        html! {
-            @if let Some(name) = self.snapshot.worker_name(worker) { (name) " " }
-            (short_id(worker.as_str()))
-        }
     }
 
     fn code(&self, detail: &Result<std::sync::Arc<Variant>, ClientError>) -> Markup {
