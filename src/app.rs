@@ -11,13 +11,13 @@ use tracing::{info, warn};
 
 use crate::client::{Bearer, Client, ClientError};
 use crate::clock::Clock;
-use crate::config::{Config, ConsoleConfig, Storage};
+use crate::config::{AuthenticationConfig, BackendConfig, Config, ConsoleConfig, SeedConfig, Storage};
 use crate::demo;
 use crate::embedded::{self, Backend};
 use crate::lifecycle::Tasks;
 use crate::live::{self, Live};
 use crate::private_file::create_private_dir;
-use crate::protocol::Actor;
+use crate::protocol::{Actor, ErrorType, ExperimentId, RegisterExperiment, SeedRequest, percent_encode};
 use crate::secrets;
 use crate::web::{self, Web};
 
@@ -45,6 +45,24 @@ pub enum AppError {
     /// The embedded backend cannot be opened.
     #[error(transparent)]
     Backend(#[from] embedded::OpenError),
+    /// The configuration of an experiment to host cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    SeedFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// An experiment cannot be hosted.
+    #[error("cannot host experiment {id} with {}: {source}", path.display())]
+    Seed {
+        /// Its id.
+        id: ExperimentId,
+        /// The file with its configuration.
+        path: PathBuf,
+        /// Why.
+        source: ClientError,
+    },
     /// The client of the embedded backend cannot be set up.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -79,7 +97,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let asked = signal(SignalKind::user_defined1()).map_err(AppError::Signals)?;
     // Sockets first: a port in use is said before anything is written.
     let backend_listener = bind(
-        config.backend,
+        config.backend.listen,
         if config.console.is_some() {
             "--backend-port"
         } else {
@@ -97,7 +115,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     let started = tokio::select! {
         // What stopped it is said below; a start that was interrupted has nothing to add.
         () = stopping.cancelled() => Ok(()),
-        started = start(&home, backend_listener, console, asked, &tasks) => started,
+        started = start(&home, &config.backend, backend_listener, console, asked, &tasks) => started,
     };
     if started.is_err() {
         tasks.stop();
@@ -109,34 +127,27 @@ pub async fn run(config: Config) -> Result<(), AppError> {
 
 async fn start(
     home: &Home,
+    config: &BackendConfig,
     backend_listener: TcpListener,
     console: Option<(TcpListener, ConsoleConfig)>,
     asked: Signal,
     tasks: &Tasks,
 ) -> Result<(), AppError> {
     let clock = Clock::default();
-    let admin_token = embedded::load_or_create_admin_token(&home.path)?;
-    let location = match home.ephemeral {
-        false => embedded::Location::Directory(home.path.clone()),
-        true => embedded::Location::Memory,
-    };
-    let backend = Backend::open(embedded::Options::new(
-        location,
-        admin_token.clone(),
-        clock.clone(),
-        tasks.clone(),
-    ))
-    .await?;
+    let (options, bearer) = backend_options(home, config, &clock, tasks)?;
+    let backend = Backend::open(options).await?;
     let backend_address = local_address(&backend_listener)?;
-    let reached_at = reachable(backend_address);
+    let client = Client::new(&format!("http://{}", reachable(backend_address)), bearer)?;
     backend.serve(backend_listener);
+    for seed in &config.seeds {
+        host(&client, seed).await?;
+    }
     announce("EDEN_TASK_STORE_LISTENING", backend_address);
     announce("EDEN_CONTROL_PLANE_LISTENING", backend_address);
 
     let Some((listener, config)) = console else {
         return Ok(());
     };
-    let client = Client::new(&format!("http://{reached_at}"), Bearer::new(Actor::Admin, admin_token))?;
     let live = Live::start(live::Options {
         client: client.clone(),
         clock: clock.clone(),
@@ -173,6 +184,78 @@ async fn start(
         .await?;
     }
     Ok(())
+}
+
+/// The settings of the backend, and the bearer of its admin.
+fn backend_options(
+    home: &Home,
+    config: &BackendConfig,
+    clock: &Clock,
+    tasks: &Tasks,
+) -> Result<(embedded::Options, Bearer), AppError> {
+    let location = match home.ephemeral {
+        false => embedded::Location::Directory(home.path.clone()),
+        true => embedded::Location::Scratch(home.path.clone()),
+    };
+    let token = match &config.authentication {
+        AuthenticationConfig::AdminToken(token) => token.clone(),
+        AuthenticationConfig::StoredToken | AuthenticationConfig::Off => {
+            embedded::load_or_create_admin_token(&home.path)?
+        }
+    };
+    let mut options = embedded::Options::new(location, token.clone(), clock.clone(), tasks.clone());
+    if let AuthenticationConfig::Off = config.authentication {
+        warn!("authentication is off: whoever reaches this port may do everything");
+        options.authentication = embedded::Authentication::Off;
+    }
+    if let Some(limits) = config.limits {
+        options.subscribe_timeout = limits.subscribe_timeout;
+        options.lease_duration = limits.lease_duration;
+        options.max_artifact_bytes = limits.max_artifact_bytes;
+        options.max_checkpoint_bytes = limits.max_checkpoint_bytes;
+    }
+    let repos = config.repo_root.clone();
+    options.repo_root = Some(repos.unwrap_or_else(|| home.path.join("repos")));
+    Ok((options, Bearer::new(Actor::Admin, token)))
+}
+
+/// Registers and seeds an experiment unless that was done before, through the wire like anybody else.
+async fn host(client: &Client, seed: &SeedConfig) -> Result<(), AppError> {
+    let id = &seed.experiment_id;
+    let path = std::path::absolute(&seed.config).map_err(|source| AppError::SeedFile {
+        path: seed.config.clone(),
+        source,
+    })?;
+    let config = std::fs::read_to_string(&path).map_err(|source| AppError::SeedFile {
+        path: path.clone(),
+        source,
+    })?;
+    let registration = RegisterExperiment {
+        config_uri: format!("file://{}", percent_encode(&path.to_string_lossy()).replace("%2F", "/")),
+        name: None,
+        experiment_id: Some(id.clone()),
+    };
+    let request = SeedRequest {
+        config,
+        base_commit_sha: seed.base_commit_sha.clone(),
+    };
+    let control = client.control();
+    let hosted = async {
+        done_before(control.register(&registration).await.map(drop))?;
+        done_before(control.seed(id, &request).await.map(drop))
+    };
+    hosted.await.map_err(|source| AppError::Seed {
+        id: id.clone(),
+        path,
+        source,
+    })
+}
+
+fn done_before(outcome: Result<(), ClientError>) -> Result<(), ClientError> {
+    match outcome {
+        Err(error) if error.error_type() == Some(ErrorType::AlreadyExists) => Ok(()),
+        outcome => outcome,
+    }
 }
 
 /// The data directory, and whether it goes when the process does.

@@ -2,9 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args as ClapArgs, Parser, Subcommand};
+use secrecy::SecretString;
+
+use crate::protocol::{CommitSha, ExperimentId};
 
 /// A live operator console for EDEN, the directed-evolution protocol.
 ///
@@ -47,7 +51,7 @@ struct LogArgs {
 #[derive(Debug, ClapArgs)]
 struct UpArgs {
     #[command(flatten)]
-    backend: StorageArgs,
+    storage: StorageArgs,
     /// Address to listen on, console and backend alike
     #[arg(long, env = "SWITCHBOARD_HOST", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     host: IpAddr,
@@ -72,6 +76,43 @@ struct BackendArgs {
     /// Port of the task store and control plane; 0 takes a free one
     #[arg(long, env = "SWITCHBOARD_BACKEND_PORT", default_value_t = 8080)]
     port: u16,
+    /// Host this experiment from the start, if it is not hosted yet; may be given several times, each with an
+    /// --experiment-config
+    #[arg(long, value_name = "ID", requires = "experiment_config")]
+    experiment_id: Vec<ExperimentId>,
+    /// Configuration of the --experiment-id at the same place, or of all of them when given once; YAML or JSON
+    #[arg(long, value_name = "FILE", requires = "experiment_id")]
+    experiment_config: Vec<PathBuf>,
+    /// Seed commit of the --experiment-id at the same place, or of all of them when given once
+    #[arg(long, env = "EDEN_BASE_COMMIT_SHA", value_name = "SHA", value_delimiter = ',')]
+    base_commit_sha: Vec<CommitSha>,
+    /// Secret of the principal `admin`; without it, it is kept in <data-dir>/admin-token and made on first use
+    #[arg(long, env = "EDEN_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    admin_token: Option<String>,
+    /// Believe every caller and check no secret, for test suites; refused on an address that others can reach
+    #[arg(long, conflicts_with = "admin_token")]
+    insecure_no_auth: bool,
+    /// How long events/subscribe waits for an event, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    subscribe_timeout: Duration,
+    /// How long a lease is good for unless it is renewed, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    lease_duration_seconds: Duration,
+    /// Largest artifact in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 100 << 20)]
+    max_artifact_bytes: u64,
+    /// Largest checkpoint archive in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 4 << 30)]
+    max_checkpoint_bytes: u64,
+    /// Holds <experiment-id>.git for each experiment with a repository, to be carried by checkpoints
+    /// [default: <data-dir>/repos]
+    #[arg(long, env = "SWITCHBOARD_REPO_ROOT", value_name = "DIR")]
+    repo_root: Option<PathBuf>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let duration = text.parse().ok().and_then(|n| Duration::try_from_secs_f64(n).ok());
+    duration.ok_or_else(|| "must be a number of seconds, 0 or more".to_owned())
 }
 
 #[derive(Debug, ClapArgs)]
@@ -99,12 +140,83 @@ pkill -USR1 switchboard. SIGTERM and SIGINT end the process in order.";
 pub struct Config {
     /// Where everything is kept.
     pub storage: Storage,
-    /// Where the task store and the control plane listen.
-    pub backend: SocketAddr,
+    /// The task store and the control plane.
+    pub backend: BackendConfig,
     /// The console; `None` runs the backend alone.
     pub console: Option<ConsoleConfig>,
     /// How to log.
     pub log: LogConfig,
+}
+
+/// The task store and the control plane.
+#[derive(Debug, Clone)]
+pub struct BackendConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Experiments to host from the start.
+    pub seeds: Vec<SeedConfig>,
+    /// How callers are known.
+    pub authentication: AuthenticationConfig,
+    /// Settings that only `switchboard backend` lets one change.
+    pub limits: Option<Limits>,
+    /// Where repositories are; `None` is `repos` in the data directory.
+    pub repo_root: Option<PathBuf>,
+}
+
+/// An experiment to host from the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeedConfig {
+    /// Its id.
+    pub experiment_id: ExperimentId,
+    /// The file with its configuration.
+    pub config: PathBuf,
+    /// Its seed commit.
+    pub base_commit_sha: Option<CommitSha>,
+}
+
+/// How the backend knows its callers.
+#[derive(Debug, Clone)]
+pub enum AuthenticationConfig {
+    /// With the admin token of the data directory.
+    StoredToken,
+    /// With this admin token.
+    AdminToken(SecretString),
+    /// Not at all.
+    Off,
+}
+
+/// Times and sizes of the backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How long `events/subscribe` waits.
+    pub subscribe_timeout: Duration,
+    /// How long a lease is good for.
+    pub lease_duration: Duration,
+    /// The largest artifact in bytes.
+    pub max_artifact_bytes: u64,
+    /// The largest checkpoint archive in bytes.
+    pub max_checkpoint_bytes: u64,
+}
+
+/// What a command line can get wrong beyond the grammar of its options.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ConfigError {
+    /// The experiments and what belongs to them cannot be paired.
+    #[error("{given} {flag} for {wanted} --experiment-id: give it once, or once for each in the same order")]
+    Unpaired {
+        /// The option that does not fit.
+        flag: &'static str,
+        /// How often it was given.
+        given: usize,
+        /// How many experiments there are.
+        wanted: usize,
+    },
+    /// Authentication is off where others could reach it.
+    #[error("--insecure-no-auth lets everybody in, so it needs --host 127.0.0.1 or ::1, not {0}")]
+    Exposed(IpAddr),
+    /// An admin token that anybody could guess.
+    #[error("--admin-token must not be empty")]
+    EmptyToken,
 }
 
 /// The console on top of the backend.
@@ -134,14 +246,19 @@ pub struct LogConfig {
     pub json: bool,
 }
 
-impl From<Args> for Config {
-    fn from(args: Args) -> Self {
+impl TryFrom<Args> for Config {
+    type Error = ConfigError;
+
+    fn try_from(args: Args) -> Result<Self, ConfigError> {
         let log = LogConfig {
             filter: args.log.log,
             json: args.log.log_json,
         };
         let (storage, backend, console) = match args.command {
-            Some(Command::Backend(backend)) => (backend.storage, SocketAddr::new(backend.host, backend.port), None),
+            Some(Command::Backend(args)) => {
+                let (storage, backend) = args.split()?;
+                (storage, backend, None)
+            }
             Some(Command::Up(up)) => up.split(),
             None => args.up.split(),
         };
@@ -150,26 +267,79 @@ impl From<Args> for Config {
         } else {
             Storage::Directory(storage.data_dir)
         };
-        Self {
+        Ok(Self {
             storage,
             backend,
             console,
             log,
-        }
+        })
     }
 }
 
+impl BackendArgs {
+    fn split(self) -> Result<(StorageArgs, BackendConfig), ConfigError> {
+        let authentication = match self.admin_token {
+            _ if self.insecure_no_auth && !self.host.is_loopback() => return Err(ConfigError::Exposed(self.host)),
+            _ if self.insecure_no_auth => AuthenticationConfig::Off,
+            Some(token) if token.trim().is_empty() => return Err(ConfigError::EmptyToken),
+            Some(token) => AuthenticationConfig::AdminToken(token.trim().into()),
+            None => AuthenticationConfig::StoredToken,
+        };
+        let seeds = seeds(self.experiment_id, &self.experiment_config, &self.base_commit_sha)?;
+        let backend = BackendConfig {
+            listen: SocketAddr::new(self.host, self.port),
+            seeds,
+            authentication,
+            limits: Some(Limits {
+                subscribe_timeout: self.subscribe_timeout,
+                lease_duration: self.lease_duration_seconds,
+                max_artifact_bytes: self.max_artifact_bytes,
+                max_checkpoint_bytes: self.max_checkpoint_bytes,
+            }),
+            repo_root: self.repo_root,
+        };
+        Ok((self.storage, backend))
+    }
+}
+
+/// Gives each experiment what stands at its place, or the only one there is.
+fn seeds(ids: Vec<ExperimentId>, configs: &[PathBuf], commits: &[CommitSha]) -> Result<Vec<SeedConfig>, ConfigError> {
+    let wanted = ids.len();
+    for (flag, given) in [
+        ("--experiment-config", configs.len()),
+        ("--base-commit-sha", commits.len()),
+    ] {
+        if wanted > 0 && given > 1 && given != wanted {
+            return Err(ConfigError::Unpaired { flag, given, wanted });
+        }
+    }
+    fn at<T>(all: &[T], place: usize) -> Option<&T> {
+        all.get(place).or_else(|| all.first())
+    }
+    let seed = |(place, id)| {
+        Some(SeedConfig {
+            experiment_id: id,
+            config: at(configs, place)?.clone(),
+            base_commit_sha: at(commits, place).cloned(),
+        })
+    };
+    Ok(ids.into_iter().enumerate().filter_map(seed).collect())
+}
+
 impl UpArgs {
-    fn split(self) -> (StorageArgs, SocketAddr, Option<ConsoleConfig>) {
+    fn split(self) -> (StorageArgs, BackendConfig, Option<ConsoleConfig>) {
         let console = ConsoleConfig {
             listen: SocketAddr::new(self.host, self.port),
             demo: !self.no_demo,
         };
-        (
-            self.backend,
-            SocketAddr::new(self.host, self.backend_port),
-            Some(console),
-        )
+        let backend = BackendConfig {
+            listen: SocketAddr::new(self.host, self.backend_port),
+            seeds: Vec::new(),
+            authentication: AuthenticationConfig::StoredToken,
+            limits: None,
+            repo_root: None,
+        };
+        (self.storage, backend, Some(console))
     }
 }
 
@@ -181,7 +351,14 @@ mod tests {
     fn config(args: &[&str]) -> Config {
         Args::try_parse_from(std::iter::once(&"switchboard").chain(args))
             .expect("good arguments")
-            .into()
+            .try_into()
+            .expect("good together")
+    }
+
+    fn refused(args: &[&str]) -> ConfigError {
+        let args = ["switchboard", "backend"].iter().chain(args);
+        let args = Args::try_parse_from(args).expect("good arguments");
+        Config::try_from(args).expect_err("refused")
     }
 
     #[test]
@@ -193,7 +370,7 @@ mod tests {
     fn no_command_means_up() {
         let config = config(&["--port", "0", "--backend-port", "0", "--no-demo", "--ephemeral"]);
         assert_eq!(config.storage, Storage::Ephemeral);
-        assert_eq!(config.backend.port(), 0);
+        assert_eq!(config.backend.listen.port(), 0);
         let console = config.console.expect("a console");
         assert_eq!((console.listen.port(), console.demo), (0, false));
     }
@@ -202,6 +379,44 @@ mod tests {
     fn the_backend_alone_has_no_console() {
         let config = config(&["backend", "--port", "1234", "--log-json"]);
         assert!(config.console.is_none() && config.log.json);
-        assert_eq!(config.backend.port(), 1234);
+        assert_eq!(config.backend.listen.port(), 1234);
+    }
+
+    const FIRST: &str = "exp_00000000000000000000000001";
+    const SECOND: &str = "exp_00000000000000000000000002";
+
+    #[test]
+    fn experiments_are_paired_with_what_belongs_to_them() {
+        let ids = ["--experiment-id", FIRST, "--experiment-id", SECOND];
+        let one = ["--experiment-config", "a.yaml"];
+        let two = ["--experiment-config", "b.yaml"];
+        let configs = |args: &[&[&str]]| {
+            let args: Vec<_> = std::iter::once("backend").chain(args.concat()).collect();
+            let seeds = config(&args).backend.seeds;
+            seeds.into_iter().map(|seed| seed.config).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            configs(&[&ids, &one]),
+            [PathBuf::from("a.yaml"), PathBuf::from("a.yaml")]
+        );
+        assert_eq!(
+            configs(&[&ids, &one, &two]),
+            [PathBuf::from("a.yaml"), PathBuf::from("b.yaml")]
+        );
+        let unpaired = ConfigError::Unpaired {
+            flag: "--experiment-config",
+            given: 3,
+            wanted: 2,
+        };
+        assert_eq!(refused(&[&ids[..], &one, &two, &one].concat()), unpaired);
+    }
+
+    #[test]
+    fn nobody_is_let_in_by_mistake() {
+        let exposed = refused(&["--insecure-no-auth", "--host", "0.0.0.0"]);
+        assert_eq!(exposed, ConfigError::Exposed("0.0.0.0".parse().expect("an address")));
+        assert_eq!(refused(&["--admin-token", " "]), ConfigError::EmptyToken);
+        let config = config(&["backend", "--admin-token", "open sesame"]);
+        assert!(!format!("{config:?}").contains("sesame"), "secrets do not print");
     }
 }

@@ -11,8 +11,12 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let matches = Args::command().after_help(SIGN_IN_HELP).get_matches();
-    let config: Config = match Args::from_arg_matches(&matches) {
-        Ok(args) => args.into(),
+    let config = match Args::from_arg_matches(&matches).map(Config::try_from) {
+        Ok(Ok(config)) => config,
+        Ok(Err(error)) => {
+            eprintln!("switchboard: {error}");
+            return ExitCode::FAILURE;
+        }
         Err(error) => error.exit(),
     };
     if let Err(error) = start_logging(&config.log) {

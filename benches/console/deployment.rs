@@ -45,6 +45,8 @@ pub struct Deployment {
     pub backend: SocketAddr,
     pub asked: Arc<Asked>,
     token: SecretString,
+    /// Goes last.
+    _scratch: tempfile::TempDir,
 }
 
 /// The console on a deployment, somebody signed in.
@@ -63,7 +65,9 @@ impl Deployment {
         let tasks = Tasks::new();
         let token: SecretString = format!("{:032x}", rand::random::<u128>()).into();
         let asked = Arc::new(Asked::default());
-        let options = embedded::Options::new(Location::Memory, token.clone(), Clock::default(), tasks.clone());
+        let scratch = tempfile::tempdir()?;
+        let location = Location::Scratch(scratch.path().to_owned());
+        let options = embedded::Options::new(location, token.clone(), Clock::default(), tasks.clone());
         let backend = runtime.block_on(async {
             let backend = Backend::open(options).await?;
             let counter = asked.clone();
@@ -78,6 +82,7 @@ impl Deployment {
             backend,
             asked,
             token,
+            _scratch: scratch,
         })
     }
 
@@ -161,6 +166,7 @@ impl Lab {
         let request = RegisterExperiment {
             config_uri: "file:///experiment.yaml".to_owned(),
             name: Some(name.to_owned()),
+            experiment_id: None,
         };
         let id = admin.control().register(&request).await?.experiment_id;
         let seed = SeedRequest {

@@ -166,6 +166,7 @@ async fn register(options: &Options, uri: &str, name: &str) -> Result<Experiment
     let request = RegisterExperiment {
         config_uri: uri.into(),
         name: Some(name.into()),
+        experiment_id: None,
     };
     let entry = options.client.control().register(&request).await?;
     info!(experiment.id = %entry.experiment_id, name, "registered an experiment of the demo");

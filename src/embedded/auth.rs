@@ -13,6 +13,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
+use super::Authentication;
+use super::authority::Caller;
 use super::storage::{OpenError, ScopeKey, StorageError, Store};
 use crate::private_file::write_private;
 use crate::protocol::*;
@@ -29,7 +31,8 @@ type Memory = Vec<Block>;
 /// it is reissued; failures are never remembered.
 #[derive(Debug)]
 pub(super) struct Auth {
-    admin: SecretDigest,
+    /// The digest of the admin token; `None` believes everybody.
+    admin: Option<SecretDigest>,
     verified: Mutex<Verified>,
     /// Bounds the cores that slow hashes may take from everybody else.
     hashing: Arc<Semaphore>,
@@ -48,11 +51,14 @@ struct Verified {
 }
 
 impl Auth {
-    pub(super) fn new(admin: &SecretString) -> Self {
+    pub(super) fn new(authentication: &Authentication) -> Self {
         let mut memory = Memory::new();
         let decoy = hash(&fresh_secret(), &mut memory).unwrap_or_default();
         Self {
-            admin: digest(admin.expose_secret()),
+            admin: match authentication {
+                Authentication::AdminToken(token) => Some(digest(token.expose_secret())),
+                Authentication::Off => None,
+            },
             verified: Mutex::default(),
             hashing: Arc::new(Semaphore::new(2)),
             memory: Arc::new(Mutex::new(vec![memory])),
@@ -61,22 +67,28 @@ impl Auth {
     }
 
     /// The caller, if the `Authorization` header proves who it is. `scope` is the registry its worker would be
-    /// in; without one only the admin token is good.
+    /// in; without one only the admin token is good. With authentication off everybody is who they say, and who
+    /// says nothing is the admin.
     pub(super) async fn authenticate(
         &self,
         store: &Store,
         scope: Option<ScopeKey>,
         header: Option<&str>,
-    ) -> Result<Option<Principal>, StorageError> {
-        let Some((principal, secret)) = header.and_then(parse_bearer) else {
+    ) -> Result<Option<Caller>, StorageError> {
+        let bearer = header.and_then(parse_bearer);
+        let Some(admin) = self.admin else {
+            let principal = bearer.map_or(Actor::Admin, |(principal, _)| principal);
+            return Ok(Some(Caller::unchecked(principal)));
+        };
+        let Some((principal, secret)) = bearer else {
             return Ok(None);
         };
         let given = digest(secret);
         let good = match &principal {
-            Actor::Admin => bool::from(self.admin.ct_eq(&given)),
+            Actor::Admin => bool::from(admin.ct_eq(&given)),
             Actor::Worker(worker) => self.is_worker(store, scope, worker, secret, given).await?,
         };
-        Ok(good.then_some(principal))
+        Ok(good.then(|| Caller::proven(principal)))
     }
 
     async fn is_worker(

@@ -66,7 +66,7 @@ impl Groups {
     }
 
     /// Lets a worker pass that is in one of the named groups. The admin token is in none of them.
-    pub(super) fn require(&self, worker: &WorkerId, names: &[&str]) -> Result<(), Refusal> {
+    fn require(&self, worker: &WorkerId, names: &[&str]) -> Result<(), Refusal> {
         let member = |name: &&str| {
             self.named(name)
                 .is_some_and(|group| self.contains(&group.group_id, worker.as_str()))
@@ -81,21 +81,69 @@ impl Groups {
     }
 }
 
-/// Lets registered workers pass, and not the admin token.
-pub(super) fn worker(caller: &Principal) -> Result<&WorkerId, Refusal> {
-    caller.worker().ok_or_else(|| {
-        Refusal::new(
-            ErrorType::Forbidden,
-            "this needs a worker's credential, not the admin token",
-        )
-    })
+/// Who calls, and whether that is known or only said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Caller {
+    principal: Principal,
+    /// The worker that acts; with authentication off there always is one.
+    worker: Option<WorkerId>,
+    is_unchecked: bool,
 }
 
-/// Lets the admin token pass, and no worker.
-pub(super) fn admin(caller: &Principal) -> Result<(), Refusal> {
-    match caller {
-        Actor::Admin => Ok(()),
-        Actor::Worker(_) => Err(Refusal::new(ErrorType::Forbidden, "this needs the admin token")),
+impl Caller {
+    /// A caller whose secret was good.
+    pub(super) fn proven(principal: Principal) -> Self {
+        Self {
+            worker: principal.worker().cloned(),
+            principal,
+            is_unchecked: false,
+        }
+    }
+
+    /// A caller that is believed. Every gate is open to it; where a worker must act and none is named, nobody in
+    /// particular does.
+    pub(super) fn unchecked(principal: Principal) -> Self {
+        let nobody = || WorkerId::mint(ulid::Ulid::nil());
+        Self {
+            worker: Some(principal.worker().cloned().unwrap_or_else(nobody)),
+            principal,
+            is_unchecked: true,
+        }
+    }
+
+    pub(super) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Whether authentication is off.
+    pub(super) fn is_unchecked(&self) -> bool {
+        self.is_unchecked
+    }
+
+    /// Lets workers pass, and not the admin token.
+    pub(super) fn worker(&self) -> Result<&WorkerId, Refusal> {
+        self.worker.as_ref().ok_or_else(|| {
+            Refusal::new(
+                ErrorType::Forbidden,
+                "this needs a worker's credential, not the admin token",
+            )
+        })
+    }
+
+    /// Lets the admin token pass, and no worker.
+    pub(super) fn admin(&self) -> Result<(), Refusal> {
+        if self.is_unchecked || self.principal == Actor::Admin {
+            return Ok(());
+        }
+        Err(Refusal::new(ErrorType::Forbidden, "this needs the admin token"))
+    }
+
+    /// Lets a worker pass that is in one of the named groups. The admin token is in none of them.
+    pub(super) fn member(&self, known: &Groups, names: &[&str]) -> Result<(), Refusal> {
+        if self.is_unchecked {
+            return Ok(());
+        }
+        known.require(self.worker()?, names)
     }
 }
 

@@ -26,7 +26,7 @@ use crate::lifecycle::Tasks;
 use auth::Auth;
 use hub::Hub;
 use mint::Mint;
-use storage::Store;
+use storage::{Durability, Store};
 
 pub use auth::load_or_create_admin_token;
 pub use storage::OpenError;
@@ -34,18 +34,26 @@ pub use storage::OpenError;
 /// Where a backend keeps what it knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
-    /// A directory of its own, with `switchboard.db` inside.
+    /// A directory of its own, with `switchboard.db` inside. What is acknowledged is on disk.
     Directory(PathBuf),
-    /// Nowhere: everything ends with the process.
-    Memory,
+    /// The same, but nothing waits for the disk: what is acknowledged outlives the process only by luck.
+    Scratch(PathBuf),
+}
+
+/// How callers are known.
+pub enum Authentication {
+    /// By their secrets; this is the one of the principal `admin`.
+    AdminToken(SecretString),
+    /// Not at all: every principal is believed, every gate is open. For tests on one machine.
+    Off,
 }
 
 /// How a backend is set up.
 pub struct Options {
     /// Where it keeps what it knows.
     pub location: Location,
-    /// The secret of the principal `admin`.
-    pub admin_token: SecretString,
+    /// How callers are known.
+    pub authentication: Authentication,
     /// The time of day.
     pub clock: Clock,
     /// What its tasks belong to; streams and servers end when it stops.
@@ -54,20 +62,33 @@ pub struct Options {
     pub subscribe_timeout: Duration,
     /// How often a push stream says that it is alive. Readers give up after 15 s of silence.
     pub heartbeat: Duration,
+    /// How long a lease is good for unless it is renewed (`ch11 §4`).
+    pub lease_duration: Duration,
+    /// The largest artifact in bytes.
+    pub max_artifact_bytes: u64,
+    /// The largest checkpoint archive in bytes.
+    pub max_checkpoint_bytes: u64,
+    /// Holds one bare repository an experiment, `<experiment_id>.git`; `None` is `repos` beside the database.
+    pub repo_root: Option<PathBuf>,
     /// Makes the minted ids the same on every run; for tests.
     pub id_seed: Option<u64>,
 }
 
 impl Options {
-    /// Options with the usual times: 30 s for subscribe, 5 s between heartbeats.
+    /// The usual ones: 30 s for subscribe and for a lease, 5 s between heartbeats, 100 MiB an artifact, 4 GiB a
+    /// checkpoint.
     pub fn new(location: Location, admin_token: SecretString, clock: Clock, tasks: Tasks) -> Self {
         Self {
             location,
-            admin_token,
+            authentication: Authentication::AdminToken(admin_token),
             clock,
             tasks,
             subscribe_timeout: Duration::from_secs(30),
             heartbeat: Duration::from_secs(5),
+            lease_duration: Duration::from_secs(30),
+            max_artifact_bytes: 100 * 1024 * 1024,
+            max_checkpoint_bytes: 4 * 1024 * 1024 * 1024,
+            repo_root: None,
             id_seed: None,
         }
     }
@@ -87,7 +108,7 @@ struct Inner {
     subscribe_timeout: Duration,
     heartbeat: Duration,
     /// Held so that no other process opens the same directory.
-    _lock: Option<File>,
+    _lock: File,
 }
 
 impl Backend {
@@ -96,15 +117,13 @@ impl Backend {
     /// # Errors
     /// One line for whoever started the program: see [`OpenError`].
     pub async fn open(options: Options) -> Result<Self, OpenError> {
-        let (lock, path, (store, stored)) = match &options.location {
-            Location::Directory(dir) => {
-                let lock = lock(dir)?;
-                let path = dir.join("switchboard.db");
-                let opened = Store::open(&path).await?;
-                (Some(lock), path, opened)
-            }
-            Location::Memory => (None, PathBuf::from(":memory:"), Store::memory().await?),
+        let (dir, durability) = match options.location {
+            Location::Directory(dir) => (dir, Durability::Synced),
+            Location::Scratch(dir) => (dir, Durability::Unsynced),
         };
+        let lock = lock(&dir)?;
+        let path = dir.join("switchboard.db");
+        let (store, stored) = Store::open(&path, durability).await?;
         let hub = Hub::new(stored).map_err(|error| OpenError::Content {
             path,
             detail: error.to_string(),
@@ -112,7 +131,7 @@ impl Backend {
         Ok(Self(Arc::new(Inner {
             store,
             hub,
-            auth: Auth::new(&options.admin_token),
+            auth: Auth::new(&options.authentication),
             mint: Mint::new(options.clock.clone(), options.id_seed),
             clock: options.clock,
             tasks: options.tasks,

@@ -62,6 +62,10 @@ pub struct RegisterExperiment {
     /// What people call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// An extension: the id to register under, for an experiment that has one already because it was imported
+    /// or begun elsewhere (`ch11 §7`). Without it one is minted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment_id: Option<ExperimentId>,
 }
 
 /// Body of `POST /_switchboard/experiments/{E}/seed`: makes the task store host a registered experiment.

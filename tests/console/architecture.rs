@@ -19,7 +19,7 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
         &["protocol", "clock", "lifecycle", "listener", "private_file"],
     ),
     ("demo", &["protocol", "clock", "lifecycle", "client", "private_file"]),
-    ("config", &[]),
+    ("config", &["protocol"]),
     ("secrets", &["private_file"]),
     (
         "app",

@@ -9,6 +9,7 @@ use switchboard::embedded::{Backend, Location, Options};
 use switchboard::lifecycle::Tasks;
 use switchboard::live::{self, Live};
 use switchboard::web::{self, Web};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::proxy::Proxy;
@@ -27,6 +28,8 @@ pub struct Console {
     base: String,
     web: Web,
     browser: reqwest::Client,
+    /// The backend's, which goes last.
+    _scratch: TempDir,
 }
 
 /// An answer, read whole.
@@ -64,18 +67,20 @@ impl Console {
     /// Both, with nothing in them. Nobody is signed in.
     pub async fn start() -> Self {
         let (tasks, clock) = (Tasks::new(), fixed_clock());
-        let address = backend(&tasks, &clock).await;
+        let scratch = tempfile::tempdir().expect("a directory");
+        let address = backend(&scratch, &tasks, &clock).await;
         let admin = admin(&format!("http://{address}"));
-        Self::over(admin.clone(), admin, tasks, clock).await
+        Self::over(admin.clone(), admin, tasks, clock, scratch).await
     }
 
     /// The same with a proxy between console and backend; the administrator goes past it.
     pub async fn behind_a_proxy() -> (Self, Proxy) {
         let (tasks, clock) = (Tasks::new(), fixed_clock());
-        let address = backend(&tasks, &clock).await;
+        let scratch = tempfile::tempdir().expect("a directory");
+        let address = backend(&scratch, &tasks, &clock).await;
         let proxy = Proxy::before(address, &tasks).await;
         let (admin, seen) = (admin(&format!("http://{address}")), admin(&proxy.base()));
-        (Self::over(admin, seen, tasks, clock).await, proxy)
+        (Self::over(admin, seen, tasks, clock, scratch).await, proxy)
     }
 
     /// A console whose backend was never there.
@@ -85,10 +90,11 @@ impl Console {
         let address = listener.local_addr().expect("bound");
         drop(listener);
         let admin = admin(&format!("http://{address}"));
-        Self::over(admin.clone(), admin, Tasks::new(), fixed_clock()).await
+        let scratch = tempfile::tempdir().expect("a directory");
+        Self::over(admin.clone(), admin, Tasks::new(), fixed_clock(), scratch).await
     }
 
-    async fn over(admin: Client, seen: Client, backend: Tasks, clock: Clock) -> Self {
+    async fn over(admin: Client, seen: Client, backend: Tasks, clock: Clock, scratch: TempDir) -> Self {
         let console = Tasks::new();
         let live = Live::start(live::Options {
             client: seen,
@@ -123,6 +129,7 @@ impl Console {
             base,
             web,
             browser,
+            _scratch: scratch,
         }
     }
 
@@ -197,10 +204,15 @@ impl Drop for Console {
     }
 }
 
-async fn backend(tasks: &Tasks, clock: &Clock) -> SocketAddr {
+async fn backend(scratch: &TempDir, tasks: &Tasks, clock: &Clock) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
-    let mut options = Options::new(Location::Memory, ADMIN_TOKEN.into(), clock.clone(), tasks.clone());
+    let mut options = Options::new(
+        Location::Scratch(scratch.path().to_owned()),
+        ADMIN_TOKEN.into(),
+        clock.clone(),
+        tasks.clone(),
+    );
     options.id_seed = Some(7);
     Backend::open(options).await.expect("the backend opens").serve(listener);
     address

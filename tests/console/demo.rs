@@ -221,6 +221,7 @@ async fn the_termination_policy_ends_it_and_what_succeeded_is_integrated() {
     let request = RegisterExperiment {
         config_uri: "file:///mine.yaml".into(),
         name: None,
+        experiment_id: None,
     };
     let id = world
         .admin

@@ -24,11 +24,17 @@ pub struct World {
     pub admin: Client,
     pub tasks: Tasks,
     pub backend: Backend,
+    /// Goes last.
+    scratch: Option<tempfile::TempDir>,
 }
 
 impl World {
+    /// One that keeps nothing.
     pub async fn start() -> Self {
-        Self::at(Location::Memory).await
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut world = Self::at(Location::Scratch(dir.path().to_owned())).await;
+        world.scratch = Some(dir);
+        world
     }
 
     pub async fn at(location: Location) -> Self {
@@ -45,6 +51,7 @@ impl World {
             base,
             tasks,
             backend,
+            scratch: None,
         }
     }
 
@@ -70,6 +77,7 @@ pub async fn register(admin: &Client, name: &str) -> ExperimentId {
     let request = RegisterExperiment {
         config_uri: "file:///experiment.yaml".to_owned(),
         name: Some(name.to_owned()),
+        experiment_id: None,
     };
     let entry = admin.control().register(&request).await.expect("registered");
     entry.experiment_id

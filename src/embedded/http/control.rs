@@ -5,7 +5,6 @@ use poem::web::Path;
 use poem::{Response, handler};
 use serde::Deserialize;
 
-use super::super::authority;
 use super::super::push;
 use super::super::storage::{ScopeKey, Table, Write};
 use super::super::transition::{self, Refusal};
@@ -36,10 +35,12 @@ pub(super) async fn read(Path(id): Path<String>, call: ControlCall) -> Result<Re
 
 #[handler]
 pub(super) async fn register(Body(request): Body<RegisterExperiment>, call: ControlCall) -> Result<Response, Fault> {
-    authority::admin(&call.caller)?;
-    let id = ExperimentId::mint(call.inner.mint.ulid());
-    let entry = transition::register_experiment(id, request, call.inner.clock.now())?;
+    call.caller.admin()?;
+    let pinned = request.experiment_id.clone();
+    let id = pinned.unwrap_or_else(|| ExperimentId::mint(call.inner.mint.ulid()));
     let mut write = call.inner.store.write(ScopeKey::DEPLOYMENT).await?;
+    let exists = write.text(Table::Registry, id.as_str()).await?.is_some();
+    let entry = transition::register_experiment(id, request, exists, call.inner.clock.now())?;
     write.put_entry(&entry).await?;
     announce(&call, write, "experiment.registered", &entry.experiment_id).await?;
     let mut response = json(&entry)?;
@@ -59,7 +60,7 @@ async fn entry(write: &mut Write, id: &str) -> Result<RegistryEntry, Fault> {
 
 #[handler]
 pub(super) async fn unregister(Path(id): Path<String>, call: ControlCall) -> Result<Response, Fault> {
-    authority::admin(&call.caller)?;
+    call.caller.admin()?;
     let mut write = call.inner.store.write(ScopeKey::DEPLOYMENT).await?;
     let entry = entry(&mut write, &id).await?;
     transition::unregister(&entry)?;
@@ -81,7 +82,7 @@ pub(super) async fn seed(
     Body(request): Body<SeedRequest>,
     call: ControlCall,
 ) -> Result<Response, Fault> {
-    authority::admin(&call.caller)?;
+    call.caller.admin()?;
     let mut write = call.inner.store.write(ScopeKey::DEPLOYMENT).await?;
     let entry = entry(&mut write, &id).await?;
     if call.inner.hub.find(&id).is_some() {

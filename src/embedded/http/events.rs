@@ -67,5 +67,5 @@ pub(super) async fn subscribe(Params(asked): Params<Subscription>, call: Call) -
 /// An extension, described in `docs/push.md`.
 #[handler]
 pub(super) async fn stream(Resumed(resume): Resumed, call: Call) -> Result<Response, Fault> {
-    Ok(push::follow_log(&call.inner, &call.hosted, &call.caller, resume).await?)
+    Ok(push::follow_log(&call.inner, &call.hosted, call.caller.principal(), resume).await?)
 }

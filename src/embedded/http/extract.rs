@@ -9,10 +9,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::super::Inner;
-use super::super::authority::{self, Groups};
+use super::super::authority::{Caller, Groups};
 use super::super::hub::{Hosted, Scope};
 use super::super::push::Resume;
-use super::super::storage::{ScopeKey, Session, StorageError, Write};
+use super::super::storage::{ScopeKey, Session, StorageError, Table, Write};
 use super::super::transition::{Change, Refusal};
 use super::problem::Fault;
 use crate::protocol::*;
@@ -20,10 +20,10 @@ use crate::protocol::*;
 /// Larger bodies are 413; artifacts have a limit of their own.
 const BODY_LIMIT: usize = 1024 * 1024;
 
-/// Who calls, as the credential proved it, and in which registry.
+/// Who calls, and in which registry their credential was looked up.
 #[derive(Debug, Clone)]
-pub(super) struct Caller {
-    pub(super) principal: Principal,
+pub(super) struct Admitted {
+    pub(super) caller: Caller,
     pub(super) scope: Option<ScopeKey>,
 }
 
@@ -90,9 +90,9 @@ impl<'a, T: DeserializeOwned> FromRequest<'a> for Params<T> {
     }
 }
 
-fn context(request: &Request) -> Result<(Arc<Inner>, Caller), Fault> {
-    match (request.data::<Arc<Inner>>(), request.data::<Caller>()) {
-        (Some(inner), Some(caller)) => Ok((inner.clone(), caller.clone())),
+fn context(request: &Request) -> Result<(Arc<Inner>, Admitted), Fault> {
+    match (request.data::<Arc<Inner>>(), request.data::<Admitted>()) {
+        (Some(inner), Some(admitted)) => Ok((inner.clone(), admitted.clone())),
         _ => Err(unauthorized().into()),
     }
 }
@@ -105,7 +105,7 @@ fn unauthorized() -> Refusal {
 pub(super) struct Call {
     pub(super) inner: Arc<Inner>,
     pub(super) hosted: Arc<Hosted>,
-    pub(super) caller: Principal,
+    pub(super) caller: Caller,
 }
 
 impl<'a> FromRequest<'a> for Call {
@@ -116,7 +116,7 @@ impl<'a> FromRequest<'a> for Call {
 
 impl Call {
     fn new(request: &Request) -> Result<Self, Fault> {
-        let (inner, caller) = context(request)?;
+        let (inner, admitted) = context(request)?;
         let segment = request.raw_path_param("experiment").unwrap_or_default();
         let mut headers = request.headers().get_all(EXPERIMENT_HEADER).iter();
         let header = headers.next().and_then(|value| value.to_str().ok());
@@ -131,19 +131,19 @@ impl Call {
             .hub
             .find(segment)
             .ok_or_else(|| Refusal::unknown("experiment", segment))?;
-        if caller.principal.worker().is_some() && caller.scope != Some(hosted.scope.key) {
+        if admitted.caller.principal().worker().is_some() && admitted.scope != Some(hosted.scope.key) {
             return Err(unauthorized().into());
         }
         Ok(Self {
             inner,
             hosted,
-            caller: caller.principal,
+            caller: admitted.caller,
         })
     }
 
     /// The worker that calls; the admin token is refused.
     pub(super) fn worker(&self) -> Result<&WorkerId, Refusal> {
-        authority::worker(&self.caller)
+        self.caller.worker()
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -160,9 +160,18 @@ impl Call {
 
     /// Lets the worker pass if it is in one of the groups, as the write at hand sees them.
     pub(super) async fn require(&self, session: &mut Session, groups: &[&str]) -> Result<(), Fault> {
-        let worker = self.worker()?;
         let known = Groups::new(session.groups().await?);
-        Ok(known.require(worker, groups)?)
+        Ok(self.caller.member(&known, groups)?)
+    }
+
+    /// Whether the worker that calls is one of this experiment. A proven one is; a believed one may not be.
+    pub(super) async fn is_registered(&self, session: &mut Session) -> Result<bool, Fault> {
+        match self.caller.principal() {
+            Actor::Worker(worker) if self.caller.is_unchecked() => {
+                Ok(session.text(Table::Worker, worker.as_str()).await?.is_some())
+            }
+            _ => Ok(true),
+        }
     }
 
     /// Writes what a transition decided, and makes it true.
@@ -179,7 +188,7 @@ impl Call {
 pub(super) struct RegistryCall {
     pub(super) inner: Arc<Inner>,
     pub(super) scope: Arc<Scope>,
-    pub(super) caller: Principal,
+    pub(super) caller: Caller,
 }
 
 impl<'a> FromRequest<'a> for RegistryCall {
@@ -192,11 +201,11 @@ impl<'a> FromRequest<'a> for RegistryCall {
                 caller: call.caller,
             });
         }
-        let (inner, caller) = context(request)?;
+        let (inner, admitted) = context(request)?;
         Ok(Self {
             scope: inner.hub.deployment.clone(),
             inner,
-            caller: caller.principal,
+            caller: admitted.caller,
         })
     }
 }
@@ -209,14 +218,14 @@ impl RegistryCall {
     /// The deployment's workers and groups are read by the admin only (`ch11 §6`).
     pub(super) async fn read(&self) -> Result<Session, Fault> {
         if self.is_deployment() {
-            authority::admin(&self.caller)?;
+            self.caller.admin()?;
         }
         Ok(self.inner.store.read(self.scope.key).await?)
     }
 
     /// Every change of a registry is the admin's.
     pub(super) async fn write(&self) -> Result<Write, Fault> {
-        authority::admin(&self.caller)?;
+        self.caller.admin()?;
         Ok(self.inner.store.write(self.scope.key).await?)
     }
 
@@ -251,15 +260,15 @@ impl<'a> FromRequest<'a> for Segments {
 /// A request to the control plane itself.
 pub(super) struct ControlCall {
     pub(super) inner: Arc<Inner>,
-    pub(super) caller: Principal,
+    pub(super) caller: Caller,
 }
 
 impl<'a> FromRequest<'a> for ControlCall {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
-        let (inner, caller) = context(request)?;
+        let (inner, admitted) = context(request)?;
         Ok(Self {
             inner,
-            caller: caller.principal,
+            caller: admitted.caller,
         })
     }
 }

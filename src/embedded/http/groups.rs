@@ -4,7 +4,7 @@ use poem::http::StatusCode;
 use poem::{Response, handler};
 use serde::Deserialize;
 
-use super::super::authority::{self, Groups};
+use super::super::authority::Groups;
 use super::super::storage::{Table, Write};
 use super::super::transition::{self, Refusal};
 use super::extract::{Body, Params, RegistryCall, Segments};
@@ -79,7 +79,7 @@ pub(super) async fn remove_member(ids: Segments, call: RegistryCall) -> Result<R
 
 #[handler]
 pub(super) async fn remove(ids: Segments, call: RegistryCall) -> Result<Response, Fault> {
-    authority::admin(&call.caller)?;
+    call.caller.admin()?;
     let mut write = call.write().await?;
     let group = group(&mut write, &ids.group).await?;
     write.delete_group(group.group_id.as_str()).await?;

@@ -30,7 +30,7 @@ use super::storage::ScopeKey;
 use super::transition::Refusal;
 use crate::listener;
 use crate::protocol::*;
-use extract::Caller;
+use extract::Admitted;
 use problem::Fault;
 
 /// How long open connections may take to finish once the process stops; less than `Tasks::GRACE`.
@@ -132,14 +132,14 @@ async fn admit<E: Endpoint + 'static>(
     let scope = realm(&inner, request.uri().path());
     let header = request.header(header::AUTHORIZATION);
     let caller = inner.auth.authenticate(&inner.store, scope, header).await;
-    let Some(principal) = caller.map_err(Fault::from)? else {
+    let Some(caller) = caller.map_err(Fault::from)? else {
         return Err(Fault::from(Refusal::new(
             ErrorType::Unauthorized,
             "the bearer is missing or not good here",
         ))
         .into());
     };
-    request.set_data(Caller { principal, scope });
+    request.set_data(Admitted { caller, scope });
     request.set_data(inner.clone());
     if *request.method() == Method::GET {
         return Ok(endpoint.call(request).await?.into_response());

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::super::authority::{ADMINS, Groups, ORCHESTRATORS};
 use super::super::storage::{Session, StorageError, Table};
-use super::super::transition::{self, Cited, Referenced, Refusal};
+use super::super::transition::{self, Cited, Referenced, Refusal, Standing};
 use super::extract::{Body, Call, Params, shaped};
 use super::problem::{Fault, empty, json, json_text, list as list_reply};
 use crate::protocol::*;
@@ -98,15 +98,27 @@ pub(super) async fn claim(
     let mut write = call.write().await?;
     let task = task(&mut write, &id).await?;
     let experiment = write.experiment().await?;
-    let eligible = match &task.target {
-        None => true,
-        target => Groups::new(write.groups().await?).admits(target.as_ref(), worker),
-    };
+    let standing = standing(&call, &mut write, &task, worker).await?;
     let now = call.now();
-    let change = transition::claim(&experiment, task, worker, eligible, request, now)?;
+    let change = transition::claim(&experiment, task, worker, standing, request, now)?;
     let reply = json(&change.task.as_ref().and_then(|task| task.claim.as_ref()))?;
     call.finish(write, change, now).await?;
     Ok(reply)
+}
+
+async fn standing(call: &Call, session: &mut Session, task: &Task, worker: &WorkerId) -> Result<Standing, Fault> {
+    if !call.is_registered(session).await? {
+        return Ok(Standing::Unregistered);
+    }
+    let admitted = match &task.target {
+        None => true,
+        target => Groups::new(session.groups().await?).admits(target.as_ref(), worker),
+    };
+    Ok(if admitted {
+        Standing::Eligible
+    } else {
+        Standing::Ineligible
+    })
 }
 
 #[handler]

@@ -4,7 +4,6 @@ use poem::{Response, handler};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
-use super::super::authority;
 use super::super::storage::Table;
 use super::super::transition::{self, Refusal};
 use super::extract::{Body, Params, RegistryCall, Segments};
@@ -32,7 +31,7 @@ pub(super) async fn read(ids: Segments, call: RegistryCall) -> Result<Response, 
 
 #[handler]
 pub(super) async fn register(Body(request): Body<RegisterWorker>, call: RegistryCall) -> Result<Response, Fault> {
-    authority::admin(&call.caller)?;
+    call.caller.admin()?;
     let now = call.inner.clock.now();
     let id = WorkerId::mint(call.inner.mint.ulid());
     let worker = transition::new_worker(id, &call.scope.experiment_id, request, now)?;
@@ -52,7 +51,7 @@ pub(super) async fn register(Body(request): Body<RegisterWorker>, call: Registry
 #[handler]
 pub(super) async fn reissue(ids: Segments, call: RegistryCall) -> Result<Response, Fault> {
     let id = &ids.worker;
-    authority::admin(&call.caller)?;
+    call.caller.admin()?;
     let (secret, hash) = call.inner.auth.issue().await?;
     let mut write = call.write().await?;
     let worker: Option<Worker> = write.get(Table::Worker, id).await?;
@@ -71,7 +70,7 @@ pub(super) async fn reissue(ids: Segments, call: RegistryCall) -> Result<Respons
 
 #[handler]
 pub(super) async fn whoami(call: RegistryCall) -> Result<Response, Fault> {
-    let id = authority::worker(&call.caller)?;
+    let id = call.caller.worker()?;
     let mut session = call.inner.store.read(call.scope.key).await?;
     let worker: Option<Worker> = session.get(Table::Worker, id.as_str()).await?;
     let worker = worker.ok_or_else(|| Refusal::new(ErrorType::Unauthorized, "the bearer is not good here"))?;

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 pub(super) use entities::Table;
 pub use open::OpenError;
-pub(super) use open::Stored;
+pub(super) use open::{Durability, Stored};
 pub(super) use write::Write;
 
 /// A fault of the storage itself; the caller sees a 500 and the cause is logged.

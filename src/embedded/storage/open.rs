@@ -93,27 +93,43 @@ pub(in crate::embedded) struct Stored {
     pub(in crate::embedded) length: u64,
 }
 
+/// What a commit waits for before it is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::embedded) enum Durability {
+    /// The disk.
+    Synced,
+    /// Nothing, since nothing is to outlive the process.
+    Unsynced,
+}
+
 fn migrator() -> Migrator {
-    let first = include_str!("migrations/0001_first.sql").into_sql_str();
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "first".into(),
-        MigrationType::Simple,
-        first,
-        false,
-    )])
+    let steps = [
+        (1, "first", include_str!("migrations/0001_first.sql")),
+        (2, "whole protocol", include_str!("migrations/0002_whole_protocol.sql")),
+    ];
+    let simple = |(version, name, sql): (i64, &'static str, &'static str)| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(steps.into_iter().map(simple).collect())
 }
 
 impl Store {
     /// Opens or creates the database file at `path`.
-    pub(in crate::embedded) async fn open(path: &Path) -> Result<(Self, Vec<Stored>), OpenError> {
+    pub(in crate::embedded) async fn open(
+        path: &Path,
+        durability: Durability,
+    ) -> Result<(Self, Vec<Stored>), OpenError> {
         // FULL syncs the log on every commit: an acknowledged write survives the death of the process and of
         // the machine alike. NORMAL would be enough for the first, but not for `ch08 §3.1` as we read it.
+        let synchronous = match durability {
+            Durability::Synced => SqliteSynchronous::Full,
+            Durability::Unsynced => SqliteSynchronous::Off,
+        };
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
+            .synchronous(synchronous)
             .disable_statement_logging();
         let faults = |source| classify(path, source);
         let writer = pool(1).connect_with(options.clone()).await.map_err(faults)?;
@@ -121,19 +137,6 @@ impl Store {
         let options = options.create_if_missing(false).pragma("query_only", "on");
         let readers = pool(8).connect_with(options).await.map_err(faults)?;
         Self::assemble(writer, readers, path).await
-    }
-
-    /// A database that ends with the process. One connection serves both sides, as each would see its own otherwise.
-    pub(in crate::embedded) async fn memory() -> Result<(Self, Vec<Stored>), OpenError> {
-        let path = Path::new(":memory:");
-        let options = SqliteConnectOptions::new()
-            .in_memory(true)
-            .filename(path)
-            .disable_statement_logging();
-        let only = pool(1);
-        let only = only.connect_with(options).await.map_err(|e| classify(path, e))?;
-        prepare(&only, path).await?;
-        Self::assemble(only.clone(), only, path).await
     }
 
     async fn assemble(writer: SqlitePool, readers: SqlitePool, path: &Path) -> Result<(Self, Vec<Stored>), OpenError> {
@@ -183,7 +186,6 @@ impl Store {
 }
 
 fn pool(size: u32) -> SqlitePoolOptions {
-    // Connections live as long as the process: an in-memory database would end with its last one.
     SqlitePoolOptions::new()
         .max_connections(size)
         .min_connections(1)
@@ -239,7 +241,7 @@ mod tests {
     async fn a_database_of_a_newer_version_is_left_alone() -> Result<(), Box<dyn std::error::Error>> {
         let dir = tempfile::tempdir()?;
         let path = dir.path().join("switchboard.db");
-        let (store, _) = Store::open(&path).await?;
+        let (store, _) = Store::open(&path, Durability::Synced).await?;
         sqlx::query(
             "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
              VALUES (9, 'later', 1, x'00', 0)",
@@ -247,9 +249,9 @@ mod tests {
         .execute(&store.writer)
         .await?;
         drop(store);
-        let error = Store::open(&path).await.err().ok_or("it opened")?;
+        let error = Store::open(&path, Durability::Synced).await.err().ok_or("it opened")?;
         assert!(
-            matches!(error, OpenError::NewerSchema { found: 9, known: 1, .. }),
+            matches!(error, OpenError::NewerSchema { found: 9, known: 2, .. }),
             "{error}"
         );
         Ok(())
@@ -258,7 +260,7 @@ mod tests {
     #[tokio::test]
     async fn writes_are_synced_and_readers_cannot_write() -> Result<(), Box<dyn std::error::Error>> {
         let dir = tempfile::tempdir()?;
-        let (store, _) = Store::open(&dir.path().join("switchboard.db")).await?;
+        let (store, _) = Store::open(&dir.path().join("switchboard.db"), Durability::Synced).await?;
         let full: i64 = sqlx::query_scalar("PRAGMA synchronous")
             .fetch_one(&store.writer)
             .await?;

@@ -155,10 +155,11 @@ impl Write {
     async fn put_idea(&mut self, idea: &Idea) -> Result<(), StorageError> {
         let (connection, scope) = self.session.parts();
         let query = sqlx::query(
-            "INSERT INTO idea (scope, id, state, entity) VALUES (?, ?, ?, ?)
+            "INSERT INTO idea (scope, id, state, slug, entity) VALUES (?, ?, ?, ?, ?)
              ON CONFLICT (scope, id) DO UPDATE SET state = excluded.state, entity = excluded.entity",
         );
         let query = query.bind(scope).bind(idea.idea_id.as_str()).bind(idea.state.as_str());
+        let query = query.bind(&idea.slug);
         query.bind(serde_json::to_string(idea)?).execute(connection).await?;
         Ok(())
     }

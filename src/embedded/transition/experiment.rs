@@ -76,16 +76,22 @@ pub(in crate::embedded) fn policy_error(request: PolicyErrorRequest) -> Result<C
     })
 }
 
-/// A new registry entry under a fresh id (`ch11 §2.1`).
+/// A new registry entry (`ch11 §2.1`).
 pub(in crate::embedded) fn register_experiment(
     id: ExperimentId,
     request: RegisterExperiment,
+    exists: bool,
     now: Timestamp,
 ) -> Result<RegistryEntry, Refusal> {
     good_uri(Some(&request.config_uri), "config_uri")?;
+    let name = good_name(request.name.as_deref())?;
+    if exists {
+        let detail = format!("experiment {id} is registered already");
+        return Err(Refusal::new(ErrorType::AlreadyExists, detail));
+    }
     Ok(RegistryEntry {
         experiment_id: id,
-        name: good_name(request.name.as_deref())?,
+        name,
         config_uri: request.config_uri,
         created_at: now,
         last_known_state: ExperimentState::Running,

@@ -26,7 +26,7 @@ pub(super) use experiment::{
 pub(super) use idea::{create_idea, mark_ready};
 pub(super) use registry::{add_member, new_group, new_worker, remove_member};
 pub(super) use submission::{Cited, accept, reject, submit};
-pub(super) use task::{Referenced, claim, create_task, good_reassign, reassign, reclaim};
+pub(super) use task::{Referenced, Standing, claim, create_task, good_reassign, reassign, reclaim};
 pub(super) use variant::{Surroundings, create_variant, declare_evaluation_error, integrate};
 
 /// Why a request is not carried out: a type of the closed vocabulary, and words for a person.

@@ -150,12 +150,13 @@ objective: {expr: score, direction: maximize}
 
     pub(super) fn claim(&mut self, id: &str, by: u8) -> Outcome {
         let task = self.task(id)?;
-        let eligible = task
-            .target
-            .as_ref()
-            .is_none_or(|t| t.id.as_str() == worker(by).as_str());
+        let own = |target: &Target| target.id.as_str() == worker(by).as_str();
+        let standing = match task.target.as_ref().is_none_or(own) {
+            true => Standing::Eligible,
+            false => Standing::Ineligible,
+        };
         let request = ClaimRequest::default();
-        let outcome = claim(&self.experiment, task, &worker(by), eligible, request, now());
+        let outcome = claim(&self.experiment, task, &worker(by), standing, request, now());
         self.keep(outcome)
     }
 

@@ -148,12 +148,23 @@ fn already_served(task: &Task) -> Refusal {
     )
 }
 
-/// `pending → claimed` (`ch04 §3.5`). `eligible` says whether the task's target admits the worker.
+/// What the store knows about a worker that wants to claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::embedded) enum Standing {
+    /// It is registered, and the task's target admits it.
+    Eligible,
+    /// The task's target does not admit it.
+    Ineligible,
+    /// Nobody registered it, which only a caller that is merely believed can be.
+    Unregistered,
+}
+
+/// `pending → claimed` (`ch04 §3.5`).
 pub(in crate::embedded) fn claim(
     experiment: &Experiment,
     mut task: Task,
     worker: &WorkerId,
-    eligible: bool,
+    standing: Standing,
     request: ClaimRequest,
     now: Timestamp,
 ) -> Result<Change, Refusal> {
@@ -164,11 +175,20 @@ pub(in crate::embedded) fn claim(
             task.task_id, task.state
         )));
     }
-    if !eligible {
-        return Err(Refusal::new(
-            ErrorType::WorkerNotEligible,
-            format!("the target of task {} does not admit {worker}", task.task_id),
-        ));
+    match standing {
+        Standing::Eligible => {}
+        Standing::Ineligible => {
+            return Err(Refusal::new(
+                ErrorType::WorkerNotEligible,
+                format!("the target of task {} does not admit {worker}", task.task_id),
+            ));
+        }
+        Standing::Unregistered => {
+            return Err(Refusal::new(
+                ErrorType::WorkerNotRegistered,
+                format!("worker {worker} is not registered in this experiment"),
+            ));
+        }
     }
     task.state = TaskState::Claimed;
     task.updated_at = now;

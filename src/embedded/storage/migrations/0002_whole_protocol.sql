@@ -1,0 +1,26 @@
+-- A lease outlives its expiry, so that a late renewal can be told from a foreign one (`ch11 §4`). At most one row an
+-- experiment. `expires_at` is in milliseconds since 1970.
+CREATE TABLE lease (
+    experiment TEXT    NOT NULL PRIMARY KEY,
+    id         TEXT    NOT NULL UNIQUE,
+    holder     TEXT    NOT NULL,
+    expires_at INTEGER NOT NULL,
+    entity     TEXT    NOT NULL
+);
+CREATE INDEX lease_holder ON lease (holder);
+
+-- The bytes are in a file named after the row.
+CREATE TABLE artifact (
+    scope        INTEGER NOT NULL,
+    id           TEXT    NOT NULL,
+    created_by   TEXT    NOT NULL,
+    content_type TEXT    NOT NULL,
+    size_bytes   INTEGER NOT NULL,
+    created_at   TEXT    NOT NULL,
+    PRIMARY KEY (scope, id)
+) WITHOUT ROWID;
+
+-- Two ideas may share a slug; whoever drafts the second is told.
+ALTER TABLE idea ADD COLUMN slug TEXT;
+UPDATE idea SET slug = entity ->> '$.slug';
+CREATE INDEX idea_slug ON idea (scope, slug);
