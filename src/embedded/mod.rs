@@ -1,11 +1,12 @@
 //! The embedded backend: an EDEN task store and control plane for many experiments, on SQLite.
 //!
 //! Inside, from the bottom up: `transition` decides (pure), `storage` remembers (the only SQL), `hub` wakes who
-//! waits, `auth` and `authority` say who may, `push` streams, and `http` is the thin binding of the wire to them.
+//! waits, `auth` and `authority` say who may, `push` streams, `blobs` keeps files, and `http` is the thin binding of the wire to them.
 //! Nothing reaches a [`Backend`] but HTTP: the console and the demo use the ordinary client.
 
 mod auth;
 mod authority;
+mod blobs;
 mod http;
 mod hub;
 mod mint;
@@ -24,6 +25,7 @@ use secrecy::SecretString;
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
 use auth::Auth;
+use blobs::Blobs;
 use hub::Hub;
 use mint::Mint;
 use storage::{Durability, Store};
@@ -107,6 +109,8 @@ struct Inner {
     tasks: Tasks,
     subscribe_timeout: Duration,
     heartbeat: Duration,
+    blobs: Blobs,
+    max_artifact_bytes: u64,
     /// Held so that no other process opens the same directory.
     _lock: File,
 }
@@ -122,6 +126,11 @@ impl Backend {
             Location::Scratch(dir) => (dir, Durability::Unsynced),
         };
         let lock = lock(&dir)?;
+        let unwritable = |source| OpenError::Unwritable {
+            path: dir.clone(),
+            source,
+        };
+        let blobs = Blobs::open(&dir, durability).map_err(unwritable)?;
         let path = dir.join("switchboard.db");
         let (store, stored) = Store::open(&path, durability).await?;
         let hub = Hub::new(stored).map_err(|error| OpenError::Content {
@@ -137,6 +146,8 @@ impl Backend {
             tasks: options.tasks,
             subscribe_timeout: options.subscribe_timeout,
             heartbeat: options.heartbeat,
+            blobs,
+            max_artifact_bytes: options.max_artifact_bytes,
             _lock: lock,
         })))
     }

@@ -24,7 +24,8 @@ pub use control::{ExperimentList, Lease, RegisterExperiment, RegistryEntry, Seed
 pub use error::{ErrorType, Problem};
 pub use event::{Event, EventBatch, Notice, Subject};
 pub use experiment::{
-    DecisionMode, DispatchMode, Experiment, ExperimentState, PolicyErrorRequest, StateReply, TerminateRequest,
+    DecisionMode, DepositReply, DispatchMode, Experiment, ExperimentState, PolicyErrorRequest, StateReply,
+    TerminateRequest,
 };
 pub use id::{ExperimentId, GroupId, IdError, IdeaId, MemberId, TaskId, VariantId, WorkerId};
 pub use idea::{Idea, IdeaState};

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod architecture;
+mod artifacts;
 mod backend;
 mod console;
 mod demo;

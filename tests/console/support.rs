@@ -42,6 +42,11 @@ impl World {
         let mut options = Options::new(location, ADMIN_TOKEN.into(), Clock::default(), tasks.clone());
         options.subscribe_timeout = Duration::from_secs(2);
         options.heartbeat = Duration::from_millis(200);
+        Self::serve(options, tasks).await
+    }
+
+    /// One set up as the options say; `tasks` are theirs.
+    pub async fn serve(options: Options, tasks: Tasks) -> Self {
         let backend = Backend::open(options).await.expect("the backend opens");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("bound"));

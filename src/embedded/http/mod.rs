@@ -4,6 +4,7 @@
 //! (403), and then the store. The first happens in [`guard`], the next three in the extractors, in the order in
 //! which a handler names them.
 
+mod artifacts;
 mod control;
 mod events;
 mod experiments;
@@ -12,6 +13,7 @@ mod groups;
 mod ideas;
 mod problem;
 mod tasks;
+mod upload;
 mod variants;
 mod workers;
 
@@ -77,6 +79,7 @@ pub(super) fn routes(inner: Arc<Inner>) -> impl Endpoint + 'static {
             post(variants::declare_evaluation_error),
         )
         .at(of("/variants/:variant/integrate"), post(variants::integrate))
+        .at(of("/artifacts"), get(artifacts::fetch).post(artifacts::deposit))
         .at(of("/events"), get(events::range))
         .at(of("/events/subscribe"), get(events::subscribe))
         .at(of("/events/stream"), get(events::stream));

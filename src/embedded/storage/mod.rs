@@ -1,6 +1,7 @@
 //! The only SQL. A [`Session`] reads one consistent snapshot; a [`Write`] is the one writer's turn, and what it
 //! commits lands whole or not at all. Readers never block the writer, nor it them (WAL).
 
+mod artifacts;
 mod entities;
 mod log;
 mod open;
@@ -11,6 +12,7 @@ use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
+pub(super) use artifacts::Artifact;
 pub(super) use entities::Table;
 pub use open::OpenError;
 pub(super) use open::{Durability, Stored};
@@ -25,6 +27,8 @@ pub(super) enum StorageError {
     Entity(#[from] serde_json::Error),
     #[error("a secret cannot be hashed")]
     Hash,
+    #[error("a file of the data directory cannot be read or written")]
+    File(#[from] std::io::Error),
 }
 
 /// The registry of an experiment, or of the deployment, as rows refer to it.
