@@ -271,6 +271,11 @@ impl ExperimentClient {
         send(self.get("/artifacts").query(&[("uri", uri)])).await
     }
 
+    /// The whole experiment as an archive, as it arrives (`ch10`). Admin only.
+    pub async fn export_checkpoint(&self) -> Result<Response, ClientError> {
+        send(self.post("/checkpoint").timeout(Client::LONG_TIMEOUT)).await
+    }
+
     /// The log from `cursor` (a count of events already seen), at most `limit` events where the server
     /// honours a limit.
     pub async fn events(&self, cursor: u64, limit: Option<u64>) -> Result<EventBatch, ClientError> {

@@ -4,11 +4,11 @@
 //! last two steps leaves a file that nothing names, which is harmless; `tmp` is emptied at every start.
 
 use std::fs;
-use std::io;
+use std::io::{self, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use tokio::fs::File;
-use tokio::io::{AsyncWriteExt, BufWriter};
+use tokio::io::{AsyncSeekExt, AsyncWriteExt, BufWriter};
 
 use super::storage::Durability;
 use crate::protocol::ExperimentId;
@@ -114,14 +114,22 @@ impl Draft {
         Ok(())
     }
 
+    /// Writes over what was appended at `at`, and goes on at the end.
+    pub(super) async fn overwrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(at)).await?;
+        self.file.write_all(bytes).await?;
+        self.file.seek(SeekFrom::End(0)).await?;
+        Ok(())
+    }
+
     /// How many bytes were appended.
     pub(super) fn len(&self) -> u64 {
         self.len
     }
 
-    /// The file itself, whole and without a name, so that the last handle to it is the end of it.
+    /// The file itself, at its beginning and without a name, so that the last handle to it is the end of it.
     pub(super) async fn unnamed(mut self) -> io::Result<fs::File> {
-        self.file.flush().await?;
+        self.file.seek(SeekFrom::Start(0)).await?;
         // The name goes with `self.litter`.
         Ok(self.file.into_inner().into_std().await)
     }

@@ -1,16 +1,19 @@
 //! The embedded backend: an EDEN task store and control plane for many experiments, on SQLite.
 //!
 //! Inside, from the bottom up: `transition` decides (pure), `storage` remembers (the only SQL), `hub` wakes who
-//! waits, `auth` and `authority` say who may, `push` streams, `blobs` keeps files, and `http` is the thin binding of the wire to them.
+//! waits, `auth` and `authority` say who may, `push` streams, `blobs` keeps files, `checkpoint` reads and writes
+//! archives, and `http` is the thin binding of the wire to them.
 //! Nothing reaches a [`Backend`] but HTTP: the console and the demo use the ordinary client.
 
 mod auth;
 mod authority;
 mod blobs;
+mod checkpoint;
 mod http;
 mod hub;
 mod mint;
 mod push;
+mod shape;
 mod storage;
 mod transition;
 
@@ -26,6 +29,7 @@ use crate::clock::Clock;
 use crate::lifecycle::Tasks;
 use auth::Auth;
 use blobs::Blobs;
+use checkpoint::Repos;
 use hub::Hub;
 use mint::Mint;
 use storage::{Durability, Store};
@@ -110,7 +114,9 @@ struct Inner {
     subscribe_timeout: Duration,
     heartbeat: Duration,
     blobs: Blobs,
+    repos: Repos,
     max_artifact_bytes: u64,
+    max_checkpoint_bytes: u64,
     /// Held so that no other process opens the same directory.
     _lock: File,
 }
@@ -131,6 +137,8 @@ impl Backend {
             source,
         };
         let blobs = Blobs::open(&dir, durability).map_err(unwritable)?;
+        let repos = options.repo_root.unwrap_or_else(|| dir.join("repos"));
+        let repos = Repos::open(repos, blobs.is_synced()).map_err(unwritable)?;
         let path = dir.join("switchboard.db");
         let (store, stored) = Store::open(&path, durability).await?;
         let hub = Hub::new(stored).map_err(|error| OpenError::Content {
@@ -147,7 +155,9 @@ impl Backend {
             subscribe_timeout: options.subscribe_timeout,
             heartbeat: options.heartbeat,
             blobs,
+            repos,
             max_artifact_bytes: options.max_artifact_bytes,
+            max_checkpoint_bytes: options.max_checkpoint_bytes,
             _lock: lock,
         })))
     }

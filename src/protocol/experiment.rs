@@ -55,6 +55,15 @@ pub struct DepositReply {
     pub content_type: String,
 }
 
+/// Reply of `POST /v0/checkpoints/import` (`ch07 §14.2`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportReply {
+    /// The id under which the experiment goes on.
+    pub experiment_id: ExperimentId,
+    /// What the operator should know or do.
+    pub warnings: Vec<String>,
+}
+
 /// Who makes a decision: the orchestrator (`auto`) or a person (`manual`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -24,7 +24,7 @@ pub use control::{ExperimentList, Lease, RegisterExperiment, RegistryEntry, Seed
 pub use error::{ErrorType, Problem};
 pub use event::{Event, EventBatch, Notice, Subject};
 pub use experiment::{
-    DecisionMode, DepositReply, DispatchMode, Experiment, ExperimentState, PolicyErrorRequest, StateReply,
+    DecisionMode, DepositReply, DispatchMode, Experiment, ExperimentState, ImportReply, PolicyErrorRequest, StateReply,
     TerminateRequest,
 };
 pub use id::{ExperimentId, GroupId, IdError, IdeaId, MemberId, TaskId, VariantId, WorkerId};

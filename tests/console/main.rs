@@ -4,6 +4,7 @@
 mod architecture;
 mod artifacts;
 mod backend;
+mod checkpoints;
 mod console;
 mod demo;
 mod durability;

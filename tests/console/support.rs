@@ -107,12 +107,17 @@ impl Lab {
     /// Registers, seeds and staffs an experiment.
     pub async fn begin(admin: &Client, name: &str, clock: Clock) -> Self {
         let id = register(admin, name).await;
+        Self::seed(admin, &id, sha('0'), clock).await
+    }
+
+    /// Seeds and staffs an experiment that is registered.
+    pub async fn seed(admin: &Client, id: &ExperimentId, base: CommitSha, clock: Clock) -> Self {
         let seed = SeedRequest {
             config: CONFIG.to_owned(),
-            base_commit_sha: Some(sha('0')),
+            base_commit_sha: Some(base),
         };
-        admin.control().seed(&id, &seed).await.expect("seeded");
-        Self::cast(admin.experiment(&id), clock).await
+        admin.control().seed(id, &seed).await.expect("seeded");
+        Self::cast(admin.experiment(id), clock).await
     }
 
     /// A new secret for the orchestrator; the client this lab holds for it stops working.

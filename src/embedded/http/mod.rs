@@ -5,6 +5,7 @@
 //! which a handler names them.
 
 mod artifacts;
+mod checkpoints;
 mod control;
 mod events;
 mod experiments;
@@ -80,6 +81,7 @@ pub(super) fn routes(inner: Arc<Inner>) -> impl Endpoint + 'static {
         )
         .at(of("/variants/:variant/integrate"), post(variants::integrate))
         .at(of("/artifacts"), get(artifacts::fetch).post(artifacts::deposit))
+        .at(of("/checkpoint"), post(checkpoints::export))
         .at(of("/events"), get(events::range))
         .at(of("/events/subscribe"), get(events::subscribe))
         .at(of("/events/stream"), get(events::stream));
@@ -89,6 +91,7 @@ pub(super) fn routes(inner: Arc<Inner>) -> impl Endpoint + 'static {
             "/v0/control/experiments/:id",
             get(control::read).delete(control::unregister),
         )
+        .at("/v0/checkpoints/import", post(checkpoints::import))
         .at("/v0/control/events", get(control::stream))
         .at("/_switchboard/experiments/:id/seed", post(control::seed))
         .at("/healthz", get(healthz));

@@ -2,6 +2,7 @@
 //! commits lands whole or not at all. Readers never block the writer, nor it them (WAL).
 
 mod artifacts;
+mod checkpoints;
 mod entities;
 mod log;
 mod open;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 pub(super) use artifacts::Artifact;
+pub(super) use checkpoints::{Archived, Batch, Row};
 pub(super) use entities::Table;
 pub use open::OpenError;
 pub(super) use open::{Durability, Stored};
