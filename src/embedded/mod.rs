@@ -26,7 +26,7 @@ use crate::lifecycle::Tasks;
 use auth::Auth;
 use hub::Hub;
 use mint::Mint;
-use storage::{Durability, Store};
+use storage::{Durability, Store, Version};
 
 pub use auth::load_or_create_admin_token;
 pub use storage::OpenError;
@@ -107,8 +107,18 @@ struct Inner {
     tasks: Tasks,
     subscribe_timeout: Duration,
     heartbeat: Duration,
+    /// Tells the validators of this process from those of another, which may have had another history.
+    incarnation: u32,
     /// Held so that no other process opens the same directory.
     _lock: File,
+}
+
+impl Inner {
+    /// The validator of a list that is true for a version (RFC 9110 §8.8.3).
+    fn validator(&self, version: Version) -> String {
+        let Version { cursor, revision } = version;
+        format!("\"{:08x}-{cursor}-{revision}\"", self.incarnation)
+    }
 }
 
 impl Backend {
@@ -137,6 +147,7 @@ impl Backend {
             tasks: options.tasks,
             subscribe_timeout: options.subscribe_timeout,
             heartbeat: options.heartbeat,
+            incarnation: rand::random(),
             _lock: lock,
         })))
     }

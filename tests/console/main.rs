@@ -8,6 +8,7 @@ mod demo;
 mod durability;
 mod feed;
 mod journeys;
+mod lists;
 mod pages;
 mod process;
 #[expect(dead_code, reason = "the browser's journeys use the rest")]

@@ -6,7 +6,7 @@ use poem::{Response, handler};
 use serde::Deserialize;
 
 use super::super::push;
-use super::super::storage::{ScopeKey, Table, Write};
+use super::super::storage::{Position, ScopeKey, Table, Write};
 use super::super::transition::{self, Refusal};
 use super::extract::{Body, ControlCall, Params, Resumed};
 use super::problem::{Fault, empty, json, json_text, list as list_reply};
@@ -20,8 +20,11 @@ struct Filter {
 #[handler]
 pub(super) async fn list(Params(filter): Params<Filter>, call: ControlCall) -> Result<Response, Fault> {
     let mut session = call.inner.store.read(ScopeKey::DEPLOYMENT).await?;
-    let filters = [("name", filter.name.as_deref())];
-    let rows = session.list(Table::Registry, &filters).await?;
+    let filters = [("name", filter.name)];
+    let rows = session
+        .page(Table::Registry, &filters, Position::default(), u32::MAX)
+        .await?
+        .rows;
     let revision = session.revision().await?;
     Ok(list_reply(r#"{"experiments":["#, &rows, "]}", revision))
 }

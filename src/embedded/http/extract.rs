@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use poem::error::ReadBodyError;
-use poem::{FromRequest, Request, RequestBody};
+use poem::{FromRequest, Request, RequestBody, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -12,8 +12,9 @@ use super::super::Inner;
 use super::super::authority::{Caller, Groups};
 use super::super::hub::{Hosted, Scope};
 use super::super::push::Resume;
-use super::super::storage::{ScopeKey, Session, StorageError, Table, Write};
+use super::super::storage::{Filter, ScopeKey, Session, StorageError, Table, Write};
 use super::super::transition::{Change, Refusal};
+use super::list::{self, List, Seen, Wrapper};
 use super::problem::Fault;
 use crate::protocol::*;
 
@@ -164,6 +165,16 @@ impl Call {
         Ok(self.caller.member(&known, groups)?)
     }
 
+    /// The reply to a request for a list of entities of this experiment.
+    pub(super) async fn list(&self, seen: &Seen, table: Table, filters: Vec<Filter>) -> Result<Response, Fault> {
+        let list = List::Entities {
+            table,
+            filters,
+            wrapper: Wrapper::Array,
+        };
+        list::reply(&self.inner, self.hosted.scope.key, seen, list).await
+    }
+
     /// Whether the worker that calls is one of this experiment. A proven one is; a believed one may not be.
     pub(super) async fn is_registered(&self, session: &mut Session) -> Result<bool, Fault> {
         match self.caller.principal() {
@@ -229,13 +240,23 @@ impl RegistryCall {
         Ok(self.inner.store.write(self.scope.key).await?)
     }
 
-    /// The position that a list read in this session is true for: of the log, or of the registry's revisions.
-    pub(super) async fn cursor(&self, session: &mut Session) -> Result<u64, StorageError> {
+    /// The reply to a request for the workers or groups, or those of one name.
+    pub(super) async fn list(
+        &self,
+        seen: &Seen,
+        table: Table,
+        key: &'static str,
+        name: Option<String>,
+    ) -> Result<Response, Fault> {
         if self.is_deployment() {
-            session.revision().await
-        } else {
-            session.log_length().await
+            self.caller.admin()?;
         }
+        let list = List::Entities {
+            table,
+            filters: vec![("name", name)],
+            wrapper: Wrapper::Object(key),
+        };
+        list::reply(&self.inner, self.scope.key, seen, list).await
     }
 }
 

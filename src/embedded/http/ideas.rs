@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::super::storage::Table;
 use super::super::transition::{self, Refusal};
 use super::extract::{Body, Call, Params, shaped};
-use super::problem::{Fault, empty, json, json_text, list as list_reply};
+use super::list::Seen;
+use super::problem::{Fault, empty, json, json_text};
 use crate::protocol::*;
 
 #[derive(Deserialize)]
@@ -18,10 +19,8 @@ struct Filter {
 }
 
 #[handler]
-pub(super) async fn list(Params(filter): Params<Filter>, call: Call) -> Result<Response, Fault> {
-    let mut session = call.read().await?;
-    let rows = session.list(Table::Idea, &[("state", filter.state.as_deref())]).await?;
-    Ok(list_reply("[", &rows, "]", session.log_length().await?))
+pub(super) async fn list(Params(filter): Params<Filter>, seen: Seen, call: Call) -> Result<Response, Fault> {
+    call.list(&seen, Table::Idea, vec![("state", filter.state)]).await
 }
 
 #[handler]

@@ -10,6 +10,7 @@ mod experiments;
 mod extract;
 mod groups;
 mod ideas;
+mod list;
 mod problem;
 mod tasks;
 mod variants;

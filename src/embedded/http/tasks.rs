@@ -12,7 +12,8 @@ use super::super::authority::{ADMINS, Groups, ORCHESTRATORS};
 use super::super::storage::{Session, StorageError, Table};
 use super::super::transition::{self, Cited, Referenced, Refusal, Standing};
 use super::extract::{Body, Call, Params, shaped};
-use super::problem::{Fault, empty, json, json_text, list as list_reply};
+use super::list::Seen;
+use super::problem::{Fault, empty, json, json_text};
 use crate::protocol::*;
 
 type Ids = Path<(String, String)>;
@@ -24,11 +25,9 @@ struct Filter {
 }
 
 #[handler]
-pub(super) async fn list(Params(filter): Params<Filter>, call: Call) -> Result<Response, Fault> {
-    let mut session = call.read().await?;
-    let filters = [("kind", filter.kind.as_deref()), ("state", filter.state.as_deref())];
-    let rows = session.list(Table::Task, &filters).await?;
-    Ok(list_reply("[", &rows, "]", session.log_length().await?))
+pub(super) async fn list(Params(filter): Params<Filter>, seen: Seen, call: Call) -> Result<Response, Fault> {
+    let filters = vec![("kind", filter.kind), ("state", filter.state)];
+    call.list(&seen, Table::Task, filters).await
 }
 
 #[handler]

@@ -24,3 +24,7 @@ CREATE TABLE artifact (
 ALTER TABLE idea ADD COLUMN slug TEXT;
 UPDATE idea SET slug = entity ->> '$.slug';
 CREATE INDEX idea_slug ON idea (scope, slug);
+
+-- Lists go by the order of insertion, which an index keeps only within equal columns.
+DROP INDEX task_state;
+CREATE INDEX task_state ON task (scope, state);
