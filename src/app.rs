@@ -216,6 +216,7 @@ fn backend_options(
     }
     let repos = config.repo_root.clone();
     options.repo_root = Some(repos.unwrap_or_else(|| home.path.join("repos")));
+    options.artifacts_dir = config.artifacts_dir.clone();
     Ok((options, Bearer::new(Actor::Admin, token)))
 }
 

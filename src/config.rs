@@ -108,6 +108,9 @@ struct BackendArgs {
     /// [default: <data-dir>/repos]
     #[arg(long, env = "SWITCHBOARD_REPO_ROOT", value_name = "DIR")]
     repo_root: Option<PathBuf>,
+    /// Holds <experiment-id>/ with files for commands that are given an artifact URL; without it none are served
+    #[arg(long, value_name = "DIR")]
+    artifacts_dir: Option<PathBuf>,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -161,6 +164,8 @@ pub struct BackendConfig {
     pub limits: Option<Limits>,
     /// Where repositories are; `None` is `repos` in the data directory.
     pub repo_root: Option<PathBuf>,
+    /// Where files for commands with an artifact URL are; `None` serves none.
+    pub artifacts_dir: Option<PathBuf>,
 }
 
 /// An experiment to host from the start.
@@ -297,6 +302,7 @@ impl BackendArgs {
                 max_checkpoint_bytes: self.max_checkpoint_bytes,
             }),
             repo_root: self.repo_root,
+            artifacts_dir: self.artifacts_dir,
         };
         Ok((self.storage, backend))
     }
@@ -338,6 +344,7 @@ impl UpArgs {
             authentication: AuthenticationConfig::StoredToken,
             limits: None,
             repo_root: None,
+            artifacts_dir: None,
         };
         (self.storage, backend, Some(console))
     }

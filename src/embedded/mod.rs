@@ -70,6 +70,9 @@ pub struct Options {
     pub max_checkpoint_bytes: u64,
     /// Holds one bare repository an experiment, `<experiment_id>.git`; `None` is `repos` beside the database.
     pub repo_root: Option<PathBuf>,
+    /// Holds one directory an experiment, named after it, whose files reference clients may read; `None` serves
+    /// none. It is apart from deposited artifacts.
+    pub artifacts_dir: Option<PathBuf>,
     /// Makes the minted ids the same on every run; for tests.
     pub id_seed: Option<u64>,
 }
@@ -89,6 +92,7 @@ impl Options {
             max_artifact_bytes: 100 * 1024 * 1024,
             max_checkpoint_bytes: 4 * 1024 * 1024 * 1024,
             repo_root: None,
+            artifacts_dir: None,
             id_seed: None,
         }
     }
@@ -107,6 +111,7 @@ struct Inner {
     tasks: Tasks,
     subscribe_timeout: Duration,
     heartbeat: Duration,
+    artifacts_dir: Option<PathBuf>,
     /// Tells the validators of this process from those of another, which may have had another history.
     incarnation: u32,
     /// Held so that no other process opens the same directory.
@@ -147,6 +152,7 @@ impl Backend {
             tasks: options.tasks,
             subscribe_timeout: options.subscribe_timeout,
             heartbeat: options.heartbeat,
+            artifacts_dir: options.artifacts_dir,
             incarnation: rand::random(),
             _lock: lock,
         })))

@@ -15,5 +15,6 @@ mod process;
 #[path = "../support/proxy.rs"]
 mod proxy;
 mod push;
+mod reference;
 mod support;
 mod worlds;

@@ -115,19 +115,23 @@ impl<'a> FromRequest<'a> for Call {
     }
 }
 
-impl Call {
+/// A request about one hosted experiment, by its path alone.
+pub(super) struct HostedCall {
+    pub(super) inner: Arc<Inner>,
+    pub(super) hosted: Arc<Hosted>,
+    caller: Caller,
+}
+
+impl<'a> FromRequest<'a> for HostedCall {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        Ok(Self::new(request)?)
+    }
+}
+
+impl HostedCall {
     fn new(request: &Request) -> Result<Self, Fault> {
         let (inner, admitted) = context(request)?;
         let segment = request.raw_path_param("experiment").unwrap_or_default();
-        let mut headers = request.headers().get_all(EXPERIMENT_HEADER).iter();
-        let header = headers.next().and_then(|value| value.to_str().ok());
-        if header != Some(segment) || headers.next().is_some() {
-            return Err(Refusal::new(
-                ErrorType::ExperimentIdMismatch,
-                format!("the header {EXPERIMENT_HEADER} must be {segment}, as in the path"),
-            )
-            .into());
-        }
         let hosted = inner
             .hub
             .find(segment)
@@ -140,6 +144,23 @@ impl Call {
             hosted,
             caller: admitted.caller,
         })
+    }
+}
+
+impl Call {
+    fn new(request: &Request) -> Result<Self, Fault> {
+        let segment = request.raw_path_param("experiment").unwrap_or_default();
+        let mut headers = request.headers().get_all(EXPERIMENT_HEADER).iter();
+        let header = headers.next().and_then(|value| value.to_str().ok());
+        if header != Some(segment) || headers.next().is_some() {
+            return Err(Refusal::new(
+                ErrorType::ExperimentIdMismatch,
+                format!("the header {EXPERIMENT_HEADER} must be {segment}, as in the path"),
+            )
+            .into());
+        }
+        let HostedCall { inner, hosted, caller } = HostedCall::new(request)?;
+        Ok(Self { inner, hosted, caller })
     }
 
     /// The worker that calls; the admin token is refused.

@@ -12,6 +12,7 @@ mod groups;
 mod ideas;
 mod list;
 mod problem;
+mod reference;
 mod tasks;
 mod variants;
 mod workers;
@@ -89,6 +90,18 @@ pub(super) fn routes(inner: Arc<Inner>) -> impl Endpoint + 'static {
         )
         .at("/v0/control/events", get(control::stream))
         .at("/_switchboard/experiments/:id/seed", post(control::seed))
+        .at(
+            "/_reference/experiments/:experiment/tasks/:task/validate-terminal",
+            get(reference::validate_terminal),
+        )
+        .at(
+            "/_reference/experiments/:experiment/validate/evaluation",
+            post(reference::validate_evaluation),
+        )
+        .at(
+            "/_reference/experiments/:experiment/artifacts/*path",
+            get(reference::artifact),
+        )
         .at("/healthz", get(healthz));
     registry(registry(control, &of("")), "/v0/control")
         .around(move |endpoint, request| guard(inner.clone(), endpoint, request))
@@ -160,7 +173,8 @@ async fn admit<E: Endpoint + 'static>(
 
 /// The registry whose workers may call this path. An experiment that is not hosted has none.
 fn realm(inner: &Inner, path: &str) -> Option<ScopeKey> {
-    match path.strip_prefix("/v0/experiments/") {
+    let below = |root| path.strip_prefix(root);
+    match below("/v0/experiments/").or_else(|| below("/_reference/experiments/")) {
         Some(rest) => {
             let id = rest.split('/').next().unwrap_or_default();
             inner.hub.find(id).map(|hosted| hosted.scope.key)

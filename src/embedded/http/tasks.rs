@@ -82,7 +82,7 @@ async fn referenced(session: &mut Session, task: &Task) -> Result<Referenced, St
     Ok(found)
 }
 
-async fn task(session: &mut Session, id: &str) -> Result<Task, Fault> {
+pub(super) async fn task(session: &mut Session, id: &str) -> Result<Task, Fault> {
     let task = session.get(Table::Task, id).await?;
     Ok(task.ok_or_else(|| Refusal::unknown("task", id))?)
 }
@@ -162,7 +162,7 @@ async fn cited(session: &mut Session, task: &Task, named: &Submission) -> Result
 }
 
 /// What judging a task needs: what was handed in and what that names.
-async fn judged(session: &mut Session, task: &Task) -> Result<Cited, StorageError> {
+pub(super) async fn judged(session: &mut Session, task: &Task) -> Result<Cited, StorageError> {
     match session.submission(task.task_id.as_str()).await? {
         None => Ok(Cited::default()),
         Some(stored) => Ok(Cited {

@@ -177,6 +177,14 @@ impl Session {
         decode(query.bind(scope).bind(idea).fetch_optional(connection).await?)
     }
 
+    /// Whether an idea has this slug.
+    pub(in crate::embedded) async fn has_slug(&mut self, slug: &str) -> Result<bool, StorageError> {
+        let (connection, scope) = self.parts();
+        let query = sqlx::query_scalar::<_, i64>("SELECT 1 FROM idea WHERE scope = ? AND slug = ? LIMIT 1");
+        let row = query.bind(scope).bind(slug).fetch_optional(connection).await?;
+        Ok(row.is_some())
+    }
+
     /// Whether a variant has this branch.
     pub(in crate::embedded) async fn has_branch(&mut self, branch: &str) -> Result<bool, StorageError> {
         let (connection, scope) = self.parts();

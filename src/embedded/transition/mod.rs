@@ -25,7 +25,7 @@ pub(super) use experiment::{
 };
 pub(super) use idea::{create_idea, mark_ready};
 pub(super) use registry::{add_member, new_group, new_worker, remove_member};
-pub(super) use submission::{Cited, accept, reject, submit};
+pub(super) use submission::{Cited, Verdict, accept, reject, submit, verdict};
 pub(super) use task::{Referenced, Standing, claim, create_task, good_reassign, reassign, reclaim};
 pub(super) use variant::{Surroundings, create_variant, declare_evaluation_error, integrate};
 
