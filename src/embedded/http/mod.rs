@@ -10,8 +10,10 @@ mod experiments;
 mod extract;
 mod groups;
 mod ideas;
+mod leases;
 mod problem;
 mod tasks;
+mod validator;
 mod variants;
 mod workers;
 
@@ -86,6 +88,10 @@ pub(super) fn routes(inner: Arc<Inner>) -> impl Endpoint + 'static {
             "/v0/control/experiments/:id",
             get(control::read).delete(control::unregister),
         )
+        .at("/v0/control/experiments/:id/leases", post(leases::acquire))
+        .at("/v0/control/leases", get(leases::list))
+        .at("/v0/control/leases/:id/renew", post(leases::renew))
+        .at("/v0/control/leases/:id/release", post(leases::release))
         .at("/v0/control/events", get(control::stream))
         .at("/_switchboard/experiments/:id/seed", post(control::seed))
         .at("/healthz", get(healthz));

@@ -14,7 +14,6 @@ pub(in crate::embedded) enum Table {
     Variant,
     Worker,
     Group,
-    Registry,
 }
 
 impl Table {
@@ -25,7 +24,6 @@ impl Table {
             Self::Variant => "SELECT entity FROM variant WHERE scope = ? AND id = ?",
             Self::Worker => "SELECT entity FROM worker WHERE scope = ? AND id = ?",
             Self::Group => "SELECT entity FROM worker_group WHERE scope = ? AND id = ?",
-            Self::Registry => "SELECT entity FROM registry WHERE scope = ? AND id = ?",
         }
     }
 
@@ -36,7 +34,6 @@ impl Table {
             Self::Variant => "SELECT entity FROM variant WHERE scope = ",
             Self::Worker => "SELECT entity FROM worker WHERE scope = ",
             Self::Group => "SELECT entity FROM worker_group WHERE scope = ",
-            Self::Registry => "SELECT entity FROM registry WHERE scope = ",
         }
     }
 }

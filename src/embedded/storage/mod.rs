@@ -2,8 +2,10 @@
 //! commits lands whole or not at all. Readers never block the writer, nor it them (WAL).
 
 mod entities;
+mod lease;
 mod log;
 mod open;
+mod registry;
 mod write;
 
 use serde::de::DeserializeOwned;
