@@ -31,17 +31,27 @@ pub struct World {
 impl World {
     /// One that keeps nothing.
     pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// One that keeps nothing, set up a little otherwise.
+    pub async fn start_with(change: impl FnOnce(&mut Options)) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut world = Self::at(Location::Scratch(dir.path().to_owned())).await;
+        let mut world = Self::with(Location::Scratch(dir.path().to_owned()), change).await;
         world.scratch = Some(dir);
         world
     }
 
     pub async fn at(location: Location) -> Self {
+        Self::with(location, |_| {}).await
+    }
+
+    pub async fn with(location: Location, change: impl FnOnce(&mut Options)) -> Self {
         let tasks = Tasks::new();
         let mut options = Options::new(location, ADMIN_TOKEN.into(), Clock::default(), tasks.clone());
         options.subscribe_timeout = Duration::from_secs(2);
         options.heartbeat = Duration::from_millis(200);
+        change(&mut options);
         let backend = Backend::open(options).await.expect("the backend opens");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("bound"));
