@@ -57,7 +57,7 @@ pub(super) async fn acquire(
     }
     let registered = super::control::registered(&mut write, &id).await?;
     let lease_id = format!("lease-{:032x}", u128::from(call.inner.mint.ulid()));
-    let change = transition::acquire(
+    let (lease, change) = transition::acquire(
         registered.lease.as_ref(),
         lease_id,
         &registered.entry.experiment_id,
@@ -65,13 +65,12 @@ pub(super) async fn acquire(
         call.inner.clock.now(),
         call.inner.lease_duration,
     )?;
-    let reply = change.kept.as_ref().map(|kept| json(&kept.lease)).transpose()?;
     write
         .change_lease(&call.inner.hub.deployment, &registered.entry.experiment_id, change)
         .await?;
     write.commit(&call.inner.hub).await?;
     call.inner.leases_changed.notify_one();
-    let mut response = reply.unwrap_or_default();
+    let mut response = json(&lease)?;
     response.set_status(StatusCode::CREATED);
     Ok(response)
 }

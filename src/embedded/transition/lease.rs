@@ -41,10 +41,10 @@ pub(in crate::embedded) fn acquire(
     request: AcquireLease,
     now: Timestamp,
     duration: Duration,
-) -> Result<LeaseChange, Refusal> {
+) -> Result<(Lease, LeaseChange), Refusal> {
     if let Some(current) = current.filter(|current| current.lease.is_active(now)) {
         let lease = &current.lease;
-        let detail = format!("{} holds it until {}", lease.holder, lease.expires_at);
+        let detail = format!("{} holds the lease until {}", lease.holder, lease.expires_at);
         return Err(Refusal::new(ErrorType::LeaseHeldByOther, detail));
     }
     let mut notices: Vec<_> = current.and_then(|current| current.overdue(now)).into_iter().collect();
@@ -58,13 +58,12 @@ pub(in crate::embedded) fn acquire(
         expires_at: end(now, duration),
         renewed_at: now,
     };
-    Ok(LeaseChange {
-        kept: Some(KeptLease {
-            lease,
-            expiry_is_told: false,
-        }),
-        notices,
-    })
+    let kept = KeptLease {
+        lease: lease.clone(),
+        expiry_is_told: false,
+    };
+    let kept = Some(kept);
+    Ok((lease, LeaseChange { kept, notices }))
 }
 
 /// Prolongs a lease that is still active, for its holder and the process that acquired it. `by` is `None` when
@@ -82,7 +81,7 @@ pub(in crate::embedded) fn renew(
     };
     own(&kept.lease, by, instance)?;
     if !kept.lease.is_active(now) {
-        let detail = format!("it ran out at {}: acquire it anew", kept.lease.expires_at);
+        let detail = format!("the lease ran out at {}: acquire it anew", kept.lease.expires_at);
         return Err(Refusal::new(ErrorType::LeaseExpired, detail));
     }
     kept.lease.expires_at = end(now, duration);
@@ -151,11 +150,11 @@ pub(in crate::embedded) fn forget(kept: Option<&KeptLease>, now: Timestamp) -> L
 
 fn own(lease: &Lease, by: Option<&WorkerId>, instance: &str) -> Result<(), Refusal> {
     if by.is_some_and(|by| *by != lease.holder) {
-        let detail = format!("it is {}'s to renew and release", lease.holder);
+        let detail = format!("the lease is {}'s to renew and release", lease.holder);
         return Err(Refusal::new(ErrorType::Forbidden, detail));
     }
     if lease.holder_instance != instance {
-        let detail = "another process under the same worker acquired it";
+        let detail = "another process of the holder acquired the lease";
         return Err(Refusal::new(ErrorType::LeaseInstanceMismatch, detail));
     }
     Ok(())
@@ -190,7 +189,9 @@ mod tests {
 
     fn acquired(current: Option<&KeptLease>, id: &str, by: u8, at: Timestamp) -> Result<LeaseChange, ErrorType> {
         let id = id.to_owned();
-        acquire(current, id, &experiment(1), request(by, "one"), at, SPAN).map_err(|refusal| refusal.kind)
+        acquire(current, id, &experiment(1), request(by, "one"), at, SPAN)
+            .map(|(_, change)| change)
+            .map_err(|refusal| refusal.kind)
     }
 
     fn held() -> KeptLease {
@@ -397,7 +398,7 @@ mod tests {
                         outcome.as_ref().err().map(|r| r.kind),
                         held.then_some(ErrorType::LeaseHeldByOther)
                     );
-                    let Ok(change) = outcome else { return };
+                    let Ok((_, change)) = outcome else { return };
                     for replaced in self.promised.iter_mut().filter(|p| p.experiment == on) {
                         replaced.is_row = false;
                     }
