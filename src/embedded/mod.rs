@@ -1,11 +1,13 @@
 //! The embedded backend: an EDEN task store and control plane for many experiments, on SQLite.
 //!
 //! Inside, from the bottom up: `transition` decides (pure), `storage` remembers (the only SQL), `hub` wakes who
-//! waits, `auth` and `authority` say who may, `push` streams, and `http` is the thin binding of the wire to them.
+//! waits, `auth` and `authority` say who may, `push` streams, `expiry` tells of leases that ran out, and `http` is the
+//! thin binding of the wire to them.
 //! Nothing reaches a [`Backend`] but HTTP: the console and the demo use the ordinary client.
 
 mod auth;
 mod authority;
+mod expiry;
 mod http;
 mod hub;
 mod mint;
@@ -13,6 +15,7 @@ mod push;
 mod storage;
 mod transition;
 
+use std::convert::Infallible;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +23,7 @@ use std::time::Duration;
 
 use poem::Endpoint;
 use secrecy::SecretString;
+use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
@@ -114,6 +118,9 @@ struct Inner {
     artifacts_dir: Option<PathBuf>,
     /// Tells the validators of this process from those of another, which may have had another history.
     incarnation: u32,
+    lease_duration: Duration,
+    /// Wakes whoever waits for the next lease to expire.
+    leases_changed: Notify,
     /// Held so that no other process opens the same directory.
     _lock: File,
 }
@@ -154,6 +161,8 @@ impl Backend {
             heartbeat: options.heartbeat,
             artifacts_dir: options.artifacts_dir,
             incarnation: rand::random(),
+            lease_duration: options.lease_duration,
+            leases_changed: Notify::new(),
             _lock: lock,
         })))
     }
@@ -165,6 +174,11 @@ impl Backend {
         self.0
             .tasks
             .spawn_essential("backend", http::serve(listener, routes, stopping));
+        let expiry = expiry::watch(self.0.clone());
+        self.0.tasks.spawn_essential("lease expiry", async move {
+            expiry.await;
+            Ok::<_, Infallible>(())
+        });
     }
 
     /// Every endpoint of the backend, credentials checked and errors in the envelope.

@@ -4,6 +4,7 @@
 mod architecture;
 mod backend;
 mod console;
+mod control;
 mod demo;
 mod durability;
 mod feed;

@@ -158,7 +158,7 @@ async fn an_evaluation_is_checked_against_the_schema() {
 async fn files_are_served_to_members_of_the_experiment_they_belong_to() {
     let files = tempfile::tempdir().expect("a directory");
     let dir = files.path().to_owned();
-    let world = World::with(|options| options.artifacts_dir = Some(dir.clone())).await;
+    let world = World::start_with(|options| options.artifacts_dir = Some(dir.clone())).await;
     let (lab, other) = (world.lab("files").await, world.lab("others").await);
     std::fs::create_dir_all(dir.join(lab.id.as_str()).join("logs")).expect("a directory");
     std::fs::write(dir.join(lab.id.as_str()).join("logs/a b.txt"), "what happened").expect("a file");
@@ -210,7 +210,7 @@ async fn whoever_takes_a_slug_again_is_told() {
 
 #[tokio::test]
 async fn without_authentication_every_gate_is_open_but_strangers_hold_no_task() {
-    let world = World::with(|options| options.authentication = Authentication::Off).await;
+    let world = World::start_with(|options| options.authentication = Authentication::Off).await;
     let lab = world.lab("open").await;
     let as_worker = |id: &str| {
         let principal = id.parse().expect("a principal");

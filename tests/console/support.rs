@@ -31,22 +31,22 @@ pub struct World {
 impl World {
     /// One that keeps nothing.
     pub async fn start() -> Self {
-        Self::with(|_| {}).await
+        Self::start_with(|_| {}).await
     }
 
-    /// One that keeps nothing, with some options of its own.
-    pub async fn with(change: impl FnOnce(&mut Options)) -> Self {
+    /// One that keeps nothing, set up a little otherwise.
+    pub async fn start_with(change: impl FnOnce(&mut Options)) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut world = Self::open(Location::Scratch(dir.path().to_owned()), change).await;
+        let mut world = Self::with(Location::Scratch(dir.path().to_owned()), change).await;
         world.scratch = Some(dir);
         world
     }
 
     pub async fn at(location: Location) -> Self {
-        Self::open(location, |_| {}).await
+        Self::with(location, |_| {}).await
     }
 
-    async fn open(location: Location, change: impl FnOnce(&mut Options)) -> Self {
+    pub async fn with(location: Location, change: impl FnOnce(&mut Options)) -> Self {
         let tasks = Tasks::new();
         let mut options = Options::new(location, ADMIN_TOKEN.into(), Clock::default(), tasks.clone());
         options.subscribe_timeout = Duration::from_secs(2);

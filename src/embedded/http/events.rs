@@ -8,8 +8,9 @@ use serde::Deserialize;
 use super::super::push;
 use super::super::transition::Refusal;
 use super::extract::{Call, Params, Resumed};
-use super::list::{self, List, Seen};
+use super::list::{self, List};
 use super::problem::Fault;
+use super::validator::Known;
 use crate::protocol::ErrorType;
 
 /// No caller holds a connection longer than this without asking again.
@@ -32,7 +33,7 @@ async fn batch(call: &Call, cursor: u64, limit: Option<u64>) -> Result<Response,
         cursor,
         limit: limit.unwrap_or(u64::MAX),
     };
-    list::reply(&call.inner, call.hosted.scope.key, &Seen::default(), log).await
+    list::reply(&call.inner, call.hosted.scope.key, &Known::default(), log).await
 }
 
 #[derive(Deserialize)]

@@ -14,8 +14,9 @@ use super::super::hub::{Hosted, Scope};
 use super::super::push::Resume;
 use super::super::storage::{Filter, ScopeKey, Session, StorageError, Table, Write};
 use super::super::transition::{Change, Refusal};
-use super::list::{self, List, Seen, Wrapper};
+use super::list::{self, List, Wrapper};
 use super::problem::Fault;
+use super::validator::Known;
 use crate::protocol::*;
 
 /// Larger bodies are 413; artifacts have a limit of their own.
@@ -187,13 +188,13 @@ impl Call {
     }
 
     /// The reply to a request for a list of entities of this experiment.
-    pub(super) async fn list(&self, seen: &Seen, table: Table, filters: Vec<Filter>) -> Result<Response, Fault> {
+    pub(super) async fn list(&self, known: &Known, table: Table, filters: Vec<Filter>) -> Result<Response, Fault> {
         let list = List::Entities {
             table,
             filters,
             wrapper: Wrapper::Array,
         };
-        list::reply(&self.inner, self.hosted.scope.key, seen, list).await
+        list::reply(&self.inner, self.hosted.scope.key, known, list).await
     }
 
     /// Whether the worker that calls is one of this experiment. A proven one is; a believed one may not be.
@@ -264,7 +265,7 @@ impl RegistryCall {
     /// The reply to a request for the workers or groups, or those of one name.
     pub(super) async fn list(
         &self,
-        seen: &Seen,
+        known: &Known,
         table: Table,
         key: &'static str,
         name: Option<String>,
@@ -277,7 +278,7 @@ impl RegistryCall {
             filters: vec![("name", name)],
             wrapper: Wrapper::Object(key),
         };
-        list::reply(&self.inner, self.scope.key, seen, list).await
+        list::reply(&self.inner, self.scope.key, known, list).await
     }
 }
 

@@ -8,8 +8,8 @@ use super::super::authority::Groups;
 use super::super::storage::{Table, Write};
 use super::super::transition::{self, Refusal};
 use super::extract::{Body, Params, RegistryCall, Segments};
-use super::list::Seen;
 use super::problem::{Fault, empty, json, json_text};
+use super::validator::Known;
 use crate::protocol::*;
 
 #[derive(Deserialize)]
@@ -18,8 +18,8 @@ struct Filter {
 }
 
 #[handler]
-pub(super) async fn list(Params(filter): Params<Filter>, seen: Seen, call: RegistryCall) -> Result<Response, Fault> {
-    call.list(&seen, Table::Group, "groups", filter.name).await
+pub(super) async fn list(Params(filter): Params<Filter>, known: Known, call: RegistryCall) -> Result<Response, Fault> {
+    call.list(&known, Table::Group, "groups", filter.name).await
 }
 
 #[handler]

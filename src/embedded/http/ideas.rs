@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::super::storage::Table;
 use super::super::transition::{self, Refusal};
 use super::extract::{Body, Call, Params, shaped};
-use super::list::Seen;
 use super::problem::{Fault, empty, json, json_text};
+use super::validator::Known;
 use crate::protocol::*;
 
 #[derive(Deserialize)]
@@ -19,8 +19,8 @@ struct Filter {
 }
 
 #[handler]
-pub(super) async fn list(Params(filter): Params<Filter>, seen: Seen, call: Call) -> Result<Response, Fault> {
-    call.list(&seen, Table::Idea, vec![("state", filter.state)]).await
+pub(super) async fn list(Params(filter): Params<Filter>, known: Known, call: Call) -> Result<Response, Fault> {
+    call.list(&known, Table::Idea, vec![("state", filter.state)]).await
 }
 
 #[handler]

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use poem::http::{StatusCode, header};
-use poem::{Body, FromRequest, Request, RequestBody, Response};
+use poem::http::header;
+use poem::{Body, Response};
 use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::super::Inner;
 use super::super::storage::{Filter, Page, Position, ScopeKey, Session, StorageError, Table, Version};
 use super::problem::Fault;
+use super::validator::{Known, not_modified};
 use crate::protocol::CURSOR_HEADER;
 
 /// Rows that are read, and sent, at once. A list that fits is one reply of known length.
@@ -99,42 +100,13 @@ impl Reading {
     }
 }
 
-/// The versions that the caller has already (`If-None-Match`, RFC 9110 §13.1.2).
-#[derive(Debug, Default)]
-pub(super) struct Seen(Vec<String>);
-
-impl<'a> FromRequest<'a> for Seen {
-    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
-        let values = request.headers().get_all(header::IF_NONE_MATCH).iter();
-        let tags = values.filter_map(|value| value.to_str().ok());
-        let tags = tags.flat_map(|value| value.split(','));
-        Ok(Self(
-            tags.map(|tag| tag.trim().trim_start_matches("W/").to_owned()).collect(),
-        ))
-    }
-}
-
-impl Seen {
-    pub(super) fn contains(&self, tag: &str) -> bool {
-        self.0.iter().any(|seen| seen == tag || seen == "*")
-    }
-}
-
-/// 304: what the caller has is still true.
-pub(super) fn not_modified(tag: &str) -> Response {
-    Response::builder()
-        .status(StatusCode::NOT_MODIFIED)
-        .header(header::ETAG, tag)
-        .body(())
-}
-
 /// The reply to a list request in one scope.
-pub(super) async fn reply(inner: &Arc<Inner>, scope: ScopeKey, seen: &Seen, list: List) -> Result<Response, Fault> {
+pub(super) async fn reply(inner: &Arc<Inner>, scope: ScopeKey, known: &Known, list: List) -> Result<Response, Fault> {
     let mut session = inner.store.read(scope).await?;
     let version = session.version().await?;
     let is_log = matches!(list, List::Log { .. });
     let head = |version| (!is_log).then(|| Head::new(inner, scope, version));
-    if let Some(head) = head(version).filter(|head| seen.contains(&head.tag)) {
+    if let Some(head) = head(version).filter(|head| known.has(&head.tag)) {
         return Ok(not_modified(&head.tag));
     }
     let mut reading = Reading::new(list, version);

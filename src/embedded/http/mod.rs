@@ -10,10 +10,12 @@ mod experiments;
 mod extract;
 mod groups;
 mod ideas;
+mod leases;
 mod list;
 mod problem;
 mod reference;
 mod tasks;
+mod validator;
 mod variants;
 mod workers;
 
@@ -88,6 +90,10 @@ pub(super) fn routes(inner: Arc<Inner>) -> impl Endpoint + 'static {
             "/v0/control/experiments/:id",
             get(control::read).delete(control::unregister),
         )
+        .at("/v0/control/experiments/:id/leases", post(leases::acquire))
+        .at("/v0/control/leases", get(leases::list))
+        .at("/v0/control/leases/:id/renew", post(leases::renew))
+        .at("/v0/control/leases/:id/release", post(leases::release))
         .at("/v0/control/events", get(control::stream))
         .at("/_switchboard/experiments/:id/seed", post(control::seed))
         .at(

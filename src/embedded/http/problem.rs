@@ -172,20 +172,3 @@ pub(super) fn json(entity: &impl Serialize) -> Result<Response, Fault> {
 pub(super) fn empty(status: StatusCode) -> Response {
     Response::builder().status(status).body(())
 }
-
-/// A list of stored entities between `open` and `close`, with the log position it is true for.
-pub(super) fn list(open: &str, rows: &[String], close: &str, cursor: u64) -> Response {
-    let size = rows.iter().map(|row| row.len() + 1).sum::<usize>();
-    let mut body = String::with_capacity(open.len() + size + close.len());
-    body.push_str(open);
-    for (index, row) in rows.iter().enumerate() {
-        if index > 0 {
-            body.push(',');
-        }
-        body.push_str(row);
-    }
-    body.push_str(close);
-    let mut response = json_text(body);
-    response.headers_mut().insert(CURSOR_HEADER, cursor.into());
-    response
-}

@@ -12,8 +12,8 @@ use super::super::authority::{ADMINS, Groups, ORCHESTRATORS};
 use super::super::storage::{Session, StorageError, Table};
 use super::super::transition::{self, Cited, Referenced, Refusal, Standing};
 use super::extract::{Body, Call, Params, shaped};
-use super::list::Seen;
 use super::problem::{Fault, empty, json, json_text};
+use super::validator::Known;
 use crate::protocol::*;
 
 type Ids = Path<(String, String)>;
@@ -25,9 +25,9 @@ struct Filter {
 }
 
 #[handler]
-pub(super) async fn list(Params(filter): Params<Filter>, seen: Seen, call: Call) -> Result<Response, Fault> {
+pub(super) async fn list(Params(filter): Params<Filter>, known: Known, call: Call) -> Result<Response, Fault> {
     let filters = vec![("kind", filter.kind), ("state", filter.state)];
-    call.list(&seen, Table::Task, filters).await
+    call.list(&known, Table::Task, filters).await
 }
 
 #[handler]

@@ -10,8 +10,8 @@ use super::super::authority::ORCHESTRATORS;
 use super::super::storage::{Session, StorageError, Table};
 use super::super::transition::{self, Refusal, Surroundings};
 use super::extract::{Body, Call, Params, shaped};
-use super::list::Seen;
 use super::problem::{Fault, empty, json, json_text};
+use super::validator::Known;
 use crate::protocol::*;
 
 type Ids = Path<(String, String)>;
@@ -22,8 +22,8 @@ struct Filter {
 }
 
 #[handler]
-pub(super) async fn list(Params(filter): Params<Filter>, seen: Seen, call: Call) -> Result<Response, Fault> {
-    call.list(&seen, Table::Variant, vec![("status", filter.status)]).await
+pub(super) async fn list(Params(filter): Params<Filter>, known: Known, call: Call) -> Result<Response, Fault> {
+    call.list(&known, Table::Variant, vec![("status", filter.status)]).await
 }
 
 #[handler]

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use super::super::storage::Table;
 use super::super::transition::{self, Refusal};
 use super::extract::{Body, Params, RegistryCall, Segments};
-use super::list::Seen;
 use super::problem::{Fault, json, json_text};
+use super::validator::Known;
 use crate::protocol::*;
 
 #[derive(Deserialize)]
@@ -17,8 +17,8 @@ struct Filter {
 }
 
 #[handler]
-pub(super) async fn list(Params(filter): Params<Filter>, seen: Seen, call: RegistryCall) -> Result<Response, Fault> {
-    call.list(&seen, Table::Worker, "workers", filter.name).await
+pub(super) async fn list(Params(filter): Params<Filter>, known: Known, call: RegistryCall) -> Result<Response, Fault> {
+    call.list(&known, Table::Worker, "workers", filter.name).await
 }
 
 #[handler]

@@ -14,7 +14,6 @@ pub(in crate::embedded) enum Table {
     Variant,
     Worker,
     Group,
-    Registry,
 }
 
 /// A column of a table, and what it must equal if anything.
@@ -56,7 +55,6 @@ impl Table {
             Self::Variant => "SELECT entity FROM variant WHERE scope = ? AND id = ?",
             Self::Worker => "SELECT entity FROM worker WHERE scope = ? AND id = ?",
             Self::Group => "SELECT entity FROM worker_group WHERE scope = ? AND id = ?",
-            Self::Registry => "SELECT entity FROM registry WHERE scope = ? AND id = ?",
         }
     }
 
@@ -67,7 +65,6 @@ impl Table {
             Self::Variant => "SELECT position, entity FROM variant WHERE scope = ",
             Self::Worker => "SELECT position, entity FROM worker WHERE scope = ",
             Self::Group => "SELECT position, entity FROM worker_group WHERE scope = ",
-            Self::Registry => "SELECT position, entity FROM registry WHERE scope = ",
         }
     }
 }

@@ -3,8 +3,10 @@
 
 mod batch;
 mod entities;
+mod lease;
 mod log;
 mod open;
+mod registry;
 mod write;
 
 use std::sync::Arc;

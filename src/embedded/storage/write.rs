@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use super::{ScopeKey, Session, Source, StorageError, Store, Table, Turn};
+use super::{ScopeKey, Session, Source, StorageError, Store, Turn};
 use crate::embedded::hub::{Hosted, Hub, Scope};
 use crate::embedded::transition::{Change, Draft, SubmissionChange};
 use crate::protocol::*;
@@ -262,17 +262,6 @@ impl Write {
         let query = query.bind(ScopeKey::DEPLOYMENT.0).bind(id.as_str());
         query.execute(connection).await?;
         Ok(())
-    }
-
-    /// The registry entry of an experiment, whatever the scope of this write.
-    pub(in crate::embedded) async fn entry(
-        &mut self,
-        id: &ExperimentId,
-    ) -> Result<Option<RegistryEntry>, StorageError> {
-        let own = std::mem::replace(&mut self.session.scope, ScopeKey::DEPLOYMENT);
-        let entry = self.session.get(Table::Registry, id.as_str()).await;
-        self.session.scope = own;
-        entry
     }
 
     /// Begins to host an experiment: its scope, its configuration verbatim, an empty log.

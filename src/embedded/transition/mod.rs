@@ -1,10 +1,12 @@
 //! The state machines (`ch04`): pure functions from the entities they touch, a request and the time to the
 //! entities as they become and the events that say so, or to a [`Refusal`]. No IO, so each rule is a unit test.
 
+mod entry;
 mod experiment;
 mod idea;
 #[cfg(test)]
 mod invariants;
+mod lease;
 #[cfg(test)]
 mod model;
 mod registry;
@@ -20,10 +22,12 @@ use serde_json::Value;
 
 use crate::protocol::*;
 
+pub(super) use entry::Registered;
 pub(super) use experiment::{
-    good_dispatch_patch, policy_error, register_experiment, seed, terminate, unregister, update_dispatch_mode,
+    good_dispatch_patch, policy_error, register_experiment, seed, terminate, update_dispatch_mode,
 };
 pub(super) use idea::{create_idea, mark_ready};
+pub(super) use lease::{KeptLease, LeaseChange, Reckoning, acquire, forget, reckon, release, renew};
 pub(super) use registry::{add_member, new_group, new_worker, remove_member};
 pub(super) use submission::{Cited, Verdict, accept, reject, submit, verdict};
 pub(super) use task::{Referenced, Standing, claim, create_task, good_reassign, reassign, reclaim};
