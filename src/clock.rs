@@ -2,9 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
 
 use crate::protocol::Timestamp;
+
+/// The wall clock may be set while somebody waits for it, so nobody sleeps longer than this before looking again.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// A cheap handle on the time of day.
 #[derive(Clone, Default)]
@@ -14,15 +19,14 @@ pub struct Clock(Source);
 enum Source {
     #[default]
     System,
-    Manual(Arc<AtomicI64>),
+    Manual(Arc<watch::Sender<i64>>),
 }
 
 impl Clock {
     /// A clock that stands still at `start` until [`Clock::advance`] moves it.
     pub fn manual(start: Timestamp) -> Self {
-        Self(Source::Manual(Arc::new(AtomicI64::new(
-            start.instant().as_millisecond(),
-        ))))
+        let start = watch::Sender::new(start.instant().as_millisecond());
+        Self(Source::Manual(Arc::new(start)))
     }
 
     /// The present instant, in milliseconds.
@@ -30,16 +34,34 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Source::System => jiff::Timestamp::now().into(),
-            Source::Manual(millis) => jiff::Timestamp::from_millisecond(millis.load(Ordering::Relaxed))
+            Source::Manual(millis) => jiff::Timestamp::from_millisecond(*millis.borrow())
                 .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
                 .into(),
         }
     }
 
     /// Moves a manual clock forward; the system's clock moves by itself.
-    pub fn advance(&self, by: std::time::Duration) {
+    pub fn advance(&self, by: Duration) {
         if let Source::Manual(millis) = &self.0 {
-            millis.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::Relaxed);
+            let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+            millis.send_modify(|millis| *millis = millis.saturating_add(by));
+        }
+    }
+
+    /// Waits until `instant` has passed, to the millisecond: it is over when [`Clock::now`] is later.
+    pub async fn passes(&self, instant: Timestamp) {
+        let goal = instant.instant().as_millisecond();
+        match &self.0 {
+            Source::System => loop {
+                let left = goal - self.now().instant().as_millisecond();
+                let Ok(left) = u64::try_from(left) else { return };
+                tokio::time::sleep(Duration::from_millis(left + 1).min(LOOK)).await;
+            },
+            Source::Manual(millis) => {
+                let mut millis = millis.subscribe();
+                // The sender is in `self`, so it outlives this wait.
+                let _ = millis.wait_for(|now| *now > goal).await;
+            }
         }
     }
 }
@@ -47,5 +69,22 @@ impl Clock {
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Clock({})", self.now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_manual_clock_wakes_when_it_is_moved() {
+        let start: Timestamp = "2026-01-02T03:04:05Z".parse().expect("an instant");
+        let clock = Clock::manual(start);
+        let wait = clock.passes(start);
+        tokio::pin!(wait);
+        assert!(futures_util::poll!(wait.as_mut()).is_pending(), "not yet past it");
+        clock.advance(Duration::from_millis(1));
+        wait.await;
+        Clock::default().passes(start).await;
     }
 }

@@ -1,10 +1,10 @@
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder, Response};
-use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::push::{self, PushStream};
+use super::registry::registry_operations;
 use super::{Client, ClientError, acknowledge, decode, fetch, fetch_optional, send, with_body};
 use crate::protocol::*;
 
@@ -88,11 +88,6 @@ impl ExperimentClient {
     /// Ends the experiment; idempotent.
     pub async fn terminate(&self, reason: &str) -> Result<Experiment, ClientError> {
         fetch(with_body(self.post("/terminate"), &json!({ "reason": reason }))).await
-    }
-
-    /// The caller's own identity in this experiment; 401 when the credential is not good.
-    pub async fn whoami(&self) -> Result<Whoami, ClientError> {
-        fetch(self.get("/whoami")).await
     }
 
     /// Every task.
@@ -215,49 +210,6 @@ impl ExperimentClient {
         acknowledge(with_body(self.post(&variant_path(id, "/integrate")), &body)).await
     }
 
-    /// Every worker of the experiment.
-    pub async fn workers(&self) -> Result<Vec<Worker>, ClientError> {
-        fetch::<WorkerList>(self.get("/workers")).await.map(|list| list.workers)
-    }
-
-    /// Registers a worker; the secret is said only here. Admin only.
-    pub async fn register_worker(&self, request: &RegisterWorker) -> Result<(Worker, SecretString), ClientError> {
-        let reply: Credentialed = fetch(with_body(self.post("/workers"), request)).await?;
-        Ok((reply.worker, reply.registration_token.into()))
-    }
-
-    /// Replaces a worker's secret; the old one stops working at once. Admin only.
-    pub async fn reissue_credential(&self, id: &WorkerId) -> Result<SecretString, ClientError> {
-        let reply: Credentialed = fetch(self.post(&format!("/workers/{id}/reissue-credential"))).await?;
-        Ok(reply.registration_token.into())
-    }
-
-    /// Every group of the experiment.
-    pub async fn groups(&self) -> Result<Vec<Group>, ClientError> {
-        fetch::<GroupList>(self.get("/groups")).await.map(|list| list.groups)
-    }
-
-    /// The groups of one name.
-    pub async fn groups_named(&self, name: &str) -> Result<Vec<Group>, ClientError> {
-        fetch::<GroupList>(self.get("/groups").query(&[("name", name)]))
-            .await
-            .map(|list| list.groups)
-    }
-
-    /// Registers a group. Admin only.
-    pub async fn register_group(&self, request: &RegisterGroup) -> Result<Group, ClientError> {
-        fetch(with_body(self.post("/groups"), request)).await
-    }
-
-    /// Adds a member to a group; idempotent. Admin only.
-    pub async fn add_member(&self, group: &GroupId, member_id: MemberId) -> Result<Group, ClientError> {
-        fetch(with_body(
-            self.post(&format!("/groups/{group}/members")),
-            &AddMember { member_id },
-        ))
-        .await
-    }
-
     /// Keeps bytes under a fresh URI.
     pub async fn deposit_artifact(&self, content_type: &str, bytes: Vec<u8>) -> Result<DepositReply, ClientError> {
         let part = Part::bytes(bytes).file_name("artifact");
@@ -293,6 +245,8 @@ impl ExperimentClient {
         push::open(&url, &self.client.bearer, Some(self.id.as_str()), Some(cursor))
     }
 }
+
+registry_operations!(ExperimentClient);
 
 fn task_path(id: &TaskId, rest: &str) -> String {
     format!("/tasks/{}{rest}", percent_encode(id.as_str()))

@@ -7,6 +7,7 @@ mod control;
 mod error;
 mod experiment;
 mod push;
+mod registry;
 
 use std::sync::Arc;
 use std::time::Duration;

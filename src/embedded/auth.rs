@@ -11,7 +11,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Authentication;
 use super::authority::Caller;
@@ -100,14 +100,15 @@ impl Auth {
         given: SecretDigest,
     ) -> Result<bool, StorageError> {
         let key = scope.map(|scope| (scope, worker.clone()));
-        let reissues = {
-            let verified = self.verified();
-            let known = key.as_ref().and_then(|key| verified.digests.get(key));
-            if known.is_some_and(|known| bool::from(known.ct_eq(&given))) {
-                return Ok(true);
-            }
-            verified.reissues
-        };
+        if self.is_verified(key.as_ref(), given) {
+            return Ok(true);
+        }
+        let permit = self.permit().await;
+        // Those who came with the same secret at the same time waited for the one who went ahead.
+        if self.is_verified(key.as_ref(), given) {
+            return Ok(true);
+        }
+        let reissues = self.verified().reissues;
         let stored = match scope {
             Some(scope) => store.read(scope).await?.secret_hash(worker).await?,
             None => None,
@@ -115,7 +116,9 @@ impl Auth {
         let known_worker = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.decoy.clone());
         let good = self
-            .slowly(secret, move |secret, memory| is_hash_of(&stored, secret, memory))
+            .slowly(permit, secret, move |secret, memory| {
+                is_hash_of(&stored, secret, memory)
+            })
             .await
             && known_worker;
         if let (true, Some(key)) = (good, key) {
@@ -130,7 +133,8 @@ impl Auth {
     /// A fresh secret and its hash. The secret is said once and not kept.
     pub(super) async fn issue(&self) -> Result<(SecretString, String), StorageError> {
         let secret = fresh_secret();
-        let hash = self.slowly(&secret, hash).await;
+        let permit = self.permit().await;
+        let hash = self.slowly(permit, &secret, hash).await;
         Ok((secret.into(), hash.ok_or(StorageError::Hash)?))
     }
 
@@ -146,13 +150,23 @@ impl Auth {
         self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn is_verified(&self, worker: Option<&(ScopeKey, WorkerId)>, given: SecretDigest) -> bool {
+        let verified = self.verified();
+        let known = worker.and_then(|worker| verified.digests.get(worker));
+        known.is_some_and(|known| bool::from(known.ct_eq(&given)))
+    }
+
+    /// A place among those who hash; nothing when there is no more hashing, which is never.
+    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        self.hashing.clone().acquire_owned().await.ok()
+    }
+
     async fn slowly<T: Default + Send + 'static>(
         &self,
+        permit: Option<OwnedSemaphorePermit>,
         secret: &str,
         work: impl FnOnce(&str, &mut Memory) -> T + Send + 'static,
     ) -> T {
-        // The semaphore is never closed; a worker thread that panics proves nothing about the secret.
-        let permit = self.hashing.clone().acquire_owned().await;
         let secret = secret.to_owned();
         let spare = self.memory.clone();
         tokio::task::spawn_blocking(move || {
@@ -166,6 +180,7 @@ impl Auth {
             done
         })
         .await
+        // A thread that panics proves nothing about the secret.
         .unwrap_or_default()
     }
 }

@@ -1,14 +1,15 @@
 //! The embedded backend: an EDEN task store and control plane for many experiments, on SQLite.
 //!
 //! Inside, from the bottom up: `transition` decides (pure), `storage` remembers (the only SQL), `hub` wakes who
-//! waits, `auth` and `authority` say who may, `push` streams, `blobs` keeps files, `checkpoint` reads and writes
-//! archives, and `http` is the thin binding of the wire to them.
+//! waits, `auth` and `authority` say who may, `push` streams, `expiry` tells of leases that ran out, `blobs` keeps
+//! files, `checkpoint` reads and writes archives, and `http` is the thin binding of the wire to them.
 //! Nothing reaches a [`Backend`] but HTTP: the console and the demo use the ordinary client.
 
 mod auth;
 mod authority;
 mod blobs;
 mod checkpoint;
+mod expiry;
 mod http;
 mod hub;
 mod mint;
@@ -17,6 +18,7 @@ mod shape;
 mod storage;
 mod transition;
 
+use std::convert::Infallible;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use std::time::Duration;
 
 use poem::Endpoint;
 use secrecy::SecretString;
+use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
@@ -32,7 +35,7 @@ use blobs::Blobs;
 use checkpoint::Repos;
 use hub::Hub;
 use mint::Mint;
-use storage::{Durability, Store};
+use storage::{Durability, Store, Version};
 
 pub use auth::load_or_create_admin_token;
 pub use storage::OpenError;
@@ -76,6 +79,9 @@ pub struct Options {
     pub max_checkpoint_bytes: u64,
     /// Holds one bare repository an experiment, `<experiment_id>.git`; `None` is `repos` beside the database.
     pub repo_root: Option<PathBuf>,
+    /// Holds one directory an experiment, named after it, whose files reference clients may read; `None` serves
+    /// none. It is apart from deposited artifacts.
+    pub artifacts_dir: Option<PathBuf>,
     /// Makes the minted ids the same on every run; for tests.
     pub id_seed: Option<u64>,
 }
@@ -95,6 +101,7 @@ impl Options {
             max_artifact_bytes: 100 * 1024 * 1024,
             max_checkpoint_bytes: 4 * 1024 * 1024 * 1024,
             repo_root: None,
+            artifacts_dir: None,
             id_seed: None,
         }
     }
@@ -117,8 +124,22 @@ struct Inner {
     repos: Repos,
     max_artifact_bytes: u64,
     max_checkpoint_bytes: u64,
+    artifacts_dir: Option<PathBuf>,
+    /// Tells the validators of this process from those of another, which may have had another history.
+    incarnation: u32,
+    lease_duration: Duration,
+    /// Wakes whoever waits for the next lease to expire.
+    leases_changed: Notify,
     /// Held so that no other process opens the same directory.
     _lock: File,
+}
+
+impl Inner {
+    /// The validator of a list that is true for a version (RFC 9110 §8.8.3).
+    fn validator(&self, version: Version) -> String {
+        let Version { cursor, revision } = version;
+        format!("\"{:08x}-{cursor}-{revision}\"", self.incarnation)
+    }
 }
 
 impl Backend {
@@ -158,6 +179,10 @@ impl Backend {
             repos,
             max_artifact_bytes: options.max_artifact_bytes,
             max_checkpoint_bytes: options.max_checkpoint_bytes,
+            artifacts_dir: options.artifacts_dir,
+            incarnation: rand::random(),
+            lease_duration: options.lease_duration,
+            leases_changed: Notify::new(),
             _lock: lock,
         })))
     }
@@ -169,6 +194,11 @@ impl Backend {
         self.0
             .tasks
             .spawn_essential("backend", http::serve(listener, routes, stopping));
+        let expiry = expiry::watch(self.0.clone());
+        self.0.tasks.spawn_essential("lease expiry", async move {
+            expiry.await;
+            Ok::<_, Infallible>(())
+        });
     }
 
     /// Every endpoint of the backend, credentials checked and errors in the envelope.

@@ -16,7 +16,7 @@ use tracing::error;
 
 use super::Inner;
 use super::hub::Hosted;
-use super::storage::StorageError;
+use super::storage::{Page, StorageError};
 use crate::protocol::{Notice, Principal, WorkerId};
 
 /// Where a reader wants to go on from.
@@ -31,7 +31,7 @@ pub(super) enum Resume {
 }
 
 /// How many log entries are read at once.
-const BATCH: u64 = 256;
+const BATCH: u32 = 256;
 
 /// Sent at once, so that the reader knows the connection stands before anything happens.
 const OPENING: &str = ": open\n\n";
@@ -139,8 +139,8 @@ impl LogStream {
                 return None;
             }
         };
-        let mut frames = String::with_capacity(entries.iter().map(|entry| entry.len() + 48).sum());
-        for entry in entries {
+        let mut frames = String::with_capacity(entries.rows.iter().map(|entry| entry.len() + 48).sum());
+        for entry in entries.rows {
             self.cursor += 1;
             // Writing to a String cannot fail.
             let _ = write!(frames, "event: event\nid: {}\ndata: {entry}\n\n", self.cursor);
@@ -148,9 +148,9 @@ impl LogStream {
         Some(frames)
     }
 
-    async fn read(&self) -> Result<Vec<String>, StorageError> {
+    async fn read(&self) -> Result<Page, StorageError> {
         let mut session = self.inner.store.read(self.hosted.scope.key).await?;
-        session.log_after(self.cursor, Some(BATCH)).await
+        session.log_after(self.cursor.into(), BATCH).await
     }
 }
 

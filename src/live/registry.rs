@@ -216,7 +216,7 @@ impl RegistryWriter {
         Ok(())
     }
 
-    /// Reads one entry again. Notices about workers, groups and leases carry other ids and find nothing.
+    /// Reads one entry again, with its lease. Notices about workers and groups carry other ids and find nothing.
     async fn refresh(&self, id: &str) -> Result<(), ClientError> {
         let Ok(id) = id.parse::<ExperimentId>() else {
             return Ok(());

@@ -23,6 +23,36 @@ pub struct Lease {
     pub renewed_at: Timestamp,
 }
 
+impl Lease {
+    /// Whether it is active at `now`, by the control plane's clock (`ch11 §4.4`).
+    pub fn is_active(&self, now: Timestamp) -> bool {
+        self.expires_at >= now
+    }
+}
+
+/// Body of `POST /v0/control/experiments/{E}/leases`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcquireLease {
+    /// The worker that asks for it; it must be the caller.
+    pub holder: WorkerId,
+    /// The process of that worker; any text that no other process uses, and not empty.
+    pub holder_instance: String,
+}
+
+/// Body of `POST /v0/control/leases/{L}/renew` and `.../release`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseInstance {
+    /// The process that acquired it.
+    pub holder_instance: String,
+}
+
+/// `GET /v0/control/leases`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseList {
+    /// The active leases.
+    pub leases: Vec<Lease>,
+}
+
 /// An experiment as the control plane knows it (`ch11 §2.1`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RegistryEntry {

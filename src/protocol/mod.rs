@@ -20,7 +20,9 @@ mod worker;
 
 pub use actor::{Actor, Principal};
 pub use config::{ConfigError, Direction, ExperimentConfig, MetricType, Objective};
-pub use control::{ExperimentList, Lease, RegisterExperiment, RegistryEntry, SeedRequest};
+pub use control::{
+    AcquireLease, ExperimentList, Lease, LeaseInstance, LeaseList, RegisterExperiment, RegistryEntry, SeedRequest,
+};
 pub use error::{ErrorType, Problem};
 pub use event::{Event, EventBatch, Notice, Subject};
 pub use experiment::{

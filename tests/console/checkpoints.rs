@@ -711,3 +711,21 @@ async fn uploads_that_are_too_large_or_cut_off_leave_nothing() {
     let reply = site.import(archive, None).await;
     assert!(site.world.admin.experiment(&reply.experiment_id).read().await.is_ok());
 }
+
+#[tokio::test]
+async fn of_imports_that_race_for_an_id_one_lands() {
+    let (here, there) = (Site::open().await, Site::open().await);
+    let archive = export(&lived(&here, "raced for").await).await;
+    let id = fresh('5');
+    let control = there.world.admin.control();
+    let race = (0..6).map(|_| control.import_checkpoint(archive.clone(), Some(&id)));
+    let outcomes = futures_util::future::join_all(race).await;
+    let (landed, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+    assert_eq!(landed.len(), 1);
+    for outcome in refused {
+        assert_eq!(kind_of(outcome), ErrorType::ExperimentIdConflict);
+    }
+    assert_eq!(there.litter(), [format!("{id}.git")]);
+    let copy = there.world.admin.experiment(&id);
+    assert_eq!(states(&copy).await.len(), 6, "four tasks, an idea and a variant");
+}

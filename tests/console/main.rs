@@ -6,15 +6,21 @@ mod artifacts;
 mod backend;
 mod checkpoints;
 mod console;
+mod control;
 mod demo;
 mod durability;
 mod feed;
 mod journeys;
+mod kills;
+mod lists;
 mod pages;
 mod process;
+mod program;
 #[expect(dead_code, reason = "the browser's journeys use the rest")]
 #[path = "../support/proxy.rs"]
 mod proxy;
 mod push;
+mod race;
+mod reference;
 mod support;
 mod worlds;

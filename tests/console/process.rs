@@ -2,93 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use secrecy::SecretString;
-use switchboard::client::{Bearer, Client, ExperimentClient};
+use switchboard::client::Client;
 use switchboard::protocol::*;
 
 use crate::console::until;
-use crate::support::{States, states};
-
-/// A running `switchboard`, killed when it is dropped.
-struct Program {
-    child: Child,
-    stdout: BufReader<ChildStdout>,
-    announced: BTreeMap<String, String>,
-}
-
-fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
-    command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-impl Program {
-    /// Starts on free ports and reads what is announced, up to the sign-in link.
-    fn start(dir: &Path, more: &[&str]) -> Self {
-        let dir = dir.to_str().expect("a path in UTF-8");
-        let mut args = vec!["--data-dir", dir, "--port", "0", "--backend-port", "0"];
-        args.extend(more);
-        let mut child = command(&args)
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
-        let stdout = BufReader::new(child.stdout.take().expect("its stdout"));
-        let mut program = Self {
-            child,
-            stdout,
-            announced: BTreeMap::new(),
-        };
-        while !program.announced.contains_key("SWITCHBOARD_SIGNIN") {
-            let line = program.line();
-            let (name, rest) = line.split_once(' ').expect("a name and its values");
-            program.announced.insert(name.to_owned(), rest.to_owned());
-        }
-        program
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        assert_ne!(
-            self.stdout.read_line(&mut line).expect("its stdout"),
-            0,
-            "the program ended"
-        );
-        line.trim_end().to_owned()
-    }
-
-    fn port(&self, name: &str) -> u16 {
-        let values = &self.announced[name];
-        let port = values.strip_prefix("host=127.0.0.1 port=").expect("host and port");
-        port.parse().expect("a port")
-    }
-
-    fn client(&self, dir: &Path) -> Client {
-        let token = std::fs::read_to_string(dir.join("admin-token")).expect("the admin token");
-        let base = format!("http://127.0.0.1:{}", self.port("EDEN_TASK_STORE_LISTENING"));
-        Client::new(&base, Bearer::new(Actor::Admin, SecretString::from(token.trim()))).expect("a client")
-    }
-
-    fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([name, &self.child.id().to_string()]).status();
-        assert!(status.expect("kill runs").success());
-    }
-
-    fn kill(mut self) {
-        self.child.kill().expect("killed");
-        self.child.wait().expect("gone");
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::program::{Program, command};
+use crate::support::log_that_agrees;
 
 /// Exit code and stderr of a start that fails.
 fn fails(args: &[&str]) -> (Option<i32>, String) {
@@ -246,43 +168,4 @@ async fn hosted_logs(client: &Client) -> BTreeMap<ExperimentId, Vec<Event>> {
         }
     }
     logs
-}
-
-/// Reads the log and every entity until both are of one moment, and compares each state with the log's last word.
-async fn log_that_agrees(experiment: &ExperimentClient) -> Vec<Event> {
-    loop {
-        let log = experiment.events(0, None).await.expect("the log").events;
-        let states = states(experiment).await;
-        if experiment.events(0, None).await.expect("the log").events.len() != log.len() {
-            continue;
-        }
-        let ids: std::collections::BTreeSet<_> = log.iter().map(|event| &event.event_id).collect();
-        assert_eq!(ids.len(), log.len(), "no event is doubled");
-        let said = last_words(&log);
-        assert_eq!(states, said);
-        return log;
-    }
-}
-
-/// The state that the log says each entity is in.
-fn last_words(log: &[Event]) -> States {
-    let mut said = BTreeMap::new();
-    for event in log {
-        let (family, verb) = event.kind.split_once('.').expect("a dotted type");
-        let state = match (family, verb) {
-            ("task", "created" | "reclaimed") => "pending",
-            ("task", "reassigned") | ("variant", "integrated") | ("experiment", _) => continue,
-            ("idea", "drafted") => "drafting",
-            ("variant", "started") => "starting",
-            ("variant", "succeeded") => "success",
-            ("variant", "errored") => "error",
-            ("variant", "evaluation_errored") => "evaluation_error",
-            (_, verb) => verb,
-        };
-        let id = event
-            .data_str(&format!("{family}_id"))
-            .expect("the id of what it is about");
-        said.insert(id.to_owned(), state.to_owned());
-    }
-    said
 }

@@ -8,13 +8,13 @@ use switchboard::protocol::*;
 
 use crate::support::{World, join};
 
-async fn next(stream: &mut PushStream) -> PushEvent {
+pub async fn next(stream: &mut PushStream) -> PushEvent {
     let item = tokio::time::timeout(Duration::from_secs(5), stream.next()).await;
     item.expect("in time").expect("not over").expect("well-formed")
 }
 
 /// The next thing that is neither the opening nor a heartbeat.
-async fn news(stream: &mut PushStream) -> PushEvent {
+pub async fn news(stream: &mut PushStream) -> PushEvent {
     loop {
         match next(stream).await {
             PushEvent::Connected | PushEvent::Heartbeat => {}

@@ -31,17 +31,27 @@ pub struct World {
 impl World {
     /// One that keeps nothing.
     pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// One that keeps nothing, set up a little otherwise.
+    pub async fn start_with(change: impl FnOnce(&mut Options)) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut world = Self::at(Location::Scratch(dir.path().to_owned())).await;
+        let mut world = Self::with(Location::Scratch(dir.path().to_owned()), change).await;
         world.scratch = Some(dir);
         world
     }
 
     pub async fn at(location: Location) -> Self {
+        Self::with(location, |_| {}).await
+    }
+
+    pub async fn with(location: Location, change: impl FnOnce(&mut Options)) -> Self {
         let tasks = Tasks::new();
         let mut options = Options::new(location, ADMIN_TOKEN.into(), Clock::default(), tasks.clone());
         options.subscribe_timeout = Duration::from_secs(2);
         options.heartbeat = Duration::from_millis(200);
+        change(&mut options);
         Self::serve(options, tasks).await
     }
 
@@ -260,4 +270,43 @@ pub async fn states(experiment: &ExperimentClient) -> States {
                 .map(|variant| (variant.variant_id.to_string(), variant.status.to_string())),
         )
         .collect()
+}
+
+/// Reads the log and every entity until both are of one moment, and compares each state with the log's last word.
+pub async fn log_that_agrees(experiment: &ExperimentClient) -> Vec<Event> {
+    loop {
+        let log = experiment.events(0, None).await.expect("the log").events;
+        let states = states(experiment).await;
+        if experiment.events(0, None).await.expect("the log").events.len() != log.len() {
+            continue;
+        }
+        let ids: std::collections::BTreeSet<_> = log.iter().map(|event| &event.event_id).collect();
+        assert_eq!(ids.len(), log.len(), "no event is doubled");
+        let said = last_words(&log);
+        assert_eq!(states, said);
+        return log;
+    }
+}
+
+/// The state that the log says each entity is in.
+fn last_words(log: &[Event]) -> States {
+    let mut said = BTreeMap::new();
+    for event in log {
+        let (family, verb) = event.kind.split_once('.').expect("a dotted type");
+        let state = match (family, verb) {
+            ("task", "created" | "reclaimed") => "pending",
+            ("task", "reassigned") | ("variant", "integrated") | ("experiment", _) => continue,
+            ("idea", "drafted") => "drafting",
+            ("variant", "started") => "starting",
+            ("variant", "succeeded") => "success",
+            ("variant", "errored") => "error",
+            ("variant", "evaluation_errored") => "evaluation_error",
+            (_, verb) => verb,
+        };
+        let id = event
+            .data_str(&format!("{family}_id"))
+            .expect("the id of what it is about");
+        said.insert(id.to_owned(), state.to_owned());
+    }
+    said
 }

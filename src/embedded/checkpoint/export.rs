@@ -2,7 +2,6 @@
 //! it, so that each commit an entity names is in the bundle.
 
 use std::io::Write as _;
-use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt;
@@ -21,7 +20,7 @@ use crate::embedded::storage::{Archived, Session, StorageError};
 /// A file with the whole experiment in it.
 pub(in crate::embedded) async fn export(inner: &Arc<Inner>, hosted: &Hosted) -> Result<Draft, CheckpointError> {
     let id = &hosted.scope.experiment_id;
-    let mut session = inner.store.read(hosted.scope.key).await?;
+    let mut session = inner.store.read_slowly(hosted.scope.key).await?;
     // The first read begins the snapshot, so the moment is taken after it.
     let counts = counts(&mut session).await?;
     let now = inner.clock.now();
@@ -49,7 +48,7 @@ pub(in crate::embedded) async fn export(inner: &Arc<Inner>, hosted: &Hosted) -> 
         (Member::Groups, Archived::Group),
     ] {
         let place = archive.begin().await?;
-        let mut rows = pin!(session.all(kind));
+        let mut rows = session.lines(kind);
         while let Some((id, entity)) = rows.try_next().await.map_err(StorageError::from)? {
             let line = match kind {
                 Archived::Submission => submission(&id, &entity)?,

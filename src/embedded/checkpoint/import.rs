@@ -46,9 +46,11 @@ pub(in crate::embedded) async fn import(
 
     let mut write = inner.store.write(ScopeKey::DEPLOYMENT).await?;
     let onto = inner.hub.find(id.as_str());
-    if let Some(hosted) = &onto
-        && !write.is_untouched(hosted).await?
-    {
+    let is_free = match &onto {
+        Some(hosted) => write.is_untouched(hosted).await?,
+        None => !write.is_hosted(&id).await?,
+    };
+    if !is_free {
         let detail = format!("experiment {id} is in use: import under another id, or under none to have one minted");
         return Err(Refusal::new(ErrorType::ExperimentIdConflict, detail).into());
     }
@@ -141,8 +143,8 @@ impl Checked {
     ) -> Result<Experiment, CheckpointError> {
         let mut experiment = self.experiment.clone();
         if experiment.name.is_none() {
-            let entry = write.entry(id).await?;
-            experiment.name = entry.and_then(|entry| entry.name).filter(|_| onto.is_some());
+            let known = write.registered(id.as_str()).await?;
+            experiment.name = known.and_then(|known| known.entry.name).filter(|_| onto.is_some());
         }
         experiment.experiment_id = id.clone();
         experiment.imported_from = Some(json!({
@@ -246,7 +248,8 @@ fn makeshift(metrics: &BTreeMap<String, MetricType>) -> String {
     }
 }
 
-/// The registry follows in the same commit (`ch11 §7`): the entry the id has already, or a new one.
+/// The registry follows in the same commit (`ch11 §7`): the entry the id has already, or a new one. Its state is
+/// always the experiment's own.
 async fn register(
     inner: &Arc<Inner>,
     write: &mut Write,
@@ -256,9 +259,9 @@ async fn register(
 ) -> Result<(), CheckpointError> {
     let id = &experiment.experiment_id;
     let deployment = &inner.hub.deployment;
-    let known = write.entry(id).await?;
+    let known = write.registered(id.as_str()).await?;
     let is_new = known.is_none();
-    let mut entry = known.unwrap_or_else(|| RegistryEntry {
+    let entry = known.map(|known| known.entry).unwrap_or_else(|| RegistryEntry {
         experiment_id: id.clone(),
         name: experiment.name.clone(),
         config_uri: format!("eden-checkpoint:{}", checked.manifest.experiment_id),
@@ -268,12 +271,11 @@ async fn register(
         warnings: Vec::new(),
         extra: Extra::new(),
     });
-    let changes = entry.last_known_state != experiment.state;
-    entry.last_known_state = experiment.state;
     write.put_entry(&entry).await?;
     if is_new {
         write.notice(deployment, "experiment.registered", id).await?;
-    } else if changes {
+    } else if experiment.state != ExperimentState::Running {
+        // So it was until now, or nothing hosted it.
         write.notice(deployment, "experiment.state_changed", id).await?;
     }
     if !was_hosted {

@@ -6,10 +6,11 @@ use poem::{Response, handler};
 use serde::Deserialize;
 
 use super::super::push;
-use super::super::storage::{ScopeKey, Table, Write};
-use super::super::transition::{self, Refusal};
+use super::super::storage::{ScopeKey, Session, Write};
+use super::super::transition::{self, Refusal, Registered};
 use super::extract::{Body, ControlCall, Params, Resumed};
-use super::problem::{Fault, empty, json, json_text, list as list_reply};
+use super::problem::{Fault, empty, json};
+use super::validator::Known;
 use crate::protocol::*;
 
 #[derive(Deserialize)]
@@ -18,19 +19,24 @@ struct Filter {
 }
 
 #[handler]
-pub(super) async fn list(Params(filter): Params<Filter>, call: ControlCall) -> Result<Response, Fault> {
+pub(super) async fn list(Params(filter): Params<Filter>, known: Known, call: ControlCall) -> Result<Response, Fault> {
     let mut session = call.inner.store.read(ScopeKey::DEPLOYMENT).await?;
-    let filters = [("name", filter.name.as_deref())];
-    let rows = session.list(Table::Registry, &filters).await?;
+    let registered = session.all_registered(filter.name.as_deref()).await?;
     let revision = session.revision().await?;
-    Ok(list_reply(r#"{"experiments":["#, &rows, "]}", revision))
+    let now = call.inner.clock.now();
+    let experiments = registered.into_iter().map(|registered| registered.shown(now));
+    let mut response = known.answer(&ExperimentList {
+        experiments: experiments.collect(),
+    })?;
+    response.headers_mut().insert(CURSOR_HEADER, revision.into());
+    Ok(response)
 }
 
 #[handler]
-pub(super) async fn read(Path(id): Path<String>, call: ControlCall) -> Result<Response, Fault> {
+pub(super) async fn read(Path(id): Path<String>, known: Known, call: ControlCall) -> Result<Response, Fault> {
     let mut session = call.inner.store.read(ScopeKey::DEPLOYMENT).await?;
-    let text = session.text(Table::Registry, &id).await?;
-    Ok(json_text(text.ok_or_else(|| Refusal::unknown("experiment", id))?))
+    let registered = registered(&mut session, &id).await?;
+    known.answer(&registered.shown(call.inner.clock.now()))
 }
 
 #[handler]
@@ -39,11 +45,14 @@ pub(super) async fn register(Body(request): Body<RegisterExperiment>, call: Cont
     let pinned = request.experiment_id.clone();
     let id = pinned.unwrap_or_else(|| ExperimentId::mint(call.inner.mint.ulid()));
     let mut write = call.inner.store.write(ScopeKey::DEPLOYMENT).await?;
-    let exists = write.text(Table::Registry, id.as_str()).await?.is_some();
-    let entry = transition::register_experiment(id, request, exists, call.inner.clock.now())?;
+    let exists = write.registered(id.as_str()).await?.is_some();
+    let now = call.inner.clock.now();
+    let entry = transition::register_experiment(id, request, exists, now)?;
     write.put_entry(&entry).await?;
+    // An adopted experiment may be hosted already, and over.
+    let registered = registered(&mut write, entry.experiment_id.as_str()).await?;
     announce(&call, write, "experiment.registered", &entry.experiment_id).await?;
-    let mut response = json(&entry)?;
+    let mut response = json(&registered.shown(now))?;
     response.set_status(StatusCode::CREATED);
     Ok(response)
 }
@@ -53,19 +62,23 @@ async fn announce(call: &ControlCall, mut write: Write, kind: &str, id: &Experim
     Ok(write.commit(&call.inner.hub).await?)
 }
 
-async fn entry(write: &mut Write, id: &str) -> Result<RegistryEntry, Fault> {
-    let entry = write.get(Table::Registry, id).await?;
-    Ok(entry.ok_or_else(|| Refusal::unknown("experiment", id))?)
+pub(super) async fn registered(session: &mut Session, id: &str) -> Result<Registered, Fault> {
+    let registered = session.registered(id).await?;
+    Ok(registered.ok_or_else(|| Refusal::unknown("experiment", id))?)
 }
 
 #[handler]
 pub(super) async fn unregister(Path(id): Path<String>, call: ControlCall) -> Result<Response, Fault> {
     call.caller.admin()?;
     let mut write = call.inner.store.write(ScopeKey::DEPLOYMENT).await?;
-    let entry = entry(&mut write, &id).await?;
-    transition::unregister(&entry)?;
-    write.delete_entry(&entry.experiment_id).await?;
-    announce(&call, write, "experiment.unregistered", &entry.experiment_id).await?;
+    let now = call.inner.clock.now();
+    let registered = registered(&mut write, &id).await?;
+    registered.may_leave(now)?;
+    let id = &registered.entry.experiment_id;
+    let change = transition::forget(registered.lease.as_ref(), now);
+    write.change_lease(&call.inner.hub.deployment, id, change).await?;
+    write.delete_entry(id).await?;
+    announce(&call, write, "experiment.unregistered", id).await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
@@ -84,7 +97,7 @@ pub(super) async fn seed(
 ) -> Result<Response, Fault> {
     call.caller.admin()?;
     let mut write = call.inner.store.write(ScopeKey::DEPLOYMENT).await?;
-    let entry = entry(&mut write, &id).await?;
+    let entry = registered(&mut write, &id).await?.entry;
     if call.inner.hub.find(&id).is_some() {
         let detail = format!("experiment {id} is hosted already");
         return Err(Refusal::new(ErrorType::AlreadyExists, detail).into());

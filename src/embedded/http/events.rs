@@ -8,7 +8,9 @@ use serde::Deserialize;
 use super::super::push;
 use super::super::transition::Refusal;
 use super::extract::{Call, Params, Resumed};
-use super::problem::{Fault, json_text};
+use super::list::{self, List};
+use super::problem::Fault;
+use super::validator::Known;
 use crate::protocol::ErrorType;
 
 /// No caller holds a connection longer than this without asking again.
@@ -27,13 +29,11 @@ pub(super) async fn range(Params(range): Params<Range>, call: Call) -> Result<Re
 }
 
 async fn batch(call: &Call, cursor: u64, limit: Option<u64>) -> Result<Response, Fault> {
-    let entries = call.read().await?.log_after(cursor, limit).await?;
-    let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
-    Ok(json_text(format!(
-        r#"{{"events":[{}],"cursor":{}}}"#,
-        entries.join(","),
-        cursor.saturating_add(count)
-    )))
+    let log = List::Log {
+        cursor,
+        limit: limit.unwrap_or(u64::MAX),
+    };
+    list::reply(&call.inner, call.hosted.scope.key, &Known::default(), log).await
 }
 
 #[derive(Deserialize)]

@@ -55,12 +55,8 @@ pub(super) async fn terminate(Body(request): Body<TerminateRequest>, call: Call)
     let experiment = write.experiment().await?;
     let change = transition::terminate(experiment.clone(), request, by);
     let reply = json(change.experiment.as_ref().unwrap_or(&experiment))?;
-    // The registry is in the same database, so it never lags behind the log.
-    if change.experiment.is_some()
-        && let Some(mut entry) = write.entry(&experiment.experiment_id).await?
-    {
-        entry.last_known_state = ExperimentState::Terminated;
-        write.put_entry(&entry).await?;
+    // The registry reads the state where it is, so it never lags behind the log.
+    if change.experiment.is_some() && write.registered(experiment.experiment_id.as_str()).await?.is_some() {
         let deployment = &call.inner.hub.deployment;
         write
             .notice(deployment, "experiment.state_changed", &experiment.experiment_id)

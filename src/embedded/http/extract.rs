@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use poem::error::ReadBodyError;
-use poem::{FromRequest, Request, RequestBody};
+use poem::{FromRequest, Request, RequestBody, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -13,9 +13,11 @@ use super::super::authority::{Caller, Groups};
 use super::super::hub::{Hosted, Scope};
 use super::super::push::Resume;
 use super::super::shape;
-use super::super::storage::{ScopeKey, Session, StorageError, Table, Write};
+use super::super::storage::{Filter, ScopeKey, Session, StorageError, Table, Write};
 use super::super::transition::{Change, Refusal};
+use super::list::{self, List, Wrapper};
 use super::problem::Fault;
+use super::validator::Known;
 use crate::protocol::*;
 
 /// Larger bodies are 413; artifacts have a limit of their own.
@@ -94,19 +96,23 @@ impl<'a> FromRequest<'a> for Call {
     }
 }
 
-impl Call {
+/// A request about one hosted experiment, by its path alone.
+pub(super) struct HostedCall {
+    pub(super) inner: Arc<Inner>,
+    pub(super) hosted: Arc<Hosted>,
+    caller: Caller,
+}
+
+impl<'a> FromRequest<'a> for HostedCall {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
+        Ok(Self::new(request)?)
+    }
+}
+
+impl HostedCall {
     fn new(request: &Request) -> Result<Self, Fault> {
         let (inner, admitted) = context(request)?;
         let segment = request.raw_path_param("experiment").unwrap_or_default();
-        let mut headers = request.headers().get_all(EXPERIMENT_HEADER).iter();
-        let header = headers.next().and_then(|value| value.to_str().ok());
-        if header != Some(segment) || headers.next().is_some() {
-            return Err(Refusal::new(
-                ErrorType::ExperimentIdMismatch,
-                format!("the header {EXPERIMENT_HEADER} must be {segment}, as in the path"),
-            )
-            .into());
-        }
         let hosted = inner
             .hub
             .find(segment)
@@ -119,6 +125,23 @@ impl Call {
             hosted,
             caller: admitted.caller,
         })
+    }
+}
+
+impl Call {
+    fn new(request: &Request) -> Result<Self, Fault> {
+        let segment = request.raw_path_param("experiment").unwrap_or_default();
+        let mut headers = request.headers().get_all(EXPERIMENT_HEADER).iter();
+        let header = headers.next().and_then(|value| value.to_str().ok());
+        if header != Some(segment) || headers.next().is_some() {
+            return Err(Refusal::new(
+                ErrorType::ExperimentIdMismatch,
+                format!("the header {EXPERIMENT_HEADER} must be {segment}, as in the path"),
+            )
+            .into());
+        }
+        let HostedCall { inner, hosted, caller } = HostedCall::new(request)?;
+        Ok(Self { inner, hosted, caller })
     }
 
     /// The worker that calls; the admin token is refused.
@@ -142,6 +165,16 @@ impl Call {
     pub(super) async fn require(&self, session: &mut Session, groups: &[&str]) -> Result<(), Fault> {
         let known = Groups::new(session.groups().await?);
         Ok(self.caller.member(&known, groups)?)
+    }
+
+    /// The reply to a request for a list of entities of this experiment.
+    pub(super) async fn list(&self, known: &Known, table: Table, filters: Vec<Filter>) -> Result<Response, Fault> {
+        let list = List::Entities {
+            table,
+            filters,
+            wrapper: Wrapper::Array,
+        };
+        list::reply(&self.inner, self.hosted.scope.key, known, list).await
     }
 
     /// Whether the worker that calls is one of this experiment. A proven one is; a believed one may not be.
@@ -209,13 +242,23 @@ impl RegistryCall {
         Ok(self.inner.store.write(self.scope.key).await?)
     }
 
-    /// The position that a list read in this session is true for: of the log, or of the registry's revisions.
-    pub(super) async fn cursor(&self, session: &mut Session) -> Result<u64, StorageError> {
+    /// The reply to a request for the workers or groups, or those of one name.
+    pub(super) async fn list(
+        &self,
+        known: &Known,
+        table: Table,
+        key: &'static str,
+        name: Option<String>,
+    ) -> Result<Response, Fault> {
         if self.is_deployment() {
-            session.revision().await
-        } else {
-            session.log_length().await
+            self.caller.admin()?;
         }
+        let list = List::Entities {
+            table,
+            filters: vec![("name", name)],
+            wrapper: Wrapper::Object(key),
+        };
+        list::reply(&self.inner, self.scope.key, known, list).await
     }
 }
 

@@ -8,7 +8,8 @@ use super::super::authority::Groups;
 use super::super::storage::{Table, Write};
 use super::super::transition::{self, Refusal};
 use super::extract::{Body, Params, RegistryCall, Segments};
-use super::problem::{Fault, empty, json, json_text, list as list_reply};
+use super::problem::{Fault, empty, json, json_text};
+use super::validator::Known;
 use crate::protocol::*;
 
 #[derive(Deserialize)]
@@ -17,11 +18,8 @@ struct Filter {
 }
 
 #[handler]
-pub(super) async fn list(Params(filter): Params<Filter>, call: RegistryCall) -> Result<Response, Fault> {
-    let mut session = call.read().await?;
-    let rows = session.list(Table::Group, &[("name", filter.name.as_deref())]).await?;
-    let cursor = call.cursor(&mut session).await?;
-    Ok(list_reply(r#"{"groups":["#, &rows, "]}", cursor))
+pub(super) async fn list(Params(filter): Params<Filter>, known: Known, call: RegistryCall) -> Result<Response, Fault> {
+    call.list(&known, Table::Group, "groups", filter.name).await
 }
 
 #[handler]

@@ -3,13 +3,14 @@
 use poem::http::StatusCode;
 use poem::web::Path;
 use poem::{Response, handler};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::storage::Table;
 use super::super::transition::{self, Refusal};
 use super::extract::{Body, Call, Params, shaped};
-use super::problem::{Fault, empty, json, json_text, list as list_reply};
+use super::problem::{Fault, empty, json, json_text};
+use super::validator::Known;
 use crate::protocol::*;
 
 #[derive(Deserialize)]
@@ -18,10 +19,8 @@ struct Filter {
 }
 
 #[handler]
-pub(super) async fn list(Params(filter): Params<Filter>, call: Call) -> Result<Response, Fault> {
-    let mut session = call.read().await?;
-    let rows = session.list(Table::Idea, &[("state", filter.state.as_deref())]).await?;
-    Ok(list_reply("[", &rows, "]", session.log_length().await?))
+pub(super) async fn list(Params(filter): Params<Filter>, known: Known, call: Call) -> Result<Response, Fault> {
+    call.list(&known, Table::Idea, vec![("state", filter.state)]).await
 }
 
 #[handler]
@@ -30,15 +29,31 @@ pub(super) async fn read(Path((_, id)): Path<(String, String)>, call: Call) -> R
     Ok(json_text(text.ok_or_else(|| Refusal::unknown("idea", id))?))
 }
 
+/// The reply to a new idea. Warnings are for its author and not kept (`ch07 §3`).
+#[derive(Serialize)]
+struct Drafted<'a> {
+    #[serde(flatten)]
+    idea: Option<&'a Idea>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
 #[handler]
 pub(super) async fn create(Body(body): Body<Value>, call: Call) -> Result<Response, Fault> {
     let by = call.worker()?;
     let idea: Idea = shaped(body)?;
     let mut write = call.write().await?;
     let exists = write.text(Table::Idea, idea.idea_id.as_str()).await?.is_some();
+    let warnings = match write.has_slug(&idea.slug).await? {
+        true => vec![format!("another idea has the slug {}", idea.slug)],
+        false => Vec::new(),
+    };
     let experiment = write.experiment().await?;
     let change = transition::create_idea(&experiment, by, idea, exists)?;
-    let reply = json(&change.idea)?;
+    let reply = json(&Drafted {
+        idea: change.idea.as_ref(),
+        warnings,
+    })?;
     call.finish(write, change, call.now()).await?;
     Ok(reply)
 }

@@ -12,9 +12,13 @@ mod experiments;
 mod extract;
 mod groups;
 mod ideas;
+mod leases;
+mod list;
 mod problem;
+mod reference;
 mod tasks;
 mod upload;
+mod validator;
 mod variants;
 mod workers;
 
@@ -92,8 +96,24 @@ pub(super) fn routes(inner: Arc<Inner>) -> impl Endpoint + 'static {
             get(control::read).delete(control::unregister),
         )
         .at("/v0/checkpoints/import", post(checkpoints::import))
+        .at("/v0/control/experiments/:id/leases", post(leases::acquire))
+        .at("/v0/control/leases", get(leases::list))
+        .at("/v0/control/leases/:id/renew", post(leases::renew))
+        .at("/v0/control/leases/:id/release", post(leases::release))
         .at("/v0/control/events", get(control::stream))
         .at("/_switchboard/experiments/:id/seed", post(control::seed))
+        .at(
+            "/_reference/experiments/:experiment/tasks/:task/validate-terminal",
+            get(reference::validate_terminal),
+        )
+        .at(
+            "/_reference/experiments/:experiment/validate/evaluation",
+            post(reference::validate_evaluation),
+        )
+        .at(
+            "/_reference/experiments/:experiment/artifacts/*path",
+            get(reference::artifact),
+        )
         .at("/healthz", get(healthz));
     registry(registry(control, &of("")), "/v0/control")
         .around(move |endpoint, request| guard(inner.clone(), endpoint, request))
@@ -165,7 +185,8 @@ async fn admit<E: Endpoint + 'static>(
 
 /// The registry whose workers may call this path. An experiment that is not hosted has none.
 fn realm(inner: &Inner, path: &str) -> Option<ScopeKey> {
-    match path.strip_prefix("/v0/experiments/") {
+    let below = |root| path.strip_prefix(root);
+    match below("/v0/experiments/").or_else(|| below("/_reference/experiments/")) {
         Some(rest) => {
             let id = rest.split('/').next().unwrap_or_default();
             inner.hub.find(id).map(|hosted| hosted.scope.key)

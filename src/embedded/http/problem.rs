@@ -16,9 +16,47 @@ pub(super) enum Fault {
     /// The wire says no.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A helper outside `/v0/` says no, in words of its own.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
     /// We failed; the caller learns nothing but that.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+/// What the helpers under `/_reference/` say beside the closed vocabulary.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReferenceError {
+    /// A path that no file may have.
+    #[error("{0:?} is not a path below the artifacts of the experiment")]
+    InvalidPath(String),
+    /// A file that is too large for this way of reading it.
+    #[error("the file has more than {limit} bytes")]
+    TooLarge {
+        /// In bytes.
+        limit: u64,
+    },
+    /// Nobody said where the files are.
+    #[error("this server was started without --artifacts-dir")]
+    ServingDisabled,
+}
+
+impl ReferenceError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::InvalidPath(_) => StatusCode::BAD_REQUEST,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::ServingDisabled => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    pub(super) fn slug(&self) -> &'static str {
+        match self {
+            Self::InvalidPath(_) => "invalid-path",
+            Self::TooLarge { .. } => "artifact-too-large",
+            Self::ServingDisabled => "artifact-serving-disabled",
+        }
+    }
 }
 
 impl From<serde_json::Error> for Fault {
@@ -33,6 +71,7 @@ impl ResponseError for Fault {
             Self::Refused(refusal) => {
                 StatusCode::from_u16(refusal.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
             }
+            Self::Reference(error) => error.status(),
             Self::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -54,6 +93,10 @@ pub(super) fn instance(request: &Request) -> String {
 pub(super) fn respond(failure: &poem::Error, instance: String) -> Response {
     let (kind, detail) = match failure.downcast_ref::<Fault>() {
         Some(Fault::Refused(refusal)) => (refusal.kind, refusal.detail.clone()),
+        Some(Fault::Reference(error)) => {
+            let kind = format!("eden://reference-error/{}", error.slug());
+            return problem(error.status(), kind, "Not served", error.to_string(), instance);
+        }
         Some(Fault::Storage(fault)) => {
             error!(
                 error = fault as &dyn std::error::Error,
@@ -128,21 +171,4 @@ pub(super) fn json(entity: &impl Serialize) -> Result<Response, Fault> {
 /// 204, or 200 with zero bytes where the wire says so.
 pub(super) fn empty(status: StatusCode) -> Response {
     Response::builder().status(status).body(())
-}
-
-/// A list of stored entities between `open` and `close`, with the log position it is true for.
-pub(super) fn list(open: &str, rows: &[String], close: &str, cursor: u64) -> Response {
-    let size = rows.iter().map(|row| row.len() + 1).sum::<usize>();
-    let mut body = String::with_capacity(open.len() + size + close.len());
-    body.push_str(open);
-    for (index, row) in rows.iter().enumerate() {
-        if index > 0 {
-            body.push(',');
-        }
-        body.push_str(row);
-    }
-    body.push_str(close);
-    let mut response = json_text(body);
-    response.headers_mut().insert(CURSOR_HEADER, cursor.into());
-    response
 }

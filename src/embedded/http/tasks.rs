@@ -12,7 +12,8 @@ use super::super::authority::{ADMINS, Groups, ORCHESTRATORS};
 use super::super::storage::{Session, StorageError, Table};
 use super::super::transition::{self, Cited, Referenced, Refusal, Standing};
 use super::extract::{Body, Call, Params, shaped};
-use super::problem::{Fault, empty, json, json_text, list as list_reply};
+use super::problem::{Fault, empty, json, json_text};
+use super::validator::Known;
 use crate::protocol::*;
 
 type Ids = Path<(String, String)>;
@@ -24,11 +25,9 @@ struct Filter {
 }
 
 #[handler]
-pub(super) async fn list(Params(filter): Params<Filter>, call: Call) -> Result<Response, Fault> {
-    let mut session = call.read().await?;
-    let filters = [("kind", filter.kind.as_deref()), ("state", filter.state.as_deref())];
-    let rows = session.list(Table::Task, &filters).await?;
-    Ok(list_reply("[", &rows, "]", session.log_length().await?))
+pub(super) async fn list(Params(filter): Params<Filter>, known: Known, call: Call) -> Result<Response, Fault> {
+    let filters = vec![("kind", filter.kind), ("state", filter.state)];
+    call.list(&known, Table::Task, filters).await
 }
 
 #[handler]
@@ -83,7 +82,7 @@ async fn referenced(session: &mut Session, task: &Task) -> Result<Referenced, St
     Ok(found)
 }
 
-async fn task(session: &mut Session, id: &str) -> Result<Task, Fault> {
+pub(super) async fn task(session: &mut Session, id: &str) -> Result<Task, Fault> {
     let task = session.get(Table::Task, id).await?;
     Ok(task.ok_or_else(|| Refusal::unknown("task", id))?)
 }
@@ -163,7 +162,7 @@ async fn cited(session: &mut Session, task: &Task, named: &Submission) -> Result
 }
 
 /// What judging a task needs: what was handed in and what that names.
-async fn judged(session: &mut Session, task: &Task) -> Result<Cited, StorageError> {
+pub(super) async fn judged(session: &mut Session, task: &Task) -> Result<Cited, StorageError> {
     match session.submission(task.task_id.as_str()).await? {
         None => Ok(Cited::default()),
         Some(stored) => Ok(Cited {

@@ -10,7 +10,8 @@ use super::super::authority::ORCHESTRATORS;
 use super::super::storage::{Session, StorageError, Table};
 use super::super::transition::{self, Refusal, Surroundings};
 use super::extract::{Body, Call, Params, shaped};
-use super::problem::{Fault, empty, json, json_text, list as list_reply};
+use super::problem::{Fault, empty, json, json_text};
+use super::validator::Known;
 use crate::protocol::*;
 
 type Ids = Path<(String, String)>;
@@ -21,11 +22,8 @@ struct Filter {
 }
 
 #[handler]
-pub(super) async fn list(Params(filter): Params<Filter>, call: Call) -> Result<Response, Fault> {
-    let mut session = call.read().await?;
-    let filters = [("status", filter.status.as_deref())];
-    let rows = session.list(Table::Variant, &filters).await?;
-    Ok(list_reply("[", &rows, "]", session.log_length().await?))
+pub(super) async fn list(Params(filter): Params<Filter>, known: Known, call: Call) -> Result<Response, Fault> {
+    call.list(&known, Table::Variant, vec![("status", filter.status)]).await
 }
 
 #[handler]

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use super::super::storage::Table;
 use super::super::transition::{self, Refusal};
 use super::extract::{Body, Params, RegistryCall, Segments};
-use super::problem::{Fault, json, json_text, list as list_reply};
+use super::problem::{Fault, json, json_text};
+use super::validator::Known;
 use crate::protocol::*;
 
 #[derive(Deserialize)]
@@ -16,11 +17,8 @@ struct Filter {
 }
 
 #[handler]
-pub(super) async fn list(Params(filter): Params<Filter>, call: RegistryCall) -> Result<Response, Fault> {
-    let mut session = call.read().await?;
-    let rows = session.list(Table::Worker, &[("name", filter.name.as_deref())]).await?;
-    let cursor = call.cursor(&mut session).await?;
-    Ok(list_reply(r#"{"workers":["#, &rows, "]}", cursor))
+pub(super) async fn list(Params(filter): Params<Filter>, known: Known, call: RegistryCall) -> Result<Response, Fault> {
+    call.list(&known, Table::Worker, "workers", filter.name).await
 }
 
 #[handler]

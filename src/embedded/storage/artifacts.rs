@@ -38,7 +38,7 @@ impl Write {
         artifact: &Artifact,
         now: Timestamp,
     ) -> Result<(), StorageError> {
-        let (connection, scope) = self.parts();
+        let (connection, scope) = self.changing().await?;
         let query = sqlx::query(
             "INSERT INTO artifact (scope, id, created_by, content_type, size_bytes, created_at)
              VALUES (?, ?, ?, ?, ?, ?)",

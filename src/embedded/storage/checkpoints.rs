@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::Stream;
+use futures_util::stream::BoxStream;
 use sqlx::{QueryBuilder, Sqlite};
 
 use super::{ScopeKey, Session, StorageError, Write};
@@ -94,10 +94,10 @@ impl Session {
     }
 
     /// The id and the stored JSON of all of them, in the order of their making, not all at once.
-    pub(in crate::embedded) fn all(
+    pub(in crate::embedded) fn lines(
         &mut self,
         kind: Archived,
-    ) -> impl Stream<Item = Result<(String, String), sqlx::Error>> + Send {
+    ) -> BoxStream<'_, Result<(String, String), sqlx::Error>> {
         let (connection, scope) = self.parts();
         sqlx::query_as(kind.all()).bind(scope).fetch(connection)
     }
@@ -115,6 +115,14 @@ impl Session {
         let (connection, scope) = self.parts();
         let query = sqlx::query_scalar("SELECT config FROM experiment WHERE scope = ?").bind(scope);
         Ok(query.fetch_one(connection).await?)
+    }
+
+    /// Whether the database hosts an experiment. A write that landed in the same commit as this one may have begun
+    /// to, and nobody have been told yet.
+    pub(in crate::embedded) async fn is_hosted(&mut self, id: &ExperimentId) -> Result<bool, StorageError> {
+        let (connection, _) = self.parts();
+        let query = sqlx::query_scalar::<_, i64>("SELECT 1 FROM scope WHERE id = ?").bind(id.as_str());
+        Ok(query.fetch_optional(connection).await?.is_some())
     }
 
     /// Whether nothing has happened in a hosted experiment, so that it may become what an archive holds.
@@ -162,14 +170,14 @@ impl Write {
         let hosted = match onto {
             Some(hosted) => hosted.reconfigured(config)?,
             None => {
-                let (connection, _) = self.parts();
+                let (connection, _) = self.changing().await?;
                 let query = sqlx::query("INSERT INTO scope (id) VALUES (?)").bind(id.as_str());
                 let scope = query.execute(connection).await?.last_insert_rowid();
                 Hosted::new(ScopeKey(scope), id.clone(), config, 0)?
             }
         };
         self.scope = hosted.scope.key;
-        let (connection, scope) = self.parts();
+        let (connection, scope) = self.changing().await?;
         let query = sqlx::query(
             "INSERT INTO experiment (scope, entity, config, dispatch_mode) VALUES (?, ?, ?, ?)
              ON CONFLICT (scope) DO UPDATE SET
@@ -189,7 +197,7 @@ impl Write {
 
     /// Writes lines of an archive.
     pub(in crate::embedded) async fn insert_batch(&mut self, batch: &Batch) -> Result<(), StorageError> {
-        let (connection, scope) = self.parts();
+        let (connection, scope) = self.changing().await?;
         if batch.kind == Archived::Submission {
             for row in &batch.rows {
                 let query = sqlx::query("UPDATE task SET submission = ? WHERE scope = ? AND id = ?");

@@ -14,7 +14,37 @@ pub(in crate::embedded) enum Table {
     Variant,
     Worker,
     Group,
-    Registry,
+}
+
+/// A column of a table, and what it must equal if anything.
+pub(in crate::embedded) type Filter = (&'static str, Option<String>);
+
+/// A place in the order of insertion; the first is before everything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::embedded) struct Position(pub(super) i64);
+
+impl From<u64> for Position {
+    /// A cursor of the log. SQLite counts in i64; what is beyond that is beyond every log.
+    fn from(cursor: u64) -> Self {
+        Self(i64::try_from(cursor).unwrap_or(i64::MAX))
+    }
+}
+
+/// Entities in the order of insertion.
+#[derive(Debug)]
+pub(in crate::embedded) struct Page {
+    pub(in crate::embedded) rows: Vec<String>,
+    /// The place of the last one.
+    pub(in crate::embedded) last: Position,
+}
+
+impl Page {
+    pub(super) fn new(rows: Vec<(i64, String)>, after: Position) -> Self {
+        Self {
+            last: rows.last().map_or(after, |(position, _)| Position(*position)),
+            rows: rows.into_iter().map(|(_, entity)| entity).collect(),
+        }
+    }
 }
 
 impl Table {
@@ -25,18 +55,16 @@ impl Table {
             Self::Variant => "SELECT entity FROM variant WHERE scope = ? AND id = ?",
             Self::Worker => "SELECT entity FROM worker WHERE scope = ? AND id = ?",
             Self::Group => "SELECT entity FROM worker_group WHERE scope = ? AND id = ?",
-            Self::Registry => "SELECT entity FROM registry WHERE scope = ? AND id = ?",
         }
     }
 
     fn all(self) -> &'static str {
         match self {
-            Self::Task => "SELECT entity FROM task WHERE scope = ",
-            Self::Idea => "SELECT entity FROM idea WHERE scope = ",
-            Self::Variant => "SELECT entity FROM variant WHERE scope = ",
-            Self::Worker => "SELECT entity FROM worker WHERE scope = ",
-            Self::Group => "SELECT entity FROM worker_group WHERE scope = ",
-            Self::Registry => "SELECT entity FROM registry WHERE scope = ",
+            Self::Task => "SELECT position, entity FROM task WHERE scope = ",
+            Self::Idea => "SELECT position, entity FROM idea WHERE scope = ",
+            Self::Variant => "SELECT position, entity FROM variant WHERE scope = ",
+            Self::Worker => "SELECT position, entity FROM worker WHERE scope = ",
+            Self::Group => "SELECT position, entity FROM worker_group WHERE scope = ",
         }
     }
 }
@@ -58,22 +86,30 @@ impl Session {
         decode(self.text(table, id).await?)
     }
 
-    /// The stored JSON of every entity whose columns equal what is asked for, in the order of insertion.
-    pub(in crate::embedded) async fn list(
+    /// The stored JSON of the next entities whose columns equal what is asked for, in the order of insertion.
+    pub(in crate::embedded) async fn page(
         &mut self,
         table: Table,
-        filters: &[(&'static str, Option<&str>)],
-    ) -> Result<Vec<String>, StorageError> {
+        filters: &[Filter],
+        after: Position,
+        limit: u32,
+    ) -> Result<Page, StorageError> {
         let (connection, scope) = self.parts();
         let mut query = QueryBuilder::<Sqlite>::new(table.all());
-        query.push_bind(scope);
+        query.push_bind(scope).push(" AND position > ").push_bind(after.0);
         for (column, value) in filters {
             if let Some(value) = value {
-                query.push(" AND ").push(column).push(" = ").push_bind(*value);
+                query.push(" AND ").push(column).push(" = ").push_bind(value.as_str());
             }
         }
-        query.push(" ORDER BY position");
-        Ok(query.build_query_scalar().fetch_all(connection).await?)
+        query.push(" ORDER BY position LIMIT ").push_bind(limit);
+        let rows: Vec<(i64, String)> = query.build_query_as().fetch_all(connection).await?;
+        Ok(Page::new(rows, after))
+    }
+
+    /// The stored JSON of every entity of a table that stays small.
+    pub(in crate::embedded) async fn all(&mut self, table: Table) -> Result<Vec<String>, StorageError> {
+        Ok(self.page(table, &[], Position::default(), u32::MAX).await?.rows)
     }
 
     /// The experiment of this scope.
@@ -94,7 +130,7 @@ impl Session {
 
     /// Every group of this scope.
     pub(in crate::embedded) async fn groups(&mut self) -> Result<Vec<Group>, StorageError> {
-        let rows = self.list(Table::Group, &[]).await?;
+        let rows = self.all(Table::Group).await?;
         rows.iter()
             .map(|row| serde_json::from_str(row).map_err(Into::into))
             .collect()
@@ -136,6 +172,14 @@ impl Session {
              ORDER BY position LIMIT 1",
         );
         decode(query.bind(scope).bind(idea).fetch_optional(connection).await?)
+    }
+
+    /// Whether an idea has this slug.
+    pub(in crate::embedded) async fn has_slug(&mut self, slug: &str) -> Result<bool, StorageError> {
+        let (connection, scope) = self.parts();
+        let query = sqlx::query_scalar::<_, i64>("SELECT 1 FROM idea WHERE scope = ? AND slug = ? LIMIT 1");
+        let row = query.bind(scope).bind(slug).fetch_optional(connection).await?;
+        Ok(row.is_some())
     }
 
     /// Whether a variant has this branch.

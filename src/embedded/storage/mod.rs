@@ -2,20 +2,26 @@
 //! commits lands whole or not at all. Readers never block the writer, nor it them (WAL).
 
 mod artifacts;
+mod batch;
 mod checkpoints;
 mod entities;
+mod lease;
 mod log;
 mod open;
+mod registry;
 mod write;
+
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
-use std::sync::Arc;
 use tokio::sync::Mutex;
 
 pub(super) use artifacts::Artifact;
+use batch::{Turn, Writer};
 pub(super) use checkpoints::{Archived, Batch, Row};
-pub(super) use entities::Table;
+pub(super) use entities::{Filter, Page, Position, Table};
+pub(super) use log::Version;
 pub use open::OpenError;
 pub(super) use open::{Durability, Stored};
 pub(super) use write::Write;
@@ -25,6 +31,8 @@ pub(super) use write::Write;
 pub(super) enum StorageError {
     #[error("the database failed")]
     Sql(#[from] sqlx::Error),
+    #[error("a commit that this write was part of failed")]
+    Commit(#[source] Arc<sqlx::Error>),
     #[error("a stored entity cannot be read or written")]
     Entity(#[from] serde_json::Error),
     #[error("a secret cannot be hashed")]
@@ -45,33 +53,60 @@ impl ScopeKey {
 /// The database. Cheap to share behind an `Arc`.
 #[derive(Debug)]
 pub(super) struct Store {
-    writer: SqlitePool,
+    /// Held for a turn. Waiters are served in the order in which they came, which a batch relies on.
+    writer: Arc<Mutex<Writer>>,
     readers: SqlitePool,
-    /// Held from the beginning of a write until what it changed has been announced, so that
-    /// announcements keep the order of commits. Waiters are served in turn.
-    turn: Arc<Mutex<()>>,
+    /// For replies that are read as slowly as their receiver likes, so that they never keep the others waiting.
+    streams: SqlitePool,
 }
 
 impl Store {
     /// A snapshot: everything read through it is true for one moment.
     pub(super) async fn read(&self, scope: ScopeKey) -> Result<Session, StorageError> {
         Ok(Session {
-            tx: self.readers.begin().await?,
+            source: Source::Snapshot(self.readers.begin().await?),
+            scope,
+        })
+    }
+
+    /// A snapshot that may be held for as long as somebody takes to receive what is in it.
+    pub(super) async fn read_slowly(&self, scope: ScopeKey) -> Result<Session, StorageError> {
+        Ok(Session {
+            source: Source::Snapshot(self.streams.begin().await?),
             scope,
         })
     }
 }
 
-/// One transaction on the rows of one scope.
+/// One view of the rows of one scope.
 #[derive(Debug)]
 pub(super) struct Session {
-    tx: Transaction<'static, Sqlite>,
+    source: Source,
     scope: ScopeKey,
+}
+
+#[derive(Debug)]
+enum Source {
+    Snapshot(Transaction<'static, Sqlite>),
+    Turn(Turn),
 }
 
 impl Session {
     fn parts(&mut self) -> (&mut SqliteConnection, i64) {
-        (&mut self.tx, self.scope.0)
+        let connection = match &mut self.source {
+            Source::Snapshot(transaction) => transaction,
+            Source::Turn(turn) => turn.connection(),
+        };
+        (connection, self.scope.0)
+    }
+
+    /// The connection for a change. Through a snapshot SQLite refuses it.
+    async fn changing(&mut self) -> Result<(&mut SqliteConnection, i64), StorageError> {
+        let connection = match &mut self.source {
+            Source::Snapshot(transaction) => transaction,
+            Source::Turn(turn) => turn.change().await?,
+        };
+        Ok((connection, self.scope.0))
     }
 }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Row, SqlSafeStr, SqlitePool};
+use sqlx::{ConnectOptions, Row, SqlSafeStr, SqliteConnection};
 use tokio::sync::Mutex;
 
-use super::{ScopeKey, StorageError, Store};
+use super::{ScopeKey, StorageError, Store, Writer};
 use crate::protocol::*;
 
 /// Why the data directory cannot be used; each says what to do about it.
@@ -132,20 +132,22 @@ impl Store {
             .synchronous(synchronous)
             .disable_statement_logging();
         let faults = |source| classify(path, source);
-        let writer = pool(1).connect_with(options.clone()).await.map_err(faults)?;
-        prepare(&writer, path).await?;
+        let mut writer = options.connect().await.map_err(faults)?;
+        prepare(&mut writer, path).await?;
         let options = options.create_if_missing(false).pragma("query_only", "on");
-        let readers = pool(8).connect_with(options).await.map_err(faults)?;
-        Self::assemble(writer, readers, path).await
+        let readers = pool(8).connect_with(options.clone()).await.map_err(faults)?;
+        let streams = pool(8).min_connections(0).connect_lazy_with(options);
+        let store = Self {
+            writer: Arc::new(Mutex::new(Writer::new(writer))),
+            readers,
+            streams,
+        };
+        let stored = store.stored(path).await?;
+        Ok((store, stored))
     }
 
-    async fn assemble(writer: SqlitePool, readers: SqlitePool, path: &Path) -> Result<(Self, Vec<Stored>), OpenError> {
-        let store = Self {
-            writer,
-            readers,
-            turn: Arc::new(Mutex::new(())),
-        };
-        let stored = store.experiments().await.map_err(|error| match error {
+    async fn stored(&self, path: &Path) -> Result<Vec<Stored>, OpenError> {
+        let stored = self.experiments().await.map_err(|error| match error {
             StorageError::Sql(source) => classify(path, source),
             other => OpenError::Content {
                 path: path.to_owned(),
@@ -165,7 +167,7 @@ impl Store {
                 length: u64::try_from(length).unwrap_or_default(),
             });
         }
-        Ok((store, experiments))
+        Ok(experiments)
     }
 
     async fn experiments(&self) -> Result<Vec<(i64, String, String, i64)>, StorageError> {
@@ -195,14 +197,14 @@ fn pool(size: u32) -> SqlitePoolOptions {
 }
 
 /// Reads the header (a file that is no database fails here, whatever its size) and migrates.
-async fn prepare(pool: &SqlitePool, path: &Path) -> Result<(), OpenError> {
+async fn prepare(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
     sqlx::query("SELECT COUNT(*) FROM sqlite_schema")
-        .fetch_one(pool)
+        .fetch_one(&mut *connection)
         .await
         .map_err(|e| classify(path, e))?;
     let migrator = migrator();
     let known = migrator.iter().map(|m| m.version).max().unwrap_or_default();
-    migrator.run(pool).await.map_err(|error| match error {
+    migrator.run(connection).await.map_err(|error| match error {
         MigrateError::VersionMissing(found) if found > known => OpenError::NewerSchema {
             path: path.to_owned(),
             found,
@@ -241,14 +243,14 @@ mod tests {
     async fn a_database_of_a_newer_version_is_left_alone() -> Result<(), Box<dyn std::error::Error>> {
         let dir = tempfile::tempdir()?;
         let path = dir.path().join("switchboard.db");
-        let (store, _) = Store::open(&path, Durability::Synced).await?;
+        drop(Store::open(&path, Durability::Synced).await?);
+        let mut later = SqliteConnectOptions::new().filename(&path).connect().await?;
         sqlx::query(
             "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
              VALUES (9, 'later', 1, x'00', 0)",
         )
-        .execute(&store.writer)
+        .execute(&mut later)
         .await?;
-        drop(store);
         let error = Store::open(&path, Durability::Synced).await.err().ok_or("it opened")?;
         assert!(
             matches!(error, OpenError::NewerSchema { found: 9, known: 2, .. }),
@@ -261,11 +263,12 @@ mod tests {
     async fn writes_are_synced_and_readers_cannot_write() -> Result<(), Box<dyn std::error::Error>> {
         let dir = tempfile::tempdir()?;
         let (store, _) = Store::open(&dir.path().join("switchboard.db"), Durability::Synced).await?;
+        let mut write = store.write(ScopeKey::DEPLOYMENT).await?;
         let full: i64 = sqlx::query_scalar("PRAGMA synchronous")
-            .fetch_one(&store.writer)
+            .fetch_one(write.parts().0)
             .await?;
         let journal: String = sqlx::query_scalar("PRAGMA journal_mode")
-            .fetch_one(&store.writer)
+            .fetch_one(write.parts().0)
             .await?;
         assert_eq!((full, journal.as_str()), (2, "wal"));
         let write = sqlx::query("DELETE FROM scope").execute(&store.readers).await;

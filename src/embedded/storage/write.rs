@@ -3,28 +3,34 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use tokio::sync::OwnedMutexGuard;
-
-use super::{ScopeKey, Session, StorageError, Store, Table};
+use super::{ScopeKey, Session, Source, StorageError, Store, Turn};
 use crate::embedded::hub::{Hosted, Hub, Scope};
 use crate::embedded::transition::{Change, Draft, SubmissionChange};
 use crate::protocol::*;
 
-/// A transaction that may write. Dropped without [`Write::commit`], it leaves no trace.
+/// The writer's turn. Dropped without [`Write::commit`], it leaves no trace.
 #[derive(Debug)]
 pub(in crate::embedded) struct Write {
-    // Dropped in this order: the connection is free again before the next writer's turn begins.
     session: Session,
     announcements: Vec<Announcement>,
-    _turn: OwnedMutexGuard<()>,
 }
 
 /// What readers are told once a commit is true.
 #[derive(Debug)]
-enum Announcement {
+pub(super) enum Announcement {
     Logged(Arc<Hosted>, u64),
     Noticed(Arc<Scope>, Notice),
     Hosted(Arc<Hosted>),
+}
+
+impl Announcement {
+    pub(super) fn make(self, hub: &Hub) {
+        match self {
+            Self::Logged(hosted, length) => hosted.announce_length(length),
+            Self::Noticed(scope, notice) => scope.announce(notice),
+            Self::Hosted(hosted) => hub.host(hosted),
+        }
+    }
 }
 
 impl Deref for Write {
@@ -44,33 +50,23 @@ impl DerefMut for Write {
 impl Store {
     /// Waits for the writer's turn.
     pub(in crate::embedded) async fn write(&self, scope: ScopeKey) -> Result<Write, StorageError> {
-        let turn = self.turn.clone().lock_owned().await;
-        let tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         Ok(Write {
-            session: Session { tx, scope },
+            session: Session {
+                source: Source::Turn(Turn::begin(&self.writer).await?),
+                scope,
+            },
             announcements: Vec::new(),
-            _turn: turn,
         })
     }
 }
 
 impl Write {
-    /// Makes everything written true, then tells the readers, in the order of commits.
+    /// Ends the turn and makes everything written true; readers are told in the order of commits.
     pub(in crate::embedded) async fn commit(self, hub: &Hub) -> Result<(), StorageError> {
-        let Self {
-            session,
-            announcements,
-            _turn,
-        } = self;
-        session.tx.commit().await?;
-        for announcement in announcements {
-            match announcement {
-                Announcement::Logged(hosted, length) => hosted.announce_length(length),
-                Announcement::Noticed(scope, notice) => scope.announce(notice),
-                Announcement::Hosted(hosted) => hub.host(hosted),
-            }
+        match self.session.source {
+            Source::Turn(turn) => turn.commit(self.announcements, hub).await,
+            Source::Snapshot(_) => Ok(()),
         }
-        Ok(())
     }
 
     /// Hosts an experiment, or hosts it under another configuration, once what was written is true. Its log has
@@ -100,7 +96,7 @@ impl Write {
             self.put_experiment(experiment).await?;
         }
         if let Some(mode) = &change.dispatch_mode {
-            let (connection, scope) = self.session.parts();
+            let (connection, scope) = self.session.changing().await?;
             let mode = serde_json::to_string(mode)?;
             let query = sqlx::query("UPDATE experiment SET dispatch_mode = ? WHERE scope = ?");
             query.bind(mode).bind(scope).execute(connection).await?;
@@ -124,7 +120,7 @@ impl Write {
                 extra: Extra::new(),
             };
             let text = serde_json::to_string(&event)?;
-            let (connection, scope) = self.session.parts();
+            let (connection, scope) = self.session.changing().await?;
             let query = sqlx::query("INSERT INTO event (scope, seq, entity) VALUES (?, ?, ?)");
             let seq = i64::try_from(length).unwrap_or(i64::MAX);
             query.bind(scope).bind(seq).bind(text).execute(connection).await?;
@@ -134,7 +130,7 @@ impl Write {
     }
 
     async fn put_task(&mut self, task: &Task, submission: &SubmissionChange) -> Result<(), StorageError> {
-        let (connection, scope) = self.session.parts();
+        let (connection, scope) = self.session.changing().await?;
         let query = sqlx::query(
             "INSERT INTO task (scope, id, kind, state, subject, entity) VALUES (?, ?, ?, ?, ?, ?)
              ON CONFLICT (scope, id) DO UPDATE SET state = excluded.state, entity = excluded.entity",
@@ -160,7 +156,7 @@ impl Write {
     }
 
     async fn put_idea(&mut self, idea: &Idea) -> Result<(), StorageError> {
-        let (connection, scope) = self.session.parts();
+        let (connection, scope) = self.session.changing().await?;
         let query = sqlx::query(
             "INSERT INTO idea (scope, id, state, slug, entity) VALUES (?, ?, ?, ?, ?)
              ON CONFLICT (scope, id) DO UPDATE SET state = excluded.state, entity = excluded.entity",
@@ -172,7 +168,7 @@ impl Write {
     }
 
     async fn put_variant(&mut self, variant: &Variant) -> Result<(), StorageError> {
-        let (connection, scope) = self.session.parts();
+        let (connection, scope) = self.session.changing().await?;
         let query = sqlx::query(
             "INSERT INTO variant (scope, id, status, idea, branch, entity) VALUES (?, ?, ?, ?, ?, ?)
              ON CONFLICT (scope, id) DO UPDATE SET status = excluded.status, entity = excluded.entity",
@@ -190,7 +186,7 @@ impl Write {
     }
 
     async fn put_experiment(&mut self, experiment: &Experiment) -> Result<(), StorageError> {
-        let (connection, scope) = self.session.parts();
+        let (connection, scope) = self.session.changing().await?;
         let query = sqlx::query("UPDATE experiment SET entity = ? WHERE scope = ?");
         let query = query.bind(serde_json::to_string(experiment)?).bind(scope);
         query.execute(connection).await?;
@@ -203,7 +199,7 @@ impl Write {
         worker: &Worker,
         secret_hash: &str,
     ) -> Result<(), StorageError> {
-        let (connection, scope) = self.session.parts();
+        let (connection, scope) = self.session.changing().await?;
         let query = sqlx::query("INSERT INTO worker (scope, id, name, entity, secret_hash) VALUES (?, ?, ?, ?, ?)");
         query
             .bind(scope)
@@ -218,7 +214,7 @@ impl Write {
 
     /// Replaces the hash of a worker's secret.
     pub(in crate::embedded) async fn set_secret_hash(&mut self, id: &str, hash: &str) -> Result<(), StorageError> {
-        let (connection, scope) = self.session.parts();
+        let (connection, scope) = self.session.changing().await?;
         let query = sqlx::query("UPDATE worker SET secret_hash = ? WHERE scope = ? AND id = ?");
         query.bind(hash).bind(scope).bind(id).execute(connection).await?;
         Ok(())
@@ -226,7 +222,7 @@ impl Write {
 
     /// Adds or replaces a group.
     pub(in crate::embedded) async fn put_group(&mut self, group: &Group) -> Result<(), StorageError> {
-        let (connection, scope) = self.session.parts();
+        let (connection, scope) = self.session.changing().await?;
         let query = sqlx::query(
             "INSERT INTO worker_group (scope, id, name, entity) VALUES (?, ?, ?, ?)
              ON CONFLICT (scope, id) DO UPDATE SET entity = excluded.entity",
@@ -243,7 +239,7 @@ impl Write {
 
     /// Removes a group; members and targets that name it dangle (`ch02 §7`).
     pub(in crate::embedded) async fn delete_group(&mut self, id: &str) -> Result<(), StorageError> {
-        let (connection, scope) = self.session.parts();
+        let (connection, scope) = self.session.changing().await?;
         let query = sqlx::query("DELETE FROM worker_group WHERE scope = ? AND id = ?");
         query.bind(scope).bind(id).execute(connection).await?;
         Ok(())
@@ -255,7 +251,7 @@ impl Write {
             "INSERT INTO registry (scope, id, name, entity) VALUES (?, ?, ?, ?)
              ON CONFLICT (scope, id) DO UPDATE SET entity = excluded.entity",
         );
-        let (connection, _) = self.session.parts();
+        let (connection, _) = self.session.changing().await?;
         query
             .bind(ScopeKey::DEPLOYMENT.0)
             .bind(entry.experiment_id.as_str())
@@ -268,22 +264,11 @@ impl Write {
 
     /// Removes an entry from the registry of experiments.
     pub(in crate::embedded) async fn delete_entry(&mut self, id: &ExperimentId) -> Result<(), StorageError> {
-        let (connection, _) = self.session.parts();
+        let (connection, _) = self.session.changing().await?;
         let query = sqlx::query("DELETE FROM registry WHERE scope = ? AND id = ?");
         let query = query.bind(ScopeKey::DEPLOYMENT.0).bind(id.as_str());
         query.execute(connection).await?;
         Ok(())
-    }
-
-    /// The registry entry of an experiment, whatever the scope of this write.
-    pub(in crate::embedded) async fn entry(
-        &mut self,
-        id: &ExperimentId,
-    ) -> Result<Option<RegistryEntry>, StorageError> {
-        let own = std::mem::replace(&mut self.session.scope, ScopeKey::DEPLOYMENT);
-        let entry = self.session.get(Table::Registry, id.as_str()).await;
-        self.session.scope = own;
-        entry
     }
 
     /// Begins to host an experiment: its scope, its configuration verbatim, an empty log.
@@ -294,7 +279,7 @@ impl Write {
         config: ExperimentConfig,
         mode: &Extra,
     ) -> Result<(), StorageError> {
-        let (connection, _) = self.session.parts();
+        let (connection, _) = self.session.changing().await?;
         let scope = sqlx::query("INSERT INTO scope (id) VALUES (?)").bind(experiment.experiment_id.as_str());
         let scope = scope.execute(&mut *connection).await?.last_insert_rowid();
         let query = sqlx::query("INSERT INTO experiment (scope, entity, config, dispatch_mode) VALUES (?, ?, ?, ?)");
@@ -317,7 +302,7 @@ impl Write {
         kind: &str,
         id: impl std::fmt::Display,
     ) -> Result<(), StorageError> {
-        let (connection, _) = self.session.parts();
+        let (connection, _) = self.session.changing().await?;
         let query = sqlx::query_scalar("UPDATE scope SET revision = revision + 1 WHERE num = ? RETURNING revision");
         let revision: i64 = query.bind(scope.key.0).fetch_one(connection).await?;
         let notice = Notice {

@@ -101,17 +101,6 @@ pub(in crate::embedded) fn register_experiment(
     })
 }
 
-/// Whether an entry may leave the registry: terminated, and leased to nobody (`ch11 §2`).
-pub(in crate::embedded) fn unregister(entry: &RegistryEntry) -> Result<(), Refusal> {
-    if entry.last_known_state != ExperimentState::Terminated || entry.lease.is_some() {
-        return Err(Refusal::precondition(format!(
-            "experiment {} is still running or leased: terminate it first",
-            entry.experiment_id
-        )));
-    }
-    Ok(())
-}
-
 /// The experiment that begins when a registered id is seeded, its configuration and its first dispatch mode.
 pub(in crate::embedded) fn seed(
     entry: &RegistryEntry,

@@ -2,10 +2,12 @@
 //! entities as they become and the events that say so, or to a [`Refusal`]. No IO, so each rule is a unit test.
 
 mod archived;
+mod entry;
 mod experiment;
 mod idea;
 #[cfg(test)]
 mod invariants;
+mod lease;
 #[cfg(test)]
 mod model;
 mod registry;
@@ -22,12 +24,14 @@ use serde_json::Value;
 use crate::protocol::*;
 
 pub(super) use archived::{good_event_kind, good_group, good_idea, good_submission, good_task, good_variant};
+pub(super) use entry::Registered;
 pub(super) use experiment::{
-    good_dispatch_patch, policy_error, register_experiment, seed, terminate, unregister, update_dispatch_mode,
+    good_dispatch_patch, policy_error, register_experiment, seed, terminate, update_dispatch_mode,
 };
 pub(super) use idea::{create_idea, mark_ready};
+pub(super) use lease::{KeptLease, LeaseChange, Reckoning, acquire, forget, reckon, release, renew};
 pub(super) use registry::{add_member, new_group, new_worker, remove_member};
-pub(super) use submission::{Cited, accept, reject, submit};
+pub(super) use submission::{Cited, Verdict, accept, reject, submit, verdict};
 pub(super) use task::{Referenced, Standing, claim, create_task, good_reassign, reassign, reclaim};
 pub(super) use variant::{Surroundings, create_variant, declare_evaluation_error, integrate};
 

@@ -269,6 +269,36 @@ pub(in crate::embedded) fn reject(
     Ok(change)
 }
 
+/// What an orchestrator should do with a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::embedded) enum Verdict {
+    /// Accept it: the submission keeps the contract of its role, or there is nothing to judge.
+    Accept,
+    /// Reject it for `worker_error`: the worker itself reports a failure.
+    WorkerError,
+    /// Reject it for `validation_error`, for this reason.
+    ValidationError(String),
+}
+
+/// Judges without deciding: what would [`accept`] or [`reject`] say?
+pub(in crate::embedded) fn verdict(task: Task, cited: Cited, config: &ExperimentConfig, now: Timestamp) -> Verdict {
+    if task.state != TaskState::Submitted {
+        return Verdict::Accept;
+    }
+    let (good, judged) = match cited.stored.as_ref().map(|stored| stored.status) {
+        None => return Verdict::ValidationError("nothing was handed in".to_owned()),
+        Some(SubmissionStatus::Success) => (Verdict::Accept, accept(task, cited, config, now)),
+        Some(_) => (
+            Verdict::WorkerError,
+            reject(task, cited, RejectReason::WorkerError, config, now),
+        ),
+    };
+    match judged {
+        Ok(_) => good,
+        Err(refusal) => Verdict::ValidationError(refusal.detail),
+    }
+}
+
 fn still_starting(variant: Option<Variant>) -> Result<Variant, Refusal> {
     let variant = variant.ok_or_else(|| Refusal::illegal("the variant of the submission is gone"))?;
     if variant.status == VariantStatus::Starting {
