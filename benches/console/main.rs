@@ -10,6 +10,7 @@ mod deployment;
 mod fanout;
 mod http;
 mod idle;
+mod large;
 mod load;
 mod memory;
 mod page;
@@ -28,13 +29,13 @@ type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 /// Everything that needs no browser and no long wait, in the order in which it runs.
 const USUAL: [&str; 5] = ["page", "size", "idle", "fanout", "start"];
 /// Run only when named.
-const NAMED: [&str; 3] = ["browser", "memory", "backend"];
+const NAMED: [&str; 4] = ["browser", "memory", "backend", "large"];
 
 /// Measures the console. Without a name: page, size, idle, fanout, start.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "bench")]
 pub struct Options {
-    /// page, size, idle, fanout, start; and, only when named: browser, memory, backend
+    /// page, size, idle, fanout, start; and, only when named: browser, memory, backend, large
     #[arg(value_parser = [USUAL.as_slice(), NAMED.as_slice()].concat())]
     names: Vec<String>,
     /// Seconds under load for each subject at each level
@@ -46,10 +47,10 @@ pub struct Options {
     /// Events of `fanout`
     #[arg(long, default_value_t = 50)]
     events: usize,
-    /// Tasks of the large experiment of `size`
+    /// Tasks of the large experiment of `size`, and those that `large` lists
     #[arg(long, default_value_t = 100_000)]
     tasks: usize,
-    /// Starts of `start`
+    /// Starts of `start` and of `large`
     #[arg(long, default_value_t = 10)]
     starts: usize,
     /// Minutes of `memory`
@@ -58,6 +59,9 @@ pub struct Options {
     /// Tasks that `backend` claims in a round
     #[arg(long, default_value_t = 300)]
     claims: usize,
+    /// Events of `large`
+    #[arg(long, default_value_t = 1_000_000)]
+    large_events: usize,
     /// Another EDEN task store that `backend` measures beside ours, such as http://127.0.0.1:8000
     #[arg(long, value_name = "URL")]
     against: Option<String>,
@@ -107,6 +111,7 @@ fn measure(name: &str, options: &Options) -> Outcome {
         "browser" => browser::run(),
         "memory" => memory::run(options),
         "backend" => backend::run(options),
+        "large" => large::run(options),
         other => Err(format!("there is no measurement {other}").into()),
     }
 }

@@ -175,9 +175,9 @@ impl BackendArgs {
         let authentication = match self.admin_token {
             _ if self.insecure_no_auth && !self.host.is_loopback() => return Err(ConfigError::Exposed(self.host)),
             _ if self.insecure_no_auth => AuthenticationConfig::Off,
-            Some(token) if token.trim().is_empty() => return Err(ConfigError::EmptyToken),
-            Some(token) => AuthenticationConfig::AdminToken(token.trim().into()),
-            None => AuthenticationConfig::StoredToken,
+            // Blank is unset: a variable that a compose file passes on without a value.
+            Some(token) if !token.trim().is_empty() => AuthenticationConfig::AdminToken(token.trim().into()),
+            _ => AuthenticationConfig::StoredToken,
         };
         let seeds = seeds(self.experiment_id, &self.experiment_config, &self.base_commit_sha)?;
         let backend = BackendConfig {
@@ -311,7 +311,8 @@ mod tests {
     fn nobody_is_let_in_by_mistake() {
         let exposed = refused(&["--insecure-no-auth", "--host", "0.0.0.0"]);
         assert_eq!(exposed, ConfigError::Exposed("0.0.0.0".parse().expect("an address")));
-        assert_eq!(refused(&["--admin-token", " "]), ConfigError::EmptyToken);
+        let blank = config(&["backend", "--admin-token", " "]).backend.authentication;
+        assert!(matches!(blank, AuthenticationConfig::StoredToken));
         let config = config(&["backend", "--admin-token", "open sesame"]);
         assert!(!format!("{config:?}").contains("sesame"), "secrets do not print");
     }

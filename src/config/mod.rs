@@ -93,9 +93,6 @@ pub enum ConfigError {
     /// Authentication is off where others could reach it.
     #[error("--insecure-no-auth lets everybody in, so it needs --host 127.0.0.1 or ::1, not {0}")]
     Exposed(IpAddr),
-    /// An admin token that anybody could guess.
-    #[error("--admin-token must not be empty")]
-    EmptyToken,
 }
 
 /// The console on top of the backend.

@@ -98,7 +98,7 @@ pub(super) async fn seed(
     call.caller.admin()?;
     let mut write = call.inner.store.write(ScopeKey::DEPLOYMENT).await?;
     let entry = registered(&mut write, &id).await?.entry;
-    if call.inner.hub.find(&id).is_some() {
+    if write.is_hosted(&entry.experiment_id).await? {
         let detail = format!("experiment {id} is hosted already");
         return Err(Refusal::new(ErrorType::AlreadyExists, detail).into());
     }
