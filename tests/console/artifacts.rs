@@ -1,7 +1,6 @@
 //! Artifacts: what is kept, who may have it, and what is left of a deposit that failed.
 
 use std::path::Path;
-use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use switchboard::client::{Bearer, Client};
@@ -11,7 +10,7 @@ use switchboard::lifecycle::Tasks;
 use switchboard::protocol::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{ADMIN_TOKEN, Lab, World, admin, join, kind_of};
+use crate::support::{ADMIN_TOKEN, Lab, World, admin, eventually, join, kind_of};
 
 const CAP: u64 = 100_000;
 
@@ -35,17 +34,6 @@ fn files(dir: &Path) -> Vec<String> {
         }
     }
     found
-}
-
-/// Waits until a condition holds; the writer of a refused body may still be at it.
-async fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let patience = async {
-        while !holds() {
-            tokio::task::yield_now().await;
-        }
-    };
-    let waited = tokio::time::timeout(Duration::from_secs(10), patience).await;
-    waited.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 fn form(boundary: &str, parts: &[(&str, Option<&str>, &[u8])]) -> Vec<u8> {

@@ -14,7 +14,7 @@ use switchboard::lifecycle::Tasks;
 use switchboard::protocol::*;
 use tokio::io::AsyncWriteExt;
 
-use crate::support::{ADMIN_TOKEN, CONFIG, Lab, World, kind_of, states};
+use crate::support::{ADMIN_TOKEN, CONFIG, Lab, World, eventually, kind_of, states};
 
 const SHAPE: [&str; 8] = [
     "checkpoint_format_version",
@@ -700,14 +700,9 @@ async fn uploads_that_are_too_large_or_cut_off_leave_nothing() {
     );
     stream.write_all(head.as_bytes()).await.expect("sent");
     stream.write_all(&archive[..1000]).await.expect("sent");
-    let waited = async |count: usize| {
-        while site.litter().len() != count {
-            tokio::task::yield_now().await;
-        }
-    };
-    waited(2).await;
+    eventually("the file is begun", || site.litter().len() == 2).await;
     drop(stream);
-    waited(1).await;
+    eventually("the file is gone", || site.litter().len() == 1).await;
     let reply = site.import(archive, None).await;
     assert!(site.world.admin.experiment(&reply.experiment_id).read().await.is_ok());
 }

@@ -248,6 +248,17 @@ pub fn kind_of<T: std::fmt::Debug>(outcome: Result<T, ClientError>) -> ErrorType
         .unwrap_or_else(|| panic!("no problem document: {error}"))
 }
 
+/// Waits until a condition holds that the server brings about by itself, such as the end of a body that broke off.
+pub async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let patience = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(10), patience).await;
+    waited.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
 /// Every entity's state, by id.
 pub type States = BTreeMap<String, String>;
 
