@@ -1,7 +1,7 @@
 //! What an entity must be to be taken over as it is: the rules of its own shape, in whatever state it is. How
 //! entities refer to each other is for the reader of the archive to check.
 
-use super::{Refusal, good_parents, good_target, good_uri, idea};
+use super::{Refusal, good_target, good_uri, variant};
 use crate::protocol::*;
 
 /// A task of any state.
@@ -25,40 +25,14 @@ pub(in crate::embedded) fn good_task(task: &Task, experiment: &ExperimentId) -> 
     good_target(task.target.as_ref(), "target")
 }
 
-/// An idea of any state.
-pub(in crate::embedded) fn good_idea(idea: &Idea) -> Result<(), Refusal> {
-    if !idea::is_slug(&idea.slug) {
-        return Err(Refusal::bad(format!(
-            "slug must be lowercase letters, digits and hyphens, got {:?}",
-            idea.slug
-        )));
-    }
-    good_parents(&idea.parent_commits)?;
-    good_uri(Some(&idea.artifacts_uri), "artifacts_uri")?;
-    good_target(idea.intended_executor.as_ref(), "intended_executor")?;
-    good_target(idea.intended_evaluator.as_ref(), "intended_evaluator")
-}
-
-/// A variant of any status.
+/// A variant as it may stand in an archive.
 pub(in crate::embedded) fn good_variant(variant: &Variant) -> Result<(), Refusal> {
-    if variant.kind.is_some() && !variant.is_baseline() {
-        return Err(Refusal::bad("kind is baseline or absent"));
-    }
-    if variant.idea_id.is_none() && !variant.is_baseline() {
-        return Err(Refusal::bad("idea_id is absent only on a baseline"));
-    }
     if variant.variant_commit_sha.is_some() && variant.status != VariantStatus::Success {
         return Err(Refusal::bad(
             "variant_commit_sha is present only on a successful variant",
         ));
     }
-    let branch = variant.branch.as_deref();
-    if branch.is_some_and(|branch| branch.strip_prefix("work/").is_none_or(str::is_empty)) {
-        return Err(Refusal::bad("branch must begin with work/"));
-    }
-    good_parents(&variant.parent_commits)?;
-    good_uri(variant.artifacts_uri.as_deref(), "artifacts_uri")?;
-    good_uri(variant.executor_artifacts_uri.as_deref(), "executor_artifacts_uri")
+    variant::good_variant(variant)
 }
 
 /// What was handed in for a task of this kind.

@@ -10,16 +10,7 @@ pub(in crate::embedded) fn create_idea(
     mut idea: Idea,
     exists: bool,
 ) -> Result<Change, Refusal> {
-    if !is_slug(&idea.slug) {
-        return Err(Refusal::bad(format!(
-            "slug must be lowercase letters, digits and hyphens, got {:?}",
-            idea.slug
-        )));
-    }
-    good_parents(&idea.parent_commits)?;
-    good_uri(Some(&idea.artifacts_uri), "artifacts_uri")?;
-    good_target(idea.intended_executor.as_ref(), "intended_executor")?;
-    good_target(idea.intended_evaluator.as_ref(), "intended_evaluator")?;
+    good_idea(&idea)?;
     idea.created_by = attributed(idea.created_by.as_ref(), by)?;
     if idea.state != IdeaState::Drafting {
         return Err(Refusal::precondition("an idea is created drafting"));
@@ -39,7 +30,21 @@ pub(in crate::embedded) fn create_idea(
     })
 }
 
-pub(super) fn is_slug(text: &str) -> bool {
+/// What holds for an idea in any state (`ch02 §5`).
+pub(in crate::embedded) fn good_idea(idea: &Idea) -> Result<(), Refusal> {
+    if !is_slug(&idea.slug) {
+        return Err(Refusal::bad(format!(
+            "slug must be lowercase letters, digits and hyphens, got {:?}",
+            idea.slug
+        )));
+    }
+    good_parents(&idea.parent_commits)?;
+    good_uri(Some(&idea.artifacts_uri), "artifacts_uri")?;
+    good_target(idea.intended_executor.as_ref(), "intended_executor")?;
+    good_target(idea.intended_evaluator.as_ref(), "intended_evaluator")
+}
+
+fn is_slug(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     text.starts_with(plain) && text.chars().all(|c| plain(c) || c == '-')
 }

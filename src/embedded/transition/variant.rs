@@ -22,7 +22,8 @@ pub(in crate::embedded) fn create_variant(
     around: &Surroundings,
     now: Timestamp,
 ) -> Result<Change, Refusal> {
-    good_shape(&variant)?;
+    good_variant(&variant)?;
+    unwritten(&variant)?;
     same_experiment(experiment, &variant.experiment_id)?;
     let baseline = variant.is_baseline();
     let measured = baseline && variant.status == VariantStatus::Success;
@@ -72,20 +73,13 @@ pub(in crate::embedded) fn create_variant(
     })
 }
 
-fn good_shape(variant: &Variant) -> Result<(), Refusal> {
+/// What holds for a variant of any status (`ch02 §9`).
+pub(in crate::embedded) fn good_variant(variant: &Variant) -> Result<(), Refusal> {
     if variant.kind.is_some() && !variant.is_baseline() {
         return Err(Refusal::bad("kind is baseline or absent"));
     }
     if variant.idea_id.is_none() && !variant.is_baseline() {
         return Err(Refusal::bad("idea_id is absent only on a baseline"));
-    }
-    if variant.variant_commit_sha.is_some() {
-        return Err(Refusal::bad("variant_commit_sha is written by integrate: leave it out"));
-    }
-    if variant.executed_by.is_some() || variant.evaluated_by.is_some() {
-        return Err(Refusal::bad(
-            "executed_by and evaluated_by are written by the server: leave them out",
-        ));
     }
     let branch = variant.branch.as_deref();
     if branch.is_some_and(|branch| branch.strip_prefix("work/").is_none_or(str::is_empty)) {
@@ -94,6 +88,19 @@ fn good_shape(variant: &Variant) -> Result<(), Refusal> {
     good_parents(&variant.parent_commits)?;
     good_uri(variant.artifacts_uri.as_deref(), "artifacts_uri")?;
     good_uri(variant.executor_artifacts_uri.as_deref(), "executor_artifacts_uri")
+}
+
+/// What only the server writes, later (`ch02 §10`).
+fn unwritten(variant: &Variant) -> Result<(), Refusal> {
+    if variant.variant_commit_sha.is_some() {
+        return Err(Refusal::bad("variant_commit_sha is written by integrate: leave it out"));
+    }
+    if variant.executed_by.is_some() || variant.evaluated_by.is_some() {
+        return Err(Refusal::bad(
+            "executed_by and evaluated_by are written by the server: leave them out",
+        ));
+    }
+    Ok(())
 }
 
 fn baseline_commit(variant: &Variant, config: &ExperimentConfig) -> Result<CommitSha, Refusal> {
