@@ -12,6 +12,7 @@ mod http;
 mod hub;
 mod mint;
 mod push;
+mod shape;
 mod storage;
 mod transition;
 

@@ -12,6 +12,7 @@ use super::super::Inner;
 use super::super::authority::{Caller, Groups};
 use super::super::hub::{Hosted, Scope};
 use super::super::push::Resume;
+use super::super::shape;
 use super::super::storage::{Filter, ScopeKey, Session, StorageError, Table, Write};
 use super::super::transition::{Change, Refusal};
 use super::list::{self, List, Wrapper};
@@ -46,37 +47,16 @@ impl<'a, T: DeserializeOwned + Serialize + Send> FromRequest<'a> for Body<T> {
     }
 }
 
-fn malformed(error: &serde_json::Error) -> Refusal {
+fn malformed(fault: &dyn std::fmt::Display) -> Refusal {
     Refusal::new(
         ErrorType::BadRequest,
-        format!("the body is not what it must be: {error}"),
+        format!("the body is not what it must be: {fault}"),
     )
 }
 
-/// Reads a value of a shape, and refuses an explicit null for a member that may only be absent (`ch07 §1`).
+/// Reads a value of a shape, nulls where nothing may stand refused.
 pub(super) fn shaped<T: DeserializeOwned + Serialize>(raw: Value) -> Result<T, Refusal> {
-    let shaped = T::deserialize(&raw).map_err(|error| malformed(&error))?;
-    let echo = serde_json::to_value(&shaped).map_err(|error| malformed(&error))?;
-    match lost_null(&raw, &echo) {
-        Some(key) => Err(Refusal::new(
-            ErrorType::BadRequest,
-            format!("{key} must not be null: leave it out"),
-        )),
-        None => Ok(shaped),
-    }
-}
-
-/// The first member that is null in what was sent and gone from what was understood.
-fn lost_null<'a>(sent: &'a Value, understood: &Value) -> Option<&'a str> {
-    match (sent, understood) {
-        (Value::Object(sent), Value::Object(understood)) => {
-            sent.iter().find_map(|(key, value)| match understood.get(key) {
-                None => value.is_null().then_some(key.as_str()),
-                Some(understood) => lost_null(value, understood),
-            })
-        }
-        _ => None,
-    }
+    shape::shaped(&raw).map_err(|fault| malformed(&fault))
 }
 
 /// The query string, of the given shape. Members it does not know are ignored.
@@ -226,7 +206,8 @@ pub(super) struct RegistryCall {
 
 impl<'a> FromRequest<'a> for RegistryCall {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
-        if request.raw_path_param("experiment").is_some() {
+        // By the path and not by the parameter, which is missing too when its segment is no UTF-8.
+        if !request.uri().path().starts_with("/v0/control/") {
             let call = Call::new(request)?;
             return Ok(Self {
                 scope: call.hosted.scope.clone(),
