@@ -24,7 +24,7 @@ use crate::protocol::*;
 
 pub(super) use entry::Registered;
 pub(super) use experiment::{
-    good_dispatch_patch, policy_error, register_experiment, seed, terminate, update_dispatch_mode,
+    good_config, good_dispatch_patch, policy_error, register_experiment, seed, terminate, update_dispatch_mode,
 };
 pub(super) use idea::{create_idea, mark_ready};
 pub(super) use lease::{KeptLease, LeaseChange, Reckoning, acquire, forget, reckon, release, renew};
