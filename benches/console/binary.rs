@@ -17,22 +17,30 @@ use crate::Outcome;
 pub struct Binary {
     child: Child,
     pub console: SocketAddr,
-    backend: SocketAddr,
+    pub backend: SocketAddr,
     /// The one-time path.
     pub sign_in: String,
-    token: String,
+    pub token: String,
 }
 
 impl Binary {
-    /// Starts it on free ports and waits for the sign-in link, which it prints last.
+    /// Starts everything on free ports and waits for the sign-in link, which it prints last.
     pub fn start(data_dir: &Path, demo: bool) -> Outcome<Self> {
+        let args = ["--port", "0", "--backend-port", "0", "--no-demo"];
+        let args = if demo { &args[..4] } else { &args };
+        Self::until(data_dir, args, |binary| !binary.sign_in.is_empty())
+    }
+
+    /// Starts the backend alone on a free port.
+    pub fn backend(data_dir: &Path) -> Outcome<Self> {
+        Self::until(data_dir, &["backend", "--port", "0"], |binary| {
+            binary.backend.port() != 0
+        })
+    }
+
+    fn until(data_dir: &Path, args: &[&str], is_ready: impl Fn(&Self) -> bool) -> Outcome<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
-        command
-            .args(["--port", "0", "--backend-port", "0", "--log", "error", "--data-dir"])
-            .arg(data_dir);
-        if !demo {
-            command.arg("--no-demo");
-        }
+        command.args(args).args(["--log", "error", "--data-dir"]).arg(data_dir);
         let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn()?;
         let stdout = child.stdout.take().ok_or("the program has no stdout")?;
         let (said, hear) = mpsc::channel();
@@ -50,10 +58,10 @@ impl Binary {
             sign_in: String::new(),
             token: String::new(),
         };
-        while binary.sign_in.is_empty() {
+        while !is_ready(&binary) {
             let line = hear
                 .recv_timeout(Duration::from_secs(30))
-                .map_err(|_| "the program printed no sign-in link")?;
+                .map_err(|_| "the program did not say where it listens")?;
             binary.heed(&line)?;
         }
         binary.token = fs::read_to_string(data_dir.join("admin-token"))?.trim().to_owned();

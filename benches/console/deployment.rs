@@ -158,6 +158,8 @@ async fn count<E: Endpoint>(asked: Arc<Asked>, next: Arc<E>, request: Request) -
 pub struct Lab {
     pub id: ExperimentId,
     pub orchestrator: ExperimentClient,
+    pub worker: WorkerId,
+    pub secret: SecretString,
 }
 
 impl Lab {
@@ -174,7 +176,11 @@ impl Lab {
             base_commit_sha: Some("0".repeat(40).parse()?),
         };
         admin.control().seed(&id, &seed).await?;
-        let own = admin.experiment(&id);
+        Self::staff(admin.experiment(&id)).await
+    }
+
+    /// Staffs an experiment that is hosted already.
+    pub async fn staff(own: ExperimentClient) -> Outcome<Self> {
         let worker = RegisterWorker {
             name: Some("orchestrator".to_owned()),
             ..RegisterWorker::default()
@@ -185,8 +191,14 @@ impl Lab {
             members: vec![(&worker.worker_id).into()],
         };
         own.register_group(&group).await?;
-        let orchestrator = own.with_bearer(Bearer::new(Actor::Worker(worker.worker_id), secret));
-        Ok(Self { id, orchestrator })
+        let worker = worker.worker_id;
+        let bearer = Bearer::new(Actor::Worker(worker.clone()), secret.clone());
+        Ok(Self {
+            id: own.id().clone(),
+            orchestrator: own.with_bearer(bearer),
+            worker,
+            secret,
+        })
     }
 
     /// Creates one pending task.

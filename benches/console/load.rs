@@ -121,12 +121,24 @@ pub fn versus(load: &Runtime, subject: &Subject, against: &Subject, time: Durati
         rows.push(row(subject, connections, ours, &format!("{ratio:.3}")));
         rows.push(row(against, connections, theirs, "1"));
     }
-    table(
-        &["subject", "connections", "requests/s", "ratio", "p50", "p99", "answers"],
-        &rows,
-    );
+    table(&HEADS, &rows);
     Ok(())
 }
+
+/// Prints one subject by itself.
+pub fn alone(load: &Runtime, subject: &Subject, time: Duration) -> Outcome {
+    let mut rows = Vec::new();
+    for connections in LEVELS {
+        let part = time / ROUNDS;
+        load.block_on(round(subject, connections, part))?;
+        let rounds = (0..ROUNDS).map(|_| load.block_on(round(subject, connections, part)));
+        rows.push(row(subject, connections, rounds.collect::<Outcome<_>>()?, ""));
+    }
+    table(&HEADS, &rows);
+    Ok(())
+}
+
+const HEADS: [&str; 7] = ["subject", "connections", "requests/s", "ratio", "p50", "p99", "answers"];
 
 fn row(subject: &Subject, connections: usize, rounds: Vec<Round>, ratio: &str) -> Vec<String> {
     let rate = median(rounds.iter().map(|round| round.rate).collect());

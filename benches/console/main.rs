@@ -3,12 +3,14 @@
 //! It prints, and never fails on a number. It fails when what it would measure is not there: an answer that is
 //! not 200, a page without its rows.
 
+mod backend;
 mod binary;
 mod browser;
 mod deployment;
 mod fanout;
 mod http;
 mod idle;
+mod large;
 mod load;
 mod memory;
 mod page;
@@ -27,13 +29,13 @@ type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 /// Everything that needs no browser and no long wait, in the order in which it runs.
 const USUAL: [&str; 5] = ["page", "size", "idle", "fanout", "start"];
 /// Run only when named.
-const NAMED: [&str; 2] = ["browser", "memory"];
+const NAMED: [&str; 4] = ["browser", "memory", "backend", "large"];
 
 /// Measures the console. Without a name: page, size, idle, fanout, start.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "bench")]
 pub struct Options {
-    /// page, size, idle, fanout, start; and, only when named: browser, memory
+    /// page, size, idle, fanout, start; and, only when named: browser, memory, backend, large
     #[arg(value_parser = [USUAL.as_slice(), NAMED.as_slice()].concat())]
     names: Vec<String>,
     /// Seconds under load for each subject at each level
@@ -45,15 +47,30 @@ pub struct Options {
     /// Events of `fanout`
     #[arg(long, default_value_t = 50)]
     events: usize,
-    /// Tasks of the large experiment of `size`
+    /// Tasks of the large experiment of `size`, and those that `large` lists
     #[arg(long, default_value_t = 100_000)]
     tasks: usize,
-    /// Starts of `start`
+    /// Starts of `start` and of `large`
     #[arg(long, default_value_t = 10)]
     starts: usize,
     /// Minutes of `memory`
     #[arg(long, default_value_t = 10)]
     minutes: u64,
+    /// Tasks that `backend` claims in a round
+    #[arg(long, default_value_t = 300)]
+    claims: usize,
+    /// Events of `large`
+    #[arg(long, default_value_t = 1_000_000)]
+    large_events: usize,
+    /// Another EDEN task store that `backend` measures beside ours, such as http://127.0.0.1:8000
+    #[arg(long, value_name = "URL")]
+    against: Option<String>,
+    /// Its admin token
+    #[arg(long, value_name = "TOKEN")]
+    against_token: Option<String>,
+    /// The experiment that it hosts
+    #[arg(long, value_name = "ID")]
+    against_experiment: Option<String>,
     /// Cargo passes this to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
@@ -93,6 +110,8 @@ fn measure(name: &str, options: &Options) -> Outcome {
         "start" => start::run(options),
         "browser" => browser::run(),
         "memory" => memory::run(options),
+        "backend" => backend::run(options),
+        "large" => large::run(options),
         other => Err(format!("there is no measurement {other}").into()),
     }
 }

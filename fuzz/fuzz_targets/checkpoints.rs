@@ -4,10 +4,9 @@
 #[expect(dead_code, reason = "the ordinary test uses the rest")]
 #[path = "../../tests/support/adversary/mod.rs"]
 mod adversary;
-#[path = "../../tests/support/adversary/archive.rs"]
-mod archive;
 mod arena;
 
+use adversary::archive;
 use libfuzzer_sys::arbitrary::Unstructured;
 use libfuzzer_sys::fuzz_target;
 

@@ -1,4 +1,4 @@
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Body, Method, RequestBuilder, header};
 
 use super::push::{self, PushStream};
 use super::registry::registry_operations;
@@ -48,6 +48,25 @@ impl ControlClient {
     pub async fn seed(&self, id: &ExperimentId, request: &SeedRequest) -> Result<Experiment, ClientError> {
         let path = format!("/_switchboard/experiments/{id}/seed");
         fetch(with_body(self.client.request(Method::POST, &path), request)).await
+    }
+
+    /// Takes over an archive (`ch10`), under this id or under one of the server's. It is not idempotent: after
+    /// a failure in between, `imported_from` of the experiments tells whether it landed (`ch10 §10`). Admin only.
+    pub async fn import_checkpoint(
+        &self,
+        archive: impl Into<Body>,
+        id: Option<&ExperimentId>,
+    ) -> Result<ImportReply, ClientError> {
+        let request = self.client.request(Method::POST, "/v0/checkpoints/import");
+        let request = request
+            .header(header::CONTENT_TYPE, "application/x-eden-checkpoint+tar")
+            .timeout(Client::LONG_TIMEOUT)
+            .body(archive);
+        fetch(match id {
+            Some(id) => request.query(&[("as_experiment_id", id.as_str())]),
+            None => request,
+        })
+        .await
     }
 
     /// Takes the lease of an experiment: 409 `lease-held-by-other` while anybody's is active, the caller's included.

@@ -1,4 +1,5 @@
-use reqwest::{Method, RequestBuilder};
+use reqwest::multipart::{Form, Part};
+use reqwest::{Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -207,6 +208,24 @@ impl ExperimentClient {
             variant_commit_sha: commit.clone(),
         };
         acknowledge(with_body(self.post(&variant_path(id, "/integrate")), &body)).await
+    }
+
+    /// Keeps bytes under a fresh URI.
+    pub async fn deposit_artifact(&self, content_type: &str, bytes: Vec<u8>) -> Result<DepositReply, ClientError> {
+        let part = Part::bytes(bytes).file_name("artifact");
+        let part = part.mime_str(content_type).map_err(ClientError::Setup)?;
+        fetch(self.post("/artifacts").multipart(Form::new().part("file", part))).await
+    }
+
+    /// The bytes of an artifact, as they arrive; its type and size are in the headers. For its depositor and for
+    /// administrators.
+    pub async fn fetch_artifact(&self, uri: &str) -> Result<Response, ClientError> {
+        send(self.get("/artifacts").query(&[("uri", uri)])).await
+    }
+
+    /// The whole experiment as an archive, as it arrives (`ch10`). Admin only.
+    pub async fn export_checkpoint(&self) -> Result<Response, ClientError> {
+        send(self.post("/checkpoint").timeout(Client::LONG_TIMEOUT)).await
     }
 
     /// The log from `cursor` (a count of events already seen), at most `limit` events where the server

@@ -54,6 +54,9 @@ impl Client {
     /// How long a call may take before it counts as failed.
     pub const TIMEOUT: Duration = Duration::from_secs(10);
 
+    /// The same for calls that carry a whole experiment.
+    pub const LONG_TIMEOUT: Duration = Duration::from_secs(3600);
+
     /// A client of the server at `base`, for instance `http://127.0.0.1:8080`.
     ///
     /// # Errors

@@ -65,6 +65,17 @@ impl Hosted {
         })
     }
 
+    /// The same experiment under another configuration, for whom nothing was judged by the first. Who follows the
+    /// one follows the other.
+    pub(super) fn reconfigured(&self, config: ExperimentConfig) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            scope: self.scope.clone(),
+            config_json: serde_json::to_string(&config)?,
+            config,
+            length: self.length.clone(),
+        })
+    }
+
     pub(super) fn announce_length(&self, length: u64) {
         self.length.send_replace(length);
     }
@@ -99,6 +110,15 @@ impl Hub {
         // A map of immutable entries cannot be left half changed by a panic.
         let mut map = self.hosted.write().unwrap_or_else(PoisonError::into_inner);
         map.insert(id, hosted);
+    }
+
+    /// The experiment that is hosted when no other is.
+    pub(super) fn only(&self) -> Option<Arc<Hosted>> {
+        let map = self.hosted.read().unwrap_or_else(PoisonError::into_inner);
+        match map.len() {
+            1 => map.values().next().cloned(),
+            _ => None,
+        }
     }
 
     /// The experiment under this path segment, well-formed or not.

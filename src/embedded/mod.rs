@@ -1,12 +1,14 @@
 //! The embedded backend: an EDEN task store and control plane for many experiments, on SQLite.
 //!
 //! Inside, from the bottom up: `transition` decides (pure), `storage` remembers (the only SQL), `hub` wakes who
-//! waits, `auth` and `authority` say who may, `push` streams, `expiry` tells of leases that ran out, and `http` is the
-//! thin binding of the wire to them.
+//! waits, `auth` and `authority` say who may, `push` streams, `expiry` tells of leases that ran out, `blobs` keeps
+//! files, `checkpoint` reads and writes archives, and `http` is the thin binding of the wire to them.
 //! Nothing reaches a [`Backend`] but HTTP: the console and the demo use the ordinary client.
 
 mod auth;
 mod authority;
+mod blobs;
+mod checkpoint;
 mod expiry;
 mod http;
 mod hub;
@@ -29,6 +31,8 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
 use auth::Auth;
+use blobs::Blobs;
+use checkpoint::Repos;
 use hub::Hub;
 use mint::Mint;
 use storage::{Durability, Store, Version};
@@ -116,6 +120,10 @@ struct Inner {
     tasks: Tasks,
     subscribe_timeout: Duration,
     heartbeat: Duration,
+    blobs: Blobs,
+    repos: Repos,
+    max_artifact_bytes: u64,
+    max_checkpoint_bytes: u64,
     artifacts_dir: Option<PathBuf>,
     /// Tells the validators of this process from those of another, which may have had another history.
     incarnation: u32,
@@ -145,6 +153,13 @@ impl Backend {
             Location::Scratch(dir) => (dir, Durability::Unsynced),
         };
         let lock = lock(&dir)?;
+        let unwritable = |source| OpenError::Unwritable {
+            path: dir.clone(),
+            source,
+        };
+        let blobs = Blobs::open(&dir, durability).map_err(unwritable)?;
+        let repos = options.repo_root.unwrap_or_else(|| dir.join("repos"));
+        let repos = Repos::open(repos, blobs.is_synced()).map_err(unwritable)?;
         let path = dir.join("switchboard.db");
         let (store, stored) = Store::open(&path, durability).await?;
         let hub = Hub::new(stored).map_err(|error| OpenError::Content {
@@ -160,6 +175,10 @@ impl Backend {
             tasks: options.tasks,
             subscribe_timeout: options.subscribe_timeout,
             heartbeat: options.heartbeat,
+            blobs,
+            repos,
+            max_artifact_bytes: options.max_artifact_bytes,
+            max_checkpoint_bytes: options.max_checkpoint_bytes,
             artifacts_dir: options.artifacts_dir,
             incarnation: rand::random(),
             lease_duration: options.lease_duration,

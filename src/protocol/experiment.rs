@@ -44,6 +44,26 @@ pub struct StateReply {
     pub state: ExperimentState,
 }
 
+/// Reply of `POST /artifacts` (`ch07 §16.1`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DepositReply {
+    /// The URI to fetch it by; opaque, and to be passed on verbatim.
+    pub artifacts_uri: String,
+    /// How many bytes were kept.
+    pub size_bytes: u64,
+    /// What the depositor said they are.
+    pub content_type: String,
+}
+
+/// Reply of `POST /v0/checkpoints/import` (`ch07 §14.2`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportReply {
+    /// The id under which the experiment goes on.
+    pub experiment_id: ExperimentId,
+    /// What the operator should know or do.
+    pub warnings: Vec<String>,
+}
+
 /// Who makes a decision: the orchestrator (`auto`) or a person (`manual`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -27,7 +27,8 @@ pub use control::{
 pub use error::{ErrorType, Problem};
 pub use event::{Event, EventBatch, Notice, Subject};
 pub use experiment::{
-    DecisionMode, DispatchMode, Experiment, ExperimentState, PolicyErrorRequest, StateReply, TerminateRequest,
+    DecisionMode, DepositReply, DispatchMode, Experiment, ExperimentState, ImportReply, PolicyErrorRequest, StateReply,
+    TerminateRequest,
 };
 pub use id::{ExperimentId, GroupId, IdError, IdeaId, MemberId, TaskId, VariantId, WorkerId};
 pub use idea::{Idea, IdeaState};

@@ -535,3 +535,21 @@ async fn the_deployment_has_workers_of_its_own() {
     assert_eq!(ask(&admin, Method::DELETE, &entry, None).await.0, 204);
     assert_eq!(ask(&admin, Method::GET, &entry, None).await.0, 404);
 }
+
+#[tokio::test]
+async fn of_many_that_seed_at_once_one_begins_the_experiment() {
+    let world = World::start().await;
+    let id = world.register("wanted").await;
+    let control = world.admin.control();
+    let request = SeedRequest {
+        config: CONFIG.to_owned(),
+        base_commit_sha: None,
+    };
+    let seeds = (0..8).map(|_| control.seed(&id, &request));
+    let outcomes = futures_util::future::join_all(seeds).await;
+    let (won, lost): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
+    assert_eq!(won.len(), 1);
+    for outcome in lost {
+        assert_eq!(kind_of(outcome), ErrorType::AlreadyExists);
+    }
+}

@@ -4,7 +4,9 @@
 #[path = "../support/adversary/mod.rs"]
 mod adversary;
 mod architecture;
+mod artifacts;
 mod backend;
+mod checkpoints;
 mod console;
 mod control;
 mod demo;

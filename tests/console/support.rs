@@ -52,6 +52,11 @@ impl World {
         options.subscribe_timeout = Duration::from_secs(2);
         options.heartbeat = Duration::from_millis(200);
         change(&mut options);
+        Self::serve(options, tasks).await
+    }
+
+    /// One set up as the options say; `tasks` are theirs.
+    pub async fn serve(options: Options, tasks: Tasks) -> Self {
         let backend = Backend::open(options).await.expect("the backend opens");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("bound"));
@@ -112,12 +117,17 @@ impl Lab {
     /// Registers, seeds and staffs an experiment.
     pub async fn begin(admin: &Client, name: &str, clock: Clock) -> Self {
         let id = register(admin, name).await;
+        Self::seed(admin, &id, sha('0'), clock).await
+    }
+
+    /// Seeds and staffs an experiment that is registered.
+    pub async fn seed(admin: &Client, id: &ExperimentId, base: CommitSha, clock: Clock) -> Self {
         let seed = SeedRequest {
             config: CONFIG.to_owned(),
-            base_commit_sha: Some(sha('0')),
+            base_commit_sha: Some(base),
         };
-        admin.control().seed(&id, &seed).await.expect("seeded");
-        Self::cast(admin.experiment(&id), clock).await
+        admin.control().seed(id, &seed).await.expect("seeded");
+        Self::cast(admin.experiment(id), clock).await
     }
 
     /// A new secret for the orchestrator; the client this lab holds for it stops working.
@@ -236,6 +246,17 @@ pub fn kind_of<T: std::fmt::Debug>(outcome: Result<T, ClientError>) -> ErrorType
     error
         .error_type()
         .unwrap_or_else(|| panic!("no problem document: {error}"))
+}
+
+/// Waits until a condition holds that the server brings about by itself, such as the end of a body that broke off.
+pub async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let patience = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(10), patience).await;
+    waited.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 /// Every entity's state, by id.

@@ -103,9 +103,8 @@ pub(super) async fn seed(
     // Before the writer's turn, since a large text takes its time.
     let (config, mode) = transition::good_config(&request.config)?;
     let mut write = call.inner.store.write(ScopeKey::DEPLOYMENT).await?;
-    let Registered { entry, state, .. } = registered(&mut write, &id).await?;
-    // The hub hears of it only once it is true, and another may have written it in the same transaction.
-    if state.is_some() {
+    let entry = registered(&mut write, &id).await?.entry;
+    if write.is_hosted(&entry.experiment_id).await? {
         let detail = format!("experiment {id} is hosted already");
         return Err(Refusal::new(ErrorType::AlreadyExists, detail).into());
     }

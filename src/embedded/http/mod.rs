@@ -4,6 +4,8 @@
 //! (403), and then the store. The first happens in [`guard`], the next three in the extractors, in the order in
 //! which a handler names them.
 
+mod artifacts;
+mod checkpoints;
 mod control;
 mod events;
 mod experiments;
@@ -15,6 +17,7 @@ mod list;
 mod problem;
 mod reference;
 mod tasks;
+mod upload;
 mod validator;
 mod variants;
 mod workers;
@@ -81,6 +84,8 @@ pub(super) fn routes(inner: Arc<Inner>) -> impl Endpoint + 'static {
             post(variants::declare_evaluation_error),
         )
         .at(of("/variants/:variant/integrate"), post(variants::integrate))
+        .at(of("/artifacts"), get(artifacts::fetch).post(artifacts::deposit))
+        .at(of("/checkpoint"), post(checkpoints::export))
         .at(of("/events"), get(events::range))
         .at(of("/events/subscribe"), get(events::subscribe))
         .at(of("/events/stream"), get(events::stream));
@@ -90,6 +95,7 @@ pub(super) fn routes(inner: Arc<Inner>) -> impl Endpoint + 'static {
             "/v0/control/experiments/:id",
             get(control::read).delete(control::unregister),
         )
+        .at("/v0/checkpoints/import", post(checkpoints::import))
         .at("/v0/control/experiments/:id/leases", post(leases::acquire))
         .at("/v0/control/leases", get(leases::list))
         .at("/v0/control/leases/:id/renew", post(leases::renew))

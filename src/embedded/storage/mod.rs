@@ -1,7 +1,9 @@
 //! The only SQL. A [`Session`] reads one consistent snapshot; a [`Write`] is the one writer's turn, and what it
 //! commits lands whole or not at all. Readers never block the writer, nor it them (WAL).
 
+mod artifacts;
 mod batch;
+mod checkpoints;
 mod entities;
 mod lease;
 mod log;
@@ -15,7 +17,9 @@ use serde::de::DeserializeOwned;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 use tokio::sync::Mutex;
 
+pub(super) use artifacts::Artifact;
 use batch::{Turn, Writer};
+pub(super) use checkpoints::{Archived, Batch, Row};
 pub(super) use entities::{Filter, Page, Position, Table};
 pub(super) use log::Version;
 pub use open::OpenError;
@@ -33,6 +37,8 @@ pub(super) enum StorageError {
     Entity(#[from] serde_json::Error),
     #[error("a secret cannot be hashed")]
     Hash,
+    #[error("a file of the data directory cannot be read or written")]
+    File(#[from] std::io::Error),
 }
 
 /// The registry of an experiment, or of the deployment, as rows refer to it.

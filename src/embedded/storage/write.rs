@@ -69,6 +69,13 @@ impl Write {
         }
     }
 
+    /// Hosts an experiment, or hosts it under another configuration, once what was written is true. Its log has
+    /// this length by then.
+    pub(super) fn host(&mut self, hosted: Arc<Hosted>, length: u64) {
+        self.announcements.push(Announcement::Hosted(hosted.clone()));
+        self.announcements.push(Announcement::Logged(hosted, length));
+    }
+
     /// Writes what a transition decided: entities, submission and events in this one transaction.
     pub(in crate::embedded) async fn apply(
         &mut self,

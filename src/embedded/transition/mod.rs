@@ -1,6 +1,7 @@
 //! The state machines (`ch04`): pure functions from the entities they touch, a request and the time to the
 //! entities as they become and the events that say so, or to a [`Refusal`]. No IO, so each rule is a unit test.
 
+mod archived;
 mod entry;
 mod experiment;
 mod idea;
@@ -22,6 +23,7 @@ use serde_json::Value;
 
 use crate::protocol::*;
 
+pub(super) use archived::{good_event_kind, good_group, good_idea, good_submission, good_task, good_variant};
 pub(super) use entry::Registered;
 pub(super) use experiment::{
     good_config, good_dispatch_patch, policy_error, register_experiment, seed, terminate, update_dispatch_mode,

@@ -4,9 +4,9 @@ use arbitrary::{Result, Unstructured};
 use serde_json::{Value, json};
 use switchboard::protocol::EXPERIMENT_HEADER;
 
-use crate::adversary::body::written;
-use crate::adversary::request::{Attack, header};
-use crate::adversary::world::{COMMIT, Cast, NOW};
+use super::body::written;
+use super::request::{Attack, header};
+use super::world::{COMMIT, Cast, NOW};
 
 const BLOCK: usize = 512;
 const SOURCE: &str = "exp_7zzzzzzzzzzzzzzzzzzzzzzzzz";

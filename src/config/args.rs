@@ -1,4 +1,4 @@
-//! From what was typed ([`Args`]) to what is used ([`Config`]).
+//! What can be typed, and how it becomes what is used.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use secrecy::SecretString;
 
+use super::{
+    AuthenticationConfig, BackendConfig, Config, ConfigError, ConsoleConfig, Limits, LogConfig, SeedConfig, Storage,
+};
 use crate::protocol::{CommitSha, ExperimentId};
 
 /// A live operator console for EDEN, the directed-evolution protocol.
@@ -138,119 +140,6 @@ pub const SIGN_IN_HELP: &str = "Signing in: a one-time link is printed on stdout
 (SWITCHBOARD_SIGNIN url=…). It is good for 15 minutes. The signal USR1 makes a running `up` print a new one: \
 pkill -USR1 switchboard. SIGTERM and SIGINT end the process in order.";
 
-/// What to run.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Where everything is kept.
-    pub storage: Storage,
-    /// The task store and the control plane.
-    pub backend: BackendConfig,
-    /// The console; `None` runs the backend alone.
-    pub console: Option<ConsoleConfig>,
-    /// How to log.
-    pub log: LogConfig,
-}
-
-/// The task store and the control plane.
-#[derive(Debug, Clone)]
-pub struct BackendConfig {
-    /// Where it listens.
-    pub listen: SocketAddr,
-    /// Experiments to host from the start.
-    pub seeds: Vec<SeedConfig>,
-    /// How callers are known.
-    pub authentication: AuthenticationConfig,
-    /// Settings that only `switchboard backend` lets one change.
-    pub limits: Option<Limits>,
-    /// Where repositories are; `None` is `repos` in the data directory.
-    pub repo_root: Option<PathBuf>,
-    /// Where files for commands with an artifact URL are; `None` serves none.
-    pub artifacts_dir: Option<PathBuf>,
-}
-
-/// An experiment to host from the start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeedConfig {
-    /// Its id.
-    pub experiment_id: ExperimentId,
-    /// The file with its configuration.
-    pub config: PathBuf,
-    /// Its seed commit.
-    pub base_commit_sha: Option<CommitSha>,
-}
-
-/// How the backend knows its callers.
-#[derive(Debug, Clone)]
-pub enum AuthenticationConfig {
-    /// With the admin token of the data directory.
-    StoredToken,
-    /// With this admin token.
-    AdminToken(SecretString),
-    /// Not at all.
-    Off,
-}
-
-/// Times and sizes of the backend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// How long `events/subscribe` waits.
-    pub subscribe_timeout: Duration,
-    /// How long a lease is good for.
-    pub lease_duration: Duration,
-    /// The largest artifact in bytes.
-    pub max_artifact_bytes: u64,
-    /// The largest checkpoint archive in bytes.
-    pub max_checkpoint_bytes: u64,
-}
-
-/// What a command line can get wrong beyond the grammar of its options.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum ConfigError {
-    /// The experiments and what belongs to them cannot be paired.
-    #[error("{given} {flag} for {wanted} --experiment-id: give it once, or once for each in the same order")]
-    Unpaired {
-        /// The option that does not fit.
-        flag: &'static str,
-        /// How often it was given.
-        given: usize,
-        /// How many experiments there are.
-        wanted: usize,
-    },
-    /// Authentication is off where others could reach it.
-    #[error("--insecure-no-auth lets everybody in, so it needs --host 127.0.0.1 or ::1, not {0}")]
-    Exposed(IpAddr),
-    /// An admin token that anybody could guess.
-    #[error("--admin-token must not be empty")]
-    EmptyToken,
-}
-
-/// The console on top of the backend.
-#[derive(Debug, Clone)]
-pub struct ConsoleConfig {
-    /// Where it listens.
-    pub listen: SocketAddr,
-    /// Whether the demo experiments run.
-    pub demo: bool,
-}
-
-/// Where everything is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Storage {
-    /// In a directory that outlives the process.
-    Directory(PathBuf),
-    /// Nowhere that outlives the process.
-    Ephemeral,
-}
-
-/// How to log.
-#[derive(Debug, Clone)]
-pub struct LogConfig {
-    /// A tracing filter.
-    pub filter: String,
-    /// One JSON object a line.
-    pub json: bool,
-}
-
 impl TryFrom<Args> for Config {
     type Error = ConfigError;
 
@@ -286,9 +175,9 @@ impl BackendArgs {
         let authentication = match self.admin_token {
             _ if self.insecure_no_auth && !self.host.is_loopback() => return Err(ConfigError::Exposed(self.host)),
             _ if self.insecure_no_auth => AuthenticationConfig::Off,
-            Some(token) if token.trim().is_empty() => return Err(ConfigError::EmptyToken),
-            Some(token) => AuthenticationConfig::AdminToken(token.trim().into()),
-            None => AuthenticationConfig::StoredToken,
+            // Blank is unset: a variable that a compose file passes on without a value.
+            Some(token) if !token.trim().is_empty() => AuthenticationConfig::AdminToken(token.trim().into()),
+            _ => AuthenticationConfig::StoredToken,
         };
         let seeds = seeds(self.experiment_id, &self.experiment_config, &self.base_commit_sha)?;
         let backend = BackendConfig {
@@ -422,7 +311,8 @@ mod tests {
     fn nobody_is_let_in_by_mistake() {
         let exposed = refused(&["--insecure-no-auth", "--host", "0.0.0.0"]);
         assert_eq!(exposed, ConfigError::Exposed("0.0.0.0".parse().expect("an address")));
-        assert_eq!(refused(&["--admin-token", " "]), ConfigError::EmptyToken);
+        let blank = config(&["backend", "--admin-token", " "]).backend.authentication;
+        assert!(matches!(blank, AuthenticationConfig::StoredToken));
         let config = config(&["backend", "--admin-token", "open sesame"]);
         assert!(!format!("{config:?}").contains("sesame"), "secrets do not print");
     }

@@ -1,5 +1,7 @@
 //! The composition root: from a [`Config`] to a running deployment.
 
+mod hosting;
+
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -9,15 +11,15 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::client::{Bearer, Client, ClientError};
+use crate::client::{Client, ClientError};
 use crate::clock::Clock;
-use crate::config::{AuthenticationConfig, BackendConfig, Config, ConsoleConfig, SeedConfig, Storage};
+use crate::config::{BackendConfig, Config, ConsoleConfig, Storage};
 use crate::demo;
 use crate::embedded::{self, Backend};
 use crate::lifecycle::Tasks;
 use crate::live::{self, Live};
 use crate::private_file::create_private_dir;
-use crate::protocol::{Actor, ErrorType, ExperimentId, RegisterExperiment, SeedRequest, percent_encode};
+use crate::protocol::ExperimentId;
 use crate::secrets;
 use crate::web::{self, Web};
 
@@ -134,13 +136,13 @@ async fn start(
     tasks: &Tasks,
 ) -> Result<(), AppError> {
     let clock = Clock::default();
-    let (options, bearer) = backend_options(home, config, &clock, tasks)?;
+    let (options, bearer) = hosting::options(home, config, &clock, tasks)?;
     let backend = Backend::open(options).await?;
     let backend_address = local_address(&backend_listener)?;
     let client = Client::new(&format!("http://{}", reachable(backend_address)), bearer)?;
     backend.serve(backend_listener);
     for seed in &config.seeds {
-        host(&client, seed).await?;
+        hosting::host(&client, seed).await?;
     }
     announce("EDEN_TASK_STORE_LISTENING", backend_address);
     announce("EDEN_CONTROL_PLANE_LISTENING", backend_address);
@@ -184,79 +186,6 @@ async fn start(
         .await?;
     }
     Ok(())
-}
-
-/// The settings of the backend, and the bearer of its admin.
-fn backend_options(
-    home: &Home,
-    config: &BackendConfig,
-    clock: &Clock,
-    tasks: &Tasks,
-) -> Result<(embedded::Options, Bearer), AppError> {
-    let location = match home.ephemeral {
-        false => embedded::Location::Directory(home.path.clone()),
-        true => embedded::Location::Scratch(home.path.clone()),
-    };
-    let token = match &config.authentication {
-        AuthenticationConfig::AdminToken(token) => token.clone(),
-        AuthenticationConfig::StoredToken | AuthenticationConfig::Off => {
-            embedded::load_or_create_admin_token(&home.path)?
-        }
-    };
-    let mut options = embedded::Options::new(location, token.clone(), clock.clone(), tasks.clone());
-    if let AuthenticationConfig::Off = config.authentication {
-        warn!("authentication is off: whoever reaches this port may do everything");
-        options.authentication = embedded::Authentication::Off;
-    }
-    if let Some(limits) = config.limits {
-        options.subscribe_timeout = limits.subscribe_timeout;
-        options.lease_duration = limits.lease_duration;
-        options.max_artifact_bytes = limits.max_artifact_bytes;
-        options.max_checkpoint_bytes = limits.max_checkpoint_bytes;
-    }
-    let repos = config.repo_root.clone();
-    options.repo_root = Some(repos.unwrap_or_else(|| home.path.join("repos")));
-    options.artifacts_dir = config.artifacts_dir.clone();
-    Ok((options, Bearer::new(Actor::Admin, token)))
-}
-
-/// Registers and seeds an experiment unless that was done before, through the wire like anybody else.
-async fn host(client: &Client, seed: &SeedConfig) -> Result<(), AppError> {
-    let id = &seed.experiment_id;
-    let path = std::path::absolute(&seed.config).map_err(|source| AppError::SeedFile {
-        path: seed.config.clone(),
-        source,
-    })?;
-    let config = std::fs::read_to_string(&path).map_err(|source| AppError::SeedFile {
-        path: path.clone(),
-        source,
-    })?;
-    let registration = RegisterExperiment {
-        config_uri: format!("file://{}", percent_encode(&path.to_string_lossy()).replace("%2F", "/")),
-        name: None,
-        experiment_id: Some(id.clone()),
-    };
-    let request = SeedRequest {
-        config,
-        base_commit_sha: seed.base_commit_sha.clone(),
-    };
-    let control = client.control();
-    let hosted = async {
-        done_before(control.register(&registration).await.map(drop))?;
-        done_before(control.seed(id, &request).await.map(drop))
-    };
-    hosted.await.map_err(|source| AppError::Seed {
-        id: id.clone(),
-        path,
-        source,
-    })
-}
-
-fn done_before(outcome: Result<(), ClientError>) -> Result<(), ClientError> {
-    match outcome {
-        Err(error) if error.error_type() == Some(ErrorType::AlreadyExists) => Ok(()),
-        outcome => outcome,
-    }
 }
 
 /// The data directory, and whether it goes when the process does.

@@ -1,0 +1,340 @@
+//! What the files of an archive must agree on: no id twice, nothing named that is not there, and as many lines as
+//! the manifest says. Entities are read one at a time; of each only the id is kept.
+
+use std::collections::hash_map::RandomState;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::BuildHasher;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::archive::{Archive, Member};
+use super::invalid;
+use super::lines::{Lines, MOST_LINES};
+use super::manifest::{Counts, Manifest};
+use crate::embedded::authority::RESERVED_GROUPS;
+use crate::embedded::shape::shaped;
+use crate::embedded::transition::{self, Refusal};
+use crate::protocol::*;
+
+/// A checked archive, as far as its own files go.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    ideas: HashSet<IdeaId>,
+    /// Whether each is a baseline, of which the idea need not exist (`ch02 §9.4`).
+    variants: HashMap<VariantId, bool>,
+    tasks: HashMap<TaskId, Filed>,
+    groups: HashMap<GroupId, Vec<GroupId>>,
+    /// In the order of the file.
+    pub(super) workers: Vec<WorkerId>,
+    /// Every commit that is named, and one who names it.
+    pub(super) commits: HashMap<CommitSha, String>,
+    /// Every branch that is named, who names it, and whether a commit was recorded beside it.
+    pub(super) branches: Vec<(String, String, bool)>,
+    /// What was measured so far, in case the configuration does not say.
+    pub(super) metrics: BTreeMap<String, MetricType>,
+    pub(super) counts: Counts,
+}
+
+#[derive(Debug)]
+struct Filed {
+    kind: TaskKind,
+    state: TaskState,
+    is_answered: bool,
+}
+
+impl Ledger {
+    /// Reads every line of an archive.
+    pub(super) fn read(archive: &Archive, manifest: &Manifest) -> Result<Self, Refusal> {
+        let mut ledger = Self::default();
+        let source = &manifest.experiment_id;
+        ledger.read_ideas(Lines::new(archive, Member::Ideas), source)?;
+        ledger.read_variants(Lines::new(archive, Member::Variants), source)?;
+        ledger.read_tasks(Lines::new(archive, Member::Tasks), source)?;
+        ledger.read_submissions(Lines::new(archive, Member::Submissions))?;
+        ledger.read_workers(Lines::new(archive, Member::Workers), source)?;
+        ledger.read_groups(Lines::new(archive, Member::Groups), source)?;
+        ledger.read_events(Lines::new(archive, Member::Events), source)?;
+        if ledger.counts != manifest.counts {
+            return Err(invalid(format!(
+                "manifest.json: counts are {:?}, but the files have {:?}",
+                manifest.counts, ledger.counts
+            )));
+        }
+        Ok(ledger)
+    }
+
+    /// The kind of a task.
+    pub(super) fn kind(&self, task: &str) -> Option<TaskKind> {
+        self.tasks.get(task).map(|filed| filed.kind)
+    }
+
+    /// Reads the next line as an entity.
+    fn next<T: DeserializeOwned + Serialize>(&self, lines: &mut Lines<'_>) -> Result<Option<T>, Refusal> {
+        let Some(value) = lines.next()? else { return Ok(None) };
+        let counted = &self.counts;
+        let before = counted.tasks
+            + counted.ideas
+            + counted.variants
+            + counted.submissions
+            + counted.workers
+            + counted.groups
+            + counted.events;
+        if before + lines.number > MOST_LINES {
+            return Err(invalid(format!("the archive has more than {MOST_LINES} lines")));
+        }
+        shaped(&value).map(Some).map_err(|fault| lines.fault(fault))
+    }
+
+    fn read_ideas(&mut self, mut lines: Lines<'_>, source: &ExperimentId) -> Result<(), Refusal> {
+        while let Some(idea) = self.next::<Idea>(&mut lines)? {
+            belongs(&lines, &idea.experiment_id, source)?;
+            transition::good_idea(&idea).map_err(|fault| lines.fault(fault))?;
+            self.name_commits(&idea.parent_commits, || format!("idea {}", idea.idea_id));
+            if !self.ideas.insert(idea.idea_id.clone()) {
+                return Err(twice(&lines, &idea.idea_id));
+            }
+        }
+        self.counts.ideas = lines.number;
+        Ok(())
+    }
+
+    fn read_variants(&mut self, mut lines: Lines<'_>, source: &ExperimentId) -> Result<(), Refusal> {
+        while let Some(variant) = self.next::<Variant>(&mut lines)? {
+            belongs(&lines, &variant.experiment_id, source)?;
+            transition::good_variant(&variant).map_err(|fault| lines.fault(fault))?;
+            let who = || format!("variant {}", variant.variant_id);
+            self.name_commits(&variant.parent_commits, who);
+            self.name_commits(&variant.commit_sha, who);
+            self.name_commits(&variant.variant_commit_sha, who);
+            if let Some(branch) = &variant.branch {
+                self.branches
+                    .push((branch.clone(), who(), variant.commit_sha.is_some()));
+            }
+            self.measured(variant.evaluation.as_ref());
+            if let Some(idea) = variant.idea_id.as_ref().filter(|_| !variant.is_baseline()) {
+                self.is_idea(&lines, idea.as_str())?;
+            }
+            let is_baseline = variant.is_baseline();
+            if self.variants.insert(variant.variant_id.clone(), is_baseline).is_some() {
+                return Err(twice(&lines, &variant.variant_id));
+            }
+        }
+        self.counts.variants = lines.number;
+        Ok(())
+    }
+
+    fn read_tasks(&mut self, mut lines: Lines<'_>, source: &ExperimentId) -> Result<(), Refusal> {
+        while let Some(task) = self.next::<Task>(&mut lines)? {
+            transition::good_task(&task, source).map_err(|fault| lines.fault(fault))?;
+            match task.kind {
+                TaskKind::Ideation => {}
+                TaskKind::Execution => self.is_idea(&lines, task.subject().unwrap_or_default())?,
+                TaskKind::Evaluation => self.is_variant(&lines, task.subject().unwrap_or_default())?,
+            }
+            let filed = Filed {
+                kind: task.kind,
+                state: task.state,
+                is_answered: false,
+            };
+            if self.tasks.insert(task.task_id.clone(), filed).is_some() {
+                return Err(twice(&lines, &task.task_id));
+            }
+        }
+        self.counts.tasks = lines.number;
+        Ok(())
+    }
+
+    fn read_submissions(&mut self, mut lines: Lines<'_>) -> Result<(), Refusal> {
+        while let Some(mut submission) = self.next::<Submission>(&mut lines)? {
+            let task = submission.extra.remove("task_id");
+            let task = task.as_ref().and_then(Value::as_str).unwrap_or_default();
+            let Some(filed) = self.tasks.get_mut(task) else {
+                return Err(lines.fault(format!("there is no task {task:?}")));
+            };
+            if std::mem::replace(&mut filed.is_answered, true) {
+                return Err(twice(&lines, task));
+            }
+            if matches!(filed.state, TaskState::Pending | TaskState::Claimed) {
+                return Err(lines.fault(format!("task {task} is {}: nothing was handed in for it", filed.state)));
+            }
+            let kind = filed.kind;
+            transition::good_submission(&submission, kind).map_err(|fault| lines.fault(fault))?;
+            for idea in submission.idea_ids.iter().flatten() {
+                self.is_idea(&lines, idea.as_str())?;
+            }
+            if let Some(variant) = &submission.variant_id {
+                self.is_variant(&lines, variant.as_str())?;
+            }
+            self.measured(submission.evaluation.as_ref());
+        }
+        self.counts.submissions = lines.number;
+        let unanswered = |(_, filed): &(_, &Filed)| filed.state == TaskState::Submitted && !filed.is_answered;
+        match self.tasks.iter().find(unanswered) {
+            Some((task, _)) => Err(invalid(format!(
+                "task {task} is submitted, but submissions.jsonl lacks it"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn read_workers(&mut self, mut lines: Lines<'_>, source: &ExperimentId) -> Result<(), Refusal> {
+        let mut seen = HashSet::new();
+        while let Some(worker) = self.next::<Worker>(&mut lines)? {
+            belongs(&lines, &worker.experiment_id, source)?;
+            if !seen.insert(worker.worker_id.clone()) {
+                return Err(twice(&lines, &worker.worker_id));
+            }
+            self.workers.push(worker.worker_id);
+        }
+        self.counts.workers = lines.number;
+        Ok(())
+    }
+
+    fn read_groups(&mut self, mut lines: Lines<'_>, source: &ExperimentId) -> Result<(), Refusal> {
+        let mut reserved = HashSet::new();
+        while let Some(group) = self.next::<Group>(&mut lines)? {
+            belongs(&lines, &group.experiment_id, source)?;
+            transition::good_group(&group).map_err(|fault| lines.fault(fault))?;
+            let name = group.name.as_ref().map(DisplayName::as_str).unwrap_or_default();
+            if RESERVED_GROUPS.contains(&name) && !reserved.insert(name.to_owned()) {
+                return Err(lines.fault(format!("a second group has the name {name}, which carries authority")));
+            }
+            let inner = group.members.iter().filter_map(MemberId::as_group).collect();
+            if self.groups.insert(group.group_id.clone(), inner).is_some() {
+                return Err(twice(&lines, &group.group_id));
+            }
+        }
+        self.counts.groups = lines.number;
+        match cyclic(&self.groups) {
+            Some(group) => Err(invalid(format!("groups.jsonl: group {group} contains itself"))),
+            None => Ok(()),
+        }
+    }
+
+    fn read_events(&mut self, mut lines: Lines<'_>, source: &ExperimentId) -> Result<(), Refusal> {
+        // There may be many: what is kept of an id is a digest that no sender can foresee.
+        let digests = [RandomState::new(), RandomState::new()];
+        let mut seen = HashSet::new();
+        while let Some(event) = self.next::<Event>(&mut lines)? {
+            belongs(&lines, &event.experiment_id, source)?;
+            transition::good_event_kind(&event.kind).map_err(|fault| lines.fault(fault))?;
+            if event.event_id.is_empty() {
+                return Err(lines.fault("event_id must not be empty"));
+            }
+            if !seen.insert(digests.each_ref().map(|digest| digest.hash_one(&event.event_id))) {
+                return Err(twice(&lines, &event.event_id));
+            }
+            self.names_something(&lines, &event)?;
+        }
+        self.counts.events = lines.number;
+        Ok(())
+    }
+
+    /// An event about a task, an idea or a variant names it, and all it names is there.
+    fn names_something(&self, lines: &Lines<'_>, event: &Event) -> Result<(), Refusal> {
+        let (task, idea, variant) = (
+            event.data_str("task_id"),
+            event.data_str("idea_id"),
+            event.data_str("variant_id"),
+        );
+        let (family, _) = event.kind.split_once('.').unwrap_or_default();
+        let subject = match family {
+            "task" => task,
+            "idea" => idea,
+            "variant" => variant,
+            // Types of somebody's own mean what they like by their members.
+            _ => return Ok(()),
+        };
+        if subject.is_none() {
+            return Err(lines.fault(format!("an event of type {} must name its {family}", event.kind)));
+        }
+        if let Some(task) = task.filter(|task| !self.tasks.contains_key(*task)) {
+            return Err(lines.fault(format!("there is no task {task:?}")));
+        }
+        if let Some(variant) = variant {
+            self.is_variant(lines, variant)?;
+        }
+        let is_baseline = variant.and_then(|variant| self.variants.get(variant)) == Some(&true);
+        match idea.filter(|_| !is_baseline) {
+            Some(idea) => self.is_idea(lines, idea),
+            None => Ok(()),
+        }
+    }
+
+    fn is_idea(&self, lines: &Lines<'_>, id: &str) -> Result<(), Refusal> {
+        match self.ideas.contains(id) {
+            true => Ok(()),
+            false => Err(lines.fault(format!("there is no idea {id:?}"))),
+        }
+    }
+
+    fn is_variant(&self, lines: &Lines<'_>, id: &str) -> Result<(), Refusal> {
+        match self.variants.contains_key(id) {
+            true => Ok(()),
+            false => Err(lines.fault(format!("there is no variant {id:?}"))),
+        }
+    }
+
+    fn name_commits<'a>(&mut self, commits: impl IntoIterator<Item = &'a CommitSha>, who: impl Fn() -> String) {
+        for commit in commits {
+            self.commits.entry(commit.clone()).or_insert_with(&who);
+        }
+    }
+
+    fn measured(&mut self, evaluation: Option<&Evaluation>) {
+        for (name, value) in evaluation.into_iter().flatten() {
+            let kind = match value {
+                Value::Number(_) => MetricType::Real,
+                Value::String(_) => MetricType::Text,
+                _ => continue,
+            };
+            // Names without end are no schema.
+            if self.metrics.len() < 1000 {
+                self.metrics.entry(name.clone()).or_insert(kind);
+            }
+        }
+    }
+}
+
+fn belongs(lines: &Lines<'_>, named: &ExperimentId, source: &ExperimentId) -> Result<(), Refusal> {
+    match named == source {
+        true => Ok(()),
+        false => Err(lines.fault(format!("it belongs to experiment {named}, and the archive to {source}"))),
+    }
+}
+
+fn twice(lines: &Lines<'_>, id: impl std::fmt::Display) -> Refusal {
+    lines.fault(format!("{id} is there twice"))
+}
+
+/// A group that contains itself: what is left when groups without inner groups are taken away again and again.
+fn cyclic(groups: &HashMap<GroupId, Vec<GroupId>>) -> Option<&GroupId> {
+    let known = |inner: &&GroupId| groups.contains_key(*inner);
+    let mut outer: HashMap<&GroupId, Vec<&GroupId>> = HashMap::new();
+    let mut open: HashMap<&GroupId, usize> = HashMap::new();
+    for (group, inners) in groups {
+        open.insert(group, inners.iter().filter(known).count());
+        for inner in inners.iter().filter(known) {
+            outer.entry(inner).or_default().push(group);
+        }
+    }
+    let mut free: Vec<&GroupId> = open
+        .iter()
+        .filter(|(_, inners)| **inners == 0)
+        .map(|(group, _)| *group)
+        .collect();
+    while let Some(group) = free.pop() {
+        open.remove(group);
+        for around in outer.get(group).into_iter().flatten() {
+            if let Some(inners) = open.get_mut(around) {
+                *inners -= 1;
+                if *inners == 0 {
+                    free.push(around);
+                }
+            }
+        }
+    }
+    open.keys().next().copied()
+}

@@ -1,0 +1,71 @@
+//! Files of one entity a line (`ch10 §3`): read one at a time, and said where they are wrong.
+
+use std::io::{BufRead, Read};
+
+use serde_json::Value;
+
+use super::archive::{Archive, Member};
+use super::invalid;
+use crate::embedded::transition::Refusal;
+
+/// No entity comes near; what the wire takes is at most 1 MiB.
+pub(super) const LONGEST_LINE: u64 = 8 * 1024 * 1024;
+/// Lines of all files together. Ids are kept in memory while an archive is checked.
+pub(super) const MOST_LINES: u64 = 20_000_000;
+
+/// The lines of a member, each a JSON object.
+pub(super) struct Lines<'a> {
+    member: Member,
+    reader: Box<dyn BufRead + 'a>,
+    line: Vec<u8>,
+    /// Of the last line read, from 1.
+    pub(super) number: u64,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(archive: &'a Archive, member: Member) -> Self {
+        Self {
+            member,
+            reader: Box::new(archive.read(member)),
+            line: Vec::new(),
+            number: 0,
+        }
+    }
+
+    /// A fault of the last line read.
+    pub(super) fn fault(&self, words: impl std::fmt::Display) -> Refusal {
+        invalid(format!("{} line {}: {words}", self.member.name(), self.number))
+    }
+
+    /// The next line; none at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Value>, Refusal> {
+        self.line.clear();
+        self.number += 1;
+        let read = (&mut self.reader)
+            .take(LONGEST_LINE + 1)
+            .read_until(b'\n', &mut self.line);
+        match read {
+            Ok(0) => {
+                self.number -= 1;
+                return Ok(None);
+            }
+            Ok(_) => {}
+            Err(error) => return Err(self.fault(error)),
+        }
+        let line = match self.line.split_last() {
+            Some((b'\n', line)) => line,
+            _ if u64::try_from(self.line.len()).unwrap_or(u64::MAX) > LONGEST_LINE => {
+                return Err(self.fault(format!("longer than {LONGEST_LINE} bytes")));
+            }
+            _ => return Err(self.fault("it has no end")),
+        };
+        if line.last().is_none_or(u8::is_ascii_whitespace) {
+            return Err(self.fault("it is empty or ends in a blank"));
+        }
+        match serde_json::from_slice(line) {
+            Ok(value @ Value::Object(_)) => Ok(Some(value)),
+            Ok(_) => Err(self.fault("it is no JSON object")),
+            Err(error) => Err(self.fault(error)),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What is known of each artifact (`ch08 §5.5`); its bytes are in a file named after it.
+
+use super::{Session, StorageError, Write};
+use crate::protocol::Timestamp;
+
+/// One deposit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::embedded) struct Artifact {
+    /// 32 lowercase hex digits.
+    pub(in crate::embedded) id: String,
+    /// The principal that deposited it.
+    pub(in crate::embedded) created_by: String,
+    /// As the depositor gave it, fit to be sent as a header.
+    pub(in crate::embedded) content_type: String,
+    pub(in crate::embedded) size_bytes: u64,
+}
+
+impl Session {
+    /// An artifact of this scope.
+    pub(in crate::embedded) async fn artifact(&mut self, id: &str) -> Result<Option<Artifact>, StorageError> {
+        let (connection, scope) = self.parts();
+        let query =
+            sqlx::query_as("SELECT created_by, content_type, size_bytes FROM artifact WHERE scope = ? AND id = ?");
+        let row: Option<(String, String, i64)> = query.bind(scope).bind(id).fetch_optional(connection).await?;
+        Ok(row.map(|(created_by, content_type, size)| Artifact {
+            id: id.to_owned(),
+            created_by,
+            content_type,
+            size_bytes: u64::try_from(size).unwrap_or_default(),
+        }))
+    }
+}
+
+impl Write {
+    /// Names a file that is in its place.
+    pub(in crate::embedded) async fn insert_artifact(
+        &mut self,
+        artifact: &Artifact,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        let (connection, scope) = self.changing().await?;
+        let query = sqlx::query(
+            "INSERT INTO artifact (scope, id, created_by, content_type, size_bytes, created_at)
+             VALUES (?, ?, ?, ?, ?, ?)",
+        );
+        query
+            .bind(scope)
+            .bind(&artifact.id)
+            .bind(&artifact.created_by)
+            .bind(&artifact.content_type)
+            .bind(i64::try_from(artifact.size_bytes).unwrap_or(i64::MAX))
+            .bind(now.to_string())
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+}
