@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::weight::is_light;
 use super::{DispatchMode, Extra};
 
 /// The type of a metric in the evaluation schema (`ch02 §8`).
@@ -97,6 +98,12 @@ pub enum ConfigError {
     /// Not YAML, or a member is missing or of the wrong type.
     #[error("{0}")]
     Syntax(#[from] serde_yaml::Error),
+    /// More text than any configuration needs; some parsers take the square of its length.
+    #[error("a configuration has at most {LONGEST} bytes")]
+    TooLong,
+    /// Its aliases, written out, are more than any configuration needs.
+    #[error("the aliases of the configuration stand for too much")]
+    TooHeavy,
     /// `parallel_variants` is 0.
     #[error("parallel_variants must be at least 1")]
     NoParallelVariants,
@@ -129,12 +136,23 @@ const RESERVED_METRICS: [&str; 11] = [
     "completed_at",
 ];
 
+/// In bytes.
+const LONGEST: usize = 64 * 1024;
+/// A text without aliases stays far below.
+const HEAVIEST: usize = 32 * LONGEST;
+
 impl ExperimentConfig {
     /// Reads a configuration from YAML, of which JSON is a part.
     ///
     /// # Errors
     /// The first rule that the text breaks, in words for the person who wrote it.
     pub fn from_yaml(text: &str) -> Result<Self, ConfigError> {
+        if text.len() > LONGEST {
+            return Err(ConfigError::TooLong);
+        }
+        if !is_light(serde_yaml::Deserializer::from_str(text), HEAVIEST) {
+            return Err(ConfigError::TooHeavy);
+        }
         let config: Self = serde_yaml::from_str(text)?;
         if config.parallel_variants == 0 {
             return Err(ConfigError::NoParallelVariants);
@@ -230,6 +248,19 @@ ideation_command: [python, ideate.py]
         assert!(fault("retries", "commit_sha").contains("cannot be the name"));
         assert!(fault("termination: auto", "termination: later").contains("dispatch_mode"));
         assert!(fault("{termination: auto}", "manual").contains("dispatch_mode"));
+    }
+
+    #[test]
+    fn what_a_text_stands_for_is_bounded() {
+        let fault = |text: String| ExperimentConfig::from_yaml(&format!("{GOOD}{text}"));
+        let long = format!("note: {}", "x".repeat(LONGEST));
+        assert!(matches!(fault(long), Err(ConfigError::TooLong)));
+        let many = format!("a: &a [{}]\nb: [{}]", "x, ".repeat(9000), "*a, ".repeat(90));
+        assert!(matches!(fault(many), Err(ConfigError::TooHeavy)));
+        let large = format!("a: &a {}\nb: [{}]", "x".repeat(50_000), "*a, ".repeat(90));
+        assert!(matches!(fault(large), Err(ConfigError::TooHeavy)));
+        let plain = format!("a: &a [x, y]\nb: [*a, *a]\nc: [{}]", "x, ".repeat(20_000));
+        assert!(fault(plain).is_ok());
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod percent;
 mod task;
 mod time;
 mod variant;
+mod weight;
 mod worker;
 
 pub use actor::{Actor, Principal};

@@ -1,6 +1,8 @@
 //! Behaviour over a real socket, through the public library only.
 #![cfg(test)]
 
+#[path = "../support/adversary/mod.rs"]
+mod adversary;
 mod architecture;
 mod artifacts;
 mod backend;
@@ -10,6 +12,8 @@ mod control;
 mod demo;
 mod durability;
 mod feed;
+mod hostile;
+mod hostile_wire;
 mod journeys;
 mod kills;
 mod lists;

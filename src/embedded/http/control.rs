@@ -44,6 +44,10 @@ pub(super) async fn register(Body(request): Body<RegisterExperiment>, call: Cont
     call.caller.admin()?;
     let pinned = request.experiment_id.clone();
     let id = pinned.unwrap_or_else(|| ExperimentId::mint(call.inner.mint.ulid()));
+    if id == call.inner.hub.deployment.experiment_id {
+        let detail = format!("{id} stands for the deployment itself");
+        return Err(Refusal::new(ErrorType::ReservedIdentifier, detail).into());
+    }
     let mut write = call.inner.store.write(ScopeKey::DEPLOYMENT).await?;
     let exists = write.registered(id.as_str()).await?.is_some();
     let now = call.inner.clock.now();
@@ -96,13 +100,15 @@ pub(super) async fn seed(
     call: ControlCall,
 ) -> Result<Response, Fault> {
     call.caller.admin()?;
+    // Before the writer's turn, since a large text takes its time.
+    let (config, mode) = transition::good_config(&request.config)?;
     let mut write = call.inner.store.write(ScopeKey::DEPLOYMENT).await?;
     let entry = registered(&mut write, &id).await?.entry;
     if write.is_hosted(&entry.experiment_id).await? {
         let detail = format!("experiment {id} is hosted already");
         return Err(Refusal::new(ErrorType::AlreadyExists, detail).into());
     }
-    let (experiment, config, mode) = transition::seed(&entry, &request, call.inner.clock.now())?;
+    let experiment = transition::seed(&entry, request.base_commit_sha, call.inner.clock.now());
     write
         .insert_experiment(&experiment, &request.config, config, &mode)
         .await?;

@@ -206,7 +206,8 @@ pub(super) struct RegistryCall {
 
 impl<'a> FromRequest<'a> for RegistryCall {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
-        if request.raw_path_param("experiment").is_some() {
+        // By the path and not by the parameter, which is missing too when its segment is no UTF-8.
+        if !request.uri().path().starts_with("/v0/control/") {
             let call = Call::new(request)?;
             return Ok(Self {
                 scope: call.hosted.scope.clone(),

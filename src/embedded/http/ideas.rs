@@ -3,7 +3,7 @@
 use poem::http::StatusCode;
 use poem::web::Path;
 use poem::{Response, handler};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::storage::Table;
@@ -29,15 +29,6 @@ pub(super) async fn read(Path((_, id)): Path<(String, String)>, call: Call) -> R
     Ok(json_text(text.ok_or_else(|| Refusal::unknown("idea", id))?))
 }
 
-/// The reply to a new idea. Warnings are for its author and not kept (`ch07 §3`).
-#[derive(Serialize)]
-struct Drafted<'a> {
-    #[serde(flatten)]
-    idea: Option<&'a Idea>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<String>,
-}
-
 #[handler]
 pub(super) async fn create(Body(body): Body<Value>, call: Call) -> Result<Response, Fault> {
     let by = call.worker()?;
@@ -50,10 +41,12 @@ pub(super) async fn create(Body(body): Body<Value>, call: Call) -> Result<Respon
     };
     let experiment = write.experiment().await?;
     let change = transition::create_idea(&experiment, by, idea, exists)?;
-    let reply = json(&Drafted {
-        idea: change.idea.as_ref(),
-        warnings,
-    })?;
+    let mut reply = change.idea.clone();
+    if let (Some(idea), false) = (&mut reply, warnings.is_empty()) {
+        // For its author and not kept (`ch07 §3`), in the place of what the author may have put there.
+        idea.extra.insert("warnings".to_owned(), warnings.into());
+    }
+    let reply = json(&reply)?;
     call.finish(write, change, call.now()).await?;
     Ok(reply)
 }

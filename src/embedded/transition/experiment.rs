@@ -101,26 +101,26 @@ pub(in crate::embedded) fn register_experiment(
     })
 }
 
-/// The experiment that begins when a registered id is seeded, its configuration and its first dispatch mode.
-pub(in crate::embedded) fn seed(
-    entry: &RegistryEntry,
-    request: &SeedRequest,
-    now: Timestamp,
-) -> Result<(Experiment, ExperimentConfig, Extra), Refusal> {
-    let config = ExperimentConfig::from_yaml(&request.config).map_err(|fault| Refusal::bad(fault.to_string()))?;
+/// A configuration as written, and the first dispatch mode that it asks for.
+pub(in crate::embedded) fn good_config(text: &str) -> Result<(ExperimentConfig, Extra), Refusal> {
+    let config = ExperimentConfig::from_yaml(text).map_err(|fault| Refusal::bad(fault.to_string()))?;
     let mode = config.initial_dispatch_mode();
     let mode = mode.map_err(|fault| Refusal::bad(fault.to_string()))?;
-    let Ok(Value::Object(mode)) = serde_json::to_value(mode) else {
-        return Err(Refusal::bad("dispatch_mode must be a mapping"));
-    };
-    let experiment = Experiment {
+    match serde_json::to_value(mode) {
+        Ok(Value::Object(mode)) => Ok((config, mode)),
+        _ => Err(Refusal::bad("dispatch_mode must be a mapping")),
+    }
+}
+
+/// The experiment that begins when a registered id is seeded.
+pub(in crate::embedded) fn seed(entry: &RegistryEntry, base: Option<CommitSha>, now: Timestamp) -> Experiment {
+    Experiment {
         experiment_id: entry.experiment_id.clone(),
         name: entry.name.clone(),
         state: ExperimentState::Running,
         created_at: now,
-        base_commit_sha: request.base_commit_sha.clone(),
+        base_commit_sha: base,
         imported_from: None,
         extra: Extra::new(),
-    };
-    Ok((experiment, config, mode))
+    }
 }

@@ -26,7 +26,7 @@ use crate::protocol::*;
 pub(super) use archived::{good_event_kind, good_group, good_submission, good_task, good_variant};
 pub(super) use entry::Registered;
 pub(super) use experiment::{
-    good_dispatch_patch, policy_error, register_experiment, seed, terminate, update_dispatch_mode,
+    good_config, good_dispatch_patch, policy_error, register_experiment, seed, terminate, update_dispatch_mode,
 };
 pub(super) use idea::{create_idea, good_idea, mark_ready};
 pub(super) use lease::{KeptLease, LeaseChange, Reckoning, acquire, forget, reckon, release, renew};

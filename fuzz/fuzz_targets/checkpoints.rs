@@ -1,0 +1,19 @@
+//! Throws nearly right checkpoint archives at the import.
+#![no_main]
+
+#[expect(dead_code, reason = "the ordinary test uses the rest")]
+#[path = "../../tests/support/adversary/mod.rs"]
+mod adversary;
+mod arena;
+
+use adversary::archive;
+use libfuzzer_sys::arbitrary::Unstructured;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    arena::fight(async |world| {
+        if let Ok(attack) = archive::import(&mut Unstructured::new(data), &world.cast) {
+            world.strike(attack).await;
+        }
+    });
+});
