@@ -259,8 +259,8 @@ impl Driver {
             options: options.clone(),
             elite: Elite::new(plan.direction),
             ledger: Ledger::new(experiment.created_at),
-            mode: admin.dispatch_mode().await?,
-            terminated: experiment.state == ExperimentState::Terminated,
+            mode: DispatchMode::default(),
+            terminated: false,
             foreign: HashSet::new(),
             acted: false,
             tidied_at: None,
@@ -270,6 +270,9 @@ impl Driver {
             seed,
         };
         driver.recall().await?;
+        // After the position in the log from which it is followed, or a change in between would never be heard of.
+        driver.mode = admin.dispatch_mode().await?;
+        driver.terminated = admin.read().await?.state == ExperimentState::Terminated;
         Ok(driver)
     }
 
