@@ -11,6 +11,7 @@ mod feed;
 mod journeys;
 mod kills;
 mod lists;
+mod orchestrating;
 mod pages;
 mod process;
 mod program;
