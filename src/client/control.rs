@@ -17,6 +17,11 @@ impl ControlClient {
         Self { client }
     }
 
+    /// The same control plane through another credential.
+    pub fn with_bearer(&self, bearer: super::Bearer) -> Self {
+        Self::new(self.client.with_bearer(bearer))
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, &format!("/v0/control{path}"))
     }

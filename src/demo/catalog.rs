@@ -7,7 +7,7 @@ use super::pilot::Plan;
 use super::repo::{Author, Repo};
 use super::{DemoError, Options};
 use crate::client::ClientError;
-use crate::protocol::{CommitSha, ErrorType, ExperimentConfig, ExperimentId, ExperimentState, Timestamp};
+use crate::protocol::{CommitSha, ErrorType, ExperimentConfig, ExperimentId, Timestamp};
 use crate::protocol::{RegisterExperiment, RegistryEntry, SeedRequest};
 
 struct Entry {
@@ -134,29 +134,36 @@ pub(super) async fn ensure(options: &Options) -> Result<(), DemoError> {
             host(options, &id, config).await?;
         }
     }
-    continue_series(options, &registered).await
+    match last_run(&registered) {
+        Some((run, entry)) => host(options, &entry.experiment_id, &series_config(run)).await,
+        None => begin(options, 1).await,
+    }
 }
 
-/// Begins the first run of the series, or the next one when the last has ended.
-pub(super) async fn continue_series(options: &Options, registered: &[RegistryEntry]) -> Result<(), DemoError> {
-    let last = registered
-        .iter()
-        .filter_map(|entry| Some((run_of(entry)?, entry)))
-        .max_by_key(|(run, _)| *run);
-    let run = match last {
-        None => 1,
-        Some((run, entry)) => {
-            // The registry's own word on the state lags.
-            match options.client.experiment(&entry.experiment_id).read().await {
-                Ok(experiment) if experiment.state == ExperimentState::Terminated => run + 1,
-                Ok(_) => return Ok(()),
-                Err(fault) if fault.is_not_found() => {
-                    return host(options, &entry.experiment_id, &series_config(run)).await;
-                }
-                Err(fault) => return Err(fault.into()),
-            }
+/// Begins the next run when the last one of the series has ended. For the holder of its lease, so that of several
+/// pilots one does.
+pub(super) async fn follow_on(options: &Options, ended: &ExperimentId) -> Result<(), DemoError> {
+    let registered = options.client.control().experiments().await?;
+    match last_run(&registered) {
+        Some((run, last)) if last.experiment_id == *ended => begin(options, run + 1).await,
+        // Registered by an attempt that got no further.
+        Some((run, last))
+            if registered
+                .iter()
+                .any(|run| run.experiment_id == *ended && run_of(run).is_some()) =>
+        {
+            host(options, &last.experiment_id, &series_config(run)).await
         }
-    };
+        _ => Ok(()),
+    }
+}
+
+fn last_run(registered: &[RegistryEntry]) -> Option<(u32, &RegistryEntry)> {
+    let runs = registered.iter().filter_map(|entry| Some((run_of(entry)?, entry)));
+    runs.max_by_key(|(run, _)| *run)
+}
+
+async fn begin(options: &Options, run: u32) -> Result<(), DemoError> {
     let name = format!("Quiet radar pulse, run {run}");
     let id = register(options, &format!("{SERIES}{run}"), &name).await?;
     host(options, &id, &series_config(run)).await

@@ -6,6 +6,7 @@
 
 mod catalog;
 mod credentials;
+mod enrolment;
 mod error;
 mod pilot;
 mod problem;
@@ -25,7 +26,8 @@ pub use error::DemoError;
 pub struct Options {
     /// The backend, through the administrator's credential; task store and control plane share its base URL.
     pub client: Client,
-    /// Holds `repos/<experiment>.git` and `credentials/<experiment>/<role>.json`.
+    /// Holds `repos/<experiment>.git`, `credentials/<experiment>/<role>.json` and `credentials/control-plane/pilot.json`.
+    /// No other process may use it.
     pub data_dir: PathBuf,
     /// Dates everything the demo makes.
     pub clock: Clock,

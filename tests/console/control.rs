@@ -25,14 +25,14 @@ async fn start(clock: &Clock) -> World {
 }
 
 /// A worker of the deployment.
-struct Replica {
-    id: WorkerId,
-    control: ControlClient,
+pub struct Replica {
+    pub id: WorkerId,
+    pub control: ControlClient,
 }
 
 impl Replica {
     /// One of the deployment's orchestrators.
-    async fn join(admin: &Client) -> Self {
+    pub async fn join(admin: &Client) -> Self {
         let replica = Self::outside(admin).await;
         let control = admin.control();
         let group = match control.groups_named("orchestrators").await.expect("a list").pop() {
@@ -71,7 +71,7 @@ impl Replica {
         }
     }
 
-    async fn acquire(&self, id: &ExperimentId) -> Lease {
+    pub async fn acquire(&self, id: &ExperimentId) -> Lease {
         let lease = self.control.acquire(id, &self.request("one")).await;
         lease.expect("acquired")
     }

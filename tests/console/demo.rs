@@ -33,7 +33,7 @@ async fn named(client: &Client, uri: &str) -> Option<RegistryEntry> {
 }
 
 /// Asks until there is an answer.
-async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = std::time::Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(answer) = ask().await {
@@ -44,7 +44,7 @@ async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     }
 }
 
-async fn seed(client: &Client, id: &ExperimentId, config: String) {
+pub async fn seed(client: &Client, id: &ExperimentId, config: String) {
     let request = SeedRequest {
         config,
         base_commit_sha: None,
@@ -59,7 +59,7 @@ fn hasty_sample() -> String {
     sample
 }
 
-async fn integrated(client: &Client, id: &ExperimentId) -> Vec<Variant> {
+pub async fn integrated(client: &Client, id: &ExperimentId) -> Vec<Variant> {
     let mut variants = client.experiment(id).variants().await.expect("a list").items;
     variants.retain(|variant| variant.variant_commit_sha.is_some());
     variants

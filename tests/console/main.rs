@@ -17,6 +17,7 @@ mod hostile_wire;
 mod journeys;
 mod kills;
 mod lists;
+mod orchestrating;
 mod pages;
 mod process;
 mod program;

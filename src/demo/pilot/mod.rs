@@ -2,17 +2,20 @@
 //!
 //! One [`Driver`] an experiment goes round and round: it looks at what the backend holds, and lets each
 //! role do one thing about it. Nothing that matters is remembered here, so a driver that was cut off
-//! anywhere continues from what the backend and the repository say.
+//! anywhere continues from what the backend and the repository say. It acts only while the pilot holds the experiment's
+//! lease ([`tenure`]), so that several pilots may share a deployment.
 
 mod evaluator;
 mod executor;
 mod ideator;
 mod integrator;
+mod lease;
 mod ledger;
 mod names;
 mod orchestrator;
 mod plan;
 mod recall;
+mod tenure;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -28,8 +31,9 @@ use crate::protocol::{CommitSha, DispatchMode, ErrorType, ExperimentId, Experime
 use crate::protocol::{Task, TaskId, TaskKind, TaskState, Timestamp, Variant, VariantStatus};
 use ledger::{Elite, Ledger};
 pub(super) use plan::Plan;
+use tenure::{Begun, Holder, Tenure};
 
-/// How often the registry is read.
+/// How often the registry is read, and whether a lease that somebody else holds has become free.
 const FOLLOW: Duration = Duration::from_secs(2);
 /// The longest wait after a failure.
 const MOST_BACKOFF: Duration = Duration::from_secs(10);
@@ -42,8 +46,9 @@ pub(super) async fn follow(options: Options) {
     let mut outage = Outage::default();
     // Taken on, or looked at and left alone: a configuration never changes.
     let mut known = HashSet::new();
+    let holder = Arc::new(Holder::new(&options));
     loop {
-        let wait = match take_on(&options, &mut known).await {
+        let wait = match take_on(&options, &holder, &mut known).await {
             Ok(()) => {
                 outage.over("the demo follows the registry again");
                 FOLLOW
@@ -57,10 +62,9 @@ pub(super) async fn follow(options: Options) {
     }
 }
 
-async fn take_on(options: &Options, known: &mut HashSet<ExperimentId>) -> Result<(), DemoError> {
-    let registered = options.client.control().experiments().await?;
-    for entry in &registered {
-        let id = entry.experiment_id.clone();
+async fn take_on(options: &Options, holder: &Arc<Holder>, known: &mut HashSet<ExperimentId>) -> Result<(), DemoError> {
+    for entry in options.client.control().experiments().await? {
+        let id = entry.experiment_id;
         if known.contains(&id) {
             continue;
         }
@@ -78,29 +82,64 @@ async fn take_on(options: &Options, known: &mut HashSet<ExperimentId>) -> Result
         known.insert(id.clone());
         match Plan::read(config) {
             Ok(Some(plan)) => {
-                let run = run(options.clone(), id, Arc::new(plan));
-                let stopping = options.tasks.stopping();
-                options.tasks.spawn("pilot", async move {
+                let mut tenure = Tenure::new(holder.clone(), options.clock.clone(), id.clone());
+                let options = options.clone();
+                options.tasks.clone().spawn("pilot", async move {
                     // Every step can be repeated, so being cut off at any await is a fine way to stop.
-                    stopping.run_until_cancelled(run).await;
+                    let run = run(&options, &id, Arc::new(plan), &mut tenure);
+                    options.tasks.stopping().run_until_cancelled(run).await;
+                    tenure.end().await;
                 });
             }
             Ok(None) => debug!(experiment.id = %id, "has no pilot block; left alone"),
             Err(fault) => warn!(experiment.id = %id, "the pilot cannot take the experiment on: {fault}"),
         }
     }
-    catalog::continue_series(options, &registered).await
+    Ok(())
+}
+
+/// Drives one experiment whenever its lease is to be had, until there is nothing more to do for it.
+async fn run(options: &Options, id: &ExperimentId, plan: Arc<Plan>, tenure: &mut Tenure) {
+    let mut outage = Outage::default();
+    let mut is_waiting = false;
+    loop {
+        let wait = match tenure.begin().await {
+            Ok(Begun::Held) => {
+                outage.over("the pilot takes leases again");
+                info!(experiment.id = %id, problem = plan.pilot.problem, "the pilot takes the experiment on");
+                if tenure.hold(drive(options, id, plan.clone())).await.is_some() {
+                    return;
+                }
+                warn!(experiment.id = %id, "the lease of the experiment is lost; the pilot stops deciding");
+                is_waiting = false;
+                IDLE
+            }
+            Ok(Begun::ByOther) => {
+                outage.over("the pilot asks for leases again");
+                if !is_waiting {
+                    info!(experiment.id = %id, "somebody else holds the lease of the experiment; the pilot waits");
+                }
+                is_waiting = true;
+                FOLLOW
+            }
+            Ok(Begun::Gone) => {
+                warn!(experiment.id = %id, "the experiment is not registered any more; the pilot leaves it");
+                return;
+            }
+            Err(fault) => outage.wait("the pilot cannot ask for a lease", &fault),
+        };
+        tokio::time::sleep(wait).await;
+    }
 }
 
 /// Drives one experiment to its end, mending what can be mended.
-async fn run(options: Options, id: ExperimentId, plan: Arc<Plan>) {
+async fn drive(options: &Options, id: &ExperimentId, plan: Arc<Plan>) {
     let mut outage = Outage::default();
     let mut driver: Option<Driver> = None;
-    info!(experiment.id = %id, problem = plan.pilot.problem, "the pilot takes the experiment on");
     loop {
         let result = match driver.as_mut() {
             Some(driver) => driver.round().await,
-            None => match Driver::open(&options, &id, plan.clone()).await {
+            None => match Driver::open(options, id, plan.clone()).await {
                 Ok(opened) => {
                     driver = Some(opened);
                     continue;
@@ -121,7 +160,7 @@ async fn run(options: Options, id: ExperimentId, plan: Arc<Plan>) {
                 outage.over("the pilot goes on");
                 IDLE.max(plan.pace(0))
             }
-            Err(DemoError::Client(fault)) if fault.is_not_found() && is_gone(&options, &id).await => {
+            Err(DemoError::Client(fault)) if fault.is_not_found() && is_gone(options, id).await => {
                 warn!(experiment.id = %id, "the experiment is gone; the pilot leaves it");
                 return;
             }
@@ -191,6 +230,8 @@ struct Driver {
     acted: bool,
     /// Variants attempted when the repository was last tidied.
     tidied_at: Option<u64>,
+    /// Whether what comes after this experiment has been seen to.
+    is_followed_on: bool,
 }
 
 /// Variants between two times of tidying the repository.
@@ -241,10 +282,12 @@ impl Driver {
         let admin = options.client.experiment(id);
         let experiment = admin.read().await?;
         let known = experiment.base_commit_sha.as_ref();
-        if known.is_some() && !tokio::fs::try_exists(options.repository(id)).await.unwrap_or(false) {
-            return Err(DemoError::Plan(
-                "its base commit is in no repository of the demo".into(),
-            ));
+        if !tokio::fs::try_exists(options.repository(id)).await.unwrap_or(false) {
+            // One that somebody else drove before may have commits that only its repository has.
+            let is_fresh = admin.variants().await?.items.iter().all(Variant::is_baseline);
+            if known.is_some() || !is_fresh {
+                return Err(DemoError::Plan("its commits are in no repository of the demo".into()));
+            }
         }
         let (repo, seed) = catalog::lay_down(options, id, &plan, experiment.created_at).await?;
         if known.is_some_and(|known| *known != seed) {
@@ -259,17 +302,21 @@ impl Driver {
             options: options.clone(),
             elite: Elite::new(plan.direction),
             ledger: Ledger::new(experiment.created_at),
-            mode: admin.dispatch_mode().await?,
-            terminated: experiment.state == ExperimentState::Terminated,
+            mode: DispatchMode::default(),
+            terminated: false,
             foreign: HashSet::new(),
             acted: false,
             tidied_at: None,
+            is_followed_on: false,
             crew: Arc::new(crew),
             plan,
             repo,
             seed,
         };
         driver.recall().await?;
+        // After the position in the log from which it is followed, or a change in between would never be heard of.
+        driver.mode = admin.dispatch_mode().await?;
+        driver.terminated = admin.read().await?.state == ExperimentState::Terminated;
         Ok(driver)
     }
 
@@ -280,6 +327,10 @@ impl Driver {
         let orchestrator = &crew.orchestrator.client;
         self.catch_up(orchestrator).await?;
         self.decide_termination(orchestrator).await?;
+        if self.terminated && !self.is_followed_on {
+            catalog::follow_on(&self.options, &self.experiment).await?;
+            self.is_followed_on = true;
+        }
         let view = View::read(orchestrator).await?;
         self.foreign.retain(|id| view.live().any(|task| task.task_id == *id));
         self.reclaim_expired(orchestrator, &view).await?;
