@@ -109,7 +109,7 @@ impl Part {
 /// A request to import an archive made from bytes.
 pub fn import(u: &mut Unstructured<'_>, cast: &Cast) -> Result<Attack> {
     let mut parts = parts(u, cast)?;
-    for _ in 0..u.int_in_range(0..=3_u8)? {
+    for _ in 0..*u.choose(&[0, 0, 0, 1, 1, 2, 3])? {
         spoil(u, &mut parts)?;
     }
     let mut body = Vec::new();
@@ -125,6 +125,9 @@ pub fn import(u: &mut Unstructured<'_>, cast: &Cast) -> Result<Attack> {
     }
     let asked = *u.choose(&[
         "",
+        "",
+        "",
+        "",
         &cast.experiment,
         &cast.unseeded,
         "exp_7yyyyyyyyyyyyyyyyyyyyyyyyy",
@@ -137,9 +140,9 @@ pub fn import(u: &mut Unstructured<'_>, cast: &Cast) -> Result<Attack> {
         format!("?as_experiment_id={asked}")
     };
     let mut attack = cast.plain("POST", &format!("/v0/checkpoints/import{query}"), "", None);
-    match u.int_in_range(0..=7_u8)? {
-        6 => header(EXPERIMENT_HEADER, cast.experiment.as_bytes(), &mut attack.headers),
-        7 => header(EXPERIMENT_HEADER, asked.as_bytes(), &mut attack.headers),
+    match u.int_in_range(0..=15_u8)? {
+        14 => header(EXPERIMENT_HEADER, cast.experiment.as_bytes(), &mut attack.headers),
+        15 => header(EXPERIMENT_HEADER, asked.as_bytes(), &mut attack.headers),
         _ => {}
     }
     attack.body = body;
@@ -204,11 +207,13 @@ fn parts(u: &mut Unstructured<'_>, cast: &Cast) -> Result<Vec<Part>> {
     });
     let experiment =
         json!({ "experiment_id": SOURCE, "state": "running", "created_at": NOW, "base_commit_sha": COMMIT });
-    let config = *u.choose(&[b"x".as_slice(), b"", b"a: &a [1]\nb: *a\n", b"\xff"])?;
+    // What else stands here is the archive's business, unless it is no text.
+    let config = *u.choose(&[b"x".as_slice(), b"", b"a: [", b"a: &a [1]\nb: *a\n", b"\xff"])?;
     parts.insert(0, Part::new("manifest.json", line(u, manifest, cast)?));
     parts.push(Part::new("experiment.json", line(u, experiment, cast)?));
     parts.push(Part::new("experiment-config.yaml", config.to_vec()));
-    parts.push(Part::new("repo.bundle", u.choose(&BUNDLES)?.to_vec()));
+    let bundle = if u.ratio(3, 4)? { b"" } else { *u.choose(&BUNDLES)? };
+    parts.push(Part::new("repo.bundle", bundle.to_vec()));
     Ok(parts)
 }
 
