@@ -4,14 +4,12 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory, FromArgMatches};
 use switchboard::app;
-use switchboard::config::{Args, Config, LogConfig, SIGN_IN_HELP};
+use switchboard::config::{Args, Config, LogConfig};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let matches = Args::command().after_help(SIGN_IN_HELP).get_matches();
-    let config = match Args::from_arg_matches(&matches).map(Config::try_from) {
+    let config = match Args::given().map(Config::try_from) {
         Ok(Ok(config)) => config,
         Ok(Err(error)) => {
             eprintln!("switchboard: {error}");

@@ -1,11 +1,13 @@
 //! What can be typed, and how it becomes what is used.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args as ClapArgs, Command as Grammar, CommandFactory, FromArgMatches, Parser, Subcommand};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     AuthenticationConfig, BackendConfig, Config, ConfigError, ConsoleConfig, Limits, LogConfig, SeedConfig, Storage,
@@ -89,8 +91,8 @@ struct BackendArgs {
     #[arg(long, env = "EDEN_BASE_COMMIT_SHA", value_name = "SHA", value_delimiter = ',')]
     base_commit_sha: Vec<CommitSha>,
     /// Secret of the principal `admin`; without it, it is kept in <data-dir>/admin-token and made on first use
-    #[arg(long, env = "EDEN_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
-    admin_token: Option<String>,
+    #[arg(long, env = "EDEN_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = secret)]
+    admin_token: Option<SecretString>,
     /// Believe every caller and check no secret, for test suites; refused on an address that others can reach
     #[arg(long, conflicts_with = "admin_token")]
     insecure_no_auth: bool,
@@ -115,6 +117,10 @@ struct BackendArgs {
     artifacts_dir: Option<PathBuf>,
 }
 
+fn secret(text: &str) -> Result<SecretString, Infallible> {
+    Ok(text.trim().into())
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let duration = text.parse().ok().and_then(|n| Duration::try_from_secs_f64(n).ok());
     duration.ok_or_else(|| "must be a number of seconds, 0 or more".to_owned())
@@ -136,9 +142,31 @@ struct StorageArgs {
 }
 
 /// Said after the options of `--help`.
-pub const SIGN_IN_HELP: &str = "Signing in: a one-time link is printed on stdout once the console listens \
+const SIGN_IN_HELP: &str = "Signing in: a one-time link is printed on stdout once the console listens \
 (SWITCHBOARD_SIGNIN url=…). It is good for 15 minutes. The signal USR1 makes a running `up` print a new one: \
 pkill -USR1 switchboard. SIGTERM and SIGINT end the process in order.";
+
+impl Args {
+    /// What the process was started with. A variable that is blank counts as unset, since that is how a compose file
+    /// passes on what nobody set.
+    ///
+    /// # Errors
+    /// What clap has to say, help and version included.
+    pub fn given() -> Result<Self, clap::Error> {
+        let grammar = Self::command().after_help(SIGN_IN_HELP);
+        Self::from_arg_matches(&without_blanks(grammar).try_get_matches()?)
+    }
+}
+
+fn without_blanks(grammar: Grammar) -> Grammar {
+    let is_blank = |name: &std::ffi::OsStr| std::env::var(name).is_ok_and(|value| value.trim().is_empty());
+    grammar
+        .mut_args(|arg| match arg.get_env().is_some_and(is_blank) {
+            true => arg.env(None::<&str>),
+            false => arg,
+        })
+        .mut_subcommands(without_blanks)
+}
 
 impl TryFrom<Args> for Config {
     type Error = ConfigError;
@@ -175,8 +203,7 @@ impl BackendArgs {
         let authentication = match self.admin_token {
             _ if self.insecure_no_auth && !self.host.is_loopback() => return Err(ConfigError::Exposed(self.host)),
             _ if self.insecure_no_auth => AuthenticationConfig::Off,
-            // Blank is unset: a variable that a compose file passes on without a value.
-            Some(token) if !token.trim().is_empty() => AuthenticationConfig::AdminToken(token.trim().into()),
+            Some(token) if !token.expose_secret().is_empty() => AuthenticationConfig::AdminToken(token),
             _ => AuthenticationConfig::StoredToken,
         };
         let seeds = seeds(self.experiment_id, &self.experiment_config, &self.base_commit_sha)?;
@@ -242,7 +269,6 @@ impl UpArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     fn config(args: &[&str]) -> Config {
         Args::try_parse_from(std::iter::once(&"switchboard").chain(args))

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use crate::protocol::{CommitSha, ExperimentId};
 
-pub use args::{Args, SIGN_IN_HELP};
+pub use args::Args;
 
 /// What to run.
 #[derive(Debug, Clone)]

@@ -169,3 +169,27 @@ async fn hosted_logs(client: &Client) -> BTreeMap<ExperimentId, Vec<Event>> {
     }
     logs
 }
+
+#[test]
+fn a_blank_variable_is_an_unset_one() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut child = command(&["backend", "--insecure-no-auth", "--port", "0", "--data-dir"])
+        .arg(dir.path())
+        .envs(
+            [
+                "EDEN_ADMIN_TOKEN",
+                "EDEN_BASE_COMMIT_SHA",
+                "SWITCHBOARD_REPO_ROOT",
+                "SWITCHBOARD_LOG",
+            ]
+            .map(|name| (name, "")),
+        )
+        .spawn()
+        .expect("the program starts");
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().expect("its stdout"));
+    stdout.read_line(&mut line).expect("its stdout");
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+    assert!(line.starts_with("EDEN_TASK_STORE_LISTENING"), "{line}");
+}
