@@ -214,13 +214,15 @@ impl ExperimentClient {
     pub async fn deposit_artifact(&self, content_type: &str, bytes: Vec<u8>) -> Result<DepositReply, ClientError> {
         let part = Part::bytes(bytes).file_name("artifact");
         let part = part.mime_str(content_type).map_err(ClientError::Setup)?;
-        fetch(self.post("/artifacts").multipart(Form::new().part("file", part))).await
+        let request = self.post("/artifacts").timeout(Client::LONG_TIMEOUT);
+        fetch(request.multipart(Form::new().part("file", part))).await
     }
 
     /// The bytes of an artifact, as they arrive; its type and size are in the headers. For its depositor and for
     /// administrators.
     pub async fn fetch_artifact(&self, uri: &str) -> Result<Response, ClientError> {
-        send(self.get("/artifacts").query(&[("uri", uri)])).await
+        let request = self.get("/artifacts").timeout(Client::LONG_TIMEOUT);
+        send(request.query(&[("uri", uri)])).await
     }
 
     /// The whole experiment as an archive, as it arrives (`ch10`). Admin only.

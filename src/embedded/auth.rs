@@ -43,11 +43,28 @@ pub(super) struct Auth {
     decoy: String,
 }
 
+/// Which of a worker's secrets proved a caller: how often it had been replaced by then.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Proof(u64);
+
+type Key = (ScopeKey, WorkerId);
+
 #[derive(Debug, Default)]
 struct Verified {
-    /// Grows with every reissue: a check that began before one must not be remembered after it.
-    reissues: u64,
-    digests: HashMap<(ScopeKey, WorkerId), SecretDigest>,
+    reissues: HashMap<Key, Proof>,
+    digests: HashMap<Key, SecretDigest>,
+}
+
+impl Verified {
+    fn reissues(&self, worker: &Key) -> Proof {
+        self.reissues.get(worker).copied().unwrap_or_default()
+    }
+
+    /// The proof that this secret is, if it has been found good before.
+    fn proof(&self, worker: &Key, given: SecretDigest) -> Option<Proof> {
+        let known = self.digests.get(worker)?;
+        bool::from(known.ct_eq(&given)).then(|| self.reissues(worker))
+    }
 }
 
 impl Auth {
@@ -75,59 +92,76 @@ impl Auth {
         scope: Option<ScopeKey>,
         header: Option<&str>,
     ) -> Result<Option<Caller>, StorageError> {
-        let bearer = header.and_then(parse_bearer);
+        let bearer = header.map(parse_bearer);
         let Some(admin) = self.admin else {
-            let principal = bearer.map_or(Actor::Admin, |(principal, _)| principal);
-            return Ok(Some(Caller::unchecked(principal)));
+            let principal = bearer.map_or(Some(Actor::Admin), |bearer| Some(bearer?.0));
+            return Ok(principal.map(Caller::unchecked));
         };
-        let Some((principal, secret)) = bearer else {
+        let Some((principal, secret)) = bearer.flatten() else {
             return Ok(None);
         };
         let given = digest(secret);
-        let good = match &principal {
-            Actor::Admin => bool::from(admin.ct_eq(&given)),
-            Actor::Worker(worker) => self.is_worker(store, scope, worker, secret, given).await?,
+        let proof = match &principal {
+            Actor::Admin => bool::from(admin.ct_eq(&given)).then_some(Proof::default()),
+            Actor::Worker(worker) => self.prove(store, scope, worker, secret, given).await?,
         };
-        Ok(good.then(|| Caller::proven(principal)))
+        Ok(proof.map(|proof| Caller::proven(principal, proof)))
     }
 
-    async fn is_worker(
+    /// Whether the secret that proved a caller is still the one.
+    pub(super) fn still_holds(&self, scope: ScopeKey, caller: &Caller) -> bool {
+        match caller.principal() {
+            Actor::Worker(worker) if !caller.is_unchecked() => {
+                caller.proof() == self.verified().reissues(&(scope, worker.clone()))
+            }
+            _ => true,
+        }
+    }
+
+    async fn prove(
         &self,
         store: &Store,
         scope: Option<ScopeKey>,
         worker: &WorkerId,
         secret: &str,
         given: SecretDigest,
-    ) -> Result<bool, StorageError> {
-        let key = scope.map(|scope| (scope, worker.clone()));
-        if self.is_verified(key.as_ref(), given) {
-            return Ok(true);
-        }
-        let permit = self.permit().await;
-        // Those who came with the same secret at the same time waited for the one who went ahead.
-        if self.is_verified(key.as_ref(), given) {
-            return Ok(true);
-        }
-        let reissues = self.verified().reissues;
-        let stored = match scope {
-            Some(scope) => store.read(scope).await?.secret_hash(worker).await?,
-            None => None,
+    ) -> Result<Option<Proof>, StorageError> {
+        let Some(key) = scope.map(|scope| (scope, worker.clone())) else {
+            let decoy = self.decoy.clone();
+            let permit = self.permit().await;
+            self.slowly(permit, secret, move |secret, memory| is_hash_of(&decoy, secret, memory))
+                .await;
+            return Ok(None);
         };
-        let known_worker = stored.is_some();
-        let stored = stored.unwrap_or_else(|| self.decoy.clone());
-        let good = self
-            .slowly(permit, secret, move |secret, memory| {
-                is_hash_of(&stored, secret, memory)
-            })
-            .await
-            && known_worker;
-        if let (true, Some(key)) = (good, key) {
-            let mut verified = self.verified();
-            if verified.reissues == reissues {
-                verified.digests.insert(key, given);
-            }
+        if let Some(proof) = self.verified().proof(&key, given) {
+            return Ok(Some(proof));
         }
-        Ok(good)
+        loop {
+            let permit = self.permit().await;
+            // Those who came with the same secret at the same time waited for the one who went ahead.
+            if let Some(proof) = self.verified().proof(&key, given) {
+                return Ok(Some(proof));
+            }
+            let before = self.verified().reissues(&key);
+            let stored = store.read(key.0).await?.secret_hash(worker).await?;
+            let is_known = stored.is_some();
+            let stored = stored.unwrap_or_else(|| self.decoy.clone());
+            let is_good = self
+                .slowly(permit, secret, move |secret, memory| {
+                    is_hash_of(&stored, secret, memory)
+                })
+                .await;
+            let mut verified = self.verified();
+            // What was compared with may have been replaced meanwhile.
+            if verified.reissues(&key) != before {
+                continue;
+            }
+            if !(is_good && is_known) {
+                return Ok(None);
+            }
+            verified.digests.insert(key, given);
+            return Ok(Some(before));
+        }
     }
 
     /// A fresh secret and its hash. The secret is said once and not kept.
@@ -138,22 +172,18 @@ impl Auth {
         Ok((secret.into(), hash.ok_or(StorageError::Hash)?))
     }
 
-    /// Makes the old secret of a worker worthless, once its new hash is committed.
+    /// Makes what was proven with a worker's secret worthless. Called on both sides of the commit of a new one:
+    /// before, so that nothing proven with the old one outlives the announcement; after, for what was proven between.
     pub(super) fn forget(&self, scope: ScopeKey, worker: &WorkerId) {
+        let key = (scope, worker.clone());
         let mut verified = self.verified();
-        verified.reissues += 1;
-        verified.digests.remove(&(scope, worker.clone()));
+        verified.digests.remove(&key);
+        verified.reissues.entry(key).or_default().0 += 1;
     }
 
     fn verified(&self) -> MutexGuard<'_, Verified> {
         // Never held across an await, and every change to it is one call.
         self.verified.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_verified(&self, worker: Option<&(ScopeKey, WorkerId)>, given: SecretDigest) -> bool {
-        let verified = self.verified();
-        let known = worker.and_then(|worker| verified.digests.get(worker));
-        known.is_some_and(|known| bool::from(known.ct_eq(&given)))
     }
 
     /// A place among those who hash; nothing when there is no more hashing, which is never.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::auth::Proof;
 use super::transition::Refusal;
 use crate::protocol::*;
 
@@ -87,15 +88,17 @@ pub(super) struct Caller {
     principal: Principal,
     /// The worker that acts; with authentication off there always is one.
     worker: Option<WorkerId>,
+    proof: Proof,
     is_unchecked: bool,
 }
 
 impl Caller {
     /// A caller whose secret was good.
-    pub(super) fn proven(principal: Principal) -> Self {
+    pub(super) fn proven(principal: Principal, proof: Proof) -> Self {
         Self {
             worker: principal.worker().cloned(),
             principal,
+            proof,
             is_unchecked: false,
         }
     }
@@ -107,12 +110,17 @@ impl Caller {
         Self {
             worker: Some(principal.worker().cloned().unwrap_or_else(nobody)),
             principal,
+            proof: Proof::default(),
             is_unchecked: true,
         }
     }
 
     pub(super) fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    pub(super) fn proof(&self) -> Proof {
+        self.proof
     }
 
     /// Whether authentication is off.

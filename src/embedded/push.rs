@@ -15,9 +15,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::Inner;
+use super::authority::Caller;
 use super::hub::Hosted;
 use super::storage::{Page, StorageError};
-use crate::protocol::{Notice, Principal, WorkerId};
+use crate::protocol::{Notice, WorkerId};
 
 /// Where a reader wants to go on from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,12 +52,15 @@ fn notice_frame(notice: &Notice, id: Option<u64>) -> Option<String> {
 pub(super) async fn follow_log(
     inner: &Arc<Inner>,
     hosted: &Arc<Hosted>,
-    reader: &Principal,
+    reader: &Caller,
     resume: Resume,
-) -> Result<Response, StorageError> {
+) -> Result<Option<Response>, StorageError> {
     // Listen first and look then: what is committed in between is seen twice, and the cursor drops it.
     let length = hosted.length();
     let notices = hosted.scope.notices();
+    if !inner.auth.still_holds(hosted.scope.key, reader) {
+        return Ok(None);
+    }
     let stored = inner.store.read(hosted.scope.key).await?.log_length().await?;
     let (cursor, opening) = match resume {
         Resume::Present => (stored, OPENING.to_owned()),
@@ -66,24 +70,23 @@ pub(super) async fn follow_log(
     let state = LogStream {
         inner: inner.clone(),
         hosted: hosted.clone(),
-        reader: reader.worker().cloned(),
+        reader: Reader::new(reader),
         length,
         notices,
         cursor,
         opening: Some(opening),
         beat: Beat::new(inner),
     };
-    Ok(respond(stream::unfold(state, |mut state| async move {
+    Ok(Some(respond(stream::unfold(state, |mut state| async move {
         let frame = state.next().await?;
         Some((Ok::<_, io::Error>(frame), state))
-    })))
+    }))))
 }
 
 struct LogStream {
     inner: Arc<Inner>,
     hosted: Arc<Hosted>,
-    /// The worker that reads, unless it is the admin.
-    reader: Option<WorkerId>,
+    reader: Reader,
     length: watch::Receiver<u64>,
     notices: broadcast::Receiver<Notice>,
     cursor: u64,
@@ -109,22 +112,15 @@ impl LogStream {
                 () = self.beat.stopping.cancelled() => return None,
                 changed = self.length.changed() => changed.ok()?,
                 notice = self.notices.recv() => return match notice {
-                    Ok(notice) if self.is_revoked_by(&notice) => None,
+                    Ok(notice) if self.reader.is_revoked_by(&notice) => None,
                     Ok(notice) => notice_frame(&notice, None),
-                    // The reader's own reissue may be among what was lost; coming back shows whether it may read on.
-                    Err(RecvError::Lagged(_)) if self.reader.is_some() => None,
+                    Err(RecvError::Lagged(_)) if self.reader.may_be_revoked() => None,
                     Err(RecvError::Lagged(_)) => Some(resync(self.cursor)),
                     Err(RecvError::Closed) => None,
                 },
                 _ = self.beat.interval.tick() => return Some(HEARTBEAT.to_owned()),
             }
         }
-    }
-
-    /// The old secret is worthless from the reissue on, for streams that it opened too (`ch07 §13`).
-    fn is_revoked_by(&self, notice: &Notice) -> bool {
-        let reader = self.reader.as_ref().map(WorkerId::as_str);
-        notice.kind == "worker.credential_reissued" && reader == Some(notice.id.as_str())
     }
 
     async fn batch(&mut self) -> Option<String> {
@@ -156,8 +152,15 @@ impl LogStream {
 
 /// Changes of the registry of experiments and of the deployment's workers and groups. There is no history to
 /// replay: whoever missed a revision is told to list again.
-pub(super) async fn follow_registry(inner: &Arc<Inner>, resume: Resume) -> Result<Response, StorageError> {
+pub(super) async fn follow_registry(
+    inner: &Arc<Inner>,
+    reader: &Caller,
+    resume: Resume,
+) -> Result<Option<Response>, StorageError> {
     let notices = inner.hub.deployment.notices();
+    if !inner.auth.still_holds(inner.hub.deployment.key, reader) {
+        return Ok(None);
+    }
     let revision = inner.store.read(inner.hub.deployment.key).await?.revision().await?;
     let opening = match resume {
         Resume::Present => OPENING.to_owned(),
@@ -165,18 +168,20 @@ pub(super) async fn follow_registry(inner: &Arc<Inner>, resume: Resume) -> Resul
         Resume::After(_) | Resume::Unintelligible => resync(revision),
     };
     let state = RegistryStream {
+        reader: Reader::new(reader),
         notices,
         revision,
         opening: Some(opening),
         beat: Beat::new(inner),
     };
-    Ok(respond(stream::unfold(state, |mut state| async move {
+    Ok(Some(respond(stream::unfold(state, |mut state| async move {
         let frame = state.next().await?;
         Some((Ok::<_, io::Error>(frame), state))
-    })))
+    }))))
 }
 
 struct RegistryStream {
+    reader: Reader,
     notices: broadcast::Receiver<Notice>,
     /// The reader knows everything up to here.
     revision: u64,
@@ -194,17 +199,39 @@ impl RegistryStream {
                 biased;
                 () = self.beat.stopping.cancelled() => return None,
                 notice = self.notices.recv() => match notice {
+                    Ok(notice) if self.reader.is_revoked_by(&notice) => return None,
                     Ok(notice) if notice.revision <= self.revision => {}
                     Ok(notice) => {
                         self.revision = notice.revision;
                         return notice_frame(&notice, Some(notice.revision));
                     }
+                    Err(RecvError::Lagged(_)) if self.reader.may_be_revoked() => return None,
                     Err(RecvError::Lagged(_)) => return Some(resync(self.revision)),
                     Err(RecvError::Closed) => return None,
                 },
                 _ = self.beat.interval.tick() => return Some(HEARTBEAT.to_owned()),
             }
         }
+    }
+}
+
+/// The worker that reads, unless it is the admin. The old secret is worthless from the reissue on, for streams that it
+/// opened too (`ch07 §13`).
+struct Reader(Option<WorkerId>);
+
+impl Reader {
+    fn new(caller: &Caller) -> Self {
+        Self(caller.principal().worker().cloned())
+    }
+
+    fn is_revoked_by(&self, notice: &Notice) -> bool {
+        let reader = self.0.as_ref().map(WorkerId::as_str);
+        notice.kind == "worker.credential_reissued" && reader == Some(notice.id.as_str())
+    }
+
+    /// Whether its own reissue may be among notices that were lost; coming back shows whether it may read on.
+    fn may_be_revoked(&self) -> bool {
+        self.0.is_some()
     }
 }
 

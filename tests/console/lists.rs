@@ -113,3 +113,18 @@ async fn a_reader_of_a_long_list_sees_one_moment() {
     assert_eq!((tasks.len(), cursor.as_str()), (600, "600"));
     assert!(tasks.iter().all(|task| task.state == TaskState::Pending));
 }
+
+#[tokio::test]
+async fn heavy_entities_come_a_few_at_a_time_and_whole() {
+    let world = World::start().await;
+    let lab = world.lab("heavy").await;
+    for n in 0..7 {
+        let mut idea = lab.idea(&format!("i-{n}"));
+        idea.artifacts_uri = format!("data:,{}", "x".repeat(300_000 + n));
+        lab.worker.create_idea(&idea).await.expect("drafted");
+    }
+    let ideas = lab.admin.ideas().await.expect("a list").items;
+    let lengths: Vec<_> = ideas.iter().map(|idea| idea.artifacts_uri.len()).collect();
+    let expected: Vec<_> = (0..7).map(|n| "data:,".len() + 300_000 + n).collect();
+    assert_eq!(lengths, expected);
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use switchboard::client::{PushEvent, PushStream};
+use switchboard::client::{Bearer, PushEvent, PushStream};
 use switchboard::protocol::*;
 
 use crate::support::{World, join};
@@ -131,6 +131,40 @@ async fn the_registry_is_pushed_too() {
             panic!("a notice");
         };
         assert_eq!((notice.kind.as_str(), notice.id.as_str()), (expected, lab.id.as_str()));
+    }
+}
+
+#[tokio::test]
+async fn a_reissued_credential_ends_the_streams_that_the_old_one_opened() {
+    let world = World::start().await;
+    let lab = world.lab("keys").await;
+    let mut log = lab.worker.watch(0).expect("a stream");
+    let control = world.admin.control();
+    let (operator, secret) = control
+        .register_worker(&RegisterWorker::default())
+        .await
+        .expect("a worker");
+    let bearer = Bearer::new(Actor::Worker(operator.worker_id.clone()), secret);
+    let mut registry = world.admin.with_bearer(bearer).control().watch().expect("a stream");
+    for stream in [&mut log, &mut registry] {
+        assert_eq!(next(stream).await, PushEvent::Connected);
+        assert_eq!(next(stream).await, PushEvent::Heartbeat);
+    }
+    lab.admin.reissue_credential(&lab.worker_id).await.expect("reissued");
+    control.reissue_credential(&operator.worker_id).await.expect("reissued");
+    for stream in [&mut log, &mut registry] {
+        let end = async {
+            loop {
+                match stream.next().await {
+                    Some(Ok(PushEvent::Heartbeat)) => {}
+                    other => return other,
+                }
+            }
+        };
+        let end = tokio::time::timeout(Duration::from_secs(10), end)
+            .await
+            .expect("an end");
+        assert!(!matches!(end, Some(Ok(_))), "{end:?}");
     }
 }
 

@@ -229,6 +229,19 @@ async fn without_authentication_every_gate_is_open_but_strangers_hold_no_task() 
     let id = "t".parse().expect("an id");
     let claimed = open.claim(&id, &ClaimRequest::default()).await;
     assert_eq!(kind_of(claimed), ErrorType::WorkerNotRegistered);
+    let path = format!("{}/v0/experiments/{}/whoami", world.base, lab.id);
+    let probe = reqwest::Client::new()
+        .get(path)
+        .header(EXPERIMENT_HEADER, lab.id.as_str());
+    let probe = probe.send().await.expect("an answer");
+    assert_eq!(probe.status(), 200, "this is how clients find out");
+    let nonsense = reqwest::Client::new().get(format!("{}/v0/control/experiments", world.base));
+    let nonsense = nonsense
+        .header("authorization", "Bearer x:y")
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(nonsense.status(), 401, "nobody in the grammar");
     let reply = reqwest::get(format!("{}/v0/control/experiments", world.base))
         .await
         .expect("an answer");

@@ -20,7 +20,7 @@ use crate::embedded::storage::{Archived, Session, StorageError};
 /// A file with the whole experiment in it.
 pub(in crate::embedded) async fn export(inner: &Arc<Inner>, hosted: &Hosted) -> Result<Draft, CheckpointError> {
     let id = &hosted.scope.experiment_id;
-    let mut session = inner.store.read_slowly(hosted.scope.key).await?;
+    let mut session = inner.store.read_long(hosted.scope.key).await?;
     // The first read begins the snapshot, so the moment is taken after it.
     let counts = counts(&mut session).await?;
     let now = inner.clock.now();

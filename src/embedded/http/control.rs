@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::super::push;
 use super::super::storage::{ScopeKey, Session, Write};
 use super::super::transition::{self, Refusal, Registered};
-use super::extract::{Body, ControlCall, Params, Resumed};
+use super::extract::{Body, ControlCall, Params, Resumed, unauthorized};
 use super::problem::{Fault, empty, json};
 use super::validator::Known;
 use crate::protocol::*;
@@ -89,7 +89,8 @@ pub(super) async fn unregister(Path(id): Path<String>, call: ControlCall) -> Res
 /// An extension, described in `docs/push.md`.
 #[handler]
 pub(super) async fn stream(Resumed(resume): Resumed, call: ControlCall) -> Result<Response, Fault> {
-    Ok(push::follow_registry(&call.inner, resume).await?)
+    let stream = push::follow_registry(&call.inner, &call.caller, resume).await?;
+    Ok(stream.ok_or_else(unauthorized)?)
 }
 
 /// An extension: the task store begins to host a registered experiment.
@@ -110,7 +111,7 @@ pub(super) async fn seed(
     }
     let experiment = transition::seed(&entry, request.base_commit_sha, call.inner.clock.now());
     write
-        .insert_experiment(&experiment, &request.config, config, &mode)
+        .land(&experiment, (&request.config, config), &mode, None, 0)
         .await?;
     announce(&call, write, "experiment.seeded", &experiment.experiment_id).await?;
     let mut response = json(&experiment)?;

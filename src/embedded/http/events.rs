@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::super::push;
 use super::super::transition::Refusal;
-use super::extract::{Call, Params, Resumed};
+use super::extract::{Call, Params, Resumed, unauthorized};
 use super::list::{self, List};
 use super::problem::Fault;
 use super::validator::Known;
@@ -67,5 +67,6 @@ pub(super) async fn subscribe(Params(asked): Params<Subscription>, call: Call) -
 /// An extension, described in `docs/push.md`.
 #[handler]
 pub(super) async fn stream(Resumed(resume): Resumed, call: Call) -> Result<Response, Fault> {
-    Ok(push::follow_log(&call.inner, &call.hosted, call.caller.principal(), resume).await?)
+    let stream = push::follow_log(&call.inner, &call.hosted, &call.caller, resume).await?;
+    Ok(stream.ok_or_else(unauthorized)?)
 }

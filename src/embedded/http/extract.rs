@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use poem::error::ReadBodyError;
 use poem::{FromRequest, Request, RequestBody, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,11 +16,12 @@ use super::super::storage::{Filter, ScopeKey, Session, StorageError, Table, Writ
 use super::super::transition::{Change, Refusal};
 use super::list::{self, List, Wrapper};
 use super::problem::Fault;
+use super::upload;
 use super::validator::Known;
 use crate::protocol::*;
 
 /// Larger bodies are 413; artifacts have a limit of their own.
-const BODY_LIMIT: usize = 1024 * 1024;
+const BODY_LIMIT: u64 = 1024 * 1024;
 
 /// Who calls, and in which registry their credential was looked up.
 #[derive(Debug, Clone)]
@@ -35,13 +35,9 @@ pub(super) struct Body<T>(pub(super) T);
 
 impl<'a, T: DeserializeOwned + Serialize + Send> FromRequest<'a> for Body<T> {
     async fn from_request(_: &'a Request, body: &mut RequestBody) -> poem::Result<Self> {
-        let bytes = body.take()?.into_bytes_limit(BODY_LIMIT).await.map_err(|error| {
-            let kind = match error {
-                ReadBodyError::PayloadTooLarge => ErrorType::PayloadTooLarge,
-                _ => ErrorType::BadRequest,
-            };
-            Fault::from(Refusal::new(kind, error.to_string()))
-        })?;
+        let bytes = upload::small_body(body.take()?, BODY_LIMIT)
+            .await
+            .map_err(poem::Error::from)?;
         let raw = serde_json::from_slice(&bytes).map_err(|error| Fault::from(malformed(&error)))?;
         Ok(Self(shaped(raw).map_err(Fault::from)?))
     }
@@ -79,7 +75,7 @@ fn context(request: &Request) -> Result<(Arc<Inner>, Admitted), Fault> {
     }
 }
 
-fn unauthorized() -> Refusal {
+pub(super) fn unauthorized() -> Refusal {
     Refusal::new(ErrorType::Unauthorized, "the bearer is not good here")
 }
 

@@ -167,13 +167,15 @@ async fn admit<E: Endpoint + 'static>(
     };
     request.set_data(Admitted { caller, scope });
     request.set_data(inner.clone());
-    if *request.method() == Method::GET {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
         return Ok(endpoint.call(request).await?.into_response());
     }
     // A write goes on when its caller hangs up: half-way through, it would leave a commit unannounced.
     let (reply, outcome) = oneshot::channel();
-    inner.tasks.spawn("write", async move {
-        let response = endpoint.call(request).await;
+    let tasks = inner.tasks.clone();
+    tasks.spawn("write", async move {
+        let response = inner.store.truthfully(endpoint.call(request)).await;
+        let response = response.unwrap_or_else(|fault| Err(Fault::from(fault).into()));
         // The caller may be gone; what was written stands.
         let _ = reply.send(response.map(IntoResponse::into_response));
     });

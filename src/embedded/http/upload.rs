@@ -1,15 +1,17 @@
 //! Bodies that are too large for memory: streamed to a file, under a cap, leaving nothing behind when they break off.
 
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt, stream};
 use poem::http::header;
 use poem::{Body, FromRequest, Request, RequestBody};
+use tokio::time::timeout;
 
 use super::super::blobs::{Blobs, Draft};
 use super::super::storage::StorageError;
@@ -20,7 +22,11 @@ use crate::protocol::ErrorType;
 /// What a multipart body may hold beside the file itself: boundaries and the headers of the part.
 const ENVELOPE: u64 = 64 * 1024;
 /// How much of a refused body is still read, so that its sender sees the answer and not a broken connection.
-const COURTESY: u64 = 8 * 1024 * 1024;
+const COURTESY: u64 = 32 * 1024 * 1024;
+/// How long that is done at most, since the sender may be waiting for the answer itself.
+const COURTESY_TIME: Duration = Duration::from_millis(500);
+/// A sender that sends nothing for so long has broken off.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The `Content-Type` of a request, if it has one.
 pub(super) struct ContentType(Option<String>);
@@ -49,9 +55,13 @@ pub(super) async fn single_file(blobs: &Blobs, content_type: ContentType, body: 
     if outcome.is_err() {
         meter.allow(COURTESY);
         // Whatever it holds, it is refused already.
-        while let Ok(Some(mut field)) = form.next_field().await {
-            while let Ok(Some(_)) = field.chunk().await {}
-        }
+        let rest = async {
+            while let Ok(Some(mut field)) = form.next_field().await {
+                while let Ok(Some(_)) = field.chunk().await {}
+            }
+        };
+        // Enough was heard, whichever end came first.
+        let _ = timeout(COURTESY_TIME, rest).await;
     }
     outcome
 }
@@ -94,22 +104,63 @@ async fn one_part(
 /// Reads a body of at most `cap` bytes into a file.
 pub(super) async fn whole_body(blobs: &Blobs, body: Body, cap: u64) -> Result<Draft, Fault> {
     let mut draft = blobs.draft().await.map_err(StorageError::from)?;
-    let mut chunks = pin!(body.into_bytes_stream());
+    let mut chunks = patient(body);
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| bad(format!("the body broke off: {error}")))?;
         if draft.len() + size(&chunk) > cap {
-            let mut rest = 0;
-            while let Some(Ok(chunk)) = chunks.next().await {
-                rest += size(&chunk);
-                if rest > COURTESY {
-                    break;
-                }
-            }
+            hear_out(chunks).await;
             return Err(too_large(cap, "a checkpoint"));
         }
         draft.write(&chunk).await.map_err(StorageError::from)?;
     }
     Ok(draft)
+}
+
+/// Reads a body of at most `cap` bytes into memory.
+pub(super) async fn small_body(body: Body, cap: u64) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::new();
+    let mut chunks = patient(body);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| bad(format!("the body broke off: {error}")))?;
+        bytes.extend_from_slice(&chunk);
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > cap {
+            hear_out(chunks).await;
+            return Err(too_large(cap, "a body"));
+        }
+    }
+    Ok(bytes)
+}
+
+/// Reads on for a while though all is said.
+async fn hear_out(mut chunks: Chunks) {
+    let rest = async {
+        let mut rest = 0;
+        while rest <= COURTESY
+            && let Some(Ok(chunk)) = chunks.next().await
+        {
+            rest += size(&chunk);
+        }
+    };
+    // Enough was heard, whichever end came first.
+    let _ = timeout(COURTESY_TIME, rest).await;
+}
+
+type Chunks = BoxStream<'static, io::Result<Bytes>>;
+
+/// The chunks of a body, until its sender falls silent.
+fn patient(body: Body) -> Chunks {
+    let chunks = Some(body.into_bytes_stream().boxed());
+    stream::unfold(chunks, |chunks| async move {
+        let mut chunks = chunks?;
+        match timeout(PATIENCE, chunks.next()).await {
+            Ok(chunk) => Some((chunk?, Some(chunks))),
+            Err(_) => {
+                let silence = format!("nothing came for {} s", PATIENCE.as_secs());
+                Some((Err(io::Error::new(io::ErrorKind::TimedOut, silence)), None))
+            }
+        }
+    })
+    .boxed()
 }
 
 fn bad(detail: impl Into<String>) -> Fault {
@@ -154,7 +205,7 @@ impl Meter {
 /// The chunks of a body, one a poll: the form's parser keeps all it is handed, and asks until there is none, so a
 /// sender on the same machine would have it hold the whole file.
 fn metered(body: Body, meter: Arc<Meter>) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-    let mut chunks = Box::pin(body.into_bytes_stream());
+    let mut chunks = patient(body);
     let mut is_due = false;
     stream::poll_fn(move |context| {
         if std::mem::take(&mut is_due) {

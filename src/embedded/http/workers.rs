@@ -56,6 +56,7 @@ pub(super) async fn reissue(ids: Segments, call: RegistryCall) -> Result<Respons
     let worker = worker.ok_or_else(|| Refusal::unknown("worker", id))?;
     write.set_secret_hash(id, &hash).await?;
     write.notice(&call.scope, "worker.credential_reissued", id).await?;
+    call.inner.auth.forget(call.scope.key, &worker.worker_id);
     // Forgotten even if the commit reports a fault: it may have landed all the same.
     let committed = write.commit(&call.inner.hub).await;
     call.inner.auth.forget(call.scope.key, &worker.worker_id);
@@ -71,9 +72,16 @@ pub(super) async fn whoami(call: RegistryCall) -> Result<Response, Fault> {
     let id = call.caller.worker()?;
     let mut session = call.inner.store.read(call.scope.key).await?;
     let worker: Option<Worker> = session.get(Table::Worker, id.as_str()).await?;
-    let worker = worker.ok_or_else(|| Refusal::new(ErrorType::Unauthorized, "the bearer is not good here"))?;
-    json(&Whoami {
-        worker_id: worker.worker_id,
-        name: worker.name,
+    json(&match worker {
+        Some(worker) => Whoami {
+            worker_id: worker.worker_id,
+            name: worker.name,
+        },
+        // Clients find out by this answer that nobody is asked for a secret.
+        None if call.caller.is_unchecked() => Whoami {
+            worker_id: id.clone(),
+            name: None,
+        },
+        None => return Err(Refusal::new(ErrorType::Unauthorized, "the bearer is not good here").into()),
     })
 }

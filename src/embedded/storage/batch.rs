@@ -3,20 +3,40 @@
 //! A write that is done queues once more, behind all who were waiting by then; each of those finds the transaction
 //! open and works in it. The first to come round again commits for everybody. Nobody waits for a batch to fill:
 //! a write that is alone comes round at once.
+//!
+//! A turn sees what landed before it and is not true yet. So a request whose turn changed nothing, a repeat or a
+//! refusal, is answered only once that is true: [`Store::truthfully`].
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use sqlx::SqliteConnection;
-use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
+use tokio::sync::{Mutex, OwnedMutexGuard, oneshot, watch};
 
-use super::StorageError;
 use super::write::Announcement;
+use super::{StorageError, Store};
 use crate::embedded::hub::Hub;
 
+/// The inner mark is not there any more when SQLite has rolled back by itself, as it does when the disk is full.
+const OPEN: &str = "BEGIN IMMEDIATE; SAVEPOINT batch";
+const CLOSE: &str = "RELEASE batch; COMMIT";
 /// Marks where the changes of one write begin, so that they alone can be taken back.
-const SAVEPOINT: &str = "SAVEPOINT one";
+const MARK: &str = "SAVEPOINT one";
 const KEEP: &str = "RELEASE one";
 const TAKE_BACK: &str = "ROLLBACK TO one; RELEASE one";
+
+tokio::task_local! {
+    /// The last batch of which this request saw something that was not true yet.
+    static SEEN: Cell<u64>;
+}
+
+/// What became of the batches so far; they are numbered from 1.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Finished {
+    last: u64,
+    /// The last that failed, and why.
+    failed: Option<(u64, Arc<sqlx::Error>)>,
+}
 
 /// The one connection that writes, and what its open transaction holds.
 #[derive(Debug)]
@@ -26,6 +46,7 @@ pub(super) struct Writer {
     /// The last write gave up half-way: its changes are still to be taken back.
     is_torn: bool,
     landed: Vec<Landed>,
+    finished: watch::Sender<Finished>,
 }
 
 /// A write that is in the open transaction and waits to be true.
@@ -36,12 +57,13 @@ struct Landed {
 }
 
 impl Writer {
-    pub(super) fn new(connection: SqliteConnection) -> Self {
+    pub(super) fn new(connection: SqliteConnection, finished: watch::Sender<Finished>) -> Self {
         Self {
             connection,
             is_open: false,
             is_torn: false,
             landed: Vec::new(),
+            finished,
         }
     }
 
@@ -53,19 +75,24 @@ impl Writer {
     async fn begin(&mut self) -> Result<(), StorageError> {
         self.mend().await;
         if !self.is_open {
-            self.run("BEGIN IMMEDIATE").await?;
+            // Before it is so: cut off here, the next turn finds out, which the other order would hide.
             self.is_open = true;
+            if let Err(error) = self.run(OPEN).await {
+                self.is_open = false;
+                return Err(error.into());
+            }
         }
         Ok(())
     }
 
-    /// Takes back what a write left half done. If that fails the transaction is gone, as after a full disk, and so
-    /// is every write in it.
+    /// Takes back what a write left half done. If that fails the transaction is gone, and so is every write in it.
     async fn mend(&mut self) {
-        if std::mem::take(&mut self.is_torn)
-            && let Err(error) = self.run(TAKE_BACK).await
-        {
-            self.fail(error).await;
+        if !self.is_torn {
+            return;
+        }
+        match self.run(TAKE_BACK).await {
+            Ok(()) => self.is_torn = false,
+            Err(error) => self.fail(error).await,
         }
     }
 
@@ -75,10 +102,10 @@ impl Writer {
         if self.landed.is_empty() {
             return;
         }
-        match self.run("COMMIT").await {
-            Ok(()) => self.is_open = false,
-            Err(error) => return self.fail(error).await,
+        if let Err(error) = self.run(CLOSE).await {
+            return self.fail(error).await;
         }
+        self.is_open = false;
         for landed in self.landed.drain(..) {
             for announcement in landed.announcements {
                 announcement.make(hub);
@@ -86,6 +113,7 @@ impl Writer {
             // Whoever asked may be gone; what was written stands.
             let _ = landed.committed.send(Ok(()));
         }
+        self.finished.send_modify(|finished| finished.last += 1);
     }
 
     async fn fail(&mut self, error: sqlx::Error) {
@@ -93,9 +121,51 @@ impl Writer {
         // It fails when SQLite has rolled back already, which is just as well.
         let _ = self.run("ROLLBACK").await;
         self.is_open = false;
+        self.is_torn = false;
         for landed in self.landed.drain(..) {
             let _ = landed.committed.send(Err(error.clone()));
         }
+        self.finished.send_modify(|finished| {
+            finished.last += 1;
+            finished.failed = Some((finished.last, error));
+        });
+    }
+
+    /// Ends a transaction that nobody has written in, so that an idle server holds no lock.
+    async fn rest(&mut self) {
+        self.mend().await;
+        if self.is_open && self.landed.is_empty() {
+            // A failure is found by whoever begins next.
+            self.is_open = self.run("ROLLBACK").await.is_err();
+        }
+    }
+}
+
+impl Store {
+    /// Runs a request, and hands out its answer only when everything it saw in its turns is true.
+    ///
+    /// # Errors
+    /// [`StorageError::Commit`] when some of that will never be true.
+    pub(in crate::embedded) async fn truthfully<T>(&self, request: impl Future<Output = T>) -> Result<T, StorageError> {
+        let looking = async {
+            let answer = request.await;
+            (answer, SEEN.with(Cell::get))
+        };
+        let (answer, seen) = SEEN.scope(Cell::new(0), looking).await;
+        if seen > 0 {
+            let mut finished = self.finished.subscribe();
+            // Those whose writes it saw commit them, so this comes; and the sender lives as long as the store.
+            if let Ok(finished) = finished.wait_for(|finished| finished.last >= seen).await
+                && let Some((failed, error)) = &finished.failed
+                && *failed >= seen
+            {
+                return Err(StorageError::Commit(error.clone()));
+            }
+        }
+        if let Ok(mut writer) = self.writer.clone().try_lock_owned() {
+            writer.rest().await;
+        }
+        Ok(answer)
     }
 }
 
@@ -105,6 +175,7 @@ pub(super) struct Turn {
     writer: OwnedMutexGuard<Writer>,
     queue: Arc<Mutex<Writer>>,
     has_changed: bool,
+    has_landed: bool,
 }
 
 impl Turn {
@@ -115,6 +186,7 @@ impl Turn {
             writer,
             queue: queue.clone(),
             has_changed: false,
+            has_landed: false,
         })
     }
 
@@ -125,9 +197,9 @@ impl Turn {
     /// To be called before the first change, so that a turn that only looks costs nothing.
     pub(super) async fn change(&mut self) -> Result<&mut SqliteConnection, StorageError> {
         if !self.has_changed {
-            // First, since a savepoint that fails says that the transaction is gone.
+            // First, so that a mark that could not be set is looked into.
             self.has_changed = true;
-            self.writer.run(SAVEPOINT).await?;
+            self.writer.run(MARK).await?;
         }
         Ok(&mut self.writer.connection)
     }
@@ -138,12 +210,12 @@ impl Turn {
             return Ok(());
         }
         self.writer.run(KEEP).await?;
-        self.has_changed = false;
         let (committed, mut outcome) = oneshot::channel();
         self.writer.landed.push(Landed {
             announcements,
             committed,
         });
+        self.has_landed = true;
         let queue = self.queue.clone();
         drop(self);
         let outcome = tokio::select! {
@@ -169,14 +241,22 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
+        if self.has_landed {
+            return;
+        }
         self.writer.is_torn |= self.has_changed;
+        if !self.writer.landed.is_empty() {
+            let batch = self.writer.finished.borrow().last + 1;
+            // Whoever is not a request, such as the watch on leases, answers to nobody.
+            let _ = SEEN.try_with(|seen| seen.set(batch));
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future;
     use std::path::Path;
+    use std::pin::Pin;
     use std::task::{Context, Poll, Waker};
 
     use super::*;
@@ -265,6 +345,79 @@ mod tests {
         turn.commit(Vec::new(), &hub).await?;
         landed.push("room again".to_owned());
         assert_eq!(stored(&store).await?, landed);
+        Ok(())
+    }
+
+    /// A write that landed and is not true yet, and a turn that sees it.
+    async fn seen_too_soon<'a>(
+        store: &'a Store,
+        hub: &'a Hub,
+    ) -> Result<(Pin<Box<dyn Future<Output = Result<(), StorageError>> + 'a>>, Turn), StorageError> {
+        let mut first = Turn::begin(&store.writer).await?;
+        put(&mut first, "a").await?;
+        let mut second = std::pin::pin!(Turn::begin(&store.writer));
+        // In the queue before the first can come round to commit.
+        assert!(
+            second
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_pending()
+        );
+        let mut first = Box::pin(first.commit(Vec::new(), hub));
+        let turn = tokio::select! {
+            biased;
+            _ = &mut first => panic!("it committed out of its turn"),
+            turn = second => turn?,
+        };
+        Ok((first, turn))
+    }
+
+    async fn look(mut turn: Turn) -> Result<Vec<String>, sqlx::Error> {
+        let query = sqlx::query_scalar("SELECT id FROM scope WHERE num > 0 ORDER BY num");
+        query.fetch_all(turn.connection()).await
+    }
+
+    #[tokio::test]
+    async fn an_answer_waits_until_what_it_rests_on_is_true() -> Outcome {
+        let dir = tempfile::tempdir()?;
+        let (store, hub) = open(dir.path()).await?;
+        let (first, turn) = seen_too_soon(&store, &hub).await?;
+        let mut answer = Box::pin(store.truthfully(look(turn)));
+        let given_up = tokio::time::timeout(std::time::Duration::from_millis(50), &mut answer).await;
+        assert!(given_up.is_err(), "nobody has committed, so nobody may be told");
+        assert_eq!(stored(&store).await?, [""; 0]);
+        let (first, answer) = tokio::join!(first, answer);
+        first?;
+        assert_eq!(answer??, ["a"]);
+        assert_eq!(stored(&store).await?, ["a"]);
+
+        let turn = Turn::begin(&store.writer).await?;
+        assert_eq!(store.truthfully(look(turn)).await??, ["a"], "nothing to wait for");
+        assert!(!store.writer.lock().await.is_open, "an idle server holds no lock");
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn when_sqlite_rolls_back_by_itself_nobody_is_told_otherwise() -> Outcome {
+        let dir = tempfile::tempdir()?;
+        let (store, hub) = open(dir.path()).await?;
+        let (first, mut turn) = seen_too_soon(&store, &hub).await?;
+        sqlx::raw_sql("ROLLBACK").execute(turn.connection()).await?;
+        let mut third = std::pin::pin!(async {
+            let mut turn = Turn::begin(&store.writer).await?;
+            put(&mut turn, "c").await?;
+            turn.commit(Vec::new(), &hub).await
+        });
+        let answer = store.truthfully(look(turn));
+        let (first, answer, third) = tokio::join!(first, answer, &mut third);
+        assert!(matches!(first, Err(StorageError::Commit(_))), "{first:?}");
+        assert!(matches!(answer, Err(StorageError::Commit(_))), "{answer:?}");
+        let landed: &[&str] = if third.is_ok() { &["c"] } else { &[] };
+        assert_eq!(stored(&store).await?, landed);
+        let mut turn = Turn::begin(&store.writer).await?;
+        put(&mut turn, "d").await?;
+        turn.commit(Vec::new(), &hub).await?;
+        assert!(stored(&store).await?.contains(&"d".to_owned()), "and it goes on");
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! Reading entities. What only travels on is handed out as the stored JSON, without parsing it again.
 
+use futures_util::TryStreamExt;
+use futures_util::stream::BoxStream;
 use serde::de::DeserializeOwned;
 use sqlx::{QueryBuilder, Sqlite};
 
@@ -36,14 +38,32 @@ pub(in crate::embedded) struct Page {
     pub(in crate::embedded) rows: Vec<String>,
     /// The place of the last one.
     pub(in crate::embedded) last: Position,
+    /// Whether there may be more after it.
+    pub(in crate::embedded) has_more: bool,
 }
 
+/// A page ends after so many bytes, however few its rows are.
+const HEAVY: usize = 1024 * 1024;
+
 impl Page {
-    pub(super) fn new(rows: Vec<(i64, String)>, after: Position) -> Self {
-        Self {
-            last: rows.last().map_or(after, |(position, _)| Position(*position)),
-            rows: rows.into_iter().map(|(_, entity)| entity).collect(),
+    pub(super) async fn read(
+        mut found: BoxStream<'_, Result<(i64, String), sqlx::Error>>,
+        after: Position,
+        limit: u32,
+    ) -> Result<Self, StorageError> {
+        let (mut rows, mut last, mut weight) = (Vec::new(), after, 0);
+        while weight < HEAVY
+            && let Some((position, entity)) = found.try_next().await?
+        {
+            last = Position(position);
+            weight += entity.len();
+            rows.push(entity);
         }
+        Ok(Self {
+            has_more: weight >= HEAVY || u32::try_from(rows.len()).is_ok_and(|read| read == limit),
+            rows,
+            last,
+        })
     }
 }
 
@@ -103,13 +123,21 @@ impl Session {
             }
         }
         query.push(" ORDER BY position LIMIT ").push_bind(limit);
-        let rows: Vec<(i64, String)> = query.build_query_as().fetch_all(connection).await?;
-        Ok(Page::new(rows, after))
+        let rows = query.build_query_as().fetch(connection);
+        Page::read(rows, after, limit).await
     }
 
     /// The stored JSON of every entity of a table that stays small.
-    pub(in crate::embedded) async fn all(&mut self, table: Table) -> Result<Vec<String>, StorageError> {
-        Ok(self.page(table, &[], Position::default(), u32::MAX).await?.rows)
+    async fn all(&mut self, table: Table) -> Result<Vec<String>, StorageError> {
+        let (mut rows, mut next) = (Vec::new(), Position::default());
+        loop {
+            let mut page = self.page(table, &[], next, u32::MAX).await?;
+            rows.append(&mut page.rows);
+            if !page.has_more {
+                return Ok(rows);
+            }
+            next = page.last;
+        }
     }
 
     /// The experiment of this scope.

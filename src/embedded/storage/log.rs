@@ -38,12 +38,7 @@ impl Session {
     pub(in crate::embedded) async fn log_after(&mut self, cursor: Position, limit: u32) -> Result<Page, StorageError> {
         let (connection, scope) = self.parts();
         let query = sqlx::query_as("SELECT seq, entity FROM event WHERE scope = ? AND seq > ? ORDER BY seq LIMIT ?");
-        let rows = query
-            .bind(scope)
-            .bind(cursor.0)
-            .bind(limit)
-            .fetch_all(connection)
-            .await?;
-        Ok(Page::new(rows, cursor))
+        let rows = query.bind(scope).bind(cursor.0).bind(limit).fetch(connection);
+        Page::read(rows, cursor, limit).await
     }
 }

@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 pub(super) use artifacts::Artifact;
-use batch::{Turn, Writer};
+use batch::{Finished, Turn, Writer};
 pub(super) use checkpoints::{Archived, Batch, Row};
 pub(super) use entities::{Filter, Page, Position, Table};
 pub(super) use log::Version;
@@ -55,9 +55,10 @@ impl ScopeKey {
 pub(super) struct Store {
     /// Held for a turn. Waiters are served in the order in which they came, which a batch relies on.
     writer: Arc<Mutex<Writer>>,
+    finished: watch::Sender<Finished>,
     readers: SqlitePool,
-    /// For replies that are read as slowly as their receiver likes, so that they never keep the others waiting.
-    streams: SqlitePool,
+    /// For what takes long to read, so that it never keeps the others waiting.
+    long: SqlitePool,
 }
 
 impl Store {
@@ -69,10 +70,10 @@ impl Store {
         })
     }
 
-    /// A snapshot that may be held for as long as somebody takes to receive what is in it.
-    pub(super) async fn read_slowly(&self, scope: ScopeKey) -> Result<Session, StorageError> {
+    /// A snapshot from which a lot is to be read.
+    pub(super) async fn read_long(&self, scope: ScopeKey) -> Result<Session, StorageError> {
         Ok(Session {
-            source: Source::Snapshot(self.streams.begin().await?),
+            source: Source::Snapshot(self.long.begin().await?),
             scope,
         })
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row, SqlSafeStr, SqliteConnection};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use super::{ScopeKey, StorageError, Store, Writer};
 use crate::protocol::*;
@@ -130,17 +130,21 @@ impl Store {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(synchronous)
+            // A large import makes the log as large; it need not stay so.
+            .pragma("journal_size_limit", "67108864")
             .disable_statement_logging();
         let faults = |source| classify(path, source);
         let mut writer = options.connect().await.map_err(faults)?;
         prepare(&mut writer, path).await?;
         let options = options.create_if_missing(false).pragma("query_only", "on");
         let readers = pool(8).connect_with(options.clone()).await.map_err(faults)?;
-        let streams = pool(8).min_connections(0).connect_lazy_with(options);
+        let long = pool(4).min_connections(0).connect_lazy_with(options);
+        let finished = watch::Sender::default();
         let store = Self {
-            writer: Arc::new(Mutex::new(Writer::new(writer))),
+            writer: Arc::new(Mutex::new(Writer::new(writer, finished.clone()))),
+            finished,
             readers,
-            streams,
+            long,
         };
         let stored = store.stored(path).await?;
         Ok((store, stored))

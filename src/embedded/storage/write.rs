@@ -271,30 +271,6 @@ impl Write {
         Ok(())
     }
 
-    /// Begins to host an experiment: its scope, its configuration verbatim, an empty log.
-    pub(in crate::embedded) async fn insert_experiment(
-        &mut self,
-        experiment: &Experiment,
-        config_text: &str,
-        config: ExperimentConfig,
-        mode: &Extra,
-    ) -> Result<(), StorageError> {
-        let (connection, _) = self.session.changing().await?;
-        let scope = sqlx::query("INSERT INTO scope (id) VALUES (?)").bind(experiment.experiment_id.as_str());
-        let scope = scope.execute(&mut *connection).await?.last_insert_rowid();
-        let query = sqlx::query("INSERT INTO experiment (scope, entity, config, dispatch_mode) VALUES (?, ?, ?, ?)");
-        query
-            .bind(scope)
-            .bind(serde_json::to_string(experiment)?)
-            .bind(config_text)
-            .bind(serde_json::to_string(mode)?)
-            .execute(connection)
-            .await?;
-        let hosted = Hosted::new(ScopeKey(scope), experiment.experiment_id.clone(), config, 0)?;
-        self.announcements.push(Announcement::Hosted(Arc::new(hosted)));
-        Ok(())
-    }
-
     /// Records that the registry of `scope` changed, and announces it once that is true.
     pub(in crate::embedded) async fn notice(
         &mut self,
