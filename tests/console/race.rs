@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use rand::seq::SliceRandom;
 use switchboard::protocol::*;
 
 use crate::support::{World, join, kind_of};
 
 const WORKERS: usize = 64;
 const TASKS: usize = 1_000;
-/// How many of the workers want each task, at about the same time.
-const RIVALS: usize = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_of_a_thousand_tasks_goes_to_one_of_sixty_four_workers() {
@@ -22,29 +19,20 @@ async fn each_of_a_thousand_tasks_goes_to_one_of_sixty_four_workers() {
     }
     let names: Vec<_> = (0..WORKERS).map(|n| format!("racer {n}")).collect();
     let racers = futures_util::future::join_all(names.iter().map(|name| join(&lab.admin, name))).await;
-    // Neighbours in the list of tasks have the same rivals, who come to them in about the same order.
-    let races = racers.iter().enumerate().map(|(n, (worker, client))| {
-        let mut mine: Vec<_> = tasks
-            .iter()
-            .enumerate()
-            .filter(|(t, _)| (t / 8 + n) % (WORKERS / RIVALS) == 0)
-            .collect();
-        let (before, after) = mine.split_at_mut(8 * n % 64);
-        after.shuffle(&mut rand::rng());
-        before.shuffle(&mut rand::rng());
-        async move {
-            let mut won = Vec::new();
-            for (_, task) in mine {
-                match client.claim(task, &ClaimRequest::default()).await {
-                    Ok(claim) => {
-                        assert_eq!(&claim.worker_id, worker);
-                        won.push(task.clone());
-                    }
-                    lost => assert_eq!(kind_of(lost), ErrorType::IllegalTransition),
+    // All in the same order, so that each task is wanted by all at about the same time.
+    let wanted = &tasks;
+    let races = racers.iter().map(|(worker, client)| async move {
+        let mut won = Vec::new();
+        for task in wanted {
+            match client.claim(task, &ClaimRequest::default()).await {
+                Ok(claim) => {
+                    assert_eq!(&claim.worker_id, worker);
+                    won.push(task.clone());
                 }
+                lost => assert_eq!(kind_of(lost), ErrorType::IllegalTransition),
             }
-            (worker.clone(), won)
         }
+        (worker.clone(), won)
     });
     let winners = futures_util::future::join_all(races).await;
     let mut holders = BTreeMap::new();
