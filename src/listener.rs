@@ -43,12 +43,15 @@ impl Acceptor for Prompt {
     }
 
     async fn accept(&mut self) -> io::Result<(TcpStream, LocalAddr, RemoteAddr, Scheme)> {
+        let mut is_said = false;
         let (stream, remote) = loop {
             match self.listener.accept().await {
                 Ok(accepted) => break accepted,
                 // Out of file descriptors, most likely. The server would ask again at once, and spin.
                 Err(error) => {
-                    warn!(%error, "cannot accept a connection");
+                    if !std::mem::replace(&mut is_said, true) {
+                        warn!(%error, "cannot accept connections; it keeps trying");
+                    }
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
