@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tar::EntryType;
 
@@ -79,11 +81,15 @@ pub(super) struct Archive {
     /// Files under `artifacts/`, which v0 has a reader tolerate (`ch10 §7`).
     pub(super) artifacts: usize,
     stranger: Option<String>,
+    abandoned: Abandoned,
 }
+
+/// Set once nobody waits for the outcome any more.
+pub(super) type Abandoned = Arc<AtomicBool>;
 
 impl Archive {
     /// Finds the members, of which none may be there twice, and all must be in one directory.
-    pub(super) fn index(file: File) -> Result<Self, Refusal> {
+    pub(super) fn index(file: File, abandoned: Abandoned) -> Result<Self, Refusal> {
         let mut finder = Finder::default();
         {
             let unreadable = |error: io::Error| invalid(format!("the body is no tar archive: {error}"));
@@ -117,7 +123,7 @@ impl Archive {
                 }
             }
         }
-        finder.finish(file)
+        finder.finish(file, abandoned)
     }
 
     /// Whether it has every member that a checkpoint has and no other. Another version of the format may have
@@ -132,6 +138,14 @@ impl Archive {
         }
     }
 
+    /// Whether anybody still waits for what is found out. Reading a member asks as well.
+    pub(super) fn is_wanted(&self) -> io::Result<()> {
+        match self.abandoned.load(Ordering::Relaxed) {
+            true => Err(io::Error::other("nobody waits for the answer any more")),
+            false => Ok(()),
+        }
+    }
+
     /// The bytes of a member, read in place.
     pub(super) fn read(&self, member: Member) -> BufReader<Slice<'_>> {
         let place = self.places.get(&member);
@@ -139,7 +153,7 @@ impl Archive {
         BufReader::with_capacity(
             64 * 1024,
             Slice {
-                file: &self.file,
+                archive: self,
                 at,
                 end: at + size,
             },
@@ -167,16 +181,18 @@ impl Archive {
 /// A part of a file, whatever else reads it.
 #[derive(Debug)]
 pub(super) struct Slice<'a> {
-    file: &'a File,
+    archive: &'a Archive,
     at: u64,
     end: u64,
 }
 
 impl Read for Slice<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.archive.is_wanted()?;
         let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
         let wanted = buffer.len().min(left);
         let read = self
+            .archive
             .file
             .read_at(buffer.get_mut(..wanted).unwrap_or_default(), self.at)?;
         self.at += u64::try_from(read).unwrap_or_default();
@@ -263,7 +279,7 @@ impl Finder {
         }
     }
 
-    fn finish(self, file: File) -> Result<Archive, Refusal> {
+    fn finish(self, file: File, abandoned: Abandoned) -> Result<Archive, Refusal> {
         if self.top.is_none() {
             return Err(invalid("the body is no tar archive, or an empty one"));
         }
@@ -274,6 +290,7 @@ impl Finder {
             file,
             places: self.places,
             artifacts: self.artifacts,
+            abandoned,
             stranger: self.stranger,
         })
     }

@@ -148,10 +148,10 @@ fn line(reader: &mut impl BufRead) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Puts a pack into a repository that is being made, every object checked and nothing missing.
+/// Puts a pack into a repository that is being made. Whether anything is missing from it is another question.
 pub(super) fn unpack(pack: &mut impl Read, repository: &Path) -> Result<(), String> {
     let home = repository.join("objects").join("pack");
-    let mut indexer = git2::Indexer::new(None, &home, 0o444, true).map_err(|error| error.to_string())?;
+    let mut indexer = git2::Indexer::new(None, &home, 0o444, false).map_err(|error| error.to_string())?;
     io::copy(pack, &mut indexer).map_err(|error| error.to_string())?;
     indexer.commit().map_err(|error| error.to_string())?;
     Ok(())
