@@ -151,12 +151,7 @@ pub(super) fn check(
     let text = archive.text(Member::Experiment, LONGEST_TEXT)?;
     let (experiment, dispatch_mode) = archived_experiment(&text, &manifest)?;
     let mut ledger = Ledger::read(&archive, &manifest)?;
-    if let Some(base) = &experiment.base_commit_sha {
-        ledger
-            .commits
-            .entry(base.clone())
-            .or_insert_with(|| "the experiment".to_owned());
-    }
+    ledger.agrees(&experiment)?;
     let repo = repos.unpack(&archive)?;
     let warnings = repo.as_ref().map(|repo| repo.check(&archive, &ledger)).transpose()?;
     let checked = Checked {

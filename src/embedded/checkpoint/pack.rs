@@ -10,7 +10,7 @@ pub(super) const LARGEST_OBJECT: u64 = 128 * 1024 * 1024;
 /// All objects of a pack together, unpacked, are at most so many times as large as the bundle ...
 const RATIO: u64 = 100;
 /// ... and this much more, in bytes, since a small history of one large file is mostly deltas.
-const FLOOR: u64 = 16 * 1024 * 1024 * 1024;
+pub(super) const FLOOR: u64 = 16 * 1024 * 1024 * 1024;
 const MOST_OBJECTS: u32 = 5_000_000;
 
 const OFS_DELTA: u8 = 6;

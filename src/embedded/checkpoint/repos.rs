@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use git2::{Oid, Repository, RepositoryInitOptions};
+use git2::{Repository, RepositoryInitOptions};
 
 use super::archive::{Archive, Member};
 use super::bundle::{self, Refs};
@@ -177,23 +177,23 @@ impl Unpacked {
         let repository = Repository::open_bare(&self.path).map_err(|error| fault(error.to_string()))?;
         let refs = self.refs.refs.iter().map(|(_, id)| *id);
         let reached = history::reached(&repository, refs, archive).map_err(fault)?;
-        for (commit, who) in &ledger.commits {
-            let id = Oid::from_str(commit.as_str())
-                .ok()
-                .filter(|_| commit.as_str().len() == 40);
-            if id.is_none_or(|id| !reached.contains(&id)) {
-                return Err(fault(format!("{who} names commit {commit}, which is not in it")));
-            }
+        if let Some(words) = ledger.commits.missing(&reached) {
+            return Err(fault(words));
         }
         let mut unpushed = 0;
-        for (branch, who, has_commit) in &ledger.branches {
+        for (branch, named) in &ledger.branches {
             let name = format!("refs/heads/{branch}");
             let found = self.refs.refs.binary_search_by(|(known, _)| known.as_str().cmp(&name));
             let found = found.ok().and_then(|at| self.refs.refs.get(at));
             match found {
                 Some((_, id)) if reached.contains(id) => {}
-                None if !has_commit => unpushed += 1,
-                _ => return Err(fault(format!("{who} names branch {branch}, which is not in it"))),
+                None if !named.has_commit => unpushed += 1,
+                _ => {
+                    return Err(fault(format!(
+                        "{} names branch {branch}, which is not in it",
+                        named.spot
+                    )));
+                }
             }
         }
         Ok(match unpushed {

@@ -127,6 +127,35 @@ fn what_a_pack_says_of_sizes_is_held_to_the_truth() {
     let base = [[0_u8; 20].as_slice(), &deflated(0, &delta)].concat();
     assert!(fault(&object(7, delta.len() as u64, &base)).contains("more than"));
     assert!(fault(&object(5, 1, &deflated(1, b""))).contains("unknown kind"));
+    // Many of them, each of which is just small enough.
+    let mut size = pack::LARGEST_OBJECT;
+    let mut delta = vec![10];
+    while size > 0x7f {
+        delta.push((size & 0x7f) as u8 | 0x80);
+        size >>= 7;
+    }
+    delta.push(size as u8);
+    let one = object(
+        7,
+        delta.len() as u64,
+        &[[0_u8; 20].as_slice(), &deflated(0, &delta)].concat(),
+    );
+    let many = |count: u32| {
+        [
+            b"PACK\0\0\0\x02".as_slice(),
+            &count.to_be_bytes(),
+            &one.repeat(count as usize),
+        ]
+        .concat()
+    };
+    let floor = u32::try_from(pack::FLOOR / pack::LARGEST_OBJECT).expect("few");
+    assert_eq!(pack::survey(&mut Cursor::new(many(floor)), 0), Ok(()));
+    let words = pack::survey(&mut Cursor::new(many(floor + 1)), 0).expect_err("refused");
+    assert!(words.contains("in all"), "{words}");
+    assert_eq!(
+        pack::survey(&mut Cursor::new(many(floor + 1)), pack::LARGEST_OBJECT),
+        Ok(())
+    );
     assert!(fault(&[0xff; 20]).contains("impossible size"));
     assert!(fault(b"").contains("middle"));
 }
