@@ -110,13 +110,17 @@ impl Archive {
                     return Err(invalid("the archive ends in the middle of a member"));
                 }
                 let kind = entry.header().entry_type();
-                if kind.is_pax_local_extensions() || kind.is_pax_global_extensions() {
+                let is_pax = kind.is_pax_local_extensions() || kind.is_pax_global_extensions();
+                if is_pax || kind.is_gnu_longname() {
                     let mut text = Vec::new();
                     if place.size > MOST_EXTENSION {
                         return Err(invalid("an extended header is too long"));
                     }
                     entry.read_to_end(&mut text).map_err(unreadable)?;
-                    finder.extension(&text, kind.is_pax_global_extensions())?;
+                    match is_pax {
+                        true => finder.extension(&text, kind.is_pax_global_extensions())?,
+                        false => finder.long_name(text)?,
+                    }
                 } else {
                     let path = entry.path_bytes().into_owned();
                     finder.member(path, kind, place)?;
@@ -211,6 +215,15 @@ struct Finder {
 }
 
 impl Finder {
+    /// A name as GNU tar writes it when it is too long for a header.
+    fn long_name(&mut self, mut text: Vec<u8>) -> Result<(), Refusal> {
+        if text.pop() != Some(0) {
+            return Err(invalid("a long name has no end"));
+        }
+        self.path = Some(text);
+        Ok(())
+    }
+
     /// Reads `length key=value` records. A name may come this way; nothing else that tells where bytes are may.
     fn extension(&mut self, mut text: &[u8], is_global: bool) -> Result<(), Refusal> {
         let malformed = || invalid("an extended header is malformed");
@@ -241,10 +254,11 @@ impl Finder {
         if !is_dir && kind != EntryType::Regular {
             return Err(invalid(format!("{shown:?} is neither a file nor a directory")));
         }
-        let path = if is_dir {
-            path.strip_suffix('/').unwrap_or(&path)
-        } else {
-            &path
+        // So tar begins every name when it is told to pack a directory by such a one.
+        let path = path.strip_prefix("./").unwrap_or(&path);
+        let path = match is_dir {
+            true => path.strip_suffix('/').unwrap_or(path),
+            false => path,
         };
         let mut parts = path.split('/');
         let is_strange = |part: &str| part.is_empty() || part == "." || part == ".." || part.contains('\0');

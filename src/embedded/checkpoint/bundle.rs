@@ -12,6 +12,9 @@ const LONGEST_LINE: u64 = 4096;
 const MOST_REFS: usize = 200_000;
 
 /// Writes all refs of a repository and what they reach. Nothing at all when there is no ref.
+///
+/// # Errors
+/// When something of the history is not there, or `out` cannot be written.
 pub(super) fn write(repo: &Repository, out: &mut impl Write) -> Result<(), git2::Error> {
     let mut refs = Vec::new();
     for reference in repo.references()? {
@@ -23,6 +26,12 @@ pub(super) fn write(repo: &Repository, out: &mut impl Write) -> Result<(), git2:
     }
     if refs.is_empty() {
         return Ok(());
+    }
+    if repo.is_shallow() {
+        // The walk would stop where it was cut off, and the bundle look whole.
+        return Err(git2::Error::from_str(
+            "the history is cut off: fetch the rest of it (git fetch --unshallow)",
+        ));
     }
     if let Some(head) = repo.head().ok().and_then(|head| head.target()) {
         // Who clones the bundle is told what to check out.

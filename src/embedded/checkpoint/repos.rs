@@ -95,7 +95,12 @@ impl Repos {
         if !path.exists() || (self.is_undecided(id) && !is_imported) {
             return Ok(());
         }
-        Ok(bundle::write(&Repository::open_bare(path)?, out)?)
+        let bundled = Repository::open_bare(&path).and_then(|repository| bundle::write(&repository, out));
+        // An archive without it would look whole, so there is none.
+        bundled.map_err(|error| {
+            let words = format!("the repository {} cannot be exported: {error}", path.display());
+            CheckpointError::Storage(io::Error::other(words).into())
+        })
     }
 
     /// Makes a repository of an archive's bundle, beside the others; none when the bundle is empty.

@@ -22,9 +22,26 @@ fn archive_tricks_are_refused() {
         None
     );
     assert_eq!(file(b"top/artifacts/sha256/abc"), None);
+    assert_eq!(file(b"./top/artifacts/sha256/abc"), None);
+    let long = |name: &'static [u8]| {
+        with(&move |out| {
+            entry(out, b"././@LongLink", EntryType::GNULongName, name);
+            entry(out, b"elsewhere", EntryType::Regular, b"x");
+        })
+    };
+    assert_eq!(long(b"top/artifacts/sha256/abc\0"), None);
+    assert!(long(b"top/tasks.jsonl\0").expect("refused").contains("there twice"));
+    assert!(
+        long(b"top/../tasks.jsonl\0")
+            .expect("refused")
+            .contains("no plain path")
+    );
+    assert!(long(b"top/artifacts/sha256/abc").expect("refused").contains("no end"));
     for (name, words) in [
         (&b"/etc/passwd"[..], "no plain path"),
         (b"../x", "no plain path"),
+        (b"././top/x", "no plain path"),
+        (b"./", "no plain path"),
         (b"top/../../x", "no plain path"),
         (b"top/./tasks.jsonl", "no plain path"),
         (b"top//tasks.jsonl", "no plain path"),
@@ -46,7 +63,6 @@ fn archive_tricks_are_refused() {
         EntryType::Block,
         EntryType::Fifo,
         EntryType::GNUSparse,
-        EntryType::GNULongName,
         EntryType::GNULongLink,
         EntryType::Continuous,
     ] {

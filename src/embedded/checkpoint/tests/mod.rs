@@ -5,6 +5,7 @@ mod bundles;
 mod damage;
 mod repos;
 mod rules;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::fs::File;

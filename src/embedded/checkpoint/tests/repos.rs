@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::*;
+use crate::embedded::storage::StorageError;
 use crate::protocol::ExperimentId;
 
 /// A commit on `main` whose tree has a file, a submodule and a directory with the same file.
@@ -146,4 +147,29 @@ fn a_repository_of_an_import_that_never_landed_is_nobodys() {
     assert!(bundled(landed, false), "kept, and without a mark");
     assert!(bundled(own, false), "never marked, never touched");
     assert!(!root.join(format!("{lost}.git")).exists());
+}
+
+#[test]
+fn a_repository_that_is_not_whole_is_not_exported() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let repos = Repos::open(dir.path().join("repos"), false).expect("a directory");
+    let id: ExperimentId = format!("exp_{}", "4".repeat(26)).parse().expect("an id");
+    let path = dir.path().join("repos").join(format!("{id}.git"));
+    let (_, tip, blob) = with_submodule(&path);
+    let fault = || {
+        let outcome = repos.bundle(&id, false, &mut Vec::new());
+        let Err(CheckpointError::Storage(StorageError::File(fault))) = outcome else {
+            panic!("{outcome:?}");
+        };
+        fault.to_string()
+    };
+    repos.bundle(&id, false, &mut Vec::new()).expect("whole");
+
+    std::fs::write(path.join("shallow"), format!("{tip}\n")).expect("written");
+    assert!(fault().contains("unshallow"), "{}", fault());
+    std::fs::remove_file(path.join("shallow")).expect("removed");
+
+    let blob = blob.to_string();
+    std::fs::remove_file(path.join("objects").join(&blob[..2]).join(&blob[2..])).expect("removed");
+    assert!(fault().contains("cannot be exported"), "{}", fault());
 }
