@@ -197,10 +197,10 @@ mod tests {
             for member in data.as_object().expect("an object").keys() {
                 let mut without = data.clone();
                 without.as_object_mut().expect("an object").remove(member);
-                assert_eq!(fault(kind, without), Some(member.as_str()).map(leaked), "{kind}");
+                assert_eq!(fault(kind, without), Some(leaked(member)), "{kind}");
                 let mut wrong = data.clone();
                 wrong[member] = json!(7);
-                assert_eq!(fault(kind, wrong), Some(member.as_str()).map(leaked), "{kind}");
+                assert_eq!(fault(kind, wrong), Some(leaked(member)), "{kind}");
             }
         }
         for (kind, data, member) in [

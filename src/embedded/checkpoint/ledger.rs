@@ -2,9 +2,7 @@
 //! the manifest says. Entities are read one at a time; of each only the id is kept.
 
 use std::collections::hash_map::Entry;
-use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::BuildHasher;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,8 +23,8 @@ use crate::protocol::*;
 pub(super) struct Ledger {
     ideas: HashSet<IdeaId>,
     /// Whether each is a baseline, of which the idea need not exist (`ch02 §9.4`).
-    variants: HashMap<VariantId, bool>,
-    tasks: HashMap<TaskId, Filed>,
+    pub(super) variants: HashMap<VariantId, bool>,
+    pub(super) tasks: HashMap<TaskId, Filed>,
     groups: HashMap<GroupId, Vec<GroupId>>,
     /// In the order of the file.
     pub(super) workers: Vec<WorkerId>,
@@ -37,14 +35,14 @@ pub(super) struct Ledger {
     /// Ideas and variants that a live task is about.
     live: HashSet<(TaskKind, String)>,
     /// Where the log says that the experiment was terminated.
-    terminated: Option<Spot>,
+    pub(super) terminated: Option<Spot>,
     /// What was measured so far, in case the configuration does not say.
     pub(super) metrics: BTreeMap<String, MetricType>,
     pub(super) counts: Counts,
 }
 
 #[derive(Debug)]
-struct Filed {
+pub(super) struct Filed {
     kind: TaskKind,
     state: TaskState,
     is_answered: bool,
@@ -90,7 +88,7 @@ impl Ledger {
     }
 
     /// Reads the next line as an entity.
-    fn next<T: DeserializeOwned + Serialize>(&self, lines: &mut Lines<'_>) -> Result<Option<T>, Refusal> {
+    pub(super) fn next<T: DeserializeOwned + Serialize>(&self, lines: &mut Lines<'_>) -> Result<Option<T>, Refusal> {
         let Some(value) = lines.next()? else { return Ok(None) };
         let counted = &self.counts;
         let before = counted.tasks
@@ -251,68 +249,14 @@ impl Ledger {
         }
     }
 
-    fn read_events(&mut self, mut lines: Lines<'_>, source: &ExperimentId) -> Result<(), Refusal> {
-        // There may be many: what is kept of an id is a digest that no sender can foresee.
-        let digests = [RandomState::new(), RandomState::new()];
-        let mut seen = HashSet::new();
-        while let Some(event) = self.next::<Event>(&mut lines)? {
-            belongs(&lines, &event.experiment_id, source)?;
-            transition::good_event_kind(&event.kind).map_err(|fault| lines.fault(fault))?;
-            if event.event_id.is_empty() {
-                return Err(lines.fault("event_id must not be empty"));
-            }
-            if !seen.insert(digests.each_ref().map(|digest| digest.hash_one(&event.event_id))) {
-                return Err(twice(&lines, &event.event_id));
-            }
-            good_event_data(&event.kind, &event.data).map_err(|fault| lines.fault(fault))?;
-            if event.kind == "experiment.terminated" {
-                self.terminated = Some(lines.spot());
-            }
-            self.names_something(&lines, &event)?;
-        }
-        self.counts.events = lines.number;
-        Ok(())
-    }
-
-    /// An event about a task, an idea or a variant names it, and all it names is there.
-    fn names_something(&self, lines: &Lines<'_>, event: &Event) -> Result<(), Refusal> {
-        let (task, idea, variant) = (
-            event.data_str("task_id"),
-            event.data_str("idea_id"),
-            event.data_str("variant_id"),
-        );
-        let (family, _) = event.kind.split_once('.').unwrap_or_default();
-        let subject = match family {
-            "task" => task,
-            "idea" => idea,
-            "variant" => variant,
-            // Types of somebody's own mean what they like by their members.
-            _ => return Ok(()),
-        };
-        if subject.is_none() {
-            return Err(lines.fault(format!("an event of type {} must name its {family}", event.kind)));
-        }
-        if let Some(task) = task.filter(|task| !self.tasks.contains_key(*task)) {
-            return Err(lines.fault(format!("there is no task {task:?}")));
-        }
-        if let Some(variant) = variant {
-            self.is_variant(lines, variant)?;
-        }
-        let is_baseline = variant.and_then(|variant| self.variants.get(variant)) == Some(&true);
-        match idea.filter(|_| !is_baseline) {
-            Some(idea) => self.is_idea(lines, idea),
-            None => Ok(()),
-        }
-    }
-
-    fn is_idea(&self, lines: &Lines<'_>, id: &str) -> Result<(), Refusal> {
+    pub(super) fn is_idea(&self, lines: &Lines<'_>, id: &str) -> Result<(), Refusal> {
         match self.ideas.contains(id) {
             true => Ok(()),
             false => Err(lines.fault(format!("there is no idea {id:?}"))),
         }
     }
 
-    fn is_variant(&self, lines: &Lines<'_>, id: &str) -> Result<(), Refusal> {
+    pub(super) fn is_variant(&self, lines: &Lines<'_>, id: &str) -> Result<(), Refusal> {
         match self.variants.contains_key(id) {
             true => Ok(()),
             false => Err(lines.fault(format!("there is no variant {id:?}"))),
@@ -344,13 +288,13 @@ impl Ledger {
     }
 }
 
-fn belongs(lines: &Lines<'_>, named: &ExperimentId, source: &ExperimentId) -> Result<(), Refusal> {
+pub(super) fn belongs(lines: &Lines<'_>, named: &ExperimentId, source: &ExperimentId) -> Result<(), Refusal> {
     match named == source {
         true => Ok(()),
         false => Err(lines.fault(format!("it belongs to experiment {named}, and the archive to {source}"))),
     }
 }
 
-fn twice(lines: &Lines<'_>, id: impl std::fmt::Display) -> Refusal {
+pub(super) fn twice(lines: &Lines<'_>, id: impl std::fmt::Display) -> Refusal {
     lines.fault(format!("{id} is there twice"))
 }
