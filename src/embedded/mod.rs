@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use poem::Endpoint;
 use secrecy::SecretString;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
@@ -35,7 +35,7 @@ use blobs::Blobs;
 use checkpoint::Repos;
 use hub::Hub;
 use mint::Mint;
-use storage::{Durability, Store, Version};
+use storage::{Durability, ScopeKey, StorageError, Store, Version};
 
 pub use auth::load_or_create_admin_token;
 pub use storage::OpenError;
@@ -122,6 +122,8 @@ struct Inner {
     heartbeat: Duration,
     blobs: Blobs,
     repos: Repos,
+    /// One permit: for whose turn it is to import.
+    imports: Arc<Semaphore>,
     max_artifact_bytes: u64,
     max_checkpoint_bytes: u64,
     artifacts_dir: Option<PathBuf>,
@@ -162,6 +164,13 @@ impl Backend {
         let repos = Repos::open(repos, blobs.is_synced()).map_err(unwritable)?;
         let path = dir.join("switchboard.db");
         let (store, stored) = Store::open(&path, durability).await?;
+        settle(&repos, &store).await.map_err(|error| match error {
+            StorageError::File(source) => unwritable(source),
+            other => OpenError::Content {
+                path: path.clone(),
+                detail: other.to_string(),
+            },
+        })?;
         let hub = Hub::new(stored).map_err(|error| OpenError::Content {
             path,
             detail: error.to_string(),
@@ -177,6 +186,7 @@ impl Backend {
             heartbeat: options.heartbeat,
             blobs,
             repos,
+            imports: Arc::new(Semaphore::new(1)),
             max_artifact_bytes: options.max_artifact_bytes,
             max_checkpoint_bytes: options.max_checkpoint_bytes,
             artifacts_dir: options.artifacts_dir,
@@ -205,6 +215,20 @@ impl Backend {
     pub fn routes(&self) -> impl Endpoint + 'static {
         http::routes(self.0.clone())
     }
+}
+
+/// Keeps or removes the repositories of imports that an earlier process did not see the end of.
+async fn settle(repos: &Repos, store: &Store) -> Result<(), StorageError> {
+    let undecided = repos.undecided()?;
+    if undecided.is_empty() {
+        return Ok(());
+    }
+    let mut session = store.read(ScopeKey::DEPLOYMENT).await?;
+    for id in undecided {
+        let has_landed = session.is_imported(&id).await?;
+        repos.decide(&id, has_landed)?;
+    }
+    Ok(())
 }
 
 fn lock(dir: &Path) -> Result<File, OpenError> {

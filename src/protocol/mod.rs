@@ -8,6 +8,7 @@ mod config;
 mod control;
 mod error;
 mod event;
+mod event_data;
 mod experiment;
 mod id;
 mod idea;
@@ -26,6 +27,7 @@ pub use control::{
 };
 pub use error::{ErrorType, Problem};
 pub use event::{Event, EventBatch, Notice, Subject};
+pub use event_data::{EventDataError, good_event_data};
 pub use experiment::{
     DecisionMode, DepositReply, DispatchMode, Experiment, ExperimentState, ImportReply, PolicyErrorRequest, StateReply,
     TerminateRequest,

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tar::EntryType;
 
@@ -79,11 +81,15 @@ pub(super) struct Archive {
     /// Files under `artifacts/`, which v0 has a reader tolerate (`ch10 §7`).
     pub(super) artifacts: usize,
     stranger: Option<String>,
+    abandoned: Abandoned,
 }
+
+/// Set once nobody waits for the outcome any more.
+pub(super) type Abandoned = Arc<AtomicBool>;
 
 impl Archive {
     /// Finds the members, of which none may be there twice, and all must be in one directory.
-    pub(super) fn index(file: File) -> Result<Self, Refusal> {
+    pub(super) fn index(file: File, abandoned: Abandoned) -> Result<Self, Refusal> {
         let mut finder = Finder::default();
         {
             let unreadable = |error: io::Error| invalid(format!("the body is no tar archive: {error}"));
@@ -104,20 +110,24 @@ impl Archive {
                     return Err(invalid("the archive ends in the middle of a member"));
                 }
                 let kind = entry.header().entry_type();
-                if kind.is_pax_local_extensions() || kind.is_pax_global_extensions() {
+                let is_pax = kind.is_pax_local_extensions() || kind.is_pax_global_extensions();
+                if is_pax || kind.is_gnu_longname() {
                     let mut text = Vec::new();
                     if place.size > MOST_EXTENSION {
                         return Err(invalid("an extended header is too long"));
                     }
                     entry.read_to_end(&mut text).map_err(unreadable)?;
-                    finder.extension(&text, kind.is_pax_global_extensions())?;
+                    match is_pax {
+                        true => finder.extension(&text, kind.is_pax_global_extensions())?,
+                        false => finder.long_name(text)?,
+                    }
                 } else {
                     let path = entry.path_bytes().into_owned();
                     finder.member(path, kind, place)?;
                 }
             }
         }
-        finder.finish(file)
+        finder.finish(file, abandoned)
     }
 
     /// Whether it has every member that a checkpoint has and no other. Another version of the format may have
@@ -132,6 +142,14 @@ impl Archive {
         }
     }
 
+    /// Whether anybody still waits for what is found out. Reading a member asks as well.
+    pub(super) fn is_wanted(&self) -> io::Result<()> {
+        match self.abandoned.load(Ordering::Relaxed) {
+            true => Err(io::Error::other("nobody waits for the answer any more")),
+            false => Ok(()),
+        }
+    }
+
     /// The bytes of a member, read in place.
     pub(super) fn read(&self, member: Member) -> BufReader<Slice<'_>> {
         let place = self.places.get(&member);
@@ -139,7 +157,7 @@ impl Archive {
         BufReader::with_capacity(
             64 * 1024,
             Slice {
-                file: &self.file,
+                archive: self,
                 at,
                 end: at + size,
             },
@@ -167,16 +185,18 @@ impl Archive {
 /// A part of a file, whatever else reads it.
 #[derive(Debug)]
 pub(super) struct Slice<'a> {
-    file: &'a File,
+    archive: &'a Archive,
     at: u64,
     end: u64,
 }
 
 impl Read for Slice<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.archive.is_wanted()?;
         let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
         let wanted = buffer.len().min(left);
         let read = self
+            .archive
             .file
             .read_at(buffer.get_mut(..wanted).unwrap_or_default(), self.at)?;
         self.at += u64::try_from(read).unwrap_or_default();
@@ -195,6 +215,15 @@ struct Finder {
 }
 
 impl Finder {
+    /// A name as GNU tar writes it when it is too long for a header.
+    fn long_name(&mut self, mut text: Vec<u8>) -> Result<(), Refusal> {
+        if text.pop() != Some(0) {
+            return Err(invalid("a long name has no end"));
+        }
+        self.path = Some(text);
+        Ok(())
+    }
+
     /// Reads `length key=value` records. A name may come this way; nothing else that tells where bytes are may.
     fn extension(&mut self, mut text: &[u8], is_global: bool) -> Result<(), Refusal> {
         let malformed = || invalid("an extended header is malformed");
@@ -225,10 +254,11 @@ impl Finder {
         if !is_dir && kind != EntryType::Regular {
             return Err(invalid(format!("{shown:?} is neither a file nor a directory")));
         }
-        let path = if is_dir {
-            path.strip_suffix('/').unwrap_or(&path)
-        } else {
-            &path
+        // So tar begins every name when it is told to pack a directory by such a one.
+        let path = path.strip_prefix("./").unwrap_or(&path);
+        let path = match is_dir {
+            true => path.strip_suffix('/').unwrap_or(path),
+            false => path,
         };
         let mut parts = path.split('/');
         let is_strange = |part: &str| part.is_empty() || part == "." || part == ".." || part.contains('\0');
@@ -263,7 +293,7 @@ impl Finder {
         }
     }
 
-    fn finish(self, file: File) -> Result<Archive, Refusal> {
+    fn finish(self, file: File, abandoned: Abandoned) -> Result<Archive, Refusal> {
         if self.top.is_none() {
             return Err(invalid("the body is no tar archive, or an empty one"));
         }
@@ -274,6 +304,7 @@ impl Finder {
             file,
             places: self.places,
             artifacts: self.artifacts,
+            abandoned,
             stranger: self.stranger,
         })
     }

@@ -12,6 +12,9 @@ const LONGEST_LINE: u64 = 4096;
 const MOST_REFS: usize = 200_000;
 
 /// Writes all refs of a repository and what they reach. Nothing at all when there is no ref.
+///
+/// # Errors
+/// When something of the history is not there, or `out` cannot be written.
 pub(super) fn write(repo: &Repository, out: &mut impl Write) -> Result<(), git2::Error> {
     let mut refs = Vec::new();
     for reference in repo.references()? {
@@ -23,6 +26,12 @@ pub(super) fn write(repo: &Repository, out: &mut impl Write) -> Result<(), git2:
     }
     if refs.is_empty() {
         return Ok(());
+    }
+    if repo.is_shallow() {
+        // The walk would stop where it was cut off, and the bundle look whole.
+        return Err(git2::Error::from_str(
+            "the history is cut off: fetch the rest of it (git fetch --unshallow)",
+        ));
     }
     if let Some(head) = repo.head().ok().and_then(|head| head.target()) {
         // Who clones the bundle is told what to check out.
@@ -148,10 +157,10 @@ fn line(reader: &mut impl BufRead) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Puts a pack into a repository that is being made, every object checked and nothing missing.
+/// Puts a pack into a repository that is being made. Whether anything is missing from it is another question.
 pub(super) fn unpack(pack: &mut impl Read, repository: &Path) -> Result<(), String> {
     let home = repository.join("objects").join("pack");
-    let mut indexer = git2::Indexer::new(None, &home, 0o444, true).map_err(|error| error.to_string())?;
+    let mut indexer = git2::Indexer::new(None, &home, 0o444, false).map_err(|error| error.to_string())?;
     io::copy(pack, &mut indexer).map_err(|error| error.to_string())?;
     indexer.commit().map_err(|error| error.to_string())?;
     Ok(())

@@ -29,7 +29,9 @@ pub(in crate::embedded) async fn export(inner: &Arc<Inner>, hosted: &Hosted) -> 
     archive.whole(Member::Manifest, &pretty(&manifest)?).await?;
     let config = session.config_text().await?;
     archive.whole(Member::Config, config.as_bytes()).await?;
-    let mut experiment = serde_json::to_value(session.experiment().await?).map_err(StorageError::from)?;
+    let experiment = session.experiment().await?;
+    let is_imported = experiment.imported_from.is_some();
+    let mut experiment = serde_json::to_value(experiment).map_err(StorageError::from)?;
     if let Some(members) = experiment.as_object_mut() {
         // Not in the format, but no reader minds, and without it the experiment would resume under other rules.
         members.insert(
@@ -65,7 +67,7 @@ pub(in crate::embedded) async fn export(inner: &Arc<Inner>, hosted: &Hosted) -> 
     let (repos, id) = (inner.repos.clone(), id.clone());
     let bundle = blocking(move || {
         let mut out = std::io::BufWriter::new(bundle);
-        repos.bundle(&id, &mut out)?;
+        repos.bundle(&id, is_imported, &mut out)?;
         out.flush()?;
         let mut file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
         std::io::Seek::rewind(&mut file)?;

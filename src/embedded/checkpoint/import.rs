@@ -1,13 +1,16 @@
 //! Taking over a checkpoint (`ch10 §8` to `§12`): all of it is checked first, on its own, and then written in one
 //! commit. Until that, nobody sees any of it, and whatever fails leaves nothing behind.
 
-use std::collections::BTreeMap;
 use std::fs::File;
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::archive::{Archive, Member};
+use super::archive::{Abandoned, Archive, Member};
+use super::configuration::configuration;
 use super::ledger::Ledger;
 use super::manifest::Manifest;
 use super::repos::{Repos, Unpacked};
@@ -17,7 +20,7 @@ use crate::embedded::Inner;
 use crate::embedded::blobs::blocking;
 use crate::embedded::hub::Hosted;
 use crate::embedded::shape::shaped;
-use crate::embedded::storage::{ScopeKey, Write};
+use crate::embedded::storage::{ScopeKey, StorageError, Write};
 use crate::embedded::transition::{self, Refusal};
 use crate::protocol::*;
 
@@ -29,8 +32,32 @@ pub(super) struct Checked {
     pub(super) manifest: Manifest,
     experiment: Experiment,
     dispatch_mode: Option<Extra>,
-    config: String,
+    pub(super) config: String,
     pub(super) ledger: Ledger,
+}
+
+/// The right to import: one archive at a time is checked and written, since each takes its share of memory.
+pub(in crate::embedded) struct ImportTurn {
+    /// Given back when this is dropped.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl ImportTurn {
+    /// Waits in line.
+    pub(in crate::embedded) async fn wait(inner: &Inner) -> Result<Self, StorageError> {
+        let permit = inner.imports.clone().acquire_owned().await;
+        let permit = permit.map_err(io::Error::other)?;
+        Ok(Self { _permit: permit })
+    }
+}
+
+/// Ends the reading of an archive when who waits for the outcome goes.
+struct Waiting(Abandoned);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Makes `id` what the archive holds, unless it is in use.
@@ -38,9 +65,14 @@ pub(in crate::embedded) async fn import(
     inner: &Arc<Inner>,
     file: File,
     id: ExperimentId,
+    turn: ImportTurn,
 ) -> Result<ImportReply, CheckpointError> {
     let repos = inner.repos.clone();
-    let (checked, repo, mut warnings) = blocking(move || check(file, &repos)).await?;
+    let abandoned = Abandoned::default();
+    let _waiting = Waiting(abandoned.clone());
+    // The turn goes along, since a check that is abandoned ends only a while after this does.
+    let checked = blocking(move || Ok::<_, CheckpointError>((check(file, abandoned, &repos)?, turn)));
+    let ((checked, repo, mut warnings), _turn) = checked.await?;
     // A credential that nobody was ever told: workers are known, and may come in once theirs is reissued.
     let (_, hash) = inner.auth.issue().await?;
 
@@ -71,15 +103,13 @@ pub(in crate::embedded) async fn import(
         }
         write.notice(&hosted.scope, "group.changed", &id).await?;
     }
-    let has_repo = repo.is_some();
-    if let Some(repo) = repo {
-        let (repos, id) = (inner.repos.clone(), id.clone());
-        blocking(move || repos.place(repo, &id)).await?;
-    }
-    write.commit(&inner.hub).await?;
-    if has_repo && let Err(error) = inner.repos.committed(&id) {
-        // The mark stays, and says nothing of an experiment that is in use.
-        tracing::warn!(%error, experiment = %id, "cannot unmark an imported repository");
+    match repo {
+        None => write.commit(&inner.hub).await?,
+        Some(repo) => {
+            let outcome = finish(inner, write, repo, &id).await;
+            settle(inner, &id).await;
+            outcome?;
+        }
     }
     Ok(ImportReply {
         experiment_id: id,
@@ -87,23 +117,43 @@ pub(in crate::embedded) async fn import(
     })
 }
 
+/// Puts the repository in its place and makes what was written true.
+async fn finish(inner: &Inner, write: Write, repo: Unpacked, id: &ExperimentId) -> Result<(), CheckpointError> {
+    let (repos, id) = (inner.repos.clone(), id.clone());
+    blocking(move || repos.place(repo, &id)).await?;
+    Ok(write.commit(&inner.hub).await?)
+}
+
+/// Says of a repository that was placed whether its import landed. The database knows, also when a commit failed.
+/// What cannot be found out or done now is for the next start.
+async fn settle(inner: &Inner, id: &ExperimentId) {
+    let settled = async {
+        let mut session = inner.store.read(ScopeKey::DEPLOYMENT).await?;
+        let has_landed = session.is_imported(id).await?;
+        let (repos, id) = (inner.repos.clone(), id.clone());
+        blocking(move || repos.decide(&id, has_landed).map_err(StorageError::from)).await
+    };
+    if let Err(error) = settled.await {
+        tracing::warn!(%error, experiment = %id, "cannot tell whether an imported repository is to stay");
+    }
+}
+
 /// The checks that need nothing but the archive, in the order of the wire.
-pub(super) fn check(file: File, repos: &Repos) -> Result<(Checked, Option<Unpacked>, Vec<String>), CheckpointError> {
-    let archive = Archive::index(file)?;
+pub(super) fn check(
+    file: File,
+    abandoned: Abandoned,
+    repos: &Repos,
+) -> Result<(Checked, Option<Unpacked>, Vec<String>), CheckpointError> {
+    let archive = Archive::index(file, abandoned)?;
     let manifest = Manifest::read(archive.text(Member::Manifest, LONGEST_TEXT)?.as_bytes())?;
     archive.is_complete()?;
     let config = archive.text(Member::Config, LONGEST_TEXT)?;
     let text = archive.text(Member::Experiment, LONGEST_TEXT)?;
     let (experiment, dispatch_mode) = archived_experiment(&text, &manifest)?;
     let mut ledger = Ledger::read(&archive, &manifest)?;
-    if let Some(base) = &experiment.base_commit_sha {
-        ledger
-            .commits
-            .entry(base.clone())
-            .or_insert_with(|| "the experiment".to_owned());
-    }
+    ledger.agrees(&experiment)?;
     let repo = repos.unpack(&archive)?;
-    let warnings = repo.as_ref().map(|repo| repo.check(&ledger)).transpose()?;
+    let warnings = repo.as_ref().map(|repo| repo.check(&archive, &ledger)).transpose()?;
     let checked = Checked {
         archive,
         manifest,
@@ -198,53 +248,6 @@ impl Checked {
                 self.archive.artifacts
             ));
         }
-    }
-}
-
-/// The configuration the experiment goes on under, and its text: the archive's, since its entities were judged by
-/// it. Some archives carry none that can be read; then the receiver's own, or one that admits what was measured.
-async fn configuration(
-    write: &mut Write,
-    checked: &Checked,
-    onto: Option<&Hosted>,
-    warnings: &mut Vec<String>,
-) -> Result<(String, ExperimentConfig), CheckpointError> {
-    let fault = match ExperimentConfig::from_yaml(&checked.config) {
-        Ok(config) => return Ok((checked.config.clone(), config)),
-        Err(fault) => fault,
-    };
-    let name = Member::Config.name();
-    if let Some(hosted) = onto {
-        warnings.push(format!(
-            "{name} cannot be used ({fault}): the configuration of the receiver stays"
-        ));
-        let text = write.config_text_of(hosted).await?;
-        return Ok((text, hosted.config.clone()));
-    }
-    let text = makeshift(&checked.ledger.metrics);
-    let config = ExperimentConfig::from_yaml(&text).map_err(|fault| invalid(format!("{name}: {fault}")))?;
-    warnings.push(format!(
-        "{name} cannot be used ({fault}): one was made that admits the metrics measured so far: {text}"
-    ));
-    Ok((text, config))
-}
-
-/// A configuration with these metrics, as far as they may be metrics, or with one called `score`.
-fn makeshift(metrics: &BTreeMap<String, MetricType>) -> String {
-    let of = |schema: Value, expr: &str| {
-        let objective = json!({ "expr": expr, "direction": "maximize" });
-        json!({ "parallel_variants": 1, "evaluation_schema": schema, "objective": objective }).to_string()
-    };
-    let is_metric =
-        |name: &&String| ExperimentConfig::from_yaml(&of(json!({ name.as_str(): "real" }), name.as_str())).is_ok();
-    let schema: serde_json::Map<String, Value> = metrics
-        .keys()
-        .filter(is_metric)
-        .map(|name| (name.clone(), json!(metrics.get(name))))
-        .collect();
-    match schema.keys().next().cloned() {
-        Some(first) => of(Value::Object(schema), &first),
-        None => of(json!({ "score": "real" }), "score"),
     }
 }
 

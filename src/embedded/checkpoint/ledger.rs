@@ -1,9 +1,8 @@
 //! What the files of an archive must agree on: no id twice, nothing named that is not there, and as many lines as
 //! the manifest says. Entities are read one at a time; of each only the id is kept.
 
-use std::collections::hash_map::RandomState;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::BuildHasher;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,6 +12,7 @@ use super::archive::{Archive, Member};
 use super::invalid;
 use super::lines::{Lines, MOST_LINES};
 use super::manifest::{Counts, Manifest};
+use super::names::{Branch, Commits, Spot, cyclic};
 use crate::embedded::authority::RESERVED_GROUPS;
 use crate::embedded::shape::shaped;
 use crate::embedded::transition::{self, Refusal};
@@ -23,22 +23,26 @@ use crate::protocol::*;
 pub(super) struct Ledger {
     ideas: HashSet<IdeaId>,
     /// Whether each is a baseline, of which the idea need not exist (`ch02 §9.4`).
-    variants: HashMap<VariantId, bool>,
-    tasks: HashMap<TaskId, Filed>,
+    pub(super) variants: HashMap<VariantId, bool>,
+    pub(super) tasks: HashMap<TaskId, Filed>,
     groups: HashMap<GroupId, Vec<GroupId>>,
     /// In the order of the file.
     pub(super) workers: Vec<WorkerId>,
-    /// Every commit that is named, and one who names it.
-    pub(super) commits: HashMap<CommitSha, String>,
-    /// Every branch that is named, who names it, and whether a commit was recorded beside it.
-    pub(super) branches: Vec<(String, String, bool)>,
+    /// Every commit that is named.
+    pub(super) commits: Commits,
+    /// Every branch that is named.
+    pub(super) branches: HashMap<String, Branch>,
+    /// Ideas and variants that a live task is about.
+    live: HashSet<(TaskKind, String)>,
+    /// Where the log says that the experiment was terminated.
+    pub(super) terminated: Option<Spot>,
     /// What was measured so far, in case the configuration does not say.
     pub(super) metrics: BTreeMap<String, MetricType>,
     pub(super) counts: Counts,
 }
 
 #[derive(Debug)]
-struct Filed {
+pub(super) struct Filed {
     kind: TaskKind,
     state: TaskState,
     is_answered: bool,
@@ -56,13 +60,26 @@ impl Ledger {
         ledger.read_workers(Lines::new(archive, Member::Workers), source)?;
         ledger.read_groups(Lines::new(archive, Member::Groups), source)?;
         ledger.read_events(Lines::new(archive, Member::Events), source)?;
-        if ledger.counts != manifest.counts {
-            return Err(invalid(format!(
-                "manifest.json: counts are {:?}, but the files have {:?}",
-                manifest.counts, ledger.counts
-            )));
+        match manifest.counts.differs(&ledger.counts) {
+            Some(words) => Err(invalid(format!("manifest.json: {words}"))),
+            None => Ok(ledger),
         }
-        Ok(ledger)
+    }
+
+    /// Whether the log may be that of an experiment as it is archived.
+    pub(super) fn agrees(&mut self, experiment: &Experiment) -> Result<(), Refusal> {
+        if let Some(base) = &experiment.base_commit_sha {
+            self.commits
+                .name(base, Spot::new(Member::Experiment, 0))
+                .map_err(invalid)?;
+        }
+        match self.terminated {
+            Some(spot) if experiment.state == ExperimentState::Running => Err(invalid(format!(
+                "{}: the experiment is running, and {spot} says that it was terminated",
+                Member::Experiment.name()
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// The kind of a task.
@@ -71,7 +88,7 @@ impl Ledger {
     }
 
     /// Reads the next line as an entity.
-    fn next<T: DeserializeOwned + Serialize>(&self, lines: &mut Lines<'_>) -> Result<Option<T>, Refusal> {
+    pub(super) fn next<T: DeserializeOwned + Serialize>(&self, lines: &mut Lines<'_>) -> Result<Option<T>, Refusal> {
         let Some(value) = lines.next()? else { return Ok(None) };
         let counted = &self.counts;
         let before = counted.tasks
@@ -91,7 +108,7 @@ impl Ledger {
         while let Some(idea) = self.next::<Idea>(&mut lines)? {
             belongs(&lines, &idea.experiment_id, source)?;
             transition::good_idea(&idea).map_err(|fault| lines.fault(fault))?;
-            self.name_commits(&idea.parent_commits, || format!("idea {}", idea.idea_id));
+            self.name_commits(&lines, &idea.parent_commits)?;
             if !self.ideas.insert(idea.idea_id.clone()) {
                 return Err(twice(&lines, &idea.idea_id));
             }
@@ -104,13 +121,21 @@ impl Ledger {
         while let Some(variant) = self.next::<Variant>(&mut lines)? {
             belongs(&lines, &variant.experiment_id, source)?;
             transition::good_variant(&variant).map_err(|fault| lines.fault(fault))?;
-            let who = || format!("variant {}", variant.variant_id);
-            self.name_commits(&variant.parent_commits, who);
-            self.name_commits(&variant.commit_sha, who);
-            self.name_commits(&variant.variant_commit_sha, who);
-            if let Some(branch) = &variant.branch {
-                self.branches
-                    .push((branch.clone(), who(), variant.commit_sha.is_some()));
+            self.name_commits(&lines, &variant.parent_commits)?;
+            self.name_commits(&lines, &variant.commit_sha)?;
+            self.name_commits(&lines, &variant.variant_commit_sha)?;
+            if let Some(name) = &variant.branch {
+                let branch = Branch {
+                    spot: lines.spot(),
+                    has_commit: variant.commit_sha.is_some(),
+                };
+                match self.branches.entry(name.clone()) {
+                    Entry::Vacant(place) => place.insert(branch),
+                    Entry::Occupied(other) => {
+                        let other = other.get().spot;
+                        return Err(lines.fault(format!("branch {name} belongs to the variant of {other}")));
+                    }
+                };
             }
             self.measured(variant.evaluation.as_ref());
             if let Some(idea) = variant.idea_id.as_ref().filter(|_| !variant.is_baseline()) {
@@ -132,6 +157,11 @@ impl Ledger {
                 TaskKind::Ideation => {}
                 TaskKind::Execution => self.is_idea(&lines, task.subject().unwrap_or_default())?,
                 TaskKind::Evaluation => self.is_variant(&lines, task.subject().unwrap_or_default())?,
+            }
+            if let Some(subject) = task.subject().filter(|_| task.state.is_live())
+                && !self.live.insert((task.kind, subject.to_owned()))
+            {
+                return Err(lines.fault(format!("{subject} has another {} task that is not done", task.kind)));
             }
             let filed = Filed {
                 kind: task.kind,
@@ -170,10 +200,12 @@ impl Ledger {
             self.measured(submission.evaluation.as_ref());
         }
         self.counts.submissions = lines.number;
-        let unanswered = |(_, filed): &(_, &Filed)| filed.state == TaskState::Submitted && !filed.is_answered;
+        let needs = |state| matches!(state, TaskState::Submitted | TaskState::Completed);
+        let unanswered = |(_, filed): &(_, &Filed)| needs(filed.state) && !filed.is_answered;
         match self.tasks.iter().find(unanswered) {
-            Some((task, _)) => Err(invalid(format!(
-                "task {task} is submitted, but submissions.jsonl lacks it"
+            Some((task, filed)) => Err(invalid(format!(
+                "task {task} is {}, but submissions.jsonl lacks it",
+                filed.state
             ))),
             None => Ok(()),
         }
@@ -193,7 +225,7 @@ impl Ledger {
     }
 
     fn read_groups(&mut self, mut lines: Lines<'_>, source: &ExperimentId) -> Result<(), Refusal> {
-        let mut reserved = HashSet::new();
+        let (mut reserved, mut memberships) = (HashSet::new(), 0_usize);
         while let Some(group) = self.next::<Group>(&mut lines)? {
             belongs(&lines, &group.experiment_id, source)?;
             transition::good_group(&group).map_err(|fault| lines.fault(fault))?;
@@ -201,7 +233,11 @@ impl Ledger {
             if RESERVED_GROUPS.contains(&name) && !reserved.insert(name.to_owned()) {
                 return Err(lines.fault(format!("a second group has the name {name}, which carries authority")));
             }
-            let inner = group.members.iter().filter_map(MemberId::as_group).collect();
+            let inner: Vec<_> = group.members.iter().filter_map(MemberId::as_group).collect();
+            memberships += inner.len();
+            if u64::try_from(memberships).is_ok_and(|count| count > MOST_LINES) {
+                return Err(lines.fault(format!("more than {MOST_LINES} groups are members of others")));
+            }
             if self.groups.insert(group.group_id.clone(), inner).is_some() {
                 return Err(twice(&lines, &group.group_id));
             }
@@ -213,74 +249,28 @@ impl Ledger {
         }
     }
 
-    fn read_events(&mut self, mut lines: Lines<'_>, source: &ExperimentId) -> Result<(), Refusal> {
-        // There may be many: what is kept of an id is a digest that no sender can foresee.
-        let digests = [RandomState::new(), RandomState::new()];
-        let mut seen = HashSet::new();
-        while let Some(event) = self.next::<Event>(&mut lines)? {
-            belongs(&lines, &event.experiment_id, source)?;
-            transition::good_event_kind(&event.kind).map_err(|fault| lines.fault(fault))?;
-            if event.event_id.is_empty() {
-                return Err(lines.fault("event_id must not be empty"));
-            }
-            if !seen.insert(digests.each_ref().map(|digest| digest.hash_one(&event.event_id))) {
-                return Err(twice(&lines, &event.event_id));
-            }
-            self.names_something(&lines, &event)?;
-        }
-        self.counts.events = lines.number;
-        Ok(())
-    }
-
-    /// An event about a task, an idea or a variant names it, and all it names is there.
-    fn names_something(&self, lines: &Lines<'_>, event: &Event) -> Result<(), Refusal> {
-        let (task, idea, variant) = (
-            event.data_str("task_id"),
-            event.data_str("idea_id"),
-            event.data_str("variant_id"),
-        );
-        let (family, _) = event.kind.split_once('.').unwrap_or_default();
-        let subject = match family {
-            "task" => task,
-            "idea" => idea,
-            "variant" => variant,
-            // Types of somebody's own mean what they like by their members.
-            _ => return Ok(()),
-        };
-        if subject.is_none() {
-            return Err(lines.fault(format!("an event of type {} must name its {family}", event.kind)));
-        }
-        if let Some(task) = task.filter(|task| !self.tasks.contains_key(*task)) {
-            return Err(lines.fault(format!("there is no task {task:?}")));
-        }
-        if let Some(variant) = variant {
-            self.is_variant(lines, variant)?;
-        }
-        let is_baseline = variant.and_then(|variant| self.variants.get(variant)) == Some(&true);
-        match idea.filter(|_| !is_baseline) {
-            Some(idea) => self.is_idea(lines, idea),
-            None => Ok(()),
-        }
-    }
-
-    fn is_idea(&self, lines: &Lines<'_>, id: &str) -> Result<(), Refusal> {
+    pub(super) fn is_idea(&self, lines: &Lines<'_>, id: &str) -> Result<(), Refusal> {
         match self.ideas.contains(id) {
             true => Ok(()),
             false => Err(lines.fault(format!("there is no idea {id:?}"))),
         }
     }
 
-    fn is_variant(&self, lines: &Lines<'_>, id: &str) -> Result<(), Refusal> {
+    pub(super) fn is_variant(&self, lines: &Lines<'_>, id: &str) -> Result<(), Refusal> {
         match self.variants.contains_key(id) {
             true => Ok(()),
             false => Err(lines.fault(format!("there is no variant {id:?}"))),
         }
     }
 
-    fn name_commits<'a>(&mut self, commits: impl IntoIterator<Item = &'a CommitSha>, who: impl Fn() -> String) {
-        for commit in commits {
-            self.commits.entry(commit.clone()).or_insert_with(&who);
-        }
+    fn name_commits<'a>(
+        &mut self,
+        lines: &Lines<'_>,
+        commits: impl IntoIterator<Item = &'a CommitSha>,
+    ) -> Result<(), Refusal> {
+        let mut commits = commits.into_iter();
+        let named = commits.try_for_each(|commit| self.commits.name(commit, lines.spot()));
+        named.map_err(|fault| lines.fault(fault))
     }
 
     fn measured(&mut self, evaluation: Option<&Evaluation>) {
@@ -298,43 +288,13 @@ impl Ledger {
     }
 }
 
-fn belongs(lines: &Lines<'_>, named: &ExperimentId, source: &ExperimentId) -> Result<(), Refusal> {
+pub(super) fn belongs(lines: &Lines<'_>, named: &ExperimentId, source: &ExperimentId) -> Result<(), Refusal> {
     match named == source {
         true => Ok(()),
         false => Err(lines.fault(format!("it belongs to experiment {named}, and the archive to {source}"))),
     }
 }
 
-fn twice(lines: &Lines<'_>, id: impl std::fmt::Display) -> Refusal {
+pub(super) fn twice(lines: &Lines<'_>, id: impl std::fmt::Display) -> Refusal {
     lines.fault(format!("{id} is there twice"))
-}
-
-/// A group that contains itself: what is left when groups without inner groups are taken away again and again.
-fn cyclic(groups: &HashMap<GroupId, Vec<GroupId>>) -> Option<&GroupId> {
-    let known = |inner: &&GroupId| groups.contains_key(*inner);
-    let mut outer: HashMap<&GroupId, Vec<&GroupId>> = HashMap::new();
-    let mut open: HashMap<&GroupId, usize> = HashMap::new();
-    for (group, inners) in groups {
-        open.insert(group, inners.iter().filter(known).count());
-        for inner in inners.iter().filter(known) {
-            outer.entry(inner).or_default().push(group);
-        }
-    }
-    let mut free: Vec<&GroupId> = open
-        .iter()
-        .filter(|(_, inners)| **inners == 0)
-        .map(|(group, _)| *group)
-        .collect();
-    while let Some(group) = free.pop() {
-        open.remove(group);
-        for around in outer.get(group).into_iter().flatten() {
-            if let Some(inners) = open.get_mut(around) {
-                *inners -= 1;
-                if *inners == 0 {
-                    free.push(around);
-                }
-            }
-        }
-    }
-    open.keys().next().copied()
 }

@@ -6,12 +6,13 @@ use serde_json::Value;
 
 use super::archive::{Archive, Member};
 use super::invalid;
+use super::names::Spot;
 use crate::embedded::transition::Refusal;
 
 /// No entity comes near; what the wire takes is at most 1 MiB.
 pub(super) const LONGEST_LINE: u64 = 8 * 1024 * 1024;
 /// Lines of all files together. Ids are kept in memory while an archive is checked.
-pub(super) const MOST_LINES: u64 = 20_000_000;
+pub(super) const MOST_LINES: u64 = 5_000_000;
 
 /// The lines of a member, each a JSON object.
 pub(super) struct Lines<'a> {
@@ -30,6 +31,11 @@ impl<'a> Lines<'a> {
             line: Vec::new(),
             number: 0,
         }
+    }
+
+    /// Where the last line read is.
+    pub(super) fn spot(&self) -> Spot {
+        Spot::new(self.member, self.number)
     }
 
     /// A fault of the last line read.

@@ -42,6 +42,25 @@ pub(super) struct Counts {
     pub(super) groups: u64,
 }
 
+impl Counts {
+    /// The first count that is not as it was counted, in words.
+    pub(super) fn differs(&self, counted: &Self) -> Option<String> {
+        let pairs = [
+            (Member::Tasks, self.tasks, counted.tasks),
+            (Member::Ideas, self.ideas, counted.ideas),
+            (Member::Variants, self.variants, counted.variants),
+            (Member::Submissions, self.submissions, counted.submissions),
+            (Member::Events, self.events, counted.events),
+            (Member::Workers, self.workers, counted.workers),
+            (Member::Groups, self.groups, counted.groups),
+        ];
+        let (member, said, there) = pairs.into_iter().find(|(_, said, there)| said != there)?;
+        let name = member.name();
+        let kind = name.strip_suffix(".jsonl").unwrap_or(name);
+        Some(format!("counts say {said} {kind}, and {name} has {there}"))
+    }
+}
+
 /// Where each part is; v0 has one fixed name for each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Files {

@@ -1,16 +1,21 @@
 //! Checkpoints (`ch10`): a whole experiment as one tar archive, which any EDEN store can take over.
 //!
 //! `archive` and `writer` read and write the container, `manifest` is its table of contents, `lines` its files of one
-//! entity a line, `ledger` what these must agree on, `bundle` and `pack` the form git histories travel in, `repos` the
-//! repositories themselves. `export` writes all of it; `import` checks all of it, and `rewrite` takes it over.
+//! entity a line, `ledger` and `log` what these must agree on, `names` what they name, `bundle` and `pack` the form
+//! git histories travel in, `history` what they hold, `repos` the repositories themselves. `export` writes all of it;
+//! `import` checks all of it, `configuration` chooses the rules it goes on under, and `rewrite` takes it over.
 
 mod archive;
 mod bundle;
+mod configuration;
 mod export;
+mod history;
 mod import;
 mod ledger;
 mod lines;
+mod log;
 mod manifest;
+mod names;
 mod pack;
 mod repos;
 mod rewrite;
@@ -25,7 +30,7 @@ use super::transition::Refusal;
 use crate::protocol::ErrorType;
 
 pub(super) use export::export;
-pub(super) use import::import;
+pub(super) use import::{ImportTurn, import};
 pub(super) use manifest::FORMAT_VERSION;
 pub(super) use repos::Repos;
 

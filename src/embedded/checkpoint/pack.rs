@@ -6,19 +6,22 @@ use std::io::{BufRead, Read};
 use flate2::{Decompress, FlushDecompress, Status};
 
 /// No object may be larger; a few of them are in memory at once while a pack is unpacked.
-pub(super) const LARGEST_OBJECT: u64 = 512 * 1024 * 1024;
-/// All objects of a pack together, unpacked.
-const LARGEST_WHOLE: u64 = 128 * LARGEST_OBJECT;
+pub(super) const LARGEST_OBJECT: u64 = 128 * 1024 * 1024;
+/// All objects of a pack together, unpacked, are at most so many times as large as the bundle ...
+const RATIO: u64 = 100;
+/// ... and this much more, in bytes, since a small history of one large file is mostly deltas.
+pub(super) const FLOOR: u64 = 16 * 1024 * 1024 * 1024;
 const MOST_OBJECTS: u32 = 5_000_000;
 
 const OFS_DELTA: u8 = 6;
 const REF_DELTA: u8 = 7;
 
-/// Reads a pack to its end.
+/// Reads the pack of a bundle of this many bytes to its end.
 ///
 /// # Errors
 /// Why it should not be unpacked, in words.
-pub(super) fn survey(pack: &mut impl BufRead) -> Result<(), String> {
+pub(super) fn survey(pack: &mut impl BufRead, bundle: u64) -> Result<(), String> {
+    let limit = FLOOR.saturating_add(bundle.saturating_mul(RATIO));
     let mut head = [0; 12];
     pack.read_exact(&mut head).map_err(|_| "the pack has no beginning")?;
     let [b'P', b'A', b'C', b'K', 0, 0, 0, 2 | 3, a, b, c, d] = head else {
@@ -32,7 +35,7 @@ pub(super) fn survey(pack: &mut impl BufRead) -> Result<(), String> {
     let mut inflate = Decompress::new(true);
     for _ in 0..count {
         let (kind, size) = object_header(pack)?;
-        fits(size, whole)?;
+        fits(size, whole, limit)?;
         match kind {
             OFS_DELTA => while byte(pack)? & 0x80 != 0 {},
             REF_DELTA => {
@@ -48,15 +51,15 @@ pub(super) fn survey(pack: &mut impl BufRead) -> Result<(), String> {
             _ => size,
         };
         whole = whole.saturating_add(size.max(becomes));
-        fits(becomes, whole)?;
+        fits(becomes, whole, limit)?;
     }
     Ok(())
 }
 
-fn fits(object: u64, whole: u64) -> Result<(), String> {
-    if object > LARGEST_OBJECT || whole > LARGEST_WHOLE {
+fn fits(object: u64, whole: u64, limit: u64) -> Result<(), String> {
+    if object > LARGEST_OBJECT || whole > limit {
         return Err(format!(
-            "the pack unpacks to more than {LARGEST_OBJECT} bytes an object, or {LARGEST_WHOLE} in all"
+            "the pack unpacks to more than {LARGEST_OBJECT} bytes an object, or {limit} in all"
         ));
     }
     Ok(())

@@ -1,16 +1,15 @@
 //! The repositories of the experiments, `<root>/<experiment_id>.git`, as far as checkpoints touch them.
 
-use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use git2::{Oid, Repository, RepositoryInitOptions};
+use git2::{Repository, RepositoryInitOptions};
 
 use super::archive::{Archive, Member};
 use super::bundle::{self, Refs};
 use super::ledger::Ledger;
-use super::{CheckpointError, invalid, pack};
+use super::{CheckpointError, history, invalid, pack};
 use crate::embedded::blobs::sync_dir;
 use crate::embedded::transition::Refusal;
 use crate::protocol::*;
@@ -44,17 +43,64 @@ impl Repos {
         Ok(Self { root, is_synced })
     }
 
+    /// The experiments whose repository was put in its place for an import of which nobody noted the outcome.
+    pub(in crate::embedded) fn undecided(&self) -> io::Result<Vec<ExperimentId>> {
+        let entries = match fs::read_dir(&self.root) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut undecided = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            let id = name.to_str().and_then(|name| name.strip_suffix(".git"));
+            if let Some(id) = id.and_then(|id| id.parse().ok())
+                && self.is_undecided(&id)
+            {
+                undecided.push(id);
+            }
+        }
+        Ok(undecided)
+    }
+
+    /// Notes the outcome of an import: the repository that was placed for it is the experiment's, or nobody's.
+    pub(in crate::embedded) fn decide(&self, id: &ExperimentId, has_landed: bool) -> io::Result<()> {
+        if !self.is_undecided(id) {
+            return Ok(());
+        }
+        match has_landed {
+            true => fs::remove_file(self.path(id).join(UNCOMMITTED)),
+            false => fs::remove_dir_all(self.path(id)),
+        }
+    }
+
+    fn is_undecided(&self, id: &ExperimentId) -> bool {
+        self.path(id).join(UNCOMMITTED).exists()
+    }
+
     fn path(&self, id: &ExperimentId) -> PathBuf {
         self.root.join(format!("{id}.git"))
     }
 
-    /// Writes the bundle of an experiment's repository: nothing when there is none, or it has no refs.
-    pub(super) fn bundle(&self, id: &ExperimentId, out: &mut impl Write) -> Result<(), CheckpointError> {
+    /// Writes the bundle of an experiment's repository: nothing when there is none, or it has no refs. One that was
+    /// placed for an import is the experiment's only once it `is_imported`.
+    pub(super) fn bundle(
+        &self,
+        id: &ExperimentId,
+        is_imported: bool,
+        out: &mut impl Write,
+    ) -> Result<(), CheckpointError> {
         let path = self.path(id);
-        if !path.exists() {
+        if !path.exists() || (self.is_undecided(id) && !is_imported) {
             return Ok(());
         }
-        Ok(bundle::write(&Repository::open_bare(path)?, out)?)
+        let bundled = Repository::open_bare(&path).and_then(|repository| bundle::write(&repository, out));
+        // An archive without it would look whole, so there is none.
+        bundled.map_err(|error| {
+            let words = format!("the repository {} cannot be exported: {error}", path.display());
+            CheckpointError::Storage(io::Error::other(words).into())
+        })
     }
 
     /// Makes a repository of an archive's bundle, beside the others; none when the bundle is empty.
@@ -65,7 +111,7 @@ impl Repos {
         let fault = |words: String| invalid(format!("{}: {words}", Member::Bundle.name()));
         let mut first = archive.read(Member::Bundle);
         let refs = Refs::read(&mut first).map_err(fault)?;
-        pack::survey(&mut first).map_err(fault)?;
+        pack::survey(&mut first, archive.size(Member::Bundle)).map_err(fault)?;
         fs::create_dir_all(&self.root)?;
         let path = self.root.join(format!("{UNFINISHED}{:032x}", rand::random::<u128>()));
         let unpacked = Unpacked {
@@ -92,10 +138,8 @@ impl Repos {
     /// Gives a repository its place, in the turn of the import it belongs to. One that is there already stays,
     /// unless an import left it that was never committed: then nobody has seen it.
     pub(super) fn place(&self, unpacked: Unpacked, id: &ExperimentId) -> Result<(), CheckpointError> {
+        self.decide(id, false)?;
         let path = self.path(id);
-        if path.join(UNCOMMITTED).exists() {
-            fs::remove_dir_all(&path)?;
-        }
         if path.exists() {
             return Err(Refusal::new(
                 ErrorType::ExperimentIdConflict,
@@ -112,13 +156,7 @@ impl Repos {
 
     /// Whether there is a repository, whoever made it.
     pub(super) fn has(&self, id: &ExperimentId) -> bool {
-        let path = self.path(id);
-        path.exists() && !path.join(UNCOMMITTED).exists()
-    }
-
-    /// The import of a repository that was placed is committed.
-    pub(super) fn committed(&self, id: &ExperimentId) -> io::Result<()> {
-        fs::remove_file(self.path(id).join(UNCOMMITTED))
+        self.path(id).exists() && !self.is_undecided(id)
     }
 }
 
@@ -139,26 +177,28 @@ impl Drop for Unpacked {
 impl Unpacked {
     /// Whether every ref, commit and branch that is named is in the bundle (`ch10 §12`). Returns what the operator
     /// should know.
-    pub(super) fn check(&self, ledger: &Ledger) -> Result<Vec<String>, Refusal> {
+    pub(super) fn check(&self, archive: &Archive, ledger: &Ledger) -> Result<Vec<String>, Refusal> {
         let fault = |words: String| invalid(format!("{}: {words}", Member::Bundle.name()));
-        let reached = self.reached().map_err(|error| fault(error.to_string()))?;
-        for (commit, who) in &ledger.commits {
-            let id = Oid::from_str(commit.as_str())
-                .ok()
-                .filter(|_| commit.as_str().len() == 40);
-            if id.is_none_or(|id| !reached.contains(&id)) {
-                return Err(fault(format!("{who} names commit {commit}, which is not in it")));
-            }
+        let repository = Repository::open_bare(&self.path).map_err(|error| fault(error.to_string()))?;
+        let refs = self.refs.refs.iter().map(|(_, id)| *id);
+        let reached = history::reached(&repository, refs, archive).map_err(fault)?;
+        if let Some(words) = ledger.commits.missing(&reached) {
+            return Err(fault(words));
         }
         let mut unpushed = 0;
-        for (branch, who, has_commit) in &ledger.branches {
+        for (branch, named) in &ledger.branches {
             let name = format!("refs/heads/{branch}");
             let found = self.refs.refs.binary_search_by(|(known, _)| known.as_str().cmp(&name));
             let found = found.ok().and_then(|at| self.refs.refs.get(at));
             match found {
                 Some((_, id)) if reached.contains(id) => {}
-                None if !has_commit => unpushed += 1,
-                _ => return Err(fault(format!("{who} names branch {branch}, which is not in it"))),
+                None if !named.has_commit => unpushed += 1,
+                _ => {
+                    return Err(fault(format!(
+                        "{} names branch {branch}, which is not in it",
+                        named.spot
+                    )));
+                }
             }
         }
         Ok(match unpushed {
@@ -167,18 +207,6 @@ impl Unpacked {
                 "{unpushed} variants name a branch that is not in repo.bundle; no commit was recorded for any of them"
             )],
         })
-    }
-
-    /// Every commit that a ref leads to; each ref must lead to an object.
-    fn reached(&self) -> Result<HashSet<Oid>, git2::Error> {
-        let repository = Repository::open_bare(&self.path)?;
-        let mut walk = repository.revwalk()?;
-        for (_, id) in &self.refs.refs {
-            if let Ok(commit) = repository.find_object(*id, None)?.peel_to_commit() {
-                walk.push(commit.id())?;
-            }
-        }
-        walk.collect()
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tokio_util::io::ReaderStream;
 
 use super::super::Inner;
-use super::super::checkpoint::{self, CheckpointError, FORMAT_VERSION};
+use super::super::checkpoint::{self, CheckpointError, FORMAT_VERSION, ImportTurn};
 use super::super::storage::StorageError;
 use super::super::transition::Refusal;
 use super::extract::{Call, ControlCall, Params};
@@ -76,9 +76,11 @@ pub(super) async fn import(
     if draft.len() == 0 {
         return Err(bad("the body is empty: it must be a checkpoint archive").into());
     }
+    // Before anything is decided, so that it is decided on what the one before left.
+    let turn = ImportTurn::wait(inner).await?;
     let id = resulting(inner, asked, headers).await?;
     let file = draft.unnamed().await.map_err(StorageError::from)?;
-    let reply = checkpoint::import(inner, file, id).await?;
+    let reply = checkpoint::import(inner, file, id, turn).await?;
     let mut response = json(&reply)?;
     response.set_status(StatusCode::CREATED);
     Ok(response)

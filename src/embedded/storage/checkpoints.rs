@@ -125,6 +125,16 @@ impl Session {
         Ok(query.fetch_optional(connection).await?.is_some())
     }
 
+    /// Whether the database hosts an experiment that came out of an archive.
+    pub(in crate::embedded) async fn is_imported(&mut self, id: &ExperimentId) -> Result<bool, StorageError> {
+        let (connection, _) = self.parts();
+        let query = sqlx::query_scalar::<_, String>(
+            "SELECT experiment.entity FROM experiment JOIN scope ON scope.num = experiment.scope WHERE scope.id = ?",
+        );
+        let entity = super::decode::<Experiment>(query.bind(id.as_str()).fetch_optional(connection).await?)?;
+        Ok(entity.is_some_and(|experiment| experiment.imported_from.is_some()))
+    }
+
     /// Whether nothing has happened in a hosted experiment, so that it may become what an archive holds.
     pub(in crate::embedded) async fn is_untouched(&mut self, hosted: &Hosted) -> Result<bool, StorageError> {
         let own = std::mem::replace(&mut self.scope, hosted.scope.key);

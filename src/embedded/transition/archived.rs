@@ -32,6 +32,10 @@ pub(in crate::embedded) fn good_variant(variant: &Variant) -> Result<(), Refusal
             "variant_commit_sha is present only on a successful variant",
         ));
     }
+    let is_measured = variant.commit_sha.is_some() && variant.evaluation.is_some();
+    if variant.status == VariantStatus::Success && !is_measured {
+        return Err(Refusal::bad("a successful variant has a commit and an evaluation"));
+    }
     variant::good_variant(variant)
 }
 
