@@ -13,9 +13,11 @@ mod lease;
 mod ledger;
 mod names;
 mod orchestrator;
+mod outage;
 mod plan;
 mod recall;
 mod tenure;
+mod view;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -26,17 +28,18 @@ use tracing::{debug, info, warn};
 use super::credentials::{Crew, Member};
 use super::repo::{Repo, RepoError};
 use super::{DemoError, Options, catalog};
-use crate::client::{ClientError, ExperimentClient};
-use crate::protocol::{CommitSha, DispatchMode, ErrorType, ExperimentId, ExperimentState, Idea, IdeaState};
-use crate::protocol::{Task, TaskId, TaskKind, TaskState, Timestamp, Variant, VariantStatus};
+use crate::client::ClientError;
+use crate::protocol::{
+    CommitSha, DispatchMode, ErrorType, ExperimentId, ExperimentState, Task, TaskId, Timestamp, Variant,
+};
 use ledger::{Elite, Ledger};
+use outage::Outage;
 pub(super) use plan::Plan;
 use tenure::{Begun, Holder, Tenure};
+use view::View;
 
 /// How often the registry is read, and whether a lease that somebody else holds has become free.
 const FOLLOW: Duration = Duration::from_secs(2);
-/// The longest wait after a failure.
-const MOST_BACKOFF: Duration = Duration::from_secs(10);
 /// The wait after a round in which there was nothing to do.
 const IDLE: Duration = Duration::from_millis(1000);
 
@@ -184,29 +187,6 @@ async fn is_gone(options: &Options, id: &ExperimentId) -> bool {
     matches!(options.client.experiment(id).read().await, Err(fault) if fault.is_not_found())
 }
 
-/// Says a failure once however long it lasts, and waits longer each time.
-#[derive(Default)]
-struct Outage(u32);
-
-impl Outage {
-    fn wait(&mut self, what: &str, fault: &DemoError) -> Duration {
-        if self.0 == 0 {
-            warn!("{what}: {fault}; it keeps trying");
-        } else {
-            debug!("{what}: {fault}");
-        }
-        self.0 = self.0.saturating_add(1);
-        (Duration::from_millis(250) * 2_u32.saturating_pow(self.0.min(10))).min(MOST_BACKOFF)
-    }
-
-    fn over(&mut self, what: &str) {
-        if self.0 > 0 {
-            info!("{what}");
-            self.0 = 0;
-        }
-    }
-}
-
 enum Round {
     Acted,
     Idle,
@@ -236,46 +216,6 @@ struct Driver {
 
 /// Variants between two times of tidying the repository.
 const TIDY: u64 = 150;
-
-/// What the backend holds that is not finished.
-struct View {
-    pending: Vec<Task>,
-    claimed: Vec<Task>,
-    submitted: Vec<Task>,
-    ready: Vec<Idea>,
-    starting: Vec<Variant>,
-}
-
-impl View {
-    async fn read(client: &ExperimentClient) -> Result<Self, ClientError> {
-        let mut view = Self {
-            pending: client.tasks_in_state(TaskState::Pending).await?,
-            claimed: client.tasks_in_state(TaskState::Claimed).await?,
-            submitted: client.tasks_in_state(TaskState::Submitted).await?,
-            ready: client.ideas_in(IdeaState::Ready).await?,
-            starting: client.variants_in(VariantStatus::Starting).await?,
-        };
-        view.submitted.sort_by_key(|task| task.updated_at);
-        view.pending.sort_by_key(|task| task.created_at);
-        view.ready.sort_by(|a, b| b.priority.total_cmp(&a.priority));
-        Ok(view)
-    }
-
-    fn live(&self) -> impl Iterator<Item = &Task> {
-        self.pending.iter().chain(&self.claimed).chain(&self.submitted)
-    }
-
-    fn pending(&self, kind: TaskKind) -> impl Iterator<Item = &Task> {
-        self.pending.iter().filter(move |task| task.kind == kind)
-    }
-
-    /// What a worker holds, if anything.
-    fn held_by(&self, member: &Member) -> Option<&Task> {
-        self.claimed
-            .iter()
-            .find(|task| task.claim.as_ref().is_some_and(|claim| claim.worker_id == member.id))
-    }
-}
 
 impl Driver {
     async fn open(options: &Options, id: &ExperimentId, plan: Arc<Plan>) -> Result<Self, DemoError> {
