@@ -46,7 +46,9 @@ fn start_logging(config: &LogConfig) -> Result<(), tracing_subscriber::filter::P
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
+        .with_ansi(io::stderr().is_terminal())
+        // Said on stderr, the only fault there is, a reader of stderr that went away, would be a panic.
+        .log_internal_errors(false);
     if config.json {
         subscriber.json().flatten_event(true).init();
     } else {

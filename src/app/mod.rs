@@ -266,11 +266,11 @@ fn stop_on_signals(tasks: &Tasks) -> Result<(), AppError> {
     tasks.spawn("signals", async move {
         let stopping = stopper.stopping();
         tokio::select! {
-            _ = terminate.recv() => info!("asked to end by SIGTERM"),
-            _ = interrupt.recv() => info!("asked to end by SIGINT"),
-            () = stopping.cancelled() => {}
+            _ = terminate.recv() => stopper.stop(),
+            _ = interrupt.recv() => stopper.stop(),
+            () = stopping.cancelled() => return,
         }
-        stopper.stop();
+        info!("asked to end by a signal");
     });
     Ok(())
 }

@@ -193,3 +193,29 @@ fn a_blank_variable_is_an_unset_one() {
     child.wait().expect("gone");
     assert!(line.starts_with("EDEN_TASK_STORE_LISTENING"), "{line}");
 }
+
+#[test]
+fn it_ends_when_told_though_nobody_reads_its_log() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut child = command(&["backend", "--port", "0", "--data-dir"])
+        .arg(dir.path())
+        .spawn()
+        .expect("the program starts");
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().expect("its stdout"));
+    stdout.read_line(&mut line).expect("its stdout");
+    // Closes both pipes on the reader's side.
+    drop((stdout, child.stderr.take()));
+    let status = Command::new("kill").arg(child.id().to_string()).status();
+    assert!(status.expect("kill runs").success());
+    let begin = Instant::now();
+    let ended = loop {
+        match child.try_wait().expect("its end") {
+            None if begin.elapsed() < Duration::from_secs(20) => std::thread::sleep(Duration::from_millis(10)),
+            ended => break ended,
+        }
+    };
+    child.kill().expect("gone or killed");
+    child.wait().expect("gone");
+    assert_eq!(ended.and_then(|status| status.code()), Some(0));
+}
