@@ -3,19 +3,17 @@
 use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
 use poem::{Body, Response, handler};
 use serde::Deserialize;
-use tokio_util::io::ReaderStream;
 
 use super::super::Inner;
 use super::super::checkpoint::{self, CheckpointError, FORMAT_VERSION, ImportTurn};
 use super::super::storage::StorageError;
 use super::super::transition::Refusal;
 use super::extract::{Call, ControlCall, Params};
-use super::problem::{Fault, json};
+use super::problem::{Fault, json, spooled};
 use super::upload;
 use crate::protocol::*;
 
 const MEDIA_TYPE: &str = "application/x-eden-checkpoint+tar";
-const CHUNK: usize = 256 * 1024;
 
 impl From<CheckpointError> for Fault {
     fn from(error: CheckpointError) -> Self {
@@ -39,16 +37,8 @@ pub(super) async fn export(Params(wanted): Params<Wanted>, call: Call) -> Result
         return Err(Refusal::new(ErrorType::BadRequest, detail).into());
     }
     let draft = checkpoint::export(&call.inner, &call.hosted).await?;
-    let size = draft.len();
-    let file = draft.unnamed().await.map_err(StorageError::from)?;
-    let mut response = Response::builder()
-        .content_type(MEDIA_TYPE)
-        .body(Body::from_bytes_stream(ReaderStream::with_capacity(
-            tokio::fs::File::from_std(file),
-            CHUNK,
-        )));
+    let mut response = spooled(draft, Response::builder().content_type(MEDIA_TYPE).finish()).await?;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_LENGTH, size.into());
     let name = format!("attachment; filename=\"{}.tar\"", call.hosted.scope.experiment_id);
     if let Ok(name) = HeaderValue::from_str(&name) {
         headers.insert(header::CONTENT_DISPOSITION, name);

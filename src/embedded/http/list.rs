@@ -4,19 +4,16 @@
 
 use poem::http::header;
 use poem::{Body, Response};
-use tokio_util::io::ReaderStream;
 
 use super::super::Inner;
 use super::super::blobs::{Blobs, Draft};
 use super::super::storage::{Filter, Position, ScopeKey, Session, StorageError, Table, Version};
-use super::problem::Fault;
+use super::problem::{Fault, spooled};
 use super::validator::{Known, not_modified};
 use crate::protocol::CURSOR_HEADER;
 
 /// Rows that are read at once, if they are not heavy. A list that fits needs no file.
 const PIECE: u32 = 256;
-/// Bytes that are read from the file, and sent, at once.
-const CHUNK: usize = 128 * 1024;
 
 /// What to list.
 #[derive(Debug)]
@@ -136,12 +133,7 @@ pub(super) async fn reply(inner: &Inner, scope: ScopeKey, known: &Known, list: L
     let version = session.version().await?;
     let draft = Reading::new(list, version).spool(&inner.blobs, &mut session).await?;
     drop(session);
-    let size = draft.len();
-    let file = draft.unnamed().await.map_err(StorageError::from)?;
-    let bytes = ReaderStream::with_capacity(tokio::fs::File::from_std(file), CHUNK);
-    let mut response = headed(Body::from_bytes_stream(bytes), head(version));
-    response.headers_mut().insert(header::CONTENT_LENGTH, size.into());
-    Ok(response)
+    Ok(spooled(draft, headed(Body::empty(), head(version))).await?)
 }
 
 /// What the header of a list says about the version it is true for.

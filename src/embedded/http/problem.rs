@@ -2,13 +2,18 @@
 
 use poem::error::{MethodNotAllowedError, NotFoundError, ParsePathError, ResponseError};
 use poem::http::{StatusCode, header};
-use poem::{Request, Response};
+use poem::{Body, Request, Response};
 use serde::Serialize;
+use tokio_util::io::ReaderStream;
 use tracing::error;
 
+use super::super::blobs::Draft;
 use super::super::storage::StorageError;
 use super::super::transition::Refusal;
 use crate::protocol::*;
+
+/// Read from a file and sent at once.
+const CHUNK: usize = 128 * 1024;
 
 /// Why a handler does not answer with a success.
 #[derive(Debug, thiserror::Error)]
@@ -171,4 +176,13 @@ pub(super) fn json(entity: &impl Serialize) -> Result<Response, Fault> {
 /// 204, or 200 with zero bytes where the wire says so.
 pub(super) fn empty(status: StatusCode) -> Response {
     Response::builder().status(status).body(())
+}
+
+/// The reply with a finished file as its body, sent as fast as it is taken.
+pub(super) async fn spooled(draft: Draft, mut reply: Response) -> Result<Response, StorageError> {
+    let size = draft.len();
+    let file = tokio::fs::File::from_std(draft.unnamed().await?);
+    reply.headers_mut().insert(header::CONTENT_LENGTH, size.into());
+    reply.set_body(Body::from_bytes_stream(ReaderStream::with_capacity(file, CHUNK)));
+    Ok(reply)
 }
