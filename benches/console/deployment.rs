@@ -195,7 +195,7 @@ impl Lab {
         let bearer = Bearer::new(Actor::Worker(worker.clone()), secret.clone());
         Ok(Self {
             id: own.id().clone(),
-            orchestrator: own.with_bearer(bearer),
+            orchestrator: own.with_credential(bearer),
             worker,
             secret,
         })

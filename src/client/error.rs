@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use crate::protocol::{ErrorType, Problem};
 
 /// Why a call failed. The caller decides by asking: did the server speak ([`ClientError::error_type`]),
@@ -22,6 +24,12 @@ pub enum ClientError {
     /// No answer within the time that the caller had.
     #[error("the server did not answer in time")]
     Late,
+    /// There is no credential to call with, and none can be had; the source says why and what helps.
+    #[error("{0}")]
+    NoCredential(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// The secret holds characters that no header can.
+    #[error("the secret of the credential has characters that cannot be sent")]
+    UnusableSecret,
     /// The event stream broke or could not be opened.
     #[error("the event stream broke: {0}")]
     Stream(String),
@@ -45,13 +53,32 @@ impl ClientError {
         self.error_type() == Some(ErrorType::NotFound)
     }
 
+    /// Whether the server refused the bearer (401), or there is none to show.
+    pub fn is_unauthorized(&self) -> bool {
+        self.status() == Some(401) || matches!(self, Self::NoCredential(_) | Self::UnusableSecret)
+    }
+
+    /// Whether the server hosts other experiments than the one asked for (`ch07 §1.3`).
+    pub fn is_not_hosted_here(&self) -> bool {
+        self.error_type() == Some(ErrorType::ExperimentIdMismatch)
+    }
+
+    /// The HTTP status, when the server answered with one.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused(problem) => Some(problem.status),
+            Self::UnexpectedStatus(status) => Some(*status),
+            _ => None,
+        }
+    }
+
     /// Whether nothing usable came back, so that trying again later may help.
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Stream(_) | Self::Late => true,
             Self::UnexpectedStatus(status) => *status >= 500,
             Self::Refused(problem) => problem.status >= 500,
-            Self::Setup(_) | Self::Decode(_) => false,
+            Self::Setup(_) | Self::Decode(_) | Self::NoCredential(_) | Self::UnusableSecret => false,
         }
     }
 }

@@ -1,12 +1,18 @@
+use std::time::Duration;
+
 use reqwest::multipart::{Form, Part};
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::{Method, Response};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::call::decode;
 use super::push::{self, PushStream};
 use super::registry::registry_operations;
-use super::{Client, ClientError, acknowledge, decode, fetch, fetch_optional, send, with_body};
+use super::{Call, Client, ClientError, Credential, RegistryClient};
 use crate::protocol::*;
+
+/// A server may hold a subscription for 30 s whatever it is asked (`ch07 §8`); this leaves room for the way.
+const LONGEST_POLL: Duration = Duration::from_secs(40);
 
 /// A list and the log position it is true for.
 #[derive(Debug, Clone)]
@@ -37,29 +43,32 @@ impl ExperimentClient {
     }
 
     /// The same experiment through another credential.
-    pub fn with_bearer(&self, bearer: super::Bearer) -> Self {
-        Self {
-            client: self.client.with_bearer(bearer),
-            id: self.id.clone(),
-        }
+    pub fn with_credential(&self, credential: impl Into<Credential>) -> Self {
+        Self::new(self.client.with_credential(credential), self.id.clone())
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    /// The experiment's workers and groups.
+    pub fn registry(&self) -> RegistryClient {
+        let root = format!("/v0/experiments/{}", self.id);
+        RegistryClient::new(self.client.clone(), root, Some(self.id.clone()))
+    }
+
+    fn request(&self, method: Method, path: &str) -> Call {
         self.client
-            .request(method, &format!("/v0/experiments/{}{path}", self.id))
-            .header(EXPERIMENT_HEADER, self.id.as_str())
+            .call(method, &format!("/v0/experiments/{}{path}", self.id))
+            .with(|request| request.header(EXPERIMENT_HEADER, self.id.as_str()))
     }
 
-    fn get(&self, path: &str) -> RequestBuilder {
+    fn get(&self, path: &str) -> Call {
         self.request(Method::GET, path)
     }
 
-    fn post(&self, path: &str) -> RequestBuilder {
+    fn post(&self, path: &str) -> Call {
         self.request(Method::POST, path)
     }
 
     async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Listed<T>, ClientError> {
-        let response = send(self.get(path)).await?;
+        let response = self.get(path).send().await?;
         let cursor = response
             .headers()
             .get(CURSOR_HEADER)
@@ -72,22 +81,22 @@ impl ExperimentClient {
 
     /// The experiment object.
     pub async fn read(&self) -> Result<Experiment, ClientError> {
-        fetch(self.get("")).await
+        self.get("").fetch().await
     }
 
     /// Its configuration; a Switchboard extension.
     pub async fn config(&self) -> Result<ExperimentConfig, ClientError> {
-        fetch(self.get("/config")).await
+        self.get("/config").fetch().await
     }
 
     /// Who decides what.
     pub async fn dispatch_mode(&self) -> Result<DispatchMode, ClientError> {
-        fetch(self.get("/dispatch_mode")).await
+        self.get("/dispatch_mode").fetch().await
     }
 
     /// Ends the experiment; idempotent.
     pub async fn terminate(&self, reason: &str) -> Result<Experiment, ClientError> {
-        fetch(with_body(self.post("/terminate"), &json!({ "reason": reason }))).await
+        self.post("/terminate").body(&json!({ "reason": reason })).fetch().await
     }
 
     /// Every task.
@@ -97,59 +106,56 @@ impl ExperimentClient {
 
     /// The tasks of one state, of every kind.
     pub async fn tasks_in_state(&self, state: TaskState) -> Result<Vec<Task>, ClientError> {
-        fetch(self.get("/tasks").query(&[("state", state.as_str())])).await
+        self.get("/tasks").query("state", state.as_str()).fetch().await
     }
 
     /// One task.
     pub async fn task(&self, id: &TaskId) -> Result<Task, ClientError> {
-        fetch(self.get(&task_path(id, ""))).await
+        self.get(&task_path(id, "")).fetch().await
     }
 
     /// What was handed in for a task, if anything.
     pub async fn submission(&self, id: &TaskId) -> Result<Option<Submission>, ClientError> {
-        fetch_optional(self.get(&task_path(id, "/submission"))).await
+        self.get(&task_path(id, "/submission")).fetch_optional().await
     }
 
     /// Creates a pending task.
     pub async fn create_task(&self, task: &CreateTask) -> Result<Task, ClientError> {
-        fetch(with_body(self.post("/tasks"), task)).await
+        self.post("/tasks").body(task).fetch().await
     }
 
     /// Claims a pending task for the caller.
     pub async fn claim(&self, id: &TaskId, request: &ClaimRequest) -> Result<Claim, ClientError> {
-        fetch(with_body(self.post(&task_path(id, "/claim")), request)).await
+        self.post(&task_path(id, "/claim")).body(request).fetch().await
     }
 
     /// Hands in the result of a claimed task.
     pub async fn submit(&self, id: &TaskId, payload: Submission) -> Result<(), ClientError> {
-        acknowledge(with_body(
-            self.post(&task_path(id, "/submit")),
-            &SubmitRequest { payload },
-        ))
-        .await
+        self.post(&task_path(id, "/submit"))
+            .body(&SubmitRequest { payload })
+            .acknowledge()
+            .await
     }
 
     /// Accepts a submitted task.
     pub async fn accept(&self, id: &TaskId) -> Result<(), ClientError> {
-        acknowledge(self.post(&task_path(id, "/accept"))).await
+        self.post(&task_path(id, "/accept")).acknowledge().await
     }
 
     /// Rejects a submitted task.
     pub async fn reject(&self, id: &TaskId, reason: RejectReason) -> Result<(), ClientError> {
-        acknowledge(with_body(
-            self.post(&task_path(id, "/reject")),
-            &RejectRequest { reason },
-        ))
-        .await
+        self.post(&task_path(id, "/reject"))
+            .body(&RejectRequest { reason })
+            .acknowledge()
+            .await
     }
 
     /// Takes a task back from its claimant.
     pub async fn reclaim(&self, id: &TaskId, cause: ReclaimCause) -> Result<(), ClientError> {
-        acknowledge(with_body(
-            self.post(&task_path(id, "/reclaim")),
-            &ReclaimRequest { cause },
-        ))
-        .await
+        self.post(&task_path(id, "/reclaim"))
+            .body(&ReclaimRequest { cause })
+            .acknowledge()
+            .await
     }
 
     /// Every idea.
@@ -159,22 +165,26 @@ impl ExperimentClient {
 
     /// The ideas of one state.
     pub async fn ideas_in(&self, state: IdeaState) -> Result<Vec<Idea>, ClientError> {
-        fetch(self.get("/ideas").query(&[("state", state.as_str())])).await
+        self.get("/ideas").query("state", state.as_str()).fetch().await
     }
 
     /// One idea.
     pub async fn idea(&self, id: &IdeaId) -> Result<Idea, ClientError> {
-        fetch(self.get(&format!("/ideas/{}", percent_encode(id.as_str())))).await
+        self.get(&format!("/ideas/{}", percent_encode(id.as_str())))
+            .fetch()
+            .await
     }
 
     /// Drafts an idea.
     pub async fn create_idea(&self, idea: &Idea) -> Result<Idea, ClientError> {
-        fetch(with_body(self.post("/ideas"), idea)).await
+        self.post("/ideas").body(idea).fetch().await
     }
 
     /// Makes a drafted idea ready for dispatch.
     pub async fn mark_ready(&self, id: &IdeaId) -> Result<(), ClientError> {
-        acknowledge(self.post(&format!("/ideas/{}/mark-ready", percent_encode(id.as_str())))).await
+        self.post(&format!("/ideas/{}/mark-ready", percent_encode(id.as_str())))
+            .acknowledge()
+            .await
     }
 
     /// Every variant.
@@ -184,22 +194,24 @@ impl ExperimentClient {
 
     /// The variants of one status.
     pub async fn variants_in(&self, status: VariantStatus) -> Result<Vec<Variant>, ClientError> {
-        fetch(self.get("/variants").query(&[("status", status.as_str())])).await
+        self.get("/variants").query("status", status.as_str()).fetch().await
     }
 
     /// One variant.
     pub async fn variant(&self, id: &VariantId) -> Result<Variant, ClientError> {
-        fetch(self.get(&variant_path(id, ""))).await
+        self.get(&variant_path(id, "")).fetch().await
     }
 
     /// Creates a variant.
     pub async fn create_variant(&self, variant: &Variant) -> Result<Variant, ClientError> {
-        fetch(with_body(self.post("/variants"), variant)).await
+        self.post("/variants").body(variant).fetch().await
     }
 
     /// Says that a variant cannot be measured.
     pub async fn declare_evaluation_error(&self, id: &VariantId) -> Result<(), ClientError> {
-        acknowledge(self.post(&variant_path(id, "/declare-evaluation-error"))).await
+        self.post(&variant_path(id, "/declare-evaluation-error"))
+            .acknowledge()
+            .await
     }
 
     /// Records the squash commit of a successful variant; idempotent for the same commit.
@@ -207,44 +219,65 @@ impl ExperimentClient {
         let body = IntegrateRequest {
             variant_commit_sha: commit.clone(),
         };
-        acknowledge(with_body(self.post(&variant_path(id, "/integrate")), &body)).await
+        self.post(&variant_path(id, "/integrate"))
+            .body(&body)
+            .acknowledge()
+            .await
     }
 
     /// Keeps bytes under a fresh URI.
     pub async fn deposit_artifact(&self, content_type: &str, bytes: Vec<u8>) -> Result<DepositReply, ClientError> {
         let part = Part::bytes(bytes).file_name("artifact");
         let part = part.mime_str(content_type).map_err(ClientError::Setup)?;
-        let request = self.post("/artifacts").timeout(Client::LONG_TIMEOUT);
-        fetch(request.multipart(Form::new().part("file", part))).await
+        let request = self
+            .post("/artifacts")
+            .with(|request| request.timeout(Client::LONG_TIMEOUT));
+        let form = Form::new().part("file", part);
+        request.with(|request| request.multipart(form)).fetch().await
     }
 
     /// The bytes of an artifact, as they arrive; its type and size are in the headers. For its depositor and for
     /// administrators.
     pub async fn fetch_artifact(&self, uri: &str) -> Result<Response, ClientError> {
-        let request = self.get("/artifacts").timeout(Client::LONG_TIMEOUT);
-        send(request.query(&[("uri", uri)])).await
+        let request = self
+            .get("/artifacts")
+            .with(|request| request.timeout(Client::LONG_TIMEOUT));
+        request.query("uri", uri).send().await
     }
 
     /// The whole experiment as an archive, as it arrives (`ch10`). Admin only.
     pub async fn export_checkpoint(&self) -> Result<Response, ClientError> {
-        send(self.post("/checkpoint").timeout(Client::LONG_TIMEOUT)).await
+        self.post("/checkpoint")
+            .with(|request| request.timeout(Client::LONG_TIMEOUT))
+            .send()
+            .await
     }
 
     /// The log from `cursor` (a count of events already seen), at most `limit` events where the server
     /// honours a limit.
     pub async fn events(&self, cursor: u64, limit: Option<u64>) -> Result<EventBatch, ClientError> {
-        let request = self.get("/events").query(&[("cursor", cursor)]);
+        let request = self.get("/events").query("cursor", cursor);
         let request = match limit {
-            Some(limit) => request.query(&[("limit", limit)]),
+            Some(limit) => request.query("limit", limit),
             None => request,
         };
-        fetch(request).await
+        request.fetch().await
+    }
+
+    /// The log from `cursor`, waiting for at most `patience` (as far as the server heeds it) while there is nothing
+    /// after it.
+    pub async fn subscribe(&self, cursor: u64, patience: Duration) -> Result<EventBatch, ClientError> {
+        let call = self
+            .get("/events/subscribe")
+            .query("cursor", cursor)
+            .query("timeout", patience.as_secs());
+        call.with(|request| request.timeout(LONGEST_POLL)).fetch().await
     }
 
     /// Follows the log from `cursor` by push. Ends or fails when the connection does; the caller reconnects.
-    pub fn watch(&self, cursor: u64) -> Result<PushStream, ClientError> {
+    pub async fn watch(&self, cursor: u64) -> Result<PushStream, ClientError> {
         let url = format!("{}/v0/experiments/{}/events/stream", self.client.base, self.id);
-        push::open(&url, &self.client.bearer, Some(self.id.as_str()), Some(cursor))
+        push::open(&url, &self.client.credential, Some(self.id.as_str()), Some(cursor)).await
     }
 }
 

@@ -10,7 +10,7 @@ use eventsource_client::{Client as _, ClientBuilder, Error, ReconnectOptions, SS
 use futures_util::{Stream, StreamExt};
 use launchdarkly_sdk_transport::HyperTransport;
 
-use super::{Bearer, ClientError};
+use super::{Bearer, ClientError, Credential};
 use crate::protocol::{EXPERIMENT_HEADER, Event, Notice};
 
 /// What a push stream says.
@@ -39,12 +39,13 @@ pub type PushStream = Pin<Box<dyn Stream<Item = Result<PushEvent, ClientError>> 
 /// A stream that is silent for longer than this counts as broken; servers beat every 5 s.
 const SILENCE: Duration = Duration::from_secs(15);
 
-pub(super) fn open(
+pub(super) async fn open(
     url: &str,
-    bearer: &Bearer,
+    credential: &Credential,
     experiment: Option<&str>,
     cursor: Option<u64>,
 ) -> Result<PushStream, ClientError> {
+    let bearer = credential.bearer().await?;
     let broken = |error: &dyn std::fmt::Display| ClientError::Stream(error.to_string());
     let transport = HyperTransport::builder()
         .disable_proxy()
@@ -52,9 +53,13 @@ pub(super) fn open(
         .read_timeout(SILENCE)
         .build_http()
         .map_err(|e| broken(&e))?;
-    let mut builder = ClientBuilder::for_url(url)
-        .and_then(|b| b.header("Authorization", &bearer.header()))
-        .map_err(|e| broken(&e))?
+    let mut builder = ClientBuilder::for_url(url).map_err(|e| broken(&e))?;
+    if let Some(bearer) = &bearer {
+        builder = builder
+            .header("Authorization", &bearer.header())
+            .map_err(|e| broken(&e))?;
+    }
+    let mut builder = builder
         .reconnect(ReconnectOptions::reconnect(false).retry_initial(false).build())
         .redirect_limit(0);
     if let Some(id) = experiment {
@@ -64,15 +69,32 @@ pub(super) fn open(
         builder = builder.last_event_id(cursor.to_string());
     }
     let client = builder.build_with_transport(transport);
-    let stream = client.stream().filter_map(|item| async move {
-        match item {
-            Ok(sse) => decode(sse).transpose(),
-            Err(Error::Eof) => None,
-            Err(Error::UnexpectedResponse(response, _)) => Some(Err(ClientError::UnexpectedStatus(response.status()))),
-            Err(error) => Some(Err(ClientError::Stream(error.to_string()))),
+    let credential = credential.clone();
+    let stream = client.stream().filter_map(move |item| {
+        let (credential, bearer) = (credential.clone(), bearer.clone());
+        async move {
+            match item {
+                Ok(sse) => decode(sse).transpose(),
+                Err(Error::Eof) => None,
+                Err(Error::UnexpectedResponse(response, _)) => {
+                    Some(Err(unexpected(response.status(), &credential, bearer).await))
+                }
+                Err(error) => Some(Err(ClientError::Stream(error.to_string()))),
+            }
         }
     });
     Ok(Box::pin(stream))
+}
+
+/// A refused bearer is reported at once, so that the caller's next try has another one.
+async fn unexpected(status: u16, credential: &Credential, bearer: Option<Bearer>) -> ClientError {
+    match credential {
+        Credential::Renewable(source) if status == 401 => match source.renewed(bearer).await {
+            Ok(_) => ClientError::UnexpectedStatus(status),
+            Err(error) => error,
+        },
+        _ => ClientError::UnexpectedStatus(status),
+    }
 }
 
 fn decode(sse: SSE) -> Result<Option<PushEvent>, ClientError> {

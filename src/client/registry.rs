@@ -1,5 +1,10 @@
 //! Workers and groups, which look the same in an experiment and in the deployment (`ch11 §6`).
 
+use reqwest::Method;
+
+use super::{Call, Client, ClientError, Credential};
+use crate::protocol::*;
+
 /// Gives a client the operations of its registry. It has `request`, which completes a path below the registry's root.
 macro_rules! registry_operations {
     ($client:ty) => {
@@ -7,24 +12,24 @@ macro_rules! registry_operations {
         impl $client {
             /// The caller's own identity here; 401 when the credential is not good.
             pub async fn whoami(&self) -> Result<Whoami, ClientError> {
-                fetch(self.request(Method::GET, "/whoami")).await
+                self.request(Method::GET, "/whoami").fetch().await
             }
 
             /// Every worker.
             pub async fn workers(&self) -> Result<Vec<Worker>, ClientError> {
-                let list: WorkerList = fetch(self.request(Method::GET, "/workers")).await?;
+                let list: WorkerList = self.request(Method::GET, "/workers").fetch().await?;
                 Ok(list.workers)
             }
 
             /// The workers of one name.
             pub async fn workers_named(&self, name: &str) -> Result<Vec<Worker>, ClientError> {
-                let request = self.request(Method::GET, "/workers").query(&[("name", name)]);
-                Ok(fetch::<WorkerList>(request).await?.workers)
+                let request = self.request(Method::GET, "/workers").query("name", name);
+                Ok(request.fetch::<WorkerList>().await?.workers)
             }
 
             /// One worker.
             pub async fn read_worker(&self, id: &WorkerId) -> Result<Worker, ClientError> {
-                fetch(self.request(Method::GET, &format!("/workers/{id}"))).await
+                self.request(Method::GET, &format!("/workers/{id}")).fetch().await
             }
 
             /// Registers a worker; the secret is said only here. Admin only.
@@ -32,57 +37,104 @@ macro_rules! registry_operations {
                 &self,
                 request: &RegisterWorker,
             ) -> Result<(Worker, secrecy::SecretString), ClientError> {
-                let reply: Credentialed = fetch(with_body(self.request(Method::POST, "/workers"), request)).await?;
+                let reply: Credentialed = self
+                    .request(Method::POST, "/workers")
+                    .body(request)
+                    .fetch()
+                    .await?;
                 Ok((reply.worker, reply.registration_token.into()))
             }
 
             /// Replaces a worker's secret; the old one stops working at once. Admin only.
             pub async fn reissue_credential(&self, id: &WorkerId) -> Result<secrecy::SecretString, ClientError> {
                 let path = format!("/workers/{id}/reissue-credential");
-                let reply: Credentialed = fetch(self.request(Method::POST, &path)).await?;
+                let reply: Credentialed = self.request(Method::POST, &path).fetch().await?;
                 Ok(reply.registration_token.into())
             }
 
             /// Every group.
             pub async fn groups(&self) -> Result<Vec<Group>, ClientError> {
-                let list: GroupList = fetch(self.request(Method::GET, "/groups")).await?;
+                let list: GroupList = self.request(Method::GET, "/groups").fetch().await?;
                 Ok(list.groups)
             }
 
             /// The groups of one name.
             pub async fn groups_named(&self, name: &str) -> Result<Vec<Group>, ClientError> {
-                let request = self.request(Method::GET, "/groups").query(&[("name", name)]);
-                Ok(fetch::<GroupList>(request).await?.groups)
+                let request = self.request(Method::GET, "/groups").query("name", name);
+                Ok(request.fetch::<GroupList>().await?.groups)
             }
 
             /// One group.
             pub async fn read_group(&self, id: &GroupId) -> Result<Group, ClientError> {
-                fetch(self.request(Method::GET, &format!("/groups/{id}"))).await
+                self.request(Method::GET, &format!("/groups/{id}")).fetch().await
             }
 
             /// Registers a group. Admin only.
             pub async fn register_group(&self, request: &RegisterGroup) -> Result<Group, ClientError> {
-                fetch(with_body(self.request(Method::POST, "/groups"), request)).await
+                self.request(Method::POST, "/groups").body(request).fetch().await
             }
 
             /// Adds a member to a group; idempotent. Admin only.
             pub async fn add_member(&self, group: &GroupId, member_id: MemberId) -> Result<Group, ClientError> {
                 let request = self.request(Method::POST, &format!("/groups/{group}/members"));
-                fetch(with_body(request, &AddMember { member_id })).await
+                request.body(&AddMember { member_id }).fetch().await
             }
 
             /// Takes a member out of a group; idempotent. Admin only.
             pub async fn remove_member(&self, group: &GroupId, member: &MemberId) -> Result<Group, ClientError> {
                 let path = format!("/groups/{group}/members/{member}");
-                fetch(self.request(Method::DELETE, &path)).await
+                self.request(Method::DELETE, &path).fetch().await
             }
 
             /// Deletes a group. Whatever names it admits nobody from then on. Admin only.
             pub async fn delete_group(&self, id: &GroupId) -> Result<(), ClientError> {
-                acknowledge(self.request(Method::DELETE, &format!("/groups/{id}"))).await
+                self.request(Method::DELETE, &format!("/groups/{id}"))
+                    .acknowledge()
+                    .await
             }
         }
     };
 }
 
 pub(super) use registry_operations;
+
+/// The registry of either, for callers to whom it is the same.
+#[derive(Debug, Clone)]
+pub struct RegistryClient {
+    client: Client,
+    root: String,
+    experiment: Option<ExperimentId>,
+}
+
+impl RegistryClient {
+    pub(super) fn new(client: Client, root: String, experiment: Option<ExperimentId>) -> Self {
+        Self {
+            client,
+            root,
+            experiment,
+        }
+    }
+
+    /// The experiment it is of; none when it is the deployment's.
+    pub fn experiment(&self) -> Option<&ExperimentId> {
+        self.experiment.as_ref()
+    }
+
+    /// The same registry through another credential.
+    pub fn with_credential(&self, credential: impl Into<Credential>) -> Self {
+        Self {
+            client: self.client.with_credential(credential),
+            ..self.clone()
+        }
+    }
+
+    fn request(&self, method: Method, path: &str) -> Call {
+        let call = self.client.call(method, &format!("{}{path}", self.root));
+        match &self.experiment {
+            Some(id) => call.with(|request| request.header(EXPERIMENT_HEADER, id.as_str())),
+            None => call,
+        }
+    }
+}
+
+registry_operations!(RegistryClient);

@@ -18,7 +18,7 @@ type Answer<T> = Result<T, ClientError>;
 
 /// Workers and groups, which look the same in an experiment and in the deployment (`ch11 §6`).
 pub(super) trait Registry: Sized + Send + Sync {
-    fn with_bearer(&self, bearer: Bearer) -> Self;
+    fn with_credential(&self, bearer: Bearer) -> Self;
     fn whoami(&self) -> impl Future<Output = Answer<Whoami>> + Send;
     fn workers(&self) -> impl Future<Output = Answer<Vec<Worker>>> + Send;
     fn register_worker(&self, request: &RegisterWorker) -> impl Future<Output = Answer<(Worker, SecretString)>> + Send;
@@ -31,8 +31,8 @@ pub(super) trait Registry: Sized + Send + Sync {
 macro_rules! registry {
     ($client:ty) => {
         impl Registry for $client {
-            fn with_bearer(&self, bearer: Bearer) -> Self {
-                <$client>::with_bearer(self, bearer)
+            fn with_credential(&self, bearer: Bearer) -> Self {
+                <$client>::with_credential(self, bearer)
             }
 
             async fn whoami(&self) -> Answer<Whoami> {
@@ -109,7 +109,7 @@ pub(super) async fn enrol<R: Registry>(
     mark: &str,
 ) -> Result<Member<R>, DemoError> {
     let member = |id: WorkerId, secret: SecretString, name: String| Member {
-        client: admin.with_bearer(Bearer::new(Actor::Worker(id.clone()), secret)),
+        client: admin.with_credential(Bearer::new(Actor::Worker(id.clone()), secret)),
         id,
         name,
     };

@@ -98,7 +98,7 @@ async fn watch(client: &ExperimentClient, writer: &Writer, relist: bool) -> Resu
         writer.publish(snapshot, &Topic::ALL);
     }
     let cursor = writer.view().snapshot().map_or(0, |snapshot| snapshot.cursor);
-    let mut stream = client.watch(cursor)?;
+    let mut stream = client.watch(cursor).await?;
     loop {
         let mut events = Vec::new();
         let (mut signalled, mut beat) = (false, false);

@@ -182,7 +182,7 @@ impl RegistryWriter {
 
     async fn watch(&self) -> Result<(), ClientError> {
         // Watching first: what changes while the list is read is told afterwards and read again.
-        let mut stream = self.client.control().watch()?;
+        let mut stream = self.client.control().watch().await?;
         let mut listed = false;
         while let Some(item) = stream.next().await {
             let item = item?;

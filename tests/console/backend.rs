@@ -142,7 +142,9 @@ async fn each_experiment_is_a_world_of_its_own() {
         let (worker, secret) = here.admin.register_worker(&request).await.expect("a worker");
         (worker.worker_id, secret)
     };
-    let foreign = world.admin.with_bearer(Bearer::new(Actor::Worker(id.clone()), secret));
+    let foreign = world
+        .admin
+        .with_credential(Bearer::new(Actor::Worker(id.clone()), secret));
     assert_eq!(
         foreign.experiment(&here.id).whoami().await.expect("at home").worker_id,
         id
@@ -398,7 +400,7 @@ async fn a_reissued_credential_is_the_only_one_that_works() {
     assert_eq!(kind_of(lab.worker.whoami().await), ErrorType::Unauthorized);
     let renewed = lab
         .admin
-        .with_bearer(Bearer::new(Actor::Worker(lab.worker_id.clone()), secret));
+        .with_credential(Bearer::new(Actor::Worker(lab.worker_id.clone()), secret));
     assert_eq!(renewed.whoami().await.expect("known").worker_id, lab.worker_id);
     assert_eq!(kind_of(lab.admin.whoami().await), ErrorType::Forbidden);
 }
@@ -469,7 +471,7 @@ async fn a_restart_on_the_same_directory_keeps_everything() {
         world.admin.control().experiments().await.expect("the registry"),
     );
     assert_eq!(before, after);
-    let worker = experiment.with_bearer(bearer);
+    let worker = experiment.with_credential(bearer);
     let submission = {
         let mut submission = Submission::new(SubmissionStatus::Success);
         submission.idea_ids = Some(Vec::new());

@@ -60,7 +60,7 @@ impl Replica {
         let bearer = Bearer::new(Actor::Worker(worker.worker_id.clone()), secret);
         Self {
             id: worker.worker_id,
-            control: admin.with_bearer(bearer).control(),
+            control: admin.with_credential(bearer).control(),
         }
     }
 
@@ -561,7 +561,7 @@ async fn each_lease_is_told_of_when_it_begins_and_when_it_ends() {
     let world = start(&clock).await;
     let (id, other) = (world.register("told").await, world.register("beside it").await);
     let replica = Replica::join(&world.admin).await;
-    let mut stream = world.admin.control().watch().expect("a stream");
+    let mut stream = world.admin.control().watch().await.expect("a stream");
     assert_eq!(next(&mut stream).await, PushEvent::Connected);
     assert_eq!(next(&mut stream).await, PushEvent::Heartbeat);
 
@@ -636,7 +636,7 @@ async fn a_lease_that_ran_out_while_the_server_was_down_is_told_of_once() {
         .await
         .map(|secret| {
             let bearer = Bearer::new(Actor::Worker(replica.id.clone()), secret);
-            world.admin.with_bearer(bearer).control()
+            world.admin.with_credential(bearer).control()
         });
     let replica = replica.expect("its credential");
     assert_eq!(

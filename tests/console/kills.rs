@@ -50,8 +50,8 @@ impl Load {
         let so_far = AtomicUsize::new(0);
         let lives = (0..CLIENTS).map(|n| {
             let mut life = Life {
-                orchestrator: experiment.with_bearer(self.orchestrator.clone()),
-                worker: experiment.with_bearer(self.worker.clone()),
+                orchestrator: experiment.with_credential(self.orchestrator.clone()),
+                worker: experiment.with_credential(self.worker.clone()),
                 acknowledged: Vec::new(),
                 so_far: &so_far,
             };

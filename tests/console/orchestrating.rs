@@ -79,7 +79,7 @@ impl Pilot {
     /// The orchestrator of an experiment, if this pilot can act as it.
     async fn orchestrator(&self, experiment: &ExperimentClient) -> Option<WorkerId> {
         let (id, token) = stored(&self.dir, experiment.id().as_str(), "orchestrator")?;
-        let client = experiment.with_bearer(Bearer::new(Actor::Worker(id.clone()), token.into()));
+        let client = experiment.with_credential(Bearer::new(Actor::Worker(id.clone()), token.into()));
         client.whoami().await.ok().map(|_| id)
     }
 

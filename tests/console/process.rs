@@ -92,7 +92,7 @@ async fn it_announces_itself_and_ends_when_told() {
     );
 
     // An open stream does not hold it up.
-    let mut watched = program.client(dir.path()).control().watch().expect("a stream");
+    let mut watched = program.client(dir.path()).control().watch().await.expect("a stream");
     futures_util::StreamExt::next(&mut watched)
         .await
         .expect("it opens")

@@ -43,7 +43,7 @@ async fn a_stream_that_is_cut_again_and_again_misses_and_doubles_nothing() {
     let reads = async {
         let mut seen = Vec::new();
         while seen.len() < 120 {
-            let mut stream = lab.worker.watch(seen.len() as u64).expect("a stream");
+            let mut stream = lab.worker.watch(seen.len() as u64).await.expect("a stream");
             for _ in 0..7.min(120 - seen.len()) {
                 let (event, cursor) = logged(&mut stream).await;
                 seen.push(event);
@@ -63,7 +63,7 @@ async fn a_long_backlog_is_replayed_whole() {
     for n in 0..300 {
         lab.ideation(&format!("t-{n}")).await;
     }
-    let mut stream = lab.worker.watch(1).expect("a stream");
+    let mut stream = lab.worker.watch(1).await.expect("a stream");
     for expected in 2..=300 {
         assert_eq!(logged(&mut stream).await.1, expected);
     }
@@ -74,7 +74,7 @@ async fn a_cursor_beyond_the_log_asks_for_a_new_list() {
     let world = World::start().await;
     let lab = world.lab("beyond").await;
     lab.ideation("t-1").await;
-    let mut stream = lab.worker.watch(7).expect("a stream");
+    let mut stream = lab.worker.watch(7).await.expect("a stream");
     assert_eq!(news(&mut stream).await, PushEvent::Resync);
     lab.ideation("t-2").await;
     assert_eq!(logged(&mut stream).await.1, 2, "then it follows the present");
@@ -84,7 +84,7 @@ async fn a_cursor_beyond_the_log_asks_for_a_new_list() {
 async fn signals_beside_the_log_are_notices() {
     let world = World::start().await;
     let lab = world.lab("signals").await;
-    let mut stream = lab.worker.watch(0).expect("a stream");
+    let mut stream = lab.worker.watch(0).await.expect("a stream");
     assert_eq!(next(&mut stream).await, PushEvent::Connected);
     assert_eq!(
         next(&mut stream).await,
@@ -121,7 +121,7 @@ async fn signals_beside_the_log_are_notices() {
 #[tokio::test]
 async fn the_registry_is_pushed_too() {
     let world = World::start().await;
-    let mut stream = world.admin.control().watch().expect("a stream");
+    let mut stream = world.admin.control().watch().await.expect("a stream");
     assert_eq!(next(&mut stream).await, PushEvent::Connected);
     assert_eq!(next(&mut stream).await, PushEvent::Heartbeat);
     let lab = world.lab("pushed").await;
@@ -138,14 +138,20 @@ async fn the_registry_is_pushed_too() {
 async fn a_reissued_credential_ends_the_streams_that_the_old_one_opened() {
     let world = World::start().await;
     let lab = world.lab("keys").await;
-    let mut log = lab.worker.watch(0).expect("a stream");
+    let mut log = lab.worker.watch(0).await.expect("a stream");
     let control = world.admin.control();
     let (operator, secret) = control
         .register_worker(&RegisterWorker::default())
         .await
         .expect("a worker");
     let bearer = Bearer::new(Actor::Worker(operator.worker_id.clone()), secret);
-    let mut registry = world.admin.with_bearer(bearer).control().watch().expect("a stream");
+    let mut registry = world
+        .admin
+        .with_credential(bearer)
+        .control()
+        .watch()
+        .await
+        .expect("a stream");
     for stream in [&mut log, &mut registry] {
         assert_eq!(next(stream).await, PushEvent::Connected);
         assert_eq!(next(stream).await, PushEvent::Heartbeat);
@@ -172,8 +178,8 @@ async fn a_reissued_credential_ends_the_streams_that_the_old_one_opened() {
 async fn stopping_ends_open_streams_and_long_polls_soon() {
     let world = World::start().await;
     let lab = world.lab("stop").await;
-    let mut log = lab.worker.watch(0).expect("a stream");
-    let mut registry = world.admin.control().watch().expect("a stream");
+    let mut log = lab.worker.watch(0).await.expect("a stream");
+    let mut registry = world.admin.control().watch().await.expect("a stream");
     next(&mut log).await;
     next(&mut registry).await;
     let took = world.stop().await;

@@ -99,7 +99,7 @@ async fn a_submission_is_judged_before_anybody_decides() {
         .task("evaluate-1", TaskKind::Evaluation, json!({ "variant_id": "v" }))
         .await
         .expect("created");
-    let colleague = lab.admin.with_bearer(Bearer::new(
+    let colleague = lab.admin.with_credential(Bearer::new(
         Actor::Worker(lab.worker_id.clone()),
         worker.secret.clone().into(),
     ));
@@ -214,7 +214,7 @@ async fn without_authentication_every_gate_is_open_but_strangers_hold_no_task() 
     let lab = world.lab("open").await;
     let as_worker = |id: &str| {
         let principal = id.parse().expect("a principal");
-        lab.admin.with_bearer(Bearer::new(principal, SECRET.into()))
+        lab.admin.with_credential(Bearer::new(principal, SECRET.into()))
     };
     let known = as_worker(lab.worker_id.as_str());
     assert_eq!(known.whoami().await.expect("believed").worker_id, lab.worker_id);
@@ -225,7 +225,7 @@ async fn without_authentication_every_gate_is_open_but_strangers_hold_no_task() 
     let stranger = format!("wkr_{}", "7".repeat(26));
     let open = task
         .admin
-        .with_bearer(Bearer::new(stranger.parse().expect("a principal"), SECRET.into()));
+        .with_credential(Bearer::new(stranger.parse().expect("a principal"), SECRET.into()));
     let id = "t".parse().expect("an id");
     let claimed = open.claim(&id, &ClaimRequest::default()).await;
     assert_eq!(kind_of(claimed), ErrorType::WorkerNotRegistered);

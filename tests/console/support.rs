@@ -234,7 +234,7 @@ pub async fn join(admin: &ExperimentClient, name: &str) -> (WorkerId, Experiment
     };
     let (worker, secret) = admin.register_worker(&request).await.expect("a worker");
     let bearer = Bearer::new(Actor::Worker(worker.worker_id.clone()), secret);
-    (worker.worker_id, admin.with_bearer(bearer))
+    (worker.worker_id, admin.with_credential(bearer))
 }
 
 pub fn sha(digit: char) -> CommitSha {

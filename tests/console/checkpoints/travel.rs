@@ -171,7 +171,7 @@ async fn go_on(there: &Site, lab: &Lab, copy: &switchboard::client::ExperimentCl
     let mut clients = Vec::new();
     for worker in copy.workers().await.expect("workers") {
         let secret = copy.reissue_credential(&worker.worker_id).await.expect("reissued");
-        clients.push(copy.with_bearer(Bearer::new(Actor::Worker(worker.worker_id), secret)));
+        clients.push(copy.with_credential(Bearer::new(Actor::Worker(worker.worker_id), secret)));
     }
     let [orchestrator, worker] = clients.as_slice() else {
         panic!("two workers");

@@ -1,0 +1,98 @@
+//! One request on its way: it is given its bearer only when it is sent.
+
+use reqwest::{RequestBuilder, Response, StatusCode, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Bearer, ClientError, Credential};
+use crate::protocol::Problem;
+
+/// A request without its bearer.
+pub(super) struct Call {
+    request: RequestBuilder,
+    credential: Credential,
+}
+
+impl Call {
+    pub(super) fn new(request: RequestBuilder, credential: Credential) -> Self {
+        Self { request, credential }
+    }
+
+    /// Changes the request.
+    pub(super) fn with(self, change: impl FnOnce(RequestBuilder) -> RequestBuilder) -> Self {
+        Self {
+            request: change(self.request),
+            ..self
+        }
+    }
+
+    pub(super) fn body(self, body: &impl Serialize) -> Self {
+        self.with(|request| request.json(body))
+    }
+
+    pub(super) fn query(self, name: &str, value: impl Serialize) -> Self {
+        self.with(|request| request.query(&[(name, value)]))
+    }
+
+    /// Sends, and turns every answer that is not a success into a [`ClientError`].
+    pub(super) async fn send(self) -> Result<Response, ClientError> {
+        let Credential::Renewable(source) = &self.credential else {
+            let bearer = self.credential.bearer().await?;
+            return checked(send(self.request, bearer.as_ref()).await?).await;
+        };
+        let bearer = source.bearer().await?;
+        // A body that streams cannot be sent twice; such a call fails where others are repeated.
+        let again = self.request.try_clone();
+        let response = send(self.request, bearer.as_ref()).await?;
+        let (StatusCode::UNAUTHORIZED, Some(again)) = (response.status(), again) else {
+            return checked(response).await;
+        };
+        let renewed = source.renewed(bearer).await?;
+        checked(send(again, renewed.as_ref()).await?).await
+    }
+
+    pub(super) async fn fetch<T: DeserializeOwned>(self) -> Result<T, ClientError> {
+        decode(self.send().await?).await
+    }
+
+    /// For replies whose body carries nothing (`ch07 §5` has integrate answer 200 with zero bytes).
+    pub(super) async fn acknowledge(self) -> Result<(), ClientError> {
+        self.send().await.map(drop)
+    }
+
+    pub(super) async fn fetch_optional<T: DeserializeOwned>(self) -> Result<Option<T>, ClientError> {
+        let response = self.send().await?;
+        if response.status() == StatusCode::NO_CONTENT {
+            return Ok(None);
+        }
+        decode(response).await.map(Some)
+    }
+}
+
+async fn send(request: RequestBuilder, bearer: Option<&Bearer>) -> Result<Response, ClientError> {
+    let request = match bearer {
+        Some(bearer) => {
+            let value = bearer.header_value().ok_or(ClientError::UnusableSecret)?;
+            request.header(header::AUTHORIZATION, value)
+        }
+        None => request,
+    };
+    request.send().await.map_err(ClientError::from_transport)
+}
+
+async fn checked(response: Response) -> Result<Response, ClientError> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let body = response.bytes().await.map_err(ClientError::from_transport)?;
+    match serde_json::from_slice::<Problem>(&body) {
+        Ok(problem) => Err(ClientError::Refused(Box::new(problem))),
+        Err(_) => Err(ClientError::UnexpectedStatus(status.as_u16())),
+    }
+}
+
+pub(super) async fn decode<T: DeserializeOwned>(response: Response) -> Result<T, ClientError> {
+    let body = response.bytes().await.map_err(ClientError::from_transport)?;
+    serde_json::from_slice(&body).map_err(ClientError::Decode)
+}
