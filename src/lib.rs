@@ -8,6 +8,7 @@
 //! - [`lifecycle`]: every task of the process, and how it stops.
 //! - [`listener`]: serving HTTP on a socket.
 //! - [`client`]: the only code that speaks HTTP to a task store or a control plane.
+//! - [`access`]: which server, as whom, with which secret.
 //! - [`live`]: list, then watch: what the console believes and how it learns it.
 //! - [`web`]: the console: pages, components, assets.
 //! - [`embedded`]: a task store and control plane of our own; it knows nothing of the client.
@@ -16,6 +17,7 @@
 //! - [`secrets`]: secrets of the console that are kept in its data directory.
 //! - [`app`]: the composition root, the only module that names all of them.
 
+pub mod access;
 pub mod app;
 pub mod client;
 pub mod clock;

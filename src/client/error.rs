@@ -30,6 +30,9 @@ pub enum ClientError {
     /// The secret holds characters that no header can.
     #[error("the secret of the credential has characters that cannot be sent")]
     UnusableSecret,
+    /// A failure that several callers waited for together.
+    #[error(transparent)]
+    Shared(Arc<Self>),
     /// The event stream broke or could not be opened.
     #[error("the event stream broke: {0}")]
     Stream(String),
@@ -44,6 +47,7 @@ impl ClientError {
     pub fn error_type(&self) -> Option<ErrorType> {
         match self {
             Self::Refused(problem) => problem.error_type(),
+            Self::Shared(error) => error.error_type(),
             _ => None,
         }
     }
@@ -55,7 +59,16 @@ impl ClientError {
 
     /// Whether the server refused the bearer (401), or there is none to show.
     pub fn is_unauthorized(&self) -> bool {
-        self.status() == Some(401) || matches!(self, Self::NoCredential(_) | Self::UnusableSecret)
+        self.status() == Some(401) || self.is_without_credential()
+    }
+
+    /// Whether there is no bearer to show.
+    pub fn is_without_credential(&self) -> bool {
+        match self {
+            Self::Shared(error) => error.is_without_credential(),
+            Self::NoCredential(_) | Self::UnusableSecret => true,
+            _ => false,
+        }
     }
 
     /// Whether the server hosts other experiments than the one asked for (`ch07 §1.3`).
@@ -68,6 +81,7 @@ impl ClientError {
         match self {
             Self::Refused(problem) => Some(problem.status),
             Self::UnexpectedStatus(status) => Some(*status),
+            Self::Shared(error) => error.status(),
             _ => None,
         }
     }
@@ -78,6 +92,7 @@ impl ClientError {
             Self::Unreachable(_) | Self::Stream(_) | Self::Late => true,
             Self::UnexpectedStatus(status) => *status >= 500,
             Self::Refused(problem) => problem.status >= 500,
+            Self::Shared(error) => error.is_unreachable(),
             Self::Setup(_) | Self::Decode(_) | Self::NoCredential(_) | Self::UnusableSecret => false,
         }
     }

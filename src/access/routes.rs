@@ -1,0 +1,143 @@
+//! Which task store hosts an experiment: one server for all, one a template of the id, or one of a map.
+
+use std::collections::BTreeMap;
+
+use reqwest::Url;
+
+use crate::protocol::ExperimentId;
+
+const PLACEHOLDER: &str = "{experiment_id}";
+
+/// Where task stores are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskStores {
+    default: Option<String>,
+    experiments: BTreeMap<ExperimentId, String>,
+}
+
+/// Why an address is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// Not a URL of a server.
+    #[error("{url:?} is no address of a server: {reason}")]
+    Address {
+        /// As given.
+        url: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl TaskStores {
+    /// Every experiment at one address, in which `{experiment_id}` stands for the experiment's id.
+    ///
+    /// # Errors
+    /// When it is not `http://` and a host.
+    pub fn everywhere(url: &str) -> Result<Self, RouteError> {
+        Self::default().with_default(url)
+    }
+
+    /// The same for what [`TaskStores::with`] does not name.
+    ///
+    /// # Errors
+    /// As for [`TaskStores::everywhere`].
+    pub fn with_default(mut self, url: &str) -> Result<Self, RouteError> {
+        // What the placeholder will be replaced by is harmless anywhere in a URL.
+        address(&url.replace(PLACEHOLDER, "exp_0"))?;
+        self.default = Some(url.to_owned());
+        Ok(self)
+    }
+
+    /// One experiment at an address of its own.
+    ///
+    /// # Errors
+    /// As for [`TaskStores::everywhere`].
+    pub fn with(mut self, id: ExperimentId, url: &str) -> Result<Self, RouteError> {
+        address(url)?;
+        self.experiments.insert(id, url.to_owned());
+        Ok(self)
+    }
+
+    /// The address of the task store that hosts an experiment, if there is one for it.
+    pub fn address(&self, id: &ExperimentId) -> Option<String> {
+        let own = self.experiments.get(id).cloned();
+        own.or_else(|| Some(self.default.as_ref()?.replace(PLACEHOLDER, id.as_str())))
+    }
+
+    /// Whether there is no address at all.
+    pub fn is_empty(&self) -> bool {
+        self.default.is_none() && self.experiments.is_empty()
+    }
+}
+
+/// Checks an address of a task store or a control plane.
+///
+/// # Errors
+/// When it is not `http://` and a host, without credentials or query.
+pub(crate) fn address(url: &str) -> Result<(), RouteError> {
+    let refused = |reason: &str| RouteError::Address {
+        url: shown(url),
+        reason: reason.to_owned(),
+    };
+    let parsed = Url::parse(url).map_err(|error| refused(&error.to_string()))?;
+    match parsed.scheme() {
+        "http" => {}
+        "https" => {
+            return Err(refused(
+                "this build speaks http only; reach it inside the cluster or through a proxy that speaks TLS",
+            ));
+        }
+        _ => return Err(refused("it must begin with http://")),
+    }
+    if parsed.username() != "" || parsed.password().is_some() {
+        return Err(refused("it must not hold a user or password"));
+    }
+    if parsed.query().is_some() || parsed.fragment().is_some() {
+        return Err(refused("it must end before any ? or #"));
+    }
+    Ok(())
+}
+
+/// The address without what may be a secret.
+fn shown(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}://…{}", &url[..scheme], &url[at..]),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(digit: char) -> ExperimentId {
+        format!("exp_{}", digit.to_string().repeat(26)).parse().expect("an id")
+    }
+
+    #[test]
+    fn an_experiment_has_its_own_address_before_the_templates() -> Result<(), RouteError> {
+        let stores = TaskStores::everywhere("http://ts-{experiment_id}:8080/")?.with(id('1'), "http://one:1")?;
+        assert_eq!(stores.address(&id('1')).as_deref(), Some("http://one:1"));
+        let templated = format!("http://ts-{}:8080/", id('2'));
+        assert_eq!(stores.address(&id('2')), Some(templated));
+        let mapped = TaskStores::default().with(id('1'), "http://one:1")?;
+        assert_eq!(mapped.address(&id('2')), None);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_without_repeating_secrets() {
+        for bad in [
+            "",
+            "localhost:8080",
+            "ftp://h",
+            "https://h",
+            "http://",
+            "http://h/?a=b",
+            "http://u:hunter2@h",
+        ] {
+            let error = TaskStores::everywhere(bad).expect_err(bad).to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+}

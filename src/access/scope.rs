@@ -1,0 +1,39 @@
+use std::fmt;
+
+use crate::protocol::ExperimentId;
+
+/// A registry of workers: each has its own, and a credential is good in one of them only (`ch08 §8`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// The deployment's own (`ch11 §6`).
+    ControlPlane,
+    /// An experiment's.
+    Experiment(ExperimentId),
+}
+
+impl Scope {
+    /// The name of its directory of credentials.
+    pub(super) fn directory(&self) -> &str {
+        match self {
+            Self::ControlPlane => "control-plane",
+            Self::Experiment(id) => id.as_str(),
+        }
+    }
+
+    /// Who answers for it, in a sentence.
+    pub(super) fn server(&self) -> &'static str {
+        match self {
+            Self::ControlPlane => "the control plane",
+            Self::Experiment(_) => "the task store",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ControlPlane => f.write_str("the control plane"),
+            Self::Experiment(id) => write!(f, "experiment {id}"),
+        }
+    }
+}
