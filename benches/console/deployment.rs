@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response};
 use secrecy::SecretString;
+use switchboard::access::{self, StoreFactory};
 use switchboard::client::{Bearer, Client, ExperimentClient};
 use switchboard::clock::Clock;
 use switchboard::embedded::{self, Backend, Location};
@@ -100,18 +101,22 @@ impl Deployment {
 
     /// The console as the program composes it, and a session.
     pub fn console(&self) -> Outcome<Console> {
-        let client = self.admin()?;
+        let base = format!("http://{}", self.backend);
+        let credentials = self._scratch.path().join("console");
+        let stores = StoreFactory::new(access::Options::of_one_server(&base, self.token.clone(), credentials)?)?;
         let (live, web) = self.runtime.block_on(async {
             let live = Live::start(live::Options {
-                client,
+                stores: stores.clone(),
                 clock: Clock::default(),
                 tasks: self.tasks.clone(),
                 idle: Duration::from_secs(3600),
                 mirrors: 64,
                 retry_cap: Duration::from_secs(15),
+                registry_every: Duration::from_secs(2),
             });
             let web = Web::new(web::Options {
                 live: live.clone(),
+                stores,
                 clock: Clock::default(),
                 tasks: self.tasks.clone(),
                 session_key: std::array::from_fn(|_| rand::random()),

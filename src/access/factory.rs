@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use super::bearers::BearerCache;
 use super::bootstrap::Bootstrap;
 use super::directory::CredentialDir;
-use super::{Scope, TaskStores};
+use super::{RouteError, Scope, TaskStores};
 use crate::client::RegistryClient;
 use crate::client::{Bearer, BearerSource, Client, ClientError, ControlClient, Credential, ExperimentClient};
 use crate::protocol::{Actor, ExperimentId, WorkerId};
@@ -36,6 +36,29 @@ pub struct Options {
     pub worker_id: Option<WorkerId>,
     /// The same of the control plane.
     pub control_worker_id: Option<WorkerId>,
+}
+
+impl Options {
+    /// A task store and control plane at one address, with one admin token for both.
+    ///
+    /// # Errors
+    /// When the address is none.
+    pub fn of_one_server(base: &str, admin_token: SecretString, credentials: PathBuf) -> Result<Self, RouteError> {
+        Ok(Self {
+            task_stores: TaskStores::everywhere(base)?,
+            control_plane: Some(base.to_owned()),
+            control_admin_token: Some(admin_token.clone()),
+            admin_token: Some(admin_token),
+            credentials,
+            worker_name: Self::WORKER_NAME.to_owned(),
+            default_experiment: None,
+            worker_id: None,
+            control_worker_id: None,
+        })
+    }
+
+    /// What the console's workers are called unless somebody says otherwise.
+    pub const WORKER_NAME: &str = "switchboard";
 }
 
 /// How the console stands to the deployment (design section 6).

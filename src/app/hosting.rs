@@ -1,22 +1,23 @@
 //! The embedded backend as the command line wants it, and the experiments it hosts from the start.
 
+use secrecy::SecretString;
 use tracing::warn;
 
 use super::{AppError, Home};
-use crate::client::{Bearer, Client, ClientError};
+use crate::client::{Client, ClientError};
 use crate::clock::Clock;
 use crate::config::{AuthenticationConfig, BackendConfig, SeedConfig};
 use crate::embedded;
 use crate::lifecycle::Tasks;
-use crate::protocol::{Actor, ErrorType, RegisterExperiment, SeedRequest, percent_encode};
+use crate::protocol::{ErrorType, RegisterExperiment, SeedRequest, percent_encode};
 
-/// The settings of the backend, and the bearer of its admin.
+/// The settings of the backend, and the secret of its admin.
 pub(super) fn options(
     home: &Home,
     config: &BackendConfig,
     clock: &Clock,
     tasks: &Tasks,
-) -> Result<(embedded::Options, Bearer), AppError> {
+) -> Result<(embedded::Options, SecretString), AppError> {
     let location = match home.ephemeral {
         false => embedded::Location::Directory(home.path.clone()),
         true => embedded::Location::Scratch(home.path.clone()),
@@ -41,7 +42,7 @@ pub(super) fn options(
     let repos = config.repo_root.clone();
     options.repo_root = Some(repos.unwrap_or_else(|| home.path.join("repos")));
     options.artifacts_dir = config.artifacts_dir.clone();
-    Ok((options, Bearer::new(Actor::Admin, token)))
+    Ok((options, token))
 }
 
 /// Registers and seeds an experiment unless that was done before, through the wire like anybody else.

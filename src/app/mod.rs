@@ -11,7 +11,8 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::client::{Client, ClientError};
+use crate::access::{self, RouteError, StoreFactory};
+use crate::client::{Bearer, Client, ClientError};
 use crate::clock::Clock;
 use crate::config::{BackendConfig, Config, ConsoleConfig, Storage};
 use crate::demo;
@@ -19,7 +20,7 @@ use crate::embedded::{self, Backend};
 use crate::lifecycle::Tasks;
 use crate::live::{self, Live};
 use crate::private_file::create_private_dir;
-use crate::protocol::ExperimentId;
+use crate::protocol::{Actor, ExperimentId};
 use crate::secrets;
 use crate::web::{self, Web};
 
@@ -65,6 +66,9 @@ pub enum AppError {
         /// Why.
         source: ClientError,
     },
+    /// An address is none.
+    #[error(transparent)]
+    Route(#[from] RouteError),
     /// The client of the embedded backend cannot be set up.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -83,6 +87,8 @@ pub enum AppError {
 const MIRROR_IDLE: Duration = Duration::from_secs(300);
 /// The longest wait before a broken feed is tried again.
 const RETRY_CAP: Duration = Duration::from_secs(15);
+/// How often the registry is read where the control plane does not push.
+const REGISTRY_EVERY: Duration = Duration::from_secs(2);
 /// How many mirrors are kept at most.
 const MIRRORS: usize = 64;
 /// Bytes of drawn pages that are kept.
@@ -136,10 +142,11 @@ async fn start(
     tasks: &Tasks,
 ) -> Result<(), AppError> {
     let clock = Clock::default();
-    let (options, bearer) = hosting::options(home, config, &clock, tasks)?;
+    let (options, admin_token) = hosting::options(home, config, &clock, tasks)?;
     let backend = Backend::open(options).await?;
     let backend_address = local_address(&backend_listener)?;
-    let client = Client::new(&format!("http://{}", reachable(backend_address)), bearer)?;
+    let base = format!("http://{}", reachable(backend_address));
+    let client = Client::new(&base, Bearer::new(Actor::Admin, admin_token.clone()))?;
     backend.serve(backend_listener);
     for seed in &config.seeds {
         hosting::host(&client, seed).await?;
@@ -150,13 +157,16 @@ async fn start(
     let Some((listener, config)) = console else {
         return Ok(());
     };
+    let credentials = home.path.join("console");
+    let stores = StoreFactory::new(access::Options::of_one_server(&base, admin_token, credentials)?)?;
     let live = Live::start(live::Options {
-        client: client.clone(),
+        stores: stores.clone(),
         clock: clock.clone(),
         tasks: tasks.clone(),
         idle: MIRROR_IDLE,
         mirrors: MIRRORS,
         retry_cap: RETRY_CAP,
+        registry_every: REGISTRY_EVERY,
     });
     let session_key = secrets::load_or_create_session_key(&home.path).map_err(|source| AppError::DataDirectory {
         path: home.path.join("session-key"),
@@ -164,6 +174,7 @@ async fn start(
     })?;
     let web = Web::new(web::Options {
         live,
+        stores,
         clock: clock.clone(),
         tasks: tasks.clone(),
         session_key,

@@ -5,17 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::backoff::Backoff;
+use super::feed;
 use super::freshness::Freshness;
 use super::listing::{list, optional};
 use super::mirror::{Phase, Writer};
 use super::revision::Topic;
 use super::snapshot::Snapshot;
+use super::trouble::{Server, Trouble};
+use crate::access::{Scope, StoreFactory};
 use crate::client::{ClientError, ExperimentClient, PushEvent, PushStream};
-use crate::protocol::{Event, Experiment, Idea, Subject, Task, Variant};
+use crate::protocol::{Event, Experiment, ExperimentId, Idea, Subject, Task, Variant};
 
 /// Events taken in one step; a longer backlog is applied in several, so that readers see progress.
 const BATCH: usize = 256;
@@ -30,46 +34,64 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 enum Pause {
     /// The log moved in a way that cannot be replayed: list again.
     Relist,
-    /// The task store does not host the experiment.
-    NotHosted,
+    /// The task store does not host the experiment, in the way that the phase says.
+    Without(Phase),
     /// The connection ended or a call failed.
     Broken(ClientError),
 }
 
 impl From<ClientError> for Pause {
     fn from(error: ClientError) -> Self {
-        Self::Broken(error)
+        if error.is_not_hosted_here() {
+            Self::Without(Phase::Elsewhere)
+        } else if error.is_not_found() {
+            Self::Without(Phase::NotHosted)
+        } else {
+            Self::Broken(error)
+        }
     }
 }
 
+/// What a follower needs beside its mirror.
+pub(super) struct Follower {
+    /// The experiment as the console's own worker.
+    pub client: ExperimentClient,
+    pub stores: StoreFactory,
+    /// The longest wait before a broken feed is tried again.
+    pub retry_cap: Duration,
+    /// Told when the experiment itself changed, which the registry may not hear of otherwise.
+    pub changed: mpsc::UnboundedSender<ExperimentId>,
+}
+
 /// Follows the experiment until the mirror is stopped.
-pub(super) async fn follow(client: ExperimentClient, writer: Writer, retry_cap: Duration) {
+pub(super) async fn follow(follower: Follower, writer: Writer) {
     let stopping = writer.stopping();
-    let mut backoff = Backoff::new(retry_cap);
+    let mut backoff = Backoff::new(follower.retry_cap);
     let mut relist = true;
     loop {
         let started = Instant::now();
         let pause = tokio::select! {
             () = stopping.cancelled() => return,
-            pause = attempt(&client, &writer, relist) => pause,
+            pause = attempt(&follower, &writer, relist) => pause,
         };
         let wait = match pause {
             Pause::Relist => {
                 relist = true;
                 backoff.next(started.elapsed())
             }
-            Pause::NotHosted => {
+            Pause::Without(phase) => {
                 relist = true;
-                writer.not_hosted();
-                LOOK_AGAIN
+                writer.without(phase);
+                LOOK_AGAIN.min(follower.retry_cap)
             }
             Pause::Broken(error) => {
                 // What is held resumes from its cursor; with nothing held there is nothing to resume.
                 relist = writer.view().snapshot().is_none();
-                if writer.view().freshness == Freshness::Live {
-                    warn!(experiment.id = %client.id(), error = %chain(&error), "the feed broke; showing what is known");
+                if !matches!(writer.view().freshness, Freshness::Stale { .. }) {
+                    let id = follower.client.id();
+                    warn!(experiment.id = %id, error = %chain(&error), "the feed broke; showing what is known");
                 }
-                writer.stale(&in_words(&error));
+                writer.stale(Trouble::of(Server::TaskStore, &error));
                 backoff.next(started.elapsed())
             }
         };
@@ -82,23 +104,24 @@ pub(super) async fn follow(client: ExperimentClient, writer: Writer, retry_cap: 
 }
 
 /// One connection's life. It never succeeds: it ends in the reason to pause.
-async fn attempt(client: &ExperimentClient, writer: &Writer, relist: bool) -> Pause {
-    match watch(client, writer, relist).await {
+async fn attempt(follower: &Follower, writer: &Writer, relist: bool) -> Pause {
+    match watch(follower, writer, relist).await {
         Ok(never) => match never {},
         Err(pause) => pause,
     }
 }
 
-async fn watch(client: &ExperimentClient, writer: &Writer, relist: bool) -> Result<std::convert::Infallible, Pause> {
+async fn watch(follower: &Follower, writer: &Writer, relist: bool) -> Result<std::convert::Infallible, Pause> {
+    let Follower { client, stores, .. } = follower;
     let resuming = !relist && matches!(writer.view().phase, Phase::Ready(_));
     if !resuming {
         let listed = list(client, writer.next_revision()).await?;
-        let snapshot = listed.ok_or(Pause::NotHosted)?;
+        let snapshot = listed.ok_or(Pause::Without(Phase::NotHosted))?;
         debug!(experiment.id = %client.id(), cursor = snapshot.cursor, tasks = snapshot.counts.total(), "listed");
         writer.publish(snapshot, &Topic::ALL);
     }
     let cursor = writer.view().snapshot().map_or(0, |snapshot| snapshot.cursor);
-    let mut stream = client.watch(cursor).await?;
+    let mut stream = feed::open(client, cursor).await?;
     loop {
         let mut events = Vec::new();
         let (mut signalled, mut beat) = (false, false);
@@ -111,12 +134,17 @@ async fn watch(client: &ExperimentClient, writer: &Writer, relist: bool) -> Resu
                 }
                 PushEvent::Heartbeat => beat = true,
                 PushEvent::Logged { event, cursor } => events.push((cursor, Arc::new(*event))),
-                PushEvent::Signalled(_) => signalled = true,
+                PushEvent::Signalled(notice) => {
+                    if let Ok(worker) = notice.id.parse() {
+                        stores.credential_changed(&Scope::Experiment(client.id().clone()), &worker);
+                    }
+                    signalled = true;
+                }
                 PushEvent::Resync => return Err(Pause::Relist),
             }
         }
         if !events.is_empty() {
-            apply(client, writer, events).await?;
+            apply(follower, writer, events).await?;
         }
         if signalled {
             refresh_members(client, writer).await?;
@@ -164,12 +192,12 @@ async fn read(client: &ExperimentClient, subject: Subject) -> Result<Entity, Cli
 }
 
 /// Re-reads what the events name and publishes all of it as one revision.
-async fn apply(client: &ExperimentClient, writer: &Writer, events: Vec<(u64, Arc<Event>)>) -> Result<(), Pause> {
+async fn apply(follower: &Follower, writer: &Writer, events: Vec<(u64, Arc<Event>)>) -> Result<(), Pause> {
     let subjects: BTreeSet<Subject> = events.iter().flat_map(|(_, event)| event.subjects()).collect();
     if subjects.len() > RELIST_ABOVE {
         return Err(Pause::Relist);
     }
-    let entities: Vec<Entity> = stream::iter(subjects.into_iter().map(|subject| read(client, subject)))
+    let entities: Vec<Entity> = stream::iter(subjects.into_iter().map(|subject| read(&follower.client, subject)))
         .buffer_unordered(PARALLEL_READS)
         .try_collect()
         .await?;
@@ -208,7 +236,12 @@ async fn apply(client: &ExperimentClient, writer: &Writer, events: Vec<(u64, Arc
     for (cursor, event) in events {
         snapshot.push_event(cursor, event);
     }
+    let has_ended = topics.contains(&Topic::Experiment);
     writer.publish(snapshot, &topics);
+    if has_ended {
+        // A receiver that is gone means the process is stopping.
+        let _ = follower.changed.send(follower.client.id().clone());
+    }
     Ok(())
 }
 
@@ -224,20 +257,6 @@ async fn refresh_members(client: &ExperimentClient, writer: &Writer) -> Result<(
     snapshot.groups = Arc::new(groups);
     writer.publish(snapshot, &[Topic::Experiment]);
     Ok(())
-}
-
-/// What an operator reads on the badge.
-pub(super) fn in_words(error: &ClientError) -> String {
-    match error {
-        ClientError::Unreachable(_) | ClientError::Stream(_) | ClientError::Late => {
-            "the task store does not answer".to_owned()
-        }
-        ClientError::UnexpectedStatus(401) => "the task store refuses the console's credential".to_owned(),
-        ClientError::Refused(problem) if problem.status == 401 => {
-            "the task store refuses the console's credential".to_owned()
-        }
-        other => format!("the task store failed: {other}"),
-    }
 }
 
 /// An error and its causes in one line, for the log.

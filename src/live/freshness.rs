@@ -1,3 +1,4 @@
+use super::trouble::Trouble;
 use crate::protocol::Timestamp;
 
 /// How far what a reader sees can be trusted to be the present.
@@ -13,8 +14,8 @@ pub enum Freshness {
     Stale {
         /// When the server was last heard.
         since: Timestamp,
-        /// What happened, for a person.
-        reason: String,
+        /// What happened.
+        trouble: Trouble,
     },
 }
 

@@ -9,19 +9,21 @@ use tokio::sync::{mpsc, watch};
 use tracing::debug;
 
 use super::details::Details;
-use super::follow::follow;
-use super::mirror::{Mirror, Writer};
-use super::registry::{Hosting, Registry, RegistryWriter};
+use super::follow::{Follower, follow};
+use super::mirror::{Mirror, Phase, Writer};
+use super::registry::{Hosting, Registry};
+use super::registry_feed::RegistryFeed;
 use super::revision::Epoch;
-use crate::client::{Client, ControlClient, ExperimentClient};
+use crate::access::StoreFactory;
+use crate::client::ExperimentClient;
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
 use crate::protocol::ExperimentId;
 
 /// What [`Live`] needs to start.
 pub struct Options {
-    /// The deployment and the credential to read it with.
-    pub client: Client,
+    /// Who reads, and where.
+    pub stores: StoreFactory,
     /// Time of day.
     pub clock: Clock,
     /// Where its tasks belong.
@@ -32,6 +34,8 @@ pub struct Options {
     pub mirrors: usize,
     /// The longest wait before a broken feed is tried again.
     pub retry_cap: Duration,
+    /// How often the registry is read where the control plane does not push.
+    pub registry_every: Duration,
 }
 
 /// The pages' handle on everything that is known. Cheap to clone.
@@ -46,6 +50,8 @@ struct Hub {
     /// Held only to look up, insert or remove; never across an await.
     mirrors: Mutex<HashMap<ExperimentId, Arc<Mirror>>>,
     fleet: Arc<watch::Sender<u64>>,
+    /// Ids whose experiment a mirror saw change.
+    noticed: mpsc::UnboundedSender<ExperimentId>,
 }
 
 const DETAILS: usize = 4096;
@@ -55,8 +61,17 @@ impl Live {
     pub fn start(options: Options) -> Self {
         let registry = Registry::new(&options.clock);
         let (changed, changes) = mpsc::unbounded_channel();
-        let writer = RegistryWriter::new(registry.clone(), options.client.clone(), options.clock.clone(), changed);
-        let (tasks, retry_cap) = (options.tasks.clone(), options.retry_cap);
+        let (noticed, notices) = mpsc::unbounded_channel();
+        let feed = RegistryFeed {
+            registry: registry.clone(),
+            stores: options.stores.clone(),
+            clock: options.clock.clone(),
+            every: options.registry_every,
+            retry_cap: options.retry_cap,
+            changed,
+            noticed: notices,
+        };
+        let tasks = options.tasks.clone();
         let live = Self(Arc::new(Hub {
             epoch: Epoch::fresh(),
             options,
@@ -64,14 +79,16 @@ impl Live {
             details: Details::new(DETAILS),
             mirrors: Mutex::default(),
             fleet: Arc::new(watch::Sender::new(0)),
+            noticed,
         }));
-        tasks.spawn("registry", writer.follow(retry_cap, tasks.stopping()));
+        tasks.spawn("registry", feed.follow(tasks.stopping()));
         tasks.spawn("mirror-keeper", live.clone().keep(changes));
         live
     }
 
-    /// The registry of experiments.
-    pub fn registry(&self) -> &Registry {
+    /// The registry of experiments. Asking for it is looking at it.
+    pub fn registry(&self) -> &Arc<Registry> {
+        self.0.registry.touch(&self.0.options.clock);
         &self.0.registry
     }
 
@@ -88,6 +105,7 @@ impl Live {
     /// The mirror of an experiment, followed from now on if it was not.
     pub fn mirror(&self, id: &ExperimentId) -> Arc<Mirror> {
         let Options {
+            stores,
             clock,
             tasks,
             retry_cap,
@@ -97,7 +115,18 @@ impl Live {
         let mirror = mirrors.entry(id.clone()).or_insert_with(|| {
             let mirror = Mirror::new(id.clone(), clock, tasks.stopping().child_token());
             let writer = Writer::new(mirror.clone(), self.0.fleet.clone(), clock.clone());
-            tasks.spawn("mirror", follow(self.client(id), writer, *retry_cap));
+            match self.client(id) {
+                Some(client) => {
+                    let follower = Follower {
+                        client,
+                        stores: stores.clone(),
+                        retry_cap: *retry_cap,
+                        changed: self.0.noticed.clone(),
+                    };
+                    tasks.spawn("mirror", follow(follower, writer));
+                }
+                None => writer.without(Phase::Elsewhere),
+            }
             mirror
         });
         mirror.touch(clock);
@@ -128,14 +157,9 @@ impl Live {
         self.0.epoch
     }
 
-    /// The client to read an experiment through.
-    pub fn client(&self, id: &ExperimentId) -> ExperimentClient {
-        self.0.options.client.experiment(id)
-    }
-
-    /// The client of the control plane.
-    pub fn control(&self) -> ControlClient {
-        self.0.options.client.control()
+    /// The client to read an experiment through: the console's own worker. None when there is no address for it.
+    pub fn client(&self, id: &ExperimentId) -> Option<ExperimentClient> {
+        self.0.options.stores.worker(id)
     }
 
     fn mirrors(&self) -> MutexGuard<'_, HashMap<ExperimentId, Arc<Mirror>>> {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::freshness::Freshness;
 use super::revision::{Epoch, Revisions, Topic};
 use super::snapshot::Snapshot;
+use super::trouble::Trouble;
 use crate::clock::Clock;
 use crate::protocol::{ExperimentId, Timestamp};
 
@@ -20,8 +21,10 @@ use crate::protocol::{ExperimentId, Timestamp};
 pub enum Phase {
     /// The first list has not arrived.
     Connecting,
-    /// The task store does not host the experiment.
+    /// The task store does not host the experiment: it is registered and waits to be seeded.
     NotHosted,
+    /// The task store hosts others, or there is no address for this one.
+    Elsewhere,
     /// A picture is held; how fresh it is, [`View::freshness`] says.
     Ready(Arc<Snapshot>),
 }
@@ -43,7 +46,7 @@ impl View {
     pub fn snapshot(&self) -> Option<&Arc<Snapshot>> {
         match &self.phase {
             Phase::Ready(snapshot) => Some(snapshot),
-            Phase::Connecting | Phase::NotHosted => None,
+            Phase::Connecting | Phase::NotHosted | Phase::Elsewhere => None,
         }
     }
 }
@@ -211,13 +214,13 @@ impl Writer {
         self.set(Phase::Ready(Arc::new(snapshot)), None, topics);
     }
 
-    /// The task store does not host the experiment.
-    pub(super) fn not_hosted(&self) {
+    /// The task store says that there is no picture to hold: `phase` tells why.
+    pub(super) fn without(&self, phase: Phase) {
         self.heard();
-        if matches!(self.view().phase, Phase::NotHosted) {
+        if std::mem::discriminant(&self.view().phase) == std::mem::discriminant(&phase) {
             self.freshness(Freshness::Live);
         } else {
-            self.set(Phase::NotHosted, Some(Freshness::Live), &Topic::ALL);
+            self.set(phase, Some(Freshness::Live), &Topic::ALL);
         }
     }
 
@@ -230,10 +233,10 @@ impl Writer {
     }
 
     /// The feed broke: what is held was true when the server was last heard.
-    pub(super) fn stale(&self, reason: &str) {
+    pub(super) fn stale(&self, trouble: Trouble) {
         self.freshness(Freshness::Stale {
             since: self.mirror.last_heard(),
-            reason: reason.to_owned(),
+            trouble,
         });
     }
 

@@ -6,21 +6,25 @@
 
 mod backoff;
 mod details;
+mod feed;
 mod follow;
 mod freshness;
 mod hub;
 mod listing;
 mod mirror;
 mod registry;
+mod registry_feed;
 mod revision;
 mod rows;
 mod snapshot;
+mod trouble;
 
 pub use details::{Details, TaskDetail};
 pub use freshness::Freshness;
 pub use hub::{Live, Options};
 pub use mirror::{Mirror, Phase, View, Viewer};
-pub use registry::{Hosting, Registry, RegistryRow, RegistryView};
+pub use registry::{Hosting, Registry, RegistryRow, RegistryView, RegistryViewer};
 pub use revision::{Epoch, Revisions, Topic};
 pub use rows::{IdeaRow, TaskRow, TaskSubject, VariantRow};
 pub use snapshot::{Counts, Snapshot};
+pub use trouble::{Trouble, TroubleKind};

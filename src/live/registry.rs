@@ -1,21 +1,16 @@
-//! The deployment's registry of experiments: the same list, then watch, one level up.
+//! The deployment's registry of experiments, as readers see it. `registry_feed` fills it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures_util::{StreamExt, stream};
 use imbl::OrdMap;
-use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tokio::sync::{Notify, watch};
 
-use super::backoff::Backoff;
-use super::follow::{chain, in_words};
 use super::freshness::Freshness;
-use crate::client::{Client, ClientError, PushEvent};
+use super::trouble::Trouble;
+use crate::access::CredentialState;
 use crate::clock::Clock;
 use crate::protocol::{Experiment, ExperimentId, ExperimentState, RegistryEntry, Timestamp};
 
@@ -26,31 +21,37 @@ pub enum Hosting {
     Hosted(Box<Experiment>),
     /// It has not: the experiment is registered and waits to be seeded.
     NotHosted,
+    /// It hosts others, or there is no address for this one.
+    Elsewhere,
     /// The task store could not be asked.
-    Unknown,
+    Unknown(Trouble),
 }
 
-/// An experiment of the registry.
+/// An experiment of the deployment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegistryRow {
-    /// What the control plane says.
-    pub entry: RegistryEntry,
+    /// Its id.
+    pub id: ExperimentId,
+    /// What the control plane says; nothing of the default experiment when it is not registered.
+    pub entry: Option<RegistryEntry>,
     /// What the task store says.
     pub hosting: Hosting,
+    /// Whether the console has a credential for it.
+    pub credential: CredentialState,
 }
 
 impl RegistryRow {
     /// What people call it.
     pub fn name(&self) -> Option<&str> {
-        self.entry.name.as_ref().map(|name| name.as_str())
+        self.entry.as_ref()?.name.as_ref().map(|name| name.as_str())
     }
 
     /// The state, from the experiment itself where possible: the control plane's copy lags.
     pub fn state(&self) -> Option<ExperimentState> {
         match &self.hosting {
             Hosting::Hosted(experiment) => Some(experiment.state),
-            Hosting::NotHosted => None,
-            Hosting::Unknown => Some(self.entry.last_known_state),
+            Hosting::NotHosted | Hosting::Elsewhere => None,
+            Hosting::Unknown(_) => Some(self.entry.as_ref()?.last_known_state),
         }
     }
 }
@@ -74,6 +75,9 @@ pub struct Registry {
     view: ArcSwap<RegistryView>,
     revision: watch::Sender<u64>,
     heard: AtomicI64,
+    viewed: AtomicI64,
+    viewers: AtomicUsize,
+    looked: Notify,
 }
 
 impl Registry {
@@ -87,6 +91,9 @@ impl Registry {
             }),
             revision: watch::Sender::new(0),
             heard: AtomicI64::new(clock.now().instant().as_millisecond()),
+            viewed: AtomicI64::new(clock.now().instant().as_millisecond()),
+            viewers: AtomicUsize::new(0),
+            looked: Notify::new(),
         })
     }
 
@@ -100,182 +107,68 @@ impl Registry {
         self.revision.subscribe()
     }
 
-    /// Waits for the first list, at most `limit`.
+    /// Waits until the list is of now, or until it is known that it cannot be, at most `limit`.
     pub async fn settled(&self, limit: Duration) -> Arc<RegistryView> {
         let mut revision = self.subscribe();
-        let wait = async {
-            loop {
-                let view = self.view();
-                if view.listed || matches!(view.freshness, Freshness::Stale { .. }) || revision.changed().await.is_err()
-                {
-                    break;
-                }
-            }
-        };
+        self.looked.notify_one();
+        let wait =
+            async { while self.view().freshness == Freshness::CatchingUp && revision.changed().await.is_ok() {} };
         let _ = tokio::time::timeout(limit, wait).await;
         self.view()
     }
 
-    fn last_heard(&self) -> Timestamp {
+    /// Keeps the registry read for as long as the guard lives, where it has to be asked for.
+    pub fn viewer(self: &Arc<Self>) -> RegistryViewer {
+        self.viewers.fetch_add(1, Ordering::Relaxed);
+        self.looked.notify_one();
+        RegistryViewer(self.clone())
+    }
+
+    pub(super) fn touch(&self, clock: &Clock) {
+        self.viewed
+            .store(clock.now().instant().as_millisecond(), Ordering::Relaxed);
+    }
+
+    /// Whether anybody looks, or did within `spell`.
+    pub(super) fn is_watched(&self, clock: &Clock, spell: Duration) -> bool {
+        let silent = clock.now().instant().as_millisecond() - self.viewed.load(Ordering::Relaxed);
+        self.viewers.load(Ordering::Relaxed) > 0 || silent <= i64::try_from(spell.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Waits for somebody to look.
+    pub(super) async fn looked_at(&self) {
+        self.looked.notified().await;
+    }
+
+    pub(super) fn heard(&self, clock: &Clock) {
+        self.heard
+            .store(clock.now().instant().as_millisecond(), Ordering::Relaxed);
+    }
+
+    pub(super) fn last_heard(&self) -> Timestamp {
         let millis = self.heard.load(Ordering::Relaxed);
         jiff::Timestamp::from_millisecond(millis)
             .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
             .into()
     }
-}
 
-/// The only one who changes the registry.
-pub(super) struct RegistryWriter {
-    registry: Arc<Registry>,
-    client: Client,
-    clock: Clock,
-    /// Ids whose mirrors should look again.
-    changed: mpsc::UnboundedSender<ExperimentId>,
-}
-
-impl RegistryWriter {
-    pub(super) fn new(
-        registry: Arc<Registry>,
-        client: Client,
-        clock: Clock,
-        changed: mpsc::UnboundedSender<ExperimentId>,
-    ) -> Self {
-        Self {
-            registry,
-            client,
-            clock,
-            changed,
-        }
-    }
-
-    /// Follows the control plane until told to stop.
-    pub(super) async fn follow(self, retry_cap: Duration, stopping: CancellationToken) {
-        let mut backoff = Backoff::new(retry_cap);
-        loop {
-            let started = Instant::now();
-            let error = tokio::select! {
-                () = stopping.cancelled() => return,
-                error = self.attempt() => error,
-            };
-            let view = self.registry.view();
-            if !matches!(view.freshness, Freshness::Stale { .. }) {
-                warn!(error = %chain(&error), "the registry's feed broke; showing what is known");
-            }
-            let reason = in_words(&error).replace("task store", "control plane");
-            self.freshness(Freshness::Stale {
-                since: self.registry.last_heard(),
-                reason,
-            });
-            tokio::select! {
-                () = stopping.cancelled() => return,
-                () = tokio::time::sleep(backoff.next(started.elapsed())) => {}
-            }
-        }
-    }
-
-    async fn attempt(&self) -> ClientError {
-        match self.watch().await {
-            Ok(()) => ClientError::Stream("the server closed it".into()),
-            Err(error) => error,
-        }
-    }
-
-    async fn watch(&self) -> Result<(), ClientError> {
-        // Watching first: what changes while the list is read is told afterwards and read again.
-        let mut stream = self.client.control().watch().await?;
-        let mut listed = false;
-        while let Some(item) = stream.next().await {
-            let item = item?;
-            self.heard();
-            match item {
-                PushEvent::Connected | PushEvent::Resync => {
-                    self.list().await?;
-                    listed = true;
-                    self.freshness(Freshness::Live);
-                }
-                PushEvent::Signalled(notice) if listed => self.refresh(&notice.id).await?,
-                PushEvent::Heartbeat if listed => self.ask_again().await?,
-                PushEvent::Signalled(_) | PushEvent::Heartbeat | PushEvent::Logged { .. } => {}
-            }
-        }
-        Ok(())
-    }
-
-    async fn list(&self) -> Result<(), ClientError> {
-        let entries = self.client.control().experiments().await?;
-        let rows = stream::iter(entries.into_iter().map(|entry| self.with_hosting(entry)))
-            .buffer_unordered(8)
-            .map(|row| (row.entry.experiment_id.clone(), Arc::new(row)))
-            .collect()
-            .await;
-        self.set(|view| RegistryView {
-            listed: true,
-            rows,
-            ..view
-        });
-        Ok(())
-    }
-
-    /// Reads one entry again, with its lease. Notices about workers and groups carry other ids and find nothing.
-    async fn refresh(&self, id: &str) -> Result<(), ClientError> {
-        let Ok(id) = id.parse::<ExperimentId>() else {
-            return Ok(());
-        };
-        let row = match self.client.control().experiment(&id).await {
-            Ok(entry) => Some(Arc::new(self.with_hosting(entry).await)),
-            Err(error) if error.is_not_found() => None,
-            Err(error) => return Err(error),
-        };
-        if self.registry.view().rows.get(&id) != row.as_ref() {
-            self.set(|mut view| {
-                match row {
-                    Some(row) => view.rows.insert(id.clone(), row),
-                    None => view.rows.remove(&id),
-                };
-                view
-            });
-        }
-        // A receiver that is gone means the process is stopping.
-        let _ = self.changed.send(id);
-        Ok(())
-    }
-
-    /// Looks again at what the task store could not be asked about.
-    async fn ask_again(&self) -> Result<(), ClientError> {
-        let view = self.registry.view();
-        for (id, _) in view.rows.iter().filter(|(_, row)| row.hosting == Hosting::Unknown) {
-            self.refresh(id.as_str()).await?;
-        }
-        Ok(())
-    }
-
-    async fn with_hosting(&self, entry: RegistryEntry) -> RegistryRow {
-        let hosting = match self.client.experiment(&entry.experiment_id).read().await {
-            Ok(experiment) => Hosting::Hosted(Box::new(experiment)),
-            Err(error) if error.is_not_found() => Hosting::NotHosted,
-            Err(_) => Hosting::Unknown,
-        };
-        RegistryRow { entry, hosting }
-    }
-
-    fn heard(&self) {
-        self.registry
-            .heard
-            .store(self.clock.now().instant().as_millisecond(), Ordering::Relaxed);
-    }
-
-    fn freshness(&self, freshness: Freshness) {
-        if self.registry.view().freshness != freshness {
-            self.set(|view| RegistryView { freshness, ..view });
-        }
-    }
-
-    fn set(&self, change: impl FnOnce(RegistryView) -> RegistryView) {
-        let held = self.registry.view();
+    /// Swaps in a new view. Only the feed does, and there is one.
+    pub(super) fn set(&self, change: impl FnOnce(RegistryView) -> RegistryView) {
+        let held = self.view();
         let mut view = change(RegistryView::clone(&held));
         view.revision = held.revision + 1;
         let revision = view.revision;
-        self.registry.view.store(Arc::new(view));
-        self.registry.revision.send_replace(revision);
+        self.view.store(Arc::new(view));
+        self.revision.send_replace(revision);
+    }
+}
+
+/// Somebody looks at the registry; dropping it says they left.
+#[derive(Debug)]
+pub struct RegistryViewer(Arc<Registry>);
+
+impl Drop for RegistryViewer {
+    fn drop(&mut self) {
+        self.0.viewers.fetch_sub(1, Ordering::Relaxed);
     }
 }

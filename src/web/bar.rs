@@ -87,12 +87,13 @@ impl<'a> Bar<'a> {
 pub(crate) fn entry(row: &RegistryRow) -> SwitchEntry {
     let state = match (&row.hosting, row.state()) {
         (Hosting::NotHosted, _) => EntryState::Unseeded,
-        (Hosting::Unknown, _) | (_, None) => EntryState::Unknown,
+        (Hosting::Elsewhere, _) => EntryState::Elsewhere,
+        (Hosting::Unknown(_), _) | (_, None) => EntryState::Unknown,
         (Hosting::Hosted(_), Some(ExperimentState::Running)) => EntryState::Running,
         (Hosting::Hosted(_), Some(ExperimentState::Terminated)) => EntryState::Terminated,
     };
     SwitchEntry {
-        id: row.entry.experiment_id.clone(),
+        id: row.id.clone(),
         name: row.name().map(str::to_owned),
         state,
     }
@@ -103,6 +104,9 @@ fn badge(freshness: Freshness) -> ui::Freshness {
         Freshness::CatchingUp => ui::Freshness::CatchingUp,
         Freshness::Live => ui::Freshness::Live,
         Freshness::Polling => ui::Freshness::Polling,
-        Freshness::Stale { since, reason } => ui::Freshness::Stale { since, reason },
+        Freshness::Stale { since, trouble } => ui::Freshness::Stale {
+            since,
+            reason: trouble.words,
+        },
     }
 }

@@ -2,12 +2,15 @@
 
 use super::answer::PageCache;
 use super::session::SignIn;
+use crate::access::StoreFactory;
 use crate::lifecycle::Tasks;
 use crate::live::Live;
 
 /// What the extractors hand out. Handlers take the extractors, not this.
 pub(crate) struct Console {
     pub live: Live,
+    /// Who acts, and where.
+    pub stores: StoreFactory,
     pub tasks: Tasks,
     pub sign_in: SignIn,
     pub pages: PageCache,

@@ -11,6 +11,7 @@ use super::console::Console;
 use super::error::{Fault, PageError};
 use super::frame::Frame;
 use super::session::Operator;
+use crate::client::ExperimentClient;
 use crate::live::{Freshness, Live, Mirror, Phase, RegistryView, Snapshot, View};
 use crate::protocol::{ExperimentId, percent_decode};
 
@@ -61,24 +62,22 @@ impl Context {
     /// The registered experiment that a path names.
     ///
     /// # Errors
-    /// [`Fault::NoSuchExperiment`], or [`Fault::ControlPlaneUnreachable`] while it cannot be known.
+    /// [`Fault::NoSuchExperiment`], or [`Fault::ControlPlane`] while it cannot be known.
     pub fn registered(&self, given: &str) -> Result<ExperimentId, PageError> {
         let fault = |fault| PageError::within(fault, self.clone());
         // A malformed id is answered before anything is asked of anybody.
         let Ok(id) = given.parse::<ExperimentId>() else {
             return Err(fault(Fault::NoSuchExperiment(given.to_owned())));
         };
-        if !self.registry.listed {
-            let reason = match &self.registry.freshness {
-                Freshness::Stale { reason, .. } => reason.clone(),
-                _ => "its first answer is still on the way".to_owned(),
-            };
-            return Err(fault(Fault::ControlPlaneUnreachable(reason)));
+        if self.registry.rows.contains_key(&id) || self.console.stores.default_experiment() == Some(&id) {
+            return Ok(id);
         }
-        if !self.registry.rows.contains_key(&id) {
-            return Err(fault(Fault::NoSuchExperiment(given.to_owned())));
-        }
-        Ok(id)
+        Err(fault(match &self.registry.freshness {
+            // It may have been registered since.
+            Freshness::Stale { trouble, .. } => Fault::ControlPlane(trouble.clone()),
+            _ if !self.registry.listed => Fault::StillReading("the experiments of this deployment"),
+            _ => Fault::NoSuchExperiment(given.to_owned()),
+        }))
     }
 
     /// How fresh the page's data is: the experiment's, or the registry's on deployment pages.
@@ -137,15 +136,25 @@ impl Active {
     /// The picture to draw.
     ///
     /// # Errors
-    /// [`Fault::Unseeded`] and [`Fault::TaskStoreUnreachable`], with the page's surroundings.
+    /// [`Fault::Unseeded`], [`Fault::NotHostedHere`] and [`Fault::TaskStore`], with the page's surroundings.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>, PageError> {
         let fault = match (&self.view.phase, &self.view.freshness) {
             (Phase::Ready(snapshot), _) => return Ok(snapshot.clone()),
             (Phase::NotHosted, _) => Fault::Unseeded,
-            (Phase::Connecting, Freshness::Stale { reason, .. }) => Fault::TaskStoreUnreachable(reason.clone()),
-            (Phase::Connecting, _) => Fault::TaskStoreUnreachable("the first list is still being read".into()),
+            (Phase::Elsewhere, _) => Fault::NotHostedHere,
+            (Phase::Connecting, Freshness::Stale { trouble, .. }) => Fault::TaskStore(trouble.clone()),
+            (Phase::Connecting, _) => Fault::StillReading("this experiment"),
         };
         Err(self.fault(fault))
+    }
+
+    /// The experiment as the console's own worker.
+    ///
+    /// # Errors
+    /// [`Fault::NotHostedHere`] when there is no address for it.
+    pub fn client(&self) -> Result<ExperimentClient, PageError> {
+        let client = self.context.live().client(&self.id);
+        client.ok_or_else(|| self.fault(Fault::NotHostedHere))
     }
 
     /// A fault on this page.

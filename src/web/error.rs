@@ -4,6 +4,7 @@ use poem::error::ResponseError;
 use poem::http::StatusCode;
 
 use super::context::Context;
+use crate::live::{Trouble, TroubleKind};
 
 /// A fault, and the page it happened on when that much was known.
 #[derive(Debug, thiserror::Error)]
@@ -59,12 +60,18 @@ pub(crate) enum Fault {
     /// Registered, but the task store has no such experiment.
     #[error("registered but not seeded")]
     Unseeded,
-    /// The registry has not been read yet and cannot be.
-    #[error("the control plane cannot be reached: {0}")]
-    ControlPlaneUnreachable(String),
+    /// The task store hosts other experiments, or there is no address for this one.
+    #[error("no known task store hosts the experiment")]
+    NotHostedHere,
+    /// The registry cannot be read, and what is asked for is not in what was read of it.
+    #[error("the control plane cannot be read: {0}")]
+    ControlPlane(Trouble),
     /// The experiment has not been read yet and cannot be.
-    #[error("the task store cannot be reached: {0}")]
-    TaskStoreUnreachable(String),
+    #[error("the experiment cannot be read: {0}")]
+    TaskStore(Trouble),
+    /// The first list takes longer than a page waits.
+    #[error("{0} is still being read")]
+    StillReading(&'static str),
     /// Another site sent the request.
     #[error("the request comes from another site")]
     CrossSite,
@@ -83,13 +90,45 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    /// The fault's name in markup and queries: the reference's keys where it has one (`D-RES-2`).
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::SignedOut => "signed-out",
+            Self::NoSuchPage => "no-such-page",
+            Self::NoSuchExperiment(_) => "no-such-experiment",
+            Self::NoSuchEntity { .. } => "no-such-entity",
+            Self::Unseeded => "unseeded",
+            Self::NotHostedHere => "not-hosted-here",
+            Self::ControlPlane(trouble) => match trouble.kind {
+                TroubleKind::Unreachable => "control-plane-unreachable",
+                TroubleKind::NoCredential => "control-plane-credential",
+                TroubleKind::Refused => "control-plane-refused",
+            },
+            Self::TaskStore(trouble) => match trouble.kind {
+                TroubleKind::Unreachable => "task-store-unreachable",
+                TroubleKind::NoCredential => "cannot-bootstrap-credential",
+                TroubleKind::Refused => "task-store-refused",
+            },
+            Self::StillReading(_) => "still-reading",
+            Self::CrossSite => "cross-site",
+            Self::BadRequest(_) => "bad-request",
+            Self::TooLarge => "too-large",
+            Self::MethodNotAllowed => "method-not-allowed",
+            Self::Internal(_) => "internal",
+        }
+    }
+
     /// The answer's status.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::SignedOut => StatusCode::UNAUTHORIZED,
             Self::NoSuchPage | Self::NoSuchExperiment(_) | Self::NoSuchEntity { .. } => StatusCode::NOT_FOUND,
-            Self::Unseeded => StatusCode::CONFLICT,
-            Self::ControlPlaneUnreachable(_) | Self::TaskStoreUnreachable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unseeded | Self::NotHostedHere => StatusCode::CONFLICT,
+            Self::ControlPlane(trouble) | Self::TaskStore(trouble) => match trouble.kind {
+                TroubleKind::Unreachable | TroubleKind::NoCredential => StatusCode::SERVICE_UNAVAILABLE,
+                TroubleKind::Refused => StatusCode::BAD_GATEWAY,
+            },
+            Self::StillReading(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::CrossSite => StatusCode::FORBIDDEN,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,

@@ -39,6 +39,7 @@ use pages::{
 };
 use session::SignIn;
 
+use crate::access::StoreFactory;
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
 use crate::listener;
@@ -48,6 +49,8 @@ use crate::live::Live;
 pub struct Options {
     /// What it shows.
     pub live: Live,
+    /// Who acts, and where.
+    pub stores: StoreFactory,
     /// Time of day.
     pub clock: Clock,
     /// Where its streams belong.
@@ -71,6 +74,7 @@ impl Web {
     pub fn new(options: Options) -> Self {
         let console = Console {
             live: options.live,
+            stores: options.stores,
             sign_in: SignIn::new(options.clock),
             tasks: options.tasks,
             pages: answer::page_cache(options.page_cache_bytes),

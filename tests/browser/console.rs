@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use poem::Server;
 use poem::listener::TcpAcceptor;
-use switchboard::client::{Bearer, Client};
+use switchboard::access::{self, StoreFactory};
 use switchboard::clock::Clock;
 use switchboard::live::{self, Live};
-use switchboard::protocol::Actor;
 use switchboard::web::{self, Web};
 use tokio::net::TcpListener;
 
@@ -21,6 +20,7 @@ pub struct Console {
     pub front: Proxy,
     pub back: Proxy,
     web: Web,
+    _scratch: tempfile::TempDir,
 }
 
 impl Console {
@@ -34,18 +34,23 @@ impl Console {
             .parse()
             .expect("an address");
         let back = Proxy::before(backend, &tasks).await;
-        let client = Client::new(&back.base(), Bearer::new(Actor::Admin, ADMIN_TOKEN.into())).expect("a client");
+        let scratch = tempfile::tempdir().expect("a directory");
+        let credentials = scratch.path().to_owned();
+        let access = access::Options::of_one_server(&back.base(), ADMIN_TOKEN.into(), credentials).expect("an address");
+        let stores = StoreFactory::new(access).expect("an HTTP client");
         let clock = Clock::default();
         let live = Live::start(live::Options {
-            client,
+            stores: stores.clone(),
             clock: clock.clone(),
             tasks: tasks.clone(),
             idle: Duration::from_secs(300),
             mirrors: 8,
             retry_cap: Duration::from_secs(15),
+            registry_every: Duration::from_secs(2),
         });
         let web = Web::new(web::Options {
             live,
+            stores,
             clock,
             tasks: tasks.clone(),
             session_key: [7; 64],
@@ -62,6 +67,7 @@ impl Console {
             front,
             back,
             web,
+            _scratch: scratch,
         }
     }
 

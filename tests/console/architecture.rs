@@ -14,7 +14,10 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("client", &["protocol"]),
     ("access", &["protocol", "client", "private_file"]),
     ("live", &["protocol", "clock", "lifecycle", "client", "access"]),
-    ("web", &["protocol", "clock", "lifecycle", "listener", "client", "live"]),
+    (
+        "web",
+        &["protocol", "clock", "lifecycle", "listener", "client", "access", "live"],
+    ),
     (
         "embedded",
         &["protocol", "clock", "lifecycle", "listener", "private_file"],
@@ -30,6 +33,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
             "lifecycle",
             "private_file",
             "client",
+            "access",
             "live",
             "web",
             "embedded",

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use switchboard::access::{self, StoreFactory};
 use switchboard::client::Client;
 use switchboard::clock::Clock;
 use switchboard::embedded::{Backend, Location, Options};
@@ -69,8 +70,8 @@ impl Console {
         let (tasks, clock) = (Tasks::new(), fixed_clock());
         let scratch = tempfile::tempdir().expect("a directory");
         let address = backend(&scratch, &tasks, &clock).await;
-        let admin = admin(&format!("http://{address}"));
-        Self::over(admin.clone(), admin, tasks, clock, scratch).await
+        let base = format!("http://{address}");
+        Self::over(&base, &base, tasks, clock, scratch).await
     }
 
     /// The same with a proxy between console and backend; the administrator goes past it.
@@ -79,8 +80,8 @@ impl Console {
         let scratch = tempfile::tempdir().expect("a directory");
         let address = backend(&scratch, &tasks, &clock).await;
         let proxy = Proxy::before(address, &tasks).await;
-        let (admin, seen) = (admin(&format!("http://{address}")), admin(&proxy.base()));
-        (Self::over(admin, seen, tasks, clock, scratch).await, proxy)
+        let base = format!("http://{address}");
+        (Self::over(&base, &proxy.base(), tasks, clock, scratch).await, proxy)
     }
 
     /// A console whose backend was never there.
@@ -89,23 +90,31 @@ impl Console {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         drop(listener);
-        let admin = admin(&format!("http://{address}"));
+        let base = format!("http://{address}");
         let scratch = tempfile::tempdir().expect("a directory");
-        Self::over(admin.clone(), admin, Tasks::new(), fixed_clock(), scratch).await
+        Self::over(&base, &base, Tasks::new(), fixed_clock(), scratch).await
     }
 
-    async fn over(admin: Client, seen: Client, backend: Tasks, clock: Clock, scratch: TempDir) -> Self {
+    /// A console that knows its backend as `seen`; the administrator goes straight there.
+    async fn over(there: &str, seen: &str, backend: Tasks, clock: Clock, scratch: TempDir) -> Self {
         let console = Tasks::new();
+        let credentials = scratch.path().join("console");
+        let access = access::Options::of_one_server(seen, ADMIN_TOKEN.into(), credentials).expect("an address");
+        let stores = StoreFactory::new(access).expect("an HTTP client");
         let live = Live::start(live::Options {
-            client: seen,
+            stores: stores.clone(),
             clock: clock.clone(),
             tasks: console.clone(),
             idle: Duration::from_secs(60),
             mirrors: 16,
             retry_cap: Duration::from_millis(100),
+            registry_every: Duration::from_millis(100),
         });
+        // The console has registered itself by then, so that ids that are minted later are the same on every run.
+        live.registry().settled(Duration::from_secs(10)).await;
         let web = Web::new(web::Options {
             live: live.clone(),
+            stores,
             clock: clock.clone(),
             tasks: console.clone(),
             session_key: [7; 64],
@@ -121,7 +130,7 @@ impl Console {
             .build()
             .expect("an HTTP client");
         Self {
-            admin,
+            admin: admin(there),
             clock,
             live,
             backend,

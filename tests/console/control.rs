@@ -664,7 +664,8 @@ async fn the_console_sees_a_lease_come_and_go() {
     let replica = Replica::join(&console.admin).await;
     let lease = || {
         let view = console.live.registry().view();
-        view.rows.get(&id).map(|row| row.entry.lease.clone())
+        let entry = view.rows.get(&id)?.entry.as_ref()?;
+        Some(entry.lease.clone())
     };
     until("the entry", async || lease().filter(Option::is_none)).await;
     let acquired = replica.acquire(&id).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use maud::{Markup, html};
 use poem::{Response, handler};
 
-use crate::client::ClientError;
+use crate::client::{ClientError, ExperimentClient};
 use crate::live::Snapshot;
 use crate::web::answer::Page;
 use crate::web::context::Active;
@@ -43,7 +43,8 @@ pub(crate) async fn get(active: Active) -> Result<Response, PageError> {
             )
         }));
     };
-    let body = match older(&active, &snapshot, before, per).await {
+    let client = active.client()?;
+    let body = match older(&client, &snapshot, before, per).await {
         Ok(events) => log(&active, &snapshot, &query, per, &events),
         Err(error) => notice(
             Tone::Warn,
@@ -62,13 +63,17 @@ pub(crate) async fn get(active: Active) -> Result<Response, PageError> {
 }
 
 /// The `per` events that end at `before`, from what is held where that reaches.
-async fn older(active: &Active, snapshot: &Snapshot, before: u64, per: u64) -> Result<Vec<Entry>, ClientError> {
+async fn older(
+    client: &ExperimentClient,
+    snapshot: &Snapshot,
+    before: u64,
+    per: u64,
+) -> Result<Vec<Entry>, ClientError> {
     let first = before.saturating_sub(per) + 1;
     if snapshot.oldest_held().is_some_and(|held| held <= first) {
         let held = snapshot.newest_events().map(|(cursor, event)| (cursor, event.clone()));
         return Ok(held.filter(|(cursor, _)| (first..=before).contains(cursor)).collect());
     }
-    let client = active.context.live().client(&active.id);
     let batch = client.events(first - 1, Some(before + 1 - first)).await?;
     let mut events: Vec<Entry> = (first..=before).zip(batch.events.into_iter().map(Arc::new)).collect();
     events.reverse();

@@ -39,9 +39,7 @@ pub(crate) fn get(context: Context) -> Response {
 /// Experiments that are not followed are told from the registry alone.
 fn rows(context: &Context, followed: &[Arc<Mirror>]) -> Markup {
     let rows = context.registry.rows.values().rev().map(|row| {
-        let mirror = followed
-            .iter()
-            .find(|mirror| *mirror.experiment() == row.entry.experiment_id);
+        let mirror = followed.iter().find(|mirror| *mirror.experiment() == row.id);
         experiment(context, row, mirror.map(|mirror| mirror.view()).as_deref())
     });
     table(&Table {
@@ -74,7 +72,7 @@ fn rows(context: &Context, followed: &[Arc<Mirror>]) -> Markup {
 
 fn experiment(context: &Context, row: &RegistryRow, view: Option<&View>) -> Row {
     let snapshot = view.and_then(|view| view.snapshot()).map(Arc::as_ref);
-    let id = &row.entry.experiment_id;
+    let id = &row.id;
     let entry = entry(row);
     let tasks = |state: TaskState| snapshot.map(|s| s.counts.in_state(state));
     let busy = snapshot.map(|s| s.counts.in_state(TaskState::Claimed) + s.counts.in_state(TaskState::Submitted));

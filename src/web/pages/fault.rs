@@ -6,6 +6,7 @@ use poem::http::{StatusCode, Uri, header};
 use poem::{IntoResponse, Response};
 use tracing::error;
 
+use crate::live::TroubleKind;
 use crate::web::answer::Page;
 use crate::web::context::Context;
 use crate::web::error::Fault;
@@ -44,6 +45,7 @@ pub(crate) fn answer(frame: &Frame, uri: &Uri, fault: &Fault, context: Option<&C
     }
     let words = Words::of(fault);
     let main = error_page(
+        fault.key(),
         status.as_u16(),
         words.title,
         &words.advice,
@@ -52,7 +54,7 @@ pub(crate) fn answer(frame: &Frame, uri: &Uri, fault: &Fault, context: Option<&C
     match context {
         Some(context) => {
             // The region is what asks again when something changes, and the page it then is takes over.
-            let topics: &[&str] = if status == StatusCode::SERVICE_UNAVAILABLE {
+            let topics: &[&str] = if may_pass(fault) {
                 &["freshness", "experiment", "registry"]
             } else {
                 &[]
@@ -110,13 +112,29 @@ impl Words {
                 ("Not in this experiment", format!("This experiment has no {kind} with the id {}. It may belong to another one.", cut(id)))
             }
             Fault::Unseeded => ("Not seeded yet", "The task store does not host this experiment yet.".to_owned()),
-            Fault::ControlPlaneUnreachable(reason) => (
-                "The control plane does not answer",
-                format!("Which experiments there are is not known yet: {reason}. The console keeps trying, and this page changes by itself when it succeeds."),
+            Fault::NotHostedHere => (
+                "Not hosted here",
+                "The experiment is registered, and no task store that this console knows hosts it: the one that was asked serves other experiments. Give its address in the console's configuration (task_store: experiments:).".to_owned(),
             ),
-            Fault::TaskStoreUnreachable(reason) => (
-                "This experiment cannot be read yet",
-                format!("Nothing of it is known yet: {reason}. The console keeps trying, and this page changes by itself when it succeeds."),
+            Fault::ControlPlane(trouble) => (
+                match trouble.kind {
+                    TroubleKind::Unreachable => "The control plane does not answer",
+                    TroubleKind::NoCredential => "The control plane cannot be read",
+                    TroubleKind::Refused => "The control plane refuses",
+                },
+                format!("Which experiments there are is not known: {trouble}. {KEEPS_TRYING}"),
+            ),
+            Fault::TaskStore(trouble) => (
+                match trouble.kind {
+                    TroubleKind::Unreachable => "The task store does not answer",
+                    TroubleKind::NoCredential => "No credential for this experiment",
+                    TroubleKind::Refused => "The task store refuses",
+                },
+                format!("Nothing of this experiment is known yet: {trouble}. {KEEPS_TRYING}"),
+            ),
+            Fault::StillReading(what) => (
+                "Still reading",
+                format!("The first list of {what} takes longer than usual. This page changes by itself when it has arrived."),
             ),
             Fault::CrossSite => (
                 "Refused: the request came from another site",
@@ -134,6 +152,8 @@ impl Words {
     }
 }
 
+const KEEPS_TRYING: &str = "The console keeps trying, and this page changes by itself when it succeeds.";
+
 /// As much of an id as fits a sentence.
 fn cut(id: &str) -> String {
     const SHOWN: usize = 48;
@@ -144,11 +164,16 @@ fn cut(id: &str) -> String {
     }
 }
 
+/// Whether the fault may be over by itself.
+fn may_pass(fault: &Fault) -> bool {
+    matches!(
+        fault,
+        Fault::ControlPlane(_) | Fault::TaskStore(_) | Fault::StillReading(_) | Fault::NotHostedHere
+    )
+}
+
 fn actions(fault: &Fault, here: &str) -> Markup {
-    let again = matches!(
-        fault.status(),
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY
-    );
+    let again = may_pass(fault);
     html! {
         @if again { a class="button button-primary" href=(here) { "Try again" } }
         a class="button" href=(urls::experiments()) { "All experiments" }

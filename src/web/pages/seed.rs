@@ -59,7 +59,11 @@ pub(crate) async fn post(active: Active, multipart: Multipart) -> Result<Respons
     let Some(request) = request else {
         return Ok(page(context, StatusCode::UNPROCESSABLE_ENTITY, &form));
     };
-    match context.live().control().seed(&active.id, &request).await {
+    let Some(control) = context.console.stores.control_admin() else {
+        let refusal = Some("Seeding needs the admin token of the control plane; start the console with it.".to_owned());
+        return Ok(page(context, StatusCode::CONFLICT, &Form { refusal, ..form }));
+    };
+    match control.seed(&active.id, &request).await {
         Ok(_) => {}
         // Somebody else was faster; what they seeded is what there is to see.
         Err(error) if error.error_type() == Some(ErrorType::AlreadyExists) => {}

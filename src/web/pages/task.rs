@@ -26,7 +26,7 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     let Some(row) = row else {
         return Err(active.missing("task", &given));
     };
-    let client = active.context.live().client(&active.id);
+    let client = active.client()?;
     let detail = active
         .context
         .live()

@@ -17,6 +17,8 @@ pub(crate) enum EntryState {
     Terminated,
     /// Registered, but the task store does not host it.
     Unseeded,
+    /// Registered, but no task store that the console knows hosts it.
+    Elsewhere,
     /// Not asked yet, or no answer.
     Unknown,
 }
@@ -28,6 +30,7 @@ impl EntryState {
             Self::Running => "running",
             Self::Terminated => "terminated",
             Self::Unseeded => "unseeded",
+            Self::Elsewhere => "not hosted here",
             Self::Unknown => "unknown",
         }
     }

@@ -115,7 +115,7 @@ impl From<EntryState> for Mark {
             EntryState::Running => Self::Filled,
             EntryState::Terminated => Self::Square,
             EntryState::Unseeded => Self::PendingHollow,
-            EntryState::Unknown => Self::Unknown,
+            EntryState::Elsewhere | EntryState::Unknown => Self::Unknown,
         }
     }
 }

@@ -36,9 +36,9 @@ pub(crate) fn empty(what: &str, would_fill: Markup) -> Markup {
 }
 
 /// The main region of a fault: what happened, what it means, what to press.
-pub(crate) fn error_page(status: u16, title: &str, advice: &str, actions: &Markup) -> Markup {
+pub(crate) fn error_page(key: &str, status: u16, title: &str, advice: &str, actions: &Markup) -> Markup {
     html! {
-        div class="fault" {
+        div class="fault" data-fault=(key) {
             p class="fault-status" { (status) }
             h1 { (title) }
             p { (advice) }

@@ -1,0 +1,68 @@
+use std::fmt;
+
+use crate::client::ClientError;
+
+/// Why a server cannot be read now.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Trouble {
+    /// What sort of trouble, which decides what an operator can do about it.
+    pub kind: TroubleKind,
+    /// The same in words, without a full stop.
+    pub words: String,
+}
+
+/// The sorts of [`Trouble`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TroubleKind {
+    /// No answer, a broken one, or one that says the server fails.
+    Unreachable,
+    /// The console has no credential that the server takes, and cannot get one.
+    NoCredential,
+    /// The server answers, and not what the protocol says, or that the console may not.
+    Refused,
+}
+
+/// Who was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Server {
+    TaskStore,
+    ControlPlane,
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TaskStore => "the task store",
+            Self::ControlPlane => "the control plane",
+        })
+    }
+}
+
+impl Trouble {
+    pub(super) fn of(server: Server, error: &ClientError) -> Self {
+        let (kind, words) = match error.status() {
+            _ if error.is_without_credential() => (TroubleKind::NoCredential, error.to_string()),
+            Some(401) => (
+                TroubleKind::NoCredential,
+                format!("{server} refuses the console's credential"),
+            ),
+            Some(403) => (
+                TroubleKind::Refused,
+                format!("{server} does not let the console read it: {error}"),
+            ),
+            Some(status) if status >= 500 => (TroubleKind::Unreachable, format!("{server} fails with status {status}")),
+            None if error.is_unreachable() => (TroubleKind::Unreachable, format!("{server} does not answer")),
+            _ => (
+                TroubleKind::Refused,
+                format!("{server} answers something that the console does not understand: {error}"),
+            ),
+        };
+        Self { kind, words }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
