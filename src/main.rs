@@ -8,12 +8,15 @@ use switchboard::app;
 use switchboard::config::{Args, Config, LogConfig};
 use tracing_subscriber::EnvFilter;
 
+/// What clap exits with too, when a command line cannot be used.
+const USAGE: u8 = 2;
+
 fn main() -> ExitCode {
     let config = match Args::given().map(Config::try_from) {
         Ok(Ok(config)) => config,
         Ok(Err(error)) => {
             eprintln!("switchboard: {error}");
-            return ExitCode::FAILURE;
+            return ExitCode::from(USAGE);
         }
         Err(error) => error.exit(),
     };

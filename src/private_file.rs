@@ -1,6 +1,6 @@
 //! Files that only their owner may read: secrets on disk.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
@@ -35,13 +35,61 @@ pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
 pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let aside = path.with_extension("tmp");
     write_private(&aside, content)?;
-    fs::rename(aside, path)
+    fs::rename(aside, path)?;
+    // The name is as much at stake as the content.
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file of mode 0600 unless it is there, and returns what it holds then: of several who try at once, all get
+/// what the first wrote.
+///
+/// # Errors
+/// When it cannot be written or read.
+pub fn create_private_once(path: &Path, content: &[u8]) -> io::Result<Vec<u8>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        read => return read,
+    }
+    let aside = path.with_extension(format!("{:016x}", rand::random::<u64>()));
+    write_private(&aside, content)?;
+    // Unlike a rename this fails when another was faster.
+    let linked = fs::hard_link(&aside, path);
+    let _ = fs::remove_file(&aside);
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => fs::read(path),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn of_many_who_make_a_file_all_get_the_same() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("key");
+        let made = std::thread::scope(|scope| {
+            let makers: Vec<_> = (0..8_u8)
+                .map(|n| {
+                    scope.spawn({
+                        let path = &path;
+                        move || create_private_once(path, &[n; 64])
+                    })
+                })
+                .collect();
+            let made = makers
+                .into_iter()
+                .map(|maker| maker.join().expect("ends").expect("made"));
+            made.collect::<std::collections::BTreeSet<_>>()
+        });
+        assert_eq!(made.len(), 1);
+        assert_eq!(fs::read_dir(dir.path()).expect("the directory").count(), 1);
+    }
 
     #[test]
     fn a_secret_is_private_and_replaced_whole() {

@@ -1,34 +1,33 @@
 //! Secrets of the console that are kept in its data directory.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
 use rand::RngExt;
+use sha2::{Digest, Sha512};
 
-use crate::private_file::replace_private;
+use crate::private_file::create_private_once;
 
 /// The key of the session cookie: made on the first start, so that operators stay signed in over restarts.
 ///
 /// # Errors
 /// When the file cannot be read or written, or is not one that this program made.
 pub fn load_or_create_session_key(directory: &Path) -> io::Result<[u8; 64]> {
-    let path = directory.join("session-key");
-    match fs::read(&path) {
-        Ok(bytes) => bytes.try_into().map_err(|_| {
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                "not 64 bytes long; remove it to have a new one made",
-            )
-        }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => create(&path),
-        Err(error) => Err(error),
-    }
+    let mut made = [0; 64];
+    rand::rng().fill(&mut made);
+    let kept = create_private_once(&directory.join("session-key"), &made)?;
+    kept.try_into().map_err(|_| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            "not 64 bytes long; remove it to have a new one made",
+        )
+    })
 }
 
-fn create(path: &Path) -> io::Result<[u8; 64]> {
-    let mut key = [0; 64];
-    rand::rng().fill(&mut key);
-    replace_private(path, &key)?;
-    Ok(key)
+/// The key of the session cookie that a secret stands for, the same in every replica.
+pub fn session_key_of(secret: &str) -> [u8; 64] {
+    let digest = Sha512::new()
+        .chain_update(b"switchboard session key\0")
+        .chain_update(secret);
+    digest.finalize().into()
 }

@@ -15,7 +15,7 @@ use tracing::warn;
 
 use super::{CredentialError, Scope};
 use crate::client::Bearer;
-use crate::private_file::{create_private_dir, replace_private, write_private};
+use crate::private_file::{create_private_dir, create_private_once, replace_private, write_private};
 use crate::protocol::{Actor, WorkerId};
 
 /// A worker of the console's and its secret.
@@ -106,21 +106,9 @@ impl CredentialDir {
         let root = self.root.clone();
         blocking(root.clone(), move || {
             let path = root.join("instance");
-            let read = || fs::read_to_string(&path).map(|text| text.trim().to_owned());
-            match read() {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                read => return read.map_err(at(&path)),
-            }
             let made = format!("{:016x}", rand::random::<u64>());
-            let aside = root.join(format!("instance.{made}"));
-            write_private(&aside, made.as_bytes()).map_err(at(&aside))?;
-            // Unlike a rename this fails when another process was faster, whose word then counts.
-            let linked = fs::hard_link(&aside, &path);
-            let _ = fs::remove_file(&aside);
-            match linked {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(at(&path)(error)),
-                _ => read().map_err(at(&path)),
-            }
+            let kept = create_private_once(&path, made.as_bytes()).map_err(at(&path))?;
+            Ok(String::from_utf8_lossy(&kept).trim().to_owned())
         })
         .await
     }

@@ -15,5 +15,5 @@ mod scope;
 
 pub use error::CredentialError;
 pub use factory::{CredentialState, Options, Posture, StoreFactory};
-pub use routes::{RouteError, TaskStores};
+pub use routes::{RouteError, TaskStores, check_address};
 pub use scope::Scope;

@@ -43,7 +43,7 @@ impl TaskStores {
     /// As for [`TaskStores::everywhere`].
     pub fn with_default(mut self, url: &str) -> Result<Self, RouteError> {
         // What the placeholder will be replaced by is harmless anywhere in a URL.
-        address(&url.replace(PLACEHOLDER, "exp_0"))?;
+        check_address(&url.replace(PLACEHOLDER, "exp_0"))?;
         self.default = Some(url.to_owned());
         Ok(self)
     }
@@ -53,7 +53,7 @@ impl TaskStores {
     /// # Errors
     /// As for [`TaskStores::everywhere`].
     pub fn with(mut self, id: ExperimentId, url: &str) -> Result<Self, RouteError> {
-        address(url)?;
+        check_address(url)?;
         self.experiments.insert(id, url.to_owned());
         Ok(self)
     }
@@ -74,7 +74,7 @@ impl TaskStores {
 ///
 /// # Errors
 /// When it is not `http://` and a host, without credentials or query.
-pub(crate) fn address(url: &str) -> Result<(), RouteError> {
+pub fn check_address(url: &str) -> Result<(), RouteError> {
     let refused = |reason: &str| RouteError::Address {
         url: shown(url),
         reason: reason.to_owned(),

@@ -1,28 +1,25 @@
 //! The composition root: from a [`Config`] to a running deployment.
 
+mod console;
 mod hosting;
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::access::{self, RouteError, StoreFactory};
+use crate::access::RouteError;
 use crate::client::{Bearer, Client, ClientError};
 use crate::clock::Clock;
-use crate::config::{BackendConfig, Config, ConsoleConfig, Storage};
+use crate::config::{BackendConfig, Config, ConsoleConfig, DeploymentConfig, Run, Storage};
 use crate::demo;
 use crate::embedded::{self, Backend};
 use crate::lifecycle::Tasks;
-use crate::live::{self, Live};
 use crate::private_file::create_private_dir;
 use crate::protocol::{Actor, ExperimentId};
-use crate::secrets;
-use crate::web::{self, Web};
 
 /// Why the program cannot start or go on; one line each.
 #[derive(Debug, thiserror::Error)]
@@ -83,17 +80,6 @@ pub enum AppError {
     Ended(String),
 }
 
-/// How long a mirror is kept after the last view.
-const MIRROR_IDLE: Duration = Duration::from_secs(300);
-/// The longest wait before a broken feed is tried again.
-const RETRY_CAP: Duration = Duration::from_secs(15);
-/// How often the registry is read where the control plane does not push.
-const REGISTRY_EVERY: Duration = Duration::from_secs(2);
-/// How many mirrors are kept at most.
-const MIRRORS: usize = 64;
-/// Bytes of drawn pages that are kept.
-const PAGE_CACHE_BYTES: u64 = 32 * 1024 * 1024;
-
 /// Runs until a signal or an essential task ends it.
 ///
 /// # Errors
@@ -103,28 +89,44 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     stop_on_signals(&tasks)?;
     // Listened for from the beginning, with or without a console: unheard, USR1 would end the process.
     let asked = signal(SignalKind::user_defined1()).map_err(AppError::Signals)?;
+    match config.run {
+        Run::Deployment(config) => deployment(*config, asked, &tasks).await,
+        Run::Console(config) => {
+            let listener = bind(config.listen, "--port").await?;
+            let started = console::serve(*config, listener, &tasks).await;
+            finish(started, tasks).await
+        }
+    }
+}
+
+async fn deployment(config: DeploymentConfig, asked: Signal, tasks: &Tasks) -> Result<(), AppError> {
+    let DeploymentConfig {
+        storage,
+        backend,
+        console,
+    } = config;
     // Sockets first: a port in use is said before anything is written.
-    let backend_listener = bind(
-        config.backend.listen,
-        if config.console.is_some() {
-            "--backend-port"
-        } else {
-            "--port"
-        },
-    )
-    .await?;
-    let console = match config.console {
+    let flag = match console {
+        Some(_) => "--backend-port",
+        None => "--port",
+    };
+    let backend_listener = bind(backend.listen, flag).await?;
+    let console = match console {
         Some(console) => Some((bind(console.listen, "--port").await?, console)),
         None => None,
     };
-
-    let home = Home::prepare(&config.storage)?;
+    let home = Home::prepare(&storage)?;
     let stopping = tasks.stopping();
     let started = tokio::select! {
         // What stopped it is said below; a start that was interrupted has nothing to add.
         () = stopping.cancelled() => Ok(()),
-        started = start(&home, &config.backend, backend_listener, console, asked, &tasks) => started,
+        started = start(&home, &backend, backend_listener, console, asked, tasks) => started,
     };
+    finish(started, tasks.clone()).await
+}
+
+/// Waits for the end, which comes at once when the start failed.
+async fn finish(started: Result<(), AppError>, tasks: Tasks) -> Result<(), AppError> {
     if started.is_err() {
         tasks.stop();
     }
@@ -157,36 +159,7 @@ async fn start(
     let Some((listener, config)) = console else {
         return Ok(());
     };
-    let credentials = home.path.join("console");
-    let stores = StoreFactory::new(access::Options::of_one_server(&base, admin_token, credentials)?)?;
-    let live = Live::start(live::Options {
-        stores: stores.clone(),
-        clock: clock.clone(),
-        tasks: tasks.clone(),
-        idle: MIRROR_IDLE,
-        mirrors: MIRRORS,
-        retry_cap: RETRY_CAP,
-        registry_every: REGISTRY_EVERY,
-    });
-    let session_key = secrets::load_or_create_session_key(&home.path).map_err(|source| AppError::DataDirectory {
-        path: home.path.join("session-key"),
-        source,
-    })?;
-    let web = Web::new(web::Options {
-        live,
-        stores,
-        clock: clock.clone(),
-        tasks: tasks.clone(),
-        session_key,
-        sample_config: demo::sample_config(),
-        page_cache_bytes: PAGE_CACHE_BYTES,
-    });
-    let address = local_address(&listener)?;
-    web.serve(listener);
-    announce("EDEN_WEB_UI_LISTENING", address);
-    sign_in_links(web, address, asked, tasks);
-    info!(data_dir = %home.path.display(), console.url = %format!("http://{address}/"), "up");
-
+    console::with_backend(home, &base, admin_token, listener, asked, &clock, tasks)?;
     if config.demo {
         demo::start(demo::Options {
             client,
@@ -257,13 +230,6 @@ fn announce(what: &str, address: SocketAddr) {
     say(&format!("{what} host={} port={}", address.ip(), address.port()));
 }
 
-fn announce_sign_in(web: &Web, address: SocketAddr) {
-    say(&format!(
-        "SWITCHBOARD_SIGNIN url=http://{address}{}",
-        web.issue_sign_in()
-    ));
-}
-
 /// A reader of stdout that went away is no reason to end.
 fn say(line: &str) {
     let mut stdout = io::stdout().lock();
@@ -284,19 +250,4 @@ fn stop_on_signals(tasks: &Tasks) -> Result<(), AppError> {
         info!("asked to end by a signal");
     });
     Ok(())
-}
-
-/// Prints a sign-in link now, and another whenever USR1 asks for one.
-fn sign_in_links(web: Web, address: SocketAddr, mut asked: Signal, tasks: &Tasks) {
-    announce_sign_in(&web, address);
-    let stopping = tasks.stopping();
-    tasks.spawn("sign-in-links", async move {
-        loop {
-            tokio::select! {
-                () = stopping.cancelled() => return,
-                Some(()) = asked.recv() => announce_sign_in(&web, address),
-                else => return,
-            }
-        }
-    });
 }

@@ -1,6 +1,7 @@
 //! From what was typed ([`Args`]) to what is used ([`Config`]).
 
 mod args;
+mod file;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -8,21 +9,77 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::access::{self, RouteError};
 use crate::protocol::{CommitSha, ExperimentId};
 
 pub use args::Args;
 
-/// What to run.
+/// Shorter ones can be tried through.
+const MIN_SESSION_SECRET: usize = 16;
+
+/// What to run, and how to log.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// What to run.
+    pub run: Run,
+    /// How to log.
+    pub log: LogConfig,
+}
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub enum Run {
+    /// A deployment of our own: `up`, and `backend`.
+    Deployment(Box<DeploymentConfig>),
+    /// A console for servers that run elsewhere: `serve`.
+    Console(Box<ServeConfig>),
+}
+
+/// A deployment of our own.
+#[derive(Debug, Clone)]
+pub struct DeploymentConfig {
     /// Where everything is kept.
     pub storage: Storage,
     /// The task store and the control plane.
     pub backend: BackendConfig,
     /// The console; `None` runs the backend alone.
     pub console: Option<ConsoleConfig>,
-    /// How to log.
-    pub log: LogConfig,
+}
+
+/// A console for servers that run elsewhere.
+#[derive(Debug, Clone)]
+pub struct ServeConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Which servers there are, and what to show them.
+    pub access: access::Options,
+    /// What the session cookie's key is made of; `None` keeps a key beside the credentials.
+    pub session_secret: Option<SecretString>,
+    /// Whether browsers send the session cookie over HTTPS only.
+    pub secure_cookies: bool,
+    /// The configuration of the default experiment.
+    pub experiment_config: Option<PathBuf>,
+    /// Configurations of the others, `<experiment id>.yaml` each.
+    pub experiment_config_dir: Option<PathBuf>,
+    /// Repositories.
+    pub repos: ReposConfig,
+    /// Options that were given and change nothing, for the log.
+    pub ignored: Vec<&'static str>,
+}
+
+/// Where experiments' repositories come from and go to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReposConfig {
+    /// The default experiment's bare clone.
+    pub path: Option<PathBuf>,
+    /// Holds the clones of the others; `None` clones nothing.
+    pub root: Option<PathBuf>,
+    /// The remote; what stands after the last `/` is replaced by `<experiment id>.git`.
+    pub remote: Option<String>,
+    /// A program that speaks git's protocol of credential helpers.
+    pub credential_helper: Option<String>,
+    /// How many bytes the clones may take.
+    pub budget_bytes: u64,
 }
 
 /// The task store and the control plane.
@@ -89,6 +146,36 @@ pub enum ConfigError {
         given: usize,
         /// How many experiments there are.
         wanted: usize,
+    },
+    /// No task store is named.
+    #[error(
+        "--task-store-url is missing: the address of the task store, in which {{experiment_id}} stands for the \
+         experiment's id where each has its own; or give task_store in the file of --config"
+    )]
+    NoTaskStore,
+    /// Neither an experiment nor a registry of experiments.
+    #[error("--experiment-id is missing: without --control-plane-url there is nothing else to show")]
+    NoExperiment,
+    /// An address is none.
+    #[error("{flag}: {source}")]
+    Address {
+        /// Where it was given.
+        flag: &'static str,
+        /// Why.
+        source: RouteError,
+    },
+    /// The session secret can be guessed.
+    #[error(
+        "--session-secret must have at least {MIN_SESSION_SECRET} characters; leave it out to have a key made and kept"
+    )]
+    SessionSecret,
+    /// The configuration file cannot be used.
+    #[error("--config {}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        reason: String,
     },
     /// Authentication is off where others could reach it.
     #[error("--insecure-no-auth lets everybody in, so it needs --host 127.0.0.1 or ::1, not {0}")]

@@ -23,7 +23,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
         &["protocol", "clock", "lifecycle", "listener", "private_file"],
     ),
     ("demo", &["protocol", "clock", "lifecycle", "client", "private_file"]),
-    ("config", &["protocol"]),
+    ("config", &["protocol", "access"]),
     ("secrets", &["private_file"]),
     (
         "app",

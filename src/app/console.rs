@@ -1,0 +1,132 @@
+//! The console: over the backend in this process, or over servers that run elsewhere.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
+use tokio::signal::unix::Signal;
+use tracing::{info, warn};
+
+use super::{AppError, Home, announce, local_address, say};
+use crate::access::{self, Posture, StoreFactory};
+use crate::clock::Clock;
+use crate::config::ServeConfig;
+use crate::demo;
+use crate::lifecycle::Tasks;
+use crate::live::{self, Live};
+use crate::private_file::create_private_dir;
+use crate::secrets;
+use crate::web::{self, Web};
+
+/// How long a mirror is kept after the last view.
+const MIRROR_IDLE: Duration = Duration::from_secs(300);
+/// The longest wait before a broken feed is tried again.
+const RETRY_CAP: Duration = Duration::from_secs(15);
+/// How often the registry is read where the control plane does not push.
+const REGISTRY_EVERY: Duration = Duration::from_secs(2);
+/// How many mirrors are kept at most.
+const MIRRORS: usize = 64;
+/// Bytes of drawn pages that are kept.
+const PAGE_CACHE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Over the backend in this process, with one-time links to sign in.
+pub(super) fn with_backend(
+    home: &Home,
+    base: &str,
+    admin_token: SecretString,
+    listener: TcpListener,
+    asked: Signal,
+    clock: &Clock,
+    tasks: &Tasks,
+) -> Result<(), AppError> {
+    let access = access::Options::of_one_server(base, admin_token, home.path.join("console"))?;
+    let key = kept_session_key(&home.path)?;
+    let web = web(access, key, clock, tasks)?;
+    let address = local_address(&listener)?;
+    web.serve(listener);
+    announce("EDEN_WEB_UI_LISTENING", address);
+    sign_in_links(web, address, asked, tasks);
+    info!(data_dir = %home.path.display(), console.url = %format!("http://{address}/"), "up");
+    Ok(())
+}
+
+/// Over servers that run elsewhere. Whether they do is seen on the pages: nothing is asked of them before it starts.
+pub(super) async fn serve(config: ServeConfig, listener: TcpListener, tasks: &Tasks) -> Result<(), AppError> {
+    let clock = Clock::default();
+    let credentials = config.access.credentials.clone();
+    create_private_dir(&credentials).map_err(|source| AppError::DataDirectory {
+        path: credentials.clone(),
+        source,
+    })?;
+    let key = match &config.session_secret {
+        Some(secret) => secrets::session_key_of(secret.expose_secret()),
+        None => kept_session_key(&credentials)?,
+    };
+    for flag in &config.ignored {
+        warn!(flag, "this option changes nothing here");
+    }
+    let web = web(config.access, key, &clock, tasks)?;
+    let address = local_address(&listener)?;
+    web.serve(listener);
+    announce("EDEN_WEB_UI_LISTENING", address);
+    Ok(())
+}
+
+fn kept_session_key(directory: &Path) -> Result<[u8; 64], AppError> {
+    secrets::load_or_create_session_key(directory).map_err(|source| AppError::DataDirectory {
+        path: directory.join("session-key"),
+        source,
+    })
+}
+
+fn web(access: access::Options, session_key: [u8; 64], clock: &Clock, tasks: &Tasks) -> Result<Web, AppError> {
+    let stores = StoreFactory::new(access)?;
+    match stores.posture() {
+        Posture::WithoutCredentials => warn!(
+            "there is a control plane, and neither an admin token nor kept credentials: nothing can be read until there is"
+        ),
+        posture => info!(?posture, "standing"),
+    }
+    let live = Live::start(live::Options {
+        stores: stores.clone(),
+        clock: clock.clone(),
+        tasks: tasks.clone(),
+        idle: MIRROR_IDLE,
+        mirrors: MIRRORS,
+        retry_cap: RETRY_CAP,
+        registry_every: REGISTRY_EVERY,
+    });
+    Ok(Web::new(web::Options {
+        live,
+        stores,
+        clock: clock.clone(),
+        tasks: tasks.clone(),
+        session_key,
+        sample_config: demo::sample_config(),
+        page_cache_bytes: PAGE_CACHE_BYTES,
+    }))
+}
+
+fn announce_sign_in(web: &Web, address: SocketAddr) {
+    say(&format!(
+        "SWITCHBOARD_SIGNIN url=http://{address}{}",
+        web.issue_sign_in()
+    ));
+}
+
+/// Prints a sign-in link now, and another whenever USR1 asks for one.
+fn sign_in_links(web: Web, address: SocketAddr, mut asked: Signal, tasks: &Tasks) {
+    announce_sign_in(&web, address);
+    let stopping = tasks.stopping();
+    tasks.spawn("sign-in-links", async move {
+        loop {
+            tokio::select! {
+                () = stopping.cancelled() => return,
+                Some(()) = asked.recv() => announce_sign_in(&web, address),
+                else => return,
+            }
+        }
+    });
+}

@@ -1,0 +1,81 @@
+//! The file of `--config`: what does not fit a command line.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::ConfigError;
+use crate::access::TaskStores;
+use crate::protocol::ExperimentId;
+
+/// More is no configuration of a console.
+const LONGEST: u64 = 1024 * 1024;
+
+/// What the file may hold.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    task_store: TaskStoreSection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TaskStoreSection {
+    /// An address, or a template of one, for every experiment that is not named below.
+    default: Option<String>,
+    /// Addresses of single experiments.
+    #[serde(default)]
+    experiments: BTreeMap<ExperimentId, String>,
+}
+
+impl File {
+    pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
+        let refused = |reason: String| ConfigError::File {
+            path: path.to_owned(),
+            reason,
+        };
+        let length = std::fs::metadata(path)
+            .map_err(|error| refused(error.to_string()))?
+            .len();
+        if length > LONGEST {
+            return Err(refused(format!(
+                "it has {length} bytes, and at most {LONGEST} make sense"
+            )));
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        // The error names the line, and what would have been right.
+        serde_yaml::from_str(&text).map_err(|error| refused(error.to_string()))
+    }
+
+    /// The routes, with what the command line says before what the file says.
+    pub(super) fn task_stores(self, path: Option<&Path>, flag: Option<&str>) -> Result<TaskStores, ConfigError> {
+        let of_file = |what: String| {
+            move |reason: String| ConfigError::File {
+                path: path.map(Path::to_owned).unwrap_or_default(),
+                reason: format!("{what}: {reason}"),
+            }
+        };
+        let mut stores = TaskStores::default();
+        for (id, url) in self.task_store.experiments {
+            let refused = of_file(format!("task_store.experiments.{id}"));
+            stores = stores.with(id, &url).map_err(|error| refused(error.to_string()))?;
+        }
+        match (flag, self.task_store.default) {
+            (Some(url), _) => stores.with_default(url).map_err(|source| ConfigError::Address {
+                flag: "--task-store-url",
+                source,
+            }),
+            (None, Some(url)) => {
+                let refused = of_file("task_store.default".to_owned());
+                stores.with_default(&url).map_err(|error| refused(error.to_string()))
+            }
+            (None, None) if stores.is_empty() => Err(ConfigError::NoTaskStore),
+            (None, None) => Ok(stores),
+        }
+    }
+}
