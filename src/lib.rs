@@ -8,6 +8,7 @@
 //! - [`lifecycle`]: every task of the process, and how it stops.
 //! - [`listener`]: serving HTTP on a socket.
 //! - [`client`]: the only code that speaks HTTP to a task store or a control plane.
+//! - [`configs`]: the configuration of each experiment, from files.
 //! - [`live`]: list, then watch: what the console believes and how it learns it.
 //! - [`web`]: the console: pages, components, assets.
 //! - [`embedded`]: a task store and control plane of our own; it knows nothing of the client.
@@ -20,6 +21,7 @@ pub mod app;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod configs;
 pub mod demo;
 pub mod embedded;
 pub mod lifecycle;

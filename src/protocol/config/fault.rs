@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, where, and what is wanted instead.
 
 use std::fmt;
+use std::str::Utf8Error;
 
 /// A place in a text. Lines and columns count from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,13 +48,31 @@ impl ConfigFaults {
     }
 
     /// The one fault of a text that was not read any further.
-    pub(crate) fn of_text(place: Option<Place>, words: impl Into<String>) -> Self {
+    pub(super) fn of_text(place: Option<Place>, words: impl Into<String>) -> Self {
         let fault = Fault {
             place,
             field: String::new(),
             words: words.into(),
         };
         Self::new(vec![fault], 0)
+    }
+
+    /// Of a text that is too long to be read.
+    pub(crate) fn too_long() -> Self {
+        let longest = super::ExperimentConfig::LONGEST;
+        Self::of_text(None, format!("a configuration has at most {longest} bytes"))
+    }
+
+    /// Of what is no text.
+    pub(crate) fn not_utf8(bytes: &[u8], fault: Utf8Error) -> Self {
+        let (text, _) = bytes.split_at(fault.valid_up_to());
+        let text = String::from_utf8_lossy(text);
+        let last = text.rsplit('\n').next().unwrap_or_default();
+        let place = Place {
+            line: text.matches('\n').count() + 1,
+            column: last.chars().count() + 1,
+        };
+        Self::of_text(Some(place), "the configuration is not UTF-8 text; save it as UTF-8")
     }
 
     /// The faults that are told; at least one.

@@ -18,7 +18,7 @@ const HEAVIEST: usize = 32 * LONGEST;
 /// The tree of a text, within bounds.
 pub(super) fn read(text: &str) -> Result<Node, ConfigFaults> {
     if text.len() > LONGEST {
-        return Err(too_long());
+        return Err(ConfigFaults::too_long());
     }
     if !is_light(Deserializer::from_str(text), HEAVIEST) {
         let words = "the aliases of the configuration stand for too much; write out what they stand for";
@@ -27,10 +27,6 @@ pub(super) fn read(text: &str) -> Result<Node, ConfigFaults> {
     Reader::default()
         .deserialize(Deserializer::from_str(text))
         .map_err(|error| syntax(&error))
-}
-
-pub(super) fn too_long() -> ConfigFaults {
-    ConfigFaults::of_text(None, format!("a configuration has at most {LONGEST} bytes"))
 }
 
 /// Where the value or key with this number stands: the text is read again up to there. What an alias stands for is
