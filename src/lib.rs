@@ -9,6 +9,7 @@
 //! - [`listener`]: serving HTTP on a socket.
 //! - [`client`]: the only code that speaks HTTP to a task store or a control plane.
 //! - [`access`]: which server, as whom, with which secret.
+//! - [`configs`]: the configuration of each experiment, from files.
 //! - [`live`]: list, then watch: what the console believes and how it learns it.
 //! - [`web`]: the console: pages, components, assets.
 //! - [`embedded`]: a task store and control plane of our own; it knows nothing of the client.
@@ -22,6 +23,7 @@ pub mod app;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod configs;
 pub mod demo;
 pub mod embedded;
 pub mod lifecycle;

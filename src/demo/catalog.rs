@@ -236,7 +236,7 @@ mod tests {
             assert!(
                 metrics
                     .iter()
-                    .all(|name| plan.config.evaluation_schema.contains_key(*name))
+                    .all(|name| plan.config.evaluation_schema.contains_key(name))
             );
         }
     }

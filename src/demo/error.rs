@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use super::repo::RepoError;
 use crate::client::ClientError;
-use crate::protocol::ConfigError;
+use crate::protocol::ConfigFaults;
 
 /// Why the demo, or one of its experiments, cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum DemoError {
     Plan(String),
     /// A configuration of the catalog is not good.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] ConfigFaults),
     /// A computation was cut off because the process is ending, or it panicked.
     #[error("a computation did not finish")]
     Cut(#[from] tokio::task::JoinError),

@@ -21,7 +21,10 @@ mod weight;
 mod worker;
 
 pub use actor::{Actor, Principal};
-pub use config::{ConfigError, Direction, ExperimentConfig, MetricType, Objective};
+pub use config::{
+    AutoCheckpoint, Baseline, ConfigFaults, Deadlines, Direction, EvaluationSchema, ExperimentConfig, Fault,
+    IdeationPolicy, MetricType, Objective, Place, Settings, TerminationPolicy,
+};
 pub use control::{
     AcquireLease, ExperimentList, Lease, LeaseInstance, LeaseList, RegisterExperiment, RegistryEntry, SeedRequest,
 };

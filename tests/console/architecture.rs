@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which top-level modules each may import, beside itself.
-const MAY_IMPORT: [(&str, &[&str]); 15] = [
+const MAY_IMPORT: [(&str, &[&str]); 16] = [
     ("protocol", &[]),
     ("clock", &["protocol"]),
     ("lifecycle", &[]),
@@ -13,11 +13,12 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("listener", &[]),
     ("client", &["protocol"]),
     ("access", &["protocol", "client", "private_file"]),
-    ("live", &["protocol", "clock", "lifecycle", "client", "access"]),
+    ("live", &["protocol", "clock", "lifecycle", "client", "access", "configs"]),
     (
         "web",
         &["protocol", "clock", "lifecycle", "listener", "client", "access", "live"],
     ),
+    ("configs", &["protocol", "clock"]),
     (
         "embedded",
         &["protocol", "clock", "lifecycle", "listener", "private_file"],
@@ -34,6 +35,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
             "private_file",
             "client",
             "access",
+            "configs",
             "live",
             "web",
             "embedded",

@@ -408,6 +408,14 @@ async fn a_refused_form_keeps_what_was_typed_and_a_page_that_stays_true() {
         page.texts("#config-error").len() + page.texts("#base_commit_sha-error").len(),
         2
     );
+    assert_eq!(
+        page.texts("#config-error li"),
+        [
+            "line 1, column 1: evaluation_schema is required",
+            "line 1, column 1: objective is required",
+            "line 1, column 20: parallel_variants must be a whole number of at least 1, not \"none at all <b>\"",
+        ]
+    );
     for path in page.attributes("[hx-get]", "hx-get") {
         assert_eq!(path, format!("/x/{id}/"), "what the page asks for later can be read");
     }

@@ -160,7 +160,7 @@ impl Plan {
         if let Some((name, _)) = problem
             .metrics()
             .iter()
-            .find(|(name, kind)| config.evaluation_schema.get(*name).is_some_and(|given| given != kind))
+            .find(|(name, kind)| config.evaluation_schema.get(name).is_some_and(|given| given != *kind))
         {
             return Err(DemoError::Plan(format!("evaluation_schema: {name} has another type")));
         }

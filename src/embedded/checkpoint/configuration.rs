@@ -21,7 +21,7 @@ pub(super) async fn configuration(
 ) -> Result<(String, ExperimentConfig), CheckpointError> {
     let fault = match ExperimentConfig::from_yaml(&checked.config) {
         Ok(config) => return Ok((checked.config.clone(), config)),
-        Err(fault) => fault,
+        Err(faults) => faults.in_one_line(),
     };
     let name = Member::Config.name();
     if let Some(hosted) = onto {

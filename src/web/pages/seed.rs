@@ -16,8 +16,6 @@ use crate::web::ui::{
 };
 use crate::web::urls;
 
-/// A configuration is a page of text; more is a mistake.
-const CONFIG_MAX: usize = 256 * 1024;
 /// How long the answer to seeding waits for the experiment to show.
 const SHOWN_WITHIN: Duration = Duration::from_secs(3);
 
@@ -124,14 +122,13 @@ async fn read(mut multipart: Multipart) -> Result<Form, Fault> {
 
 /// The request to send, or the form with the faults beside its fields.
 fn check(mut form: Form) -> (Form, Option<SeedRequest>) {
-    form.config_error = if form.config.len() > CONFIG_MAX {
-        Some("A configuration has at most 256 KiB.".to_owned())
-    } else if form.config.contains(char::REPLACEMENT_CHARACTER) {
+    form.config_error = if form.config.contains(char::REPLACEMENT_CHARACTER) {
         Some("The configuration is not UTF-8 text.".to_owned())
     } else {
-        ExperimentConfig::from_yaml(&form.config)
+        // More than the task store wants, which keeps what only orchestrators read as it is.
+        ExperimentConfig::checked(&form.config)
             .err()
-            .map(|error| error.to_string())
+            .map(|faults| faults.to_string())
     };
     let base = match form.base_commit_sha.as_str() {
         "" => Ok(None),

@@ -172,9 +172,7 @@ fn metrics(snapshot: &Snapshot) -> Vec<&str> {
     let numbers = config
         .evaluation_schema
         .iter()
-        .filter(|(_, kind)| **kind != MetricType::Text);
-    let others = numbers
-        .map(|(name, _)| name.as_str())
-        .filter(|name| Some(*name) != objective);
+        .filter(|(_, kind)| *kind != MetricType::Text);
+    let others = numbers.map(|(name, _)| name).filter(|name| Some(*name) != objective);
     objective.into_iter().chain(others).take(METRICS).collect()
 }

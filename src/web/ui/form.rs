@@ -11,7 +11,7 @@ pub(crate) struct Field<'a> {
     pub label: &'a str,
     /// What is wanted.
     pub hint: Option<&'a str>,
-    /// What is wrong with what was sent.
+    /// What is wrong with what was sent, a line for each fault.
     pub error: Option<&'a str>,
     /// Whether it must be filled.
     pub required: bool,
@@ -49,13 +49,22 @@ impl Field<'_> {
         self.error.map(|_| "true")
     }
 
+    fn faults(&self, error: &str) -> Markup {
+        let id = format!("{}-error", self.name);
+        html! {
+            @if error.contains('\n') {
+                ul class="error" id=(id) { @for fault in error.lines() { li { (fault) } } }
+            } @else { p class="error" id=(id) { (error) } }
+        }
+    }
+
     fn around(&self, control: &Markup) -> Markup {
         html! {
             div class="field" {
                 label for=(self.name) { (self.label) @if !self.required { span class="optional" { " (optional)" } } }
                 @if let Some(hint) = self.hint { p class="hint" id={ (self.name) "-hint" } { (hint) } }
                 (control)
-                @if let Some(error) = self.error { p class="error" id={ (self.name) "-error" } { (error) } }
+                @if let Some(error) = self.error { (self.faults(error)) }
             }
         }
     }

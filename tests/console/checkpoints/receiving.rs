@@ -98,7 +98,7 @@ async fn a_blank_experiment_becomes_what_the_archive_holds() {
     );
     let made = there.world.admin.experiment(&fresh('6'));
     let schema = made.config().await.expect("a config").evaluation_schema;
-    assert_eq!(schema.get("score"), Some(&MetricType::Real));
+    assert_eq!(schema.get("score"), Some(MetricType::Real));
 
     // All of it is there after a restart.
     let before = (states(&made).await, made.events(0, None).await.expect("events").cursor);

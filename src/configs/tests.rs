@@ -1,0 +1,228 @@
+use std::fs::{self, File, FileTimes, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::*;
+use crate::clock::Clock;
+use crate::protocol::{ExperimentConfig, ExperimentId};
+
+const X: &str = "exp_00000000000000000000000001";
+const Y: &str = "exp_00000000000000000000000002";
+
+/// A directory of configurations, and a clock that stands at the hour at which files are written.
+struct Place {
+    dir: tempfile::TempDir,
+    clock: Clock,
+    written: SystemTime,
+}
+
+impl Place {
+    fn new() -> Self {
+        let hour: crate::protocol::Timestamp = "2026-01-02T03:00:00Z".parse().expect("an instant");
+        Self {
+            dir: tempfile::tempdir().expect("a directory"),
+            clock: Clock::manual(hour),
+            written: hour.instant().into(),
+        }
+    }
+
+    fn source(&self, default: Option<&str>) -> ConfigSource {
+        let options = Options {
+            dir: Some(self.dir.path().join("configs")),
+            default: default.map(|file| (id(X), self.dir.path().join(file))),
+        };
+        ConfigSource::new(options, self.clock.clone())
+    }
+
+    /// Writes a configuration whose objective is `metric`.
+    fn write(&self, file: &str, metric: &str) {
+        self.write_text(
+            file,
+            format!("parallel_variants: 1\nevaluation_schema: {{{metric}: real}}\nobjective: {{expr: {metric}, direction: maximize}}\n"),
+        );
+    }
+
+    /// In place, with the hour for its time.
+    fn write_text(&self, file: &str, text: impl AsRef<[u8]>) {
+        let path = self.dir.path().join(file);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        fs::write(&path, text).expect("written");
+        let file = File::options().write(true).open(path).expect("open");
+        file.set_times(FileTimes::new().set_modified(self.written))
+            .expect("dated");
+    }
+}
+
+fn id(id: &str) -> ExperimentId {
+    id.parse().expect("an id")
+}
+
+async fn expr(source: &ConfigSource, id: &ExperimentId) -> String {
+    let config = source.of(id).await.expect("a configuration");
+    config.objective.expr.clone()
+}
+
+async fn trouble(source: &ConfigSource, id: &ExperimentId) -> ConfigTrouble {
+    source.of(id).await.expect_err("no configuration")
+}
+
+#[tokio::test]
+async fn each_experiment_has_its_own_and_never_anothers() {
+    let place = Place::new();
+    place.write("own.yaml", "mine");
+    place.write(&format!("configs/{X}.yaml"), "other");
+    let source = place.source(Some("own.yaml"));
+    assert_eq!(
+        expr(&source, &id(X)).await,
+        "mine",
+        "the file given for it, whatever the directory has"
+    );
+    assert_eq!(expr(&place.source(None), &id(X)).await, "other");
+
+    let missing = trouble(&source, &id(Y)).await;
+    let wanted = place.dir.path().join(format!("configs/{Y}.yaml"));
+    assert!(matches!(&missing, ConfigTrouble::Missing { looked_in: LookedIn::Directory(file), .. } if *file == wanted));
+    assert!(missing.to_string().contains("put one at"), "{missing}");
+    place.write(&format!("configs/{Y}.yaml"), "yours");
+    assert_eq!(expr(&source, &id(Y)).await, "yours", "it is noticed without a restart");
+
+    fs::remove_file(place.dir.path().join("own.yaml")).expect("removed");
+    let missing = trouble(&source, &id(X)).await;
+    assert!(
+        missing.to_string().contains("--experiment-config, is not there"),
+        "{missing}"
+    );
+
+    let nowhere = ConfigSource::new(Options::default(), place.clock.clone());
+    let missing = trouble(&nowhere, &id(X)).await;
+    assert!(missing.to_string().contains("--experiment-config-dir"), "{missing}");
+    assert_eq!(nowhere.revision(&id(X)).await, 0);
+}
+
+#[tokio::test]
+async fn other_endings_are_taken_in_their_order() {
+    let place = Place::new();
+    let source = place.source(None);
+    for (ending, metric) in [("json", "c"), ("yml", "b"), ("yaml", "a")] {
+        place.write(&format!("configs/{X}.{ending}"), metric);
+        assert_eq!(expr(&source, &id(X)).await, metric);
+    }
+    fs::remove_file(place.dir.path().join(format!("configs/{X}.yaml"))).expect("removed");
+    assert_eq!(expr(&source, &id(X)).await, "b");
+}
+
+#[tokio::test]
+async fn a_changed_file_is_noticed_even_when_it_looks_the_same() {
+    let place = Place::new();
+    let file = format!("configs/{X}.yaml");
+    place.write(&file, "one");
+    let source = place.source(None);
+    let (first, again) = (source.of(&id(X)).await, source.of(&id(X)).await);
+    assert!(
+        Arc::ptr_eq(&first.expect("one"), &again.expect("one")),
+        "it is parsed once"
+    );
+    let revision = source.revision(&id(X)).await;
+
+    // The same length, the same time, the same inode: only whoever reads it sees the difference.
+    place.write(&file, "two");
+    assert_eq!(expr(&source, &id(X)).await, "two");
+    let later = source.revision(&id(X)).await;
+    assert!(later > revision);
+
+    // Once it has settled, it is not read again unless it looks changed.
+    place.clock.advance(Duration::from_secs(60));
+    let settled = source.of(&id(X)).await.expect("two");
+    assert_eq!(source.revision(&id(X)).await, later, "the same text is the same answer");
+    let newer = place.written + Duration::from_secs(30);
+    let aside = place.dir.path().join("aside");
+    fs::copy(place.dir.path().join(&file), &aside).expect("copied");
+    File::options()
+        .write(true)
+        .open(&aside)
+        .and_then(|file| file.set_times(FileTimes::new().set_modified(newer)))
+        .expect("dated");
+    fs::rename(aside, place.dir.path().join(&file)).expect("renamed");
+    assert!(
+        Arc::ptr_eq(&settled, &source.of(&id(X)).await.expect("two")),
+        "read again, and the same"
+    );
+    place.write(&file, "three");
+    assert_eq!(expr(&source, &id(X)).await, "three");
+    fs::remove_file(place.dir.path().join(&file)).expect("removed");
+    assert_eq!(source.revision(&id(X)).await, 0);
+    place.write(&file, "three");
+    assert!(source.revision(&id(X)).await > later + 1);
+}
+
+#[tokio::test]
+async fn a_faulty_file_says_where_and_is_mended_without_a_restart() {
+    let place = Place::new();
+    let file = format!("configs/{X}.yaml");
+    let source = place.source(None);
+    place.write_text(
+        &file,
+        "parallel_variants: 1\nevaluation_schema: {a: real}\nobjective:\n  expr: a\n",
+    );
+    let invalid = trouble(&source, &id(X)).await;
+    let revision = source.revision(&id(X)).await;
+    let words = invalid.to_string();
+    assert!(
+        words.contains(&file) && words.ends_with("line 4, column 3: objective.direction is required"),
+        "{words}"
+    );
+    let again = trouble(&source, &id(X)).await;
+    match (invalid, again) {
+        (ConfigTrouble::Invalid { faults: first, .. }, ConfigTrouble::Invalid { faults: second, .. }) => {
+            assert!(Arc::ptr_eq(&first, &second), "a failure is kept too");
+        }
+        other => panic!("{other:?}"),
+    }
+    place.write_text(&file, b"parallel_variants: 1\nnote: \xffx\n");
+    let words = trouble(&source, &id(X)).await.to_string();
+    assert!(
+        words.contains("line 2, column 7: the configuration is not UTF-8"),
+        "{words}"
+    );
+    place.write_text(&file, vec![b'#'; ExperimentConfig::LONGEST + 1]);
+    let words = trouble(&source, &id(X)).await.to_string();
+    assert!(words.contains("at most 65536 bytes"), "{words}");
+    place.write(&file, "mended");
+    assert_eq!(expr(&source, &id(X)).await, "mended");
+    assert!(source.revision(&id(X)).await > revision);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_no_crash() {
+    let place = Place::new();
+    let file = format!("configs/{X}.yaml");
+    let path = place.dir.path().join(&file);
+    fs::create_dir_all(&path).expect("made");
+    let source = place.source(None);
+    let words = trouble(&source, &id(X)).await.to_string();
+    assert!(words.contains("not a regular file"), "{words}");
+    let revision = source.revision(&id(X)).await;
+    assert_eq!(revision, source.revision(&id(X)).await);
+
+    fs::remove_dir(&path).expect("removed");
+    place.write(&file, "locked");
+    fs::set_permissions(&path, Permissions::from_mode(0o000)).expect("locked");
+    // Nothing is locked to the superuser.
+    if File::open(&path).is_err() {
+        let locked = trouble(&source, &id(X)).await;
+        assert!(matches!(locked, ConfigTrouble::Unreadable { .. }), "{locked}");
+    }
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("unlocked");
+    assert_eq!(expr(&source, &id(X)).await, "locked");
+
+    // A loop of links is found at the same place for everybody.
+    fs::remove_file(&path).expect("removed");
+    std::os::unix::fs::symlink(&path, &path).expect("linked");
+    let looped = trouble(&source, &id(X)).await;
+    assert!(
+        matches!(&looped, ConfigTrouble::Unreadable { file, .. } if file == Path::new(&path)),
+        "{looped}"
+    );
+}

@@ -1,0 +1,105 @@
+//! What is wrong with a configuration, where, and what is wanted instead.
+
+use std::fmt;
+use std::str::Utf8Error;
+
+/// A place in a text. Lines and columns count from 1, columns in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where the value stands, or the mapping that lacks it; none for what did not come as a text.
+    pub place: Option<Place>,
+    /// The path of the field, such as `termination_policy.target`; empty when it is the text as a whole.
+    pub field: String,
+    /// The rest of a sentence that begins with the field.
+    pub words: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(Place { line, column }) = self.place {
+            write!(f, "line {line}, column {column}: ")?;
+        }
+        if !self.field.is_empty() {
+            write!(f, "{} ", self.field)?;
+        }
+        f.write_str(&self.words)
+    }
+}
+
+/// Everything that is wrong with a configuration, in the order of its text. Printed, it has a line for each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigFaults {
+    faults: Vec<Fault>,
+    more: usize,
+}
+
+impl ConfigFaults {
+    pub(super) fn new(faults: Vec<Fault>, more: usize) -> Self {
+        Self { faults, more }
+    }
+
+    /// The one fault of a text that was not read any further.
+    pub(super) fn of_text(place: Option<Place>, words: impl Into<String>) -> Self {
+        let fault = Fault {
+            place,
+            field: String::new(),
+            words: words.into(),
+        };
+        Self::new(vec![fault], 0)
+    }
+
+    /// Of a text that is too long to be read.
+    pub(crate) fn too_long() -> Self {
+        let longest = super::ExperimentConfig::LONGEST;
+        Self::of_text(None, format!("a configuration has at most {longest} bytes"))
+    }
+
+    /// Of what is no text.
+    pub(crate) fn not_utf8(bytes: &[u8], fault: Utf8Error) -> Self {
+        let (text, _) = bytes.split_at(fault.valid_up_to());
+        let text = String::from_utf8_lossy(text);
+        let last = text.rsplit('\n').next().unwrap_or_default();
+        let place = Place {
+            line: text.matches('\n').count() + 1,
+            column: last.chars().count() + 1,
+        };
+        Self::of_text(Some(place), "the configuration is not UTF-8 text; save it as UTF-8")
+    }
+
+    /// The faults that are told; at least one.
+    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
+        self.faults.iter()
+    }
+
+    /// How many there are beside those that are told.
+    pub fn more(&self) -> usize {
+        self.more
+    }
+
+    /// All of them in one line, for messages that have no more.
+    pub fn in_one_line(&self) -> String {
+        self.to_string().replace('\n', "; ")
+    }
+}
+
+impl fmt::Display for ConfigFaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, fault) in self.faults.iter().enumerate() {
+            let start = if i == 0 { "" } else { "\n" };
+            write!(f, "{start}{fault}")?;
+        }
+        match self.more {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more"),
+        }
+    }
+}
