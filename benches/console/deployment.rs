@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use switchboard::access::{self, StoreFactory};
 use switchboard::client::{Bearer, Client, ExperimentClient};
 use switchboard::clock::Clock;
+use switchboard::configs::{self, ConfigSource};
 use switchboard::embedded::{self, Backend, Location};
 use switchboard::lifecycle::Tasks;
 use switchboard::listener;
@@ -107,6 +108,7 @@ impl Deployment {
         let (live, web) = self.runtime.block_on(async {
             let live = Live::start(live::Options {
                 stores: stores.clone(),
+                configs: ConfigSource::new(configs::Options::default(), Clock::default()),
                 clock: Clock::default(),
                 tasks: self.tasks.clone(),
                 idle: Duration::from_secs(3600),

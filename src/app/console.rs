@@ -13,6 +13,7 @@ use super::{AppError, Home, announce, local_address, say};
 use crate::access::{self, Posture, StoreFactory};
 use crate::clock::Clock;
 use crate::config::ServeConfig;
+use crate::configs::{self, ConfigSource};
 use crate::demo;
 use crate::lifecycle::Tasks;
 use crate::live::{self, Live};
@@ -43,7 +44,7 @@ pub(super) fn with_backend(
 ) -> Result<(), AppError> {
     let access = access::Options::of_one_server(base, admin_token, home.path.join("console"))?;
     let key = kept_session_key(&home.path)?;
-    let web = web(access, key, clock, tasks)?;
+    let web = web(access, configs::Options::default(), key, clock, tasks)?;
     let address = local_address(&listener)?;
     web.serve(listener);
     announce("EDEN_WEB_UI_LISTENING", address);
@@ -67,7 +68,12 @@ pub(super) async fn serve(config: ServeConfig, listener: TcpListener, tasks: &Ta
     for flag in &config.ignored {
         warn!(flag, "this option changes nothing here");
     }
-    let web = web(config.access, key, &clock, tasks)?;
+    let default = config.access.default_experiment.clone();
+    let configs = configs::Options {
+        dir: config.experiment_config_dir,
+        default: default.zip(config.experiment_config),
+    };
+    let web = web(config.access, configs, key, &clock, tasks)?;
     let address = local_address(&listener)?;
     web.serve(listener);
     announce("EDEN_WEB_UI_LISTENING", address);
@@ -81,7 +87,13 @@ fn kept_session_key(directory: &Path) -> Result<[u8; 64], AppError> {
     })
 }
 
-fn web(access: access::Options, session_key: [u8; 64], clock: &Clock, tasks: &Tasks) -> Result<Web, AppError> {
+fn web(
+    access: access::Options,
+    configs: configs::Options,
+    session_key: [u8; 64],
+    clock: &Clock,
+    tasks: &Tasks,
+) -> Result<Web, AppError> {
     let stores = StoreFactory::new(access)?;
     match stores.posture() {
         Posture::WithoutCredentials => warn!(
@@ -91,6 +103,7 @@ fn web(access: access::Options, session_key: [u8; 64], clock: &Clock, tasks: &Ta
     }
     let live = Live::start(live::Options {
         stores: stores.clone(),
+        configs: ConfigSource::new(configs, clock.clone()),
         clock: clock.clone(),
         tasks: tasks.clone(),
         idle: MIRROR_IDLE,

@@ -19,6 +19,7 @@ use super::snapshot::Snapshot;
 use super::trouble::{Server, Trouble};
 use crate::access::{Scope, StoreFactory};
 use crate::client::{ClientError, ExperimentClient, PushEvent, PushStream};
+use crate::configs::ConfigSource;
 use crate::protocol::{Event, Experiment, ExperimentId, Idea, Subject, Task, Variant};
 
 /// Events taken in one step; a longer backlog is applied in several, so that readers see progress.
@@ -57,6 +58,7 @@ pub(super) struct Follower {
     /// The experiment as the console's own worker.
     pub client: ExperimentClient,
     pub stores: StoreFactory,
+    pub configs: ConfigSource,
     /// The longest wait before a broken feed is tried again.
     pub retry_cap: Duration,
     /// Told when the experiment itself changed, which the registry may not hear of otherwise.
@@ -115,7 +117,7 @@ async fn watch(follower: &Follower, writer: &Writer, relist: bool) -> Result<std
     let Follower { client, stores, .. } = follower;
     let resuming = !relist && matches!(writer.view().phase, Phase::Ready(_));
     if !resuming {
-        let listed = list(client, writer.next_revision()).await?;
+        let listed = list(client, &follower.configs, writer.next_revision()).await?;
         let snapshot = listed.ok_or(Pause::Without(Phase::NotHosted))?;
         debug!(experiment.id = %client.id(), cursor = snapshot.cursor, tasks = snapshot.counts.total(), "listed");
         writer.publish(snapshot, &Topic::ALL);
@@ -149,6 +151,9 @@ async fn watch(follower: &Follower, writer: &Writer, relist: bool) -> Result<std
         if signalled {
             refresh_members(client, writer).await?;
         }
+        if beat && config_changed(follower, writer).await {
+            return Err(Pause::Relist);
+        }
         if beat {
             // Only now is what is held the present: everything before the beat has been told and applied.
             writer.heard();
@@ -156,6 +161,16 @@ async fn watch(follower: &Follower, writer: &Writer, relist: bool) -> Result<std
         } else if !matches!(writer.view().freshness, Freshness::Live) {
             writer.freshness(Freshness::CatchingUp);
         }
+    }
+}
+
+/// Whether the configuration is of a file that is another by now. Scores are kept by its objective, so that all of the
+/// experiment is read anew.
+async fn config_changed(follower: &Follower, writer: &Writer) -> bool {
+    let held = writer.view().snapshot().and_then(|snapshot| snapshot.config_revision);
+    match held {
+        Some(revision) => follower.configs.revision(follower.client.id()).await != revision,
+        None => false,
     }
 }
 

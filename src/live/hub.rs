@@ -17,6 +17,7 @@ use super::revision::Epoch;
 use crate::access::StoreFactory;
 use crate::client::ExperimentClient;
 use crate::clock::Clock;
+use crate::configs::ConfigSource;
 use crate::lifecycle::Tasks;
 use crate::protocol::ExperimentId;
 
@@ -24,6 +25,8 @@ use crate::protocol::ExperimentId;
 pub struct Options {
     /// Who reads, and where.
     pub stores: StoreFactory,
+    /// Configurations of experiments whose task store does not tell them.
+    pub configs: ConfigSource,
     /// Time of day.
     pub clock: Clock,
     /// Where its tasks belong.
@@ -65,6 +68,7 @@ impl Live {
         let feed = RegistryFeed {
             registry: registry.clone(),
             stores: options.stores.clone(),
+            configs: options.configs.clone(),
             clock: options.clock.clone(),
             every: options.registry_every,
             retry_cap: options.retry_cap,
@@ -106,6 +110,7 @@ impl Live {
     pub fn mirror(&self, id: &ExperimentId) -> Arc<Mirror> {
         let Options {
             stores,
+            configs,
             clock,
             tasks,
             retry_cap,
@@ -120,6 +125,7 @@ impl Live {
                     let follower = Follower {
                         client,
                         stores: stores.clone(),
+                        configs: configs.clone(),
                         retry_cap: *retry_cap,
                         changed: self.0.noticed.clone(),
                     };

@@ -5,19 +5,25 @@ use std::sync::Arc;
 use futures_util::future::try_join3;
 use imbl::OrdMap;
 
+use super::configuration::Configuration;
 use super::snapshot::{Snapshot, TAIL};
 use crate::client::{ClientError, ExperimentClient};
+use crate::configs::ConfigSource;
 
 /// Reads a whole experiment into a picture whose rows carry `revision`; nothing when the task store does not host it.
 ///
 /// The lists are separate calls, so each may be true for a different position of the log. The picture
 /// takes the oldest of them: what is watched from there re-reads entities, which is harmless where a
 /// list was newer, and misses nothing.
-pub(super) async fn list(client: &ExperimentClient, revision: u64) -> Result<Option<Snapshot>, ClientError> {
+pub(super) async fn list(
+    client: &ExperimentClient,
+    configs: &ConfigSource,
+    revision: u64,
+) -> Result<Option<Snapshot>, ClientError> {
     if optional(client.read().await)?.is_none() {
         return Ok(None);
     }
-    let config = optional(client.config().await)?.map(Arc::new);
+    let config = Configuration::read(client, configs).await?;
     let lists = || try_join3(client.tasks(), client.ideas(), client.variants());
     let (mut tasks, mut ideas, mut variants) = lists().await?;
     let told = [tasks.cursor, ideas.cursor, variants.cursor]

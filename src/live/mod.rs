@@ -5,6 +5,7 @@
 //! an immutable snapshot with a revision and never wait on a lock. Nothing here knows of the web.
 
 mod backoff;
+mod configuration;
 mod details;
 mod feed;
 mod follow;

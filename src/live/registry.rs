@@ -38,6 +38,10 @@ pub struct RegistryRow {
     pub hosting: Hosting,
     /// Whether the console has a credential for it.
     pub credential: CredentialState,
+    /// Whether its configuration is known, or why not, in words.
+    pub config: Result<(), String>,
+    /// Whether the task store tells it.
+    pub(super) tells_config: bool,
 }
 
 impl RegistryRow {

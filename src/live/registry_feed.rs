@@ -20,6 +20,7 @@ use super::trouble::{Server, Trouble};
 use crate::access::{Scope, StoreFactory};
 use crate::client::{ClientError, ControlClient, PushEvent, PushStream};
 use crate::clock::Clock;
+use crate::configs::ConfigSource;
 use crate::protocol::{ExperimentId, RegistryEntry};
 
 /// Task stores asked at the same time.
@@ -35,6 +36,7 @@ const ASK_AGAIN: u32 = 3;
 pub(super) struct RegistryFeed {
     pub registry: Arc<Registry>,
     pub stores: StoreFactory,
+    pub configs: ConfigSource,
     pub clock: Clock,
     /// How often the list is read where the control plane does not push.
     pub every: Duration,
@@ -204,7 +206,7 @@ impl RegistryFeed {
     async fn asked_again(&self, row: RegistryRow) -> RegistryRow {
         match row.hosting {
             Hosting::Unknown(_) => self.row(row.id, row.entry).await,
-            _ => self.with_readiness(row),
+            _ => self.with_readiness(row).await,
         }
     }
 
@@ -248,7 +250,7 @@ impl RegistryFeed {
         entry: Option<RegistryEntry>,
     ) -> RegistryRow {
         match held {
-            Some(row) => self.with_readiness(row),
+            Some(row) => self.with_readiness(row).await,
             None => self.row(id, entry).await,
         }
     }
@@ -264,18 +266,37 @@ impl RegistryFeed {
                 Ok(Err(error)) => Hosting::Unknown(Trouble::of(Server::TaskStore, &error)),
             },
         };
-        let credential = self.stores.credential_state(&id);
-        RegistryRow {
+        let is_told = match (&hosting, self.stores.probe(&id)) {
+            (Hosting::Hosted(_), Some(client)) => client.config().await.is_ok(),
+            _ => false,
+        };
+        let row = RegistryRow {
+            credential: self.stores.credential_state(&id),
+            config: Ok(()),
             id,
             entry,
             hosting,
-            credential,
-        }
+            tells_config: is_told,
+        };
+        self.with_readiness(row).await
     }
 
-    fn with_readiness(&self, row: RegistryRow) -> RegistryRow {
-        let credential = self.stores.credential_state(&row.id);
-        RegistryRow { credential, ..row }
+    /// Looks at what is on disk.
+    async fn with_readiness(&self, row: RegistryRow) -> RegistryRow {
+        let config = match row.tells_config {
+            true => Ok(()),
+            false => self
+                .configs
+                .of(&row.id)
+                .await
+                .map(drop)
+                .map_err(|trouble| trouble.to_string()),
+        };
+        RegistryRow {
+            credential: self.stores.credential_state(&row.id),
+            config,
+            ..row
+        }
     }
 
     fn put(&self, row: RegistryRow) {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use imbl::{OrdMap, Vector};
 
+use super::configuration::Configuration;
 use super::rows::{IdeaRow, TaskRow, VariantRow};
+use crate::configs::ConfigTrouble;
 use crate::protocol::{
     CommitSha, Event, Experiment, ExperimentConfig, Group, Idea, IdeaId, Task, TaskId, TaskKind, TaskState, Timestamp,
     Variant, VariantId, VariantStatus, Worker, WorkerId,
@@ -49,8 +51,10 @@ impl Counts {
 pub struct Snapshot {
     /// The experiment object.
     pub experiment: Experiment,
-    /// Its configuration, when the server tells it.
-    pub config: Option<Arc<ExperimentConfig>>,
+    /// Its configuration: the server's answer where it tells it, else that of a file.
+    pub config: Result<Arc<ExperimentConfig>, ConfigTrouble>,
+    /// Which version of the files the configuration is of; none when it is the server's.
+    pub(super) config_revision: Option<u64>,
     /// Events consumed.
     pub cursor: u64,
     /// Tasks by kind and state.
@@ -70,10 +74,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(super) fn empty(experiment: Experiment, config: Option<Arc<ExperimentConfig>>, cursor: u64) -> Self {
+    pub(super) fn empty(experiment: Experiment, config: Configuration, cursor: u64) -> Self {
         Self {
             experiment,
-            config,
+            config: config.known,
+            config_revision: config.revision,
             cursor,
             counts: Counts::default(),
             tasks: OrdMap::new(),
@@ -89,6 +94,11 @@ impl Snapshot {
             groups: Arc::default(),
             tail: Vector::new(),
         }
+    }
+
+    /// Its configuration, when there is a good one.
+    pub fn config(&self) -> Option<&ExperimentConfig> {
+        self.config.as_deref().ok()
     }
 
     /// One task.
@@ -143,7 +153,7 @@ impl Snapshot {
 
     /// The best score so far and the variant that has it.
     pub fn best(&self) -> Option<(&VariantId, f64)> {
-        let direction = self.config.as_ref()?.objective.direction;
+        let direction = self.config()?.objective.direction;
         self.scored.iter().fold(None, |best, ((_, id), value)| match best {
             Some((_, held)) if !direction.better(*value, held) => best,
             _ => Some((id, *value)),
@@ -152,7 +162,7 @@ impl Snapshot {
 
     /// The value of the objective's metric, when the variant was measured in it.
     pub fn score(&self, variant: &VariantRow) -> Option<f64> {
-        variant.metric(self.config.as_ref()?.objective_metric()?)
+        variant.metric(self.config()?.objective_metric()?)
     }
 
     /// The variant whose work branch or squash commit this is.
@@ -207,7 +217,7 @@ impl Snapshot {
 
     pub(super) fn put_variant(&mut self, variant: &Variant, revision: u64) {
         let row = Arc::new(VariantRow::new(variant, revision));
-        let metric = self.config.as_ref().and_then(|config| config.objective_metric());
+        let metric = self.config().and_then(|config| config.objective_metric());
         if let (VariantStatus::Success, Some(at), Some(value)) = (
             row.status,
             row.completed_at,

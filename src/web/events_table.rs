@@ -91,7 +91,7 @@ fn slug(snapshot: &Snapshot, event: &Event) -> Markup {
 }
 
 fn score(snapshot: &Snapshot, event: &Event) -> Markup {
-    let metric = snapshot.config.as_ref().and_then(|config| config.objective_metric());
+    let metric = snapshot.config().and_then(|config| config.objective_metric());
     let variant = event.data_str("variant_id").and_then(|id| id.parse::<VariantId>().ok());
     let value = variant.and_then(|id| snapshot.variant(&id)?.metric(metric?));
     html! { @if let (Some(metric), Some(value)) = (metric, value) { (metric) " " (number(value)) } }

@@ -4,6 +4,7 @@ mod answer;
 mod assets;
 mod bar;
 mod body_limit;
+mod config_notice;
 mod console;
 mod context;
 mod data_uri;

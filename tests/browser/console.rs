@@ -6,6 +6,7 @@ use poem::Server;
 use poem::listener::TcpAcceptor;
 use switchboard::access::{self, StoreFactory};
 use switchboard::clock::Clock;
+use switchboard::configs::{self, ConfigSource};
 use switchboard::live::{self, Live};
 use switchboard::web::{self, Web};
 use tokio::net::TcpListener;
@@ -41,6 +42,7 @@ impl Console {
         let clock = Clock::default();
         let live = Live::start(live::Options {
             stores: stores.clone(),
+            configs: ConfigSource::new(configs::Options::default(), Clock::default()),
             clock: clock.clone(),
             tasks: tasks.clone(),
             idle: Duration::from_secs(300),

@@ -13,10 +13,22 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
     ("listener", &[]),
     ("client", &["protocol"]),
     ("access", &["protocol", "client", "private_file"]),
-    ("live", &["protocol", "clock", "lifecycle", "client", "access", "configs"]),
+    (
+        "live",
+        &["protocol", "clock", "lifecycle", "client", "access", "configs"],
+    ),
     (
         "web",
-        &["protocol", "clock", "lifecycle", "listener", "client", "access", "live"],
+        &[
+            "protocol",
+            "clock",
+            "lifecycle",
+            "listener",
+            "client",
+            "access",
+            "configs",
+            "live",
+        ],
     ),
     ("configs", &["protocol", "clock"]),
     (

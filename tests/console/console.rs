@@ -6,6 +6,7 @@ use std::time::Duration;
 use switchboard::access::{self, StoreFactory};
 use switchboard::client::Client;
 use switchboard::clock::Clock;
+use switchboard::configs::{self, ConfigSource};
 use switchboard::embedded::{Backend, Location, Options};
 use switchboard::lifecycle::Tasks;
 use switchboard::live::{self, Live};
@@ -103,6 +104,7 @@ impl Console {
         let stores = StoreFactory::new(access).expect("an HTTP client");
         let live = Live::start(live::Options {
             stores: stores.clone(),
+            configs: ConfigSource::new(configs::Options::default(), Clock::default()),
             clock: clock.clone(),
             tasks: console.clone(),
             idle: Duration::from_secs(60),

@@ -112,7 +112,7 @@ fn pending(id: &ExperimentId, pending: Option<u64>) -> Markup {
 }
 
 fn progress(snapshot: Option<&Snapshot>) -> Markup {
-    let Some((snapshot, config)) = snapshot.and_then(|s| Some((s, s.config.as_ref()?))) else {
+    let Some((snapshot, config)) = snapshot.and_then(|s| Some((s, s.config()?))) else {
         return html! { "–" };
     };
     let points: Vec<_> = snapshot.scored().map(|(at, _, value)| (at, value)).collect();

@@ -6,6 +6,7 @@ use poem::{Response, handler};
 use crate::live::Snapshot;
 use crate::protocol::{Direction, IdeaState, TaskKind, TaskState, VariantStatus};
 use crate::web::answer::Page;
+use crate::web::config_notice::config_trouble;
 use crate::web::context::Active;
 use crate::web::error::PageError;
 use crate::web::events_table::{events_table, recent};
@@ -61,7 +62,7 @@ impl Overview<'_> {
             .map_or_else(|| short(self.active.id.as_str()), |name| name.to_string());
         let context = html! {
             (short_id(self.active.id.as_str()))
-            @if let Some(config) = &self.snapshot.config {
+            @if let Some(config) = self.snapshot.config() {
                 " · " (config.objective.direction) " " code { (config.objective.expr) }
                 " · at most " (config.parallel_variants) " variants at once"
             }
@@ -119,7 +120,7 @@ impl Overview<'_> {
         let id = &self.active.id;
         let at = self.snapshot.variant(best).and_then(|row| row.completed_at);
         Some(Figure {
-            of: match self.snapshot.config.as_ref()?.objective.direction {
+            of: match self.snapshot.config()?.objective.direction {
                 Direction::Maximize => "Best score, highest",
                 Direction::Minimize => "Best score, lowest",
             },
@@ -140,8 +141,9 @@ impl Overview<'_> {
     }
 
     fn chart(&self) -> Markup {
-        let Some(config) = &self.snapshot.config else {
-            return html! { p { "The task store does not tell the experiment's configuration, so there is no objective to draw." } };
+        let config = match &self.snapshot.config {
+            Ok(config) => config,
+            Err(trouble) => return config_trouble(trouble, "Until then there is no objective to draw."),
         };
         let Some(metric) = config.objective_metric() else {
             return html! { p { "The objective " code { (config.objective.expr) } " is not a single metric, so it is not drawn." } };
@@ -206,11 +208,7 @@ impl Overview<'_> {
 
     fn latest_variants(&self) -> Markup {
         let id = &self.active.id;
-        let metric = self
-            .snapshot
-            .config
-            .as_ref()
-            .and_then(|config| config.objective_metric());
+        let metric = self.snapshot.config().and_then(|config| config.objective_metric());
         let variants = self.snapshot.variants_newest_first().take(RECENT);
         let rows = variants.map(|row| Row {
             kind: RowKind::Variant,

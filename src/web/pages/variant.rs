@@ -79,11 +79,7 @@ impl View<'_> {
         let mut columns = vec![Column::text("Metric"), Column::number("Value")];
         columns.extend(parents.iter().map(|_| Column::number("Parent")));
         columns.extend(parents.iter().map(|_| Column::number("Change")));
-        let objective = self
-            .snapshot
-            .config
-            .as_ref()
-            .and_then(|config| config.objective_metric());
+        let objective = self.snapshot.config().and_then(|config| config.objective_metric());
         let rows = evaluation.iter().map(|(name, value)| {
             let mut cells = vec![
                 html! { (name) @if Some(name.as_str()) == objective { " " span class="muted" { "objective" } } },

@@ -165,7 +165,7 @@ impl<'a> List<'a> {
 
 /// The objective's metric first, then the other numbers of the schema.
 fn metrics(snapshot: &Snapshot) -> Vec<&str> {
-    let Some(config) = &snapshot.config else {
+    let Some(config) = snapshot.config() else {
         return Vec::new();
     };
     let objective = config.objective_metric();

@@ -1,0 +1,31 @@
+//! Where an experiment's configuration comes from: from its task store, if that tells it (a Switchboard extension), else
+//! from the files of the deployment. It is never another experiment's (`D-CFG-1`).
+
+use std::sync::Arc;
+
+use super::listing::optional;
+use crate::client::{ClientError, ExperimentClient};
+use crate::configs::{ConfigSource, ConfigTrouble};
+use crate::protocol::ExperimentConfig;
+
+/// A configuration, or why there is none.
+pub(super) struct Configuration {
+    pub known: Result<Arc<ExperimentConfig>, ConfigTrouble>,
+    /// Which version of the files it is of; none when it is the server's.
+    pub revision: Option<u64>,
+}
+
+impl Configuration {
+    pub(super) async fn read(client: &ExperimentClient, files: &ConfigSource) -> Result<Self, ClientError> {
+        if let Some(told) = optional(client.config().await)? {
+            return Ok(Self {
+                known: Ok(Arc::new(told)),
+                revision: None,
+            });
+        }
+        // Asked first: what changes in between is then noticed again.
+        let revision = Some(files.revision(client.id()).await);
+        let known = files.of(client.id()).await;
+        Ok(Self { known, revision })
+    }
+}
