@@ -74,6 +74,18 @@ pub enum Posture {
     WithoutCredentials,
 }
 
+impl Posture {
+    /// The letter of the parity document (`D-CRED-6`).
+    pub fn letter(self) -> char {
+        match self {
+            Self::SingleExperiment => 'A',
+            Self::Administered => 'B',
+            Self::StoredCredentials => 'C',
+            Self::WithoutCredentials => 'D',
+        }
+    }
+}
+
 /// Whether an experiment can be read, as far as that is known without asking anybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialState {
@@ -155,6 +167,11 @@ impl StoreFactory {
     /// The experiment that the deployment names.
     pub fn default_experiment(&self) -> Option<&ExperimentId> {
         self.0.options.default_experiment.as_ref()
+    }
+
+    /// Whether there is a registry of experiments; without one there is the default experiment only.
+    pub fn has_control_plane(&self) -> bool {
+        self.0.options.control_plane.is_some()
     }
 
     /// How the console stands to the deployment.

@@ -158,6 +158,12 @@ impl Live {
             .collect()
     }
 
+    /// Asks for an experiment's entry to be read again now, since somebody knows that it changed.
+    pub fn look_again(&self, id: &ExperimentId) {
+        // A receiver that is gone means the process is stopping.
+        let _ = self.0.noticed.send(id.clone());
+    }
+
     /// This process's life; the fleet's revisions mean nothing in another.
     pub fn epoch(&self) -> Epoch {
         self.0.epoch

@@ -45,6 +45,18 @@ pub struct RegistryRow {
 }
 
 impl RegistryRow {
+    /// An experiment that the control plane does not tell of.
+    pub fn unregistered(id: ExperimentId, hosting: Hosting, credential: CredentialState) -> Self {
+        Self {
+            id,
+            entry: None,
+            hosting,
+            credential,
+            config: Ok(()),
+            tells_config: true,
+        }
+    }
+
     /// What people call it.
     pub fn name(&self) -> Option<&str> {
         self.entry.as_ref()?.name.as_ref().map(|name| name.as_str())
@@ -119,6 +131,13 @@ impl Registry {
             async { while self.view().freshness == Freshness::CatchingUp && revision.changed().await.is_ok() {} };
         let _ = tokio::time::timeout(limit, wait).await;
         self.view()
+    }
+
+    /// Waits until the view is as wanted, at most `limit`; whether it is, the caller sees.
+    pub async fn until(&self, limit: Duration, wanted: impl Fn(&RegistryView) -> bool) {
+        let mut revision = self.subscribe();
+        let wait = async { while !wanted(&self.view()) && revision.changed().await.is_ok() {} };
+        let _ = tokio::time::timeout(limit, wait).await;
     }
 
     /// Keeps the registry read for as long as the guard lives, where it has to be asked for.

@@ -88,7 +88,7 @@ impl RegistryFeed {
             let rows = self.probed(Vec::new()).await;
             self.list(rows);
             self.freshness(Freshness::Live);
-            self.pause(self.every).await;
+            self.pause(None).await?;
         }
     }
 
@@ -147,7 +147,7 @@ impl RegistryFeed {
             };
             self.list(rows);
             self.freshness(Freshness::Polling);
-            self.pause(self.every).await;
+            self.pause(Some(control)).await?;
             if !self.registry.is_watched(&self.clock, SPELL) {
                 // Who looks next waits for a list of then.
                 self.freshness(Freshness::CatchingUp);
@@ -158,16 +158,18 @@ impl RegistryFeed {
     }
 
     /// Waits, and sees to what mirrors notice meanwhile.
-    async fn pause(&mut self, length: Duration) {
-        let end = tokio::time::sleep(length);
+    async fn pause(&mut self, control: Option<&ControlClient>) -> Result<(), ClientError> {
+        let end = tokio::time::sleep(self.every);
         tokio::pin!(end);
         loop {
             tokio::select! {
-                () = &mut end => return,
-                Some(id) = self.noticed.recv() => {
-                    let entry = self.registry.view().rows.get(&id).and_then(|row| row.entry.clone());
-                    let row = self.row(id, entry).await;
-                    self.put(row);
+                () = &mut end => return Ok(()),
+                Some(id) = self.noticed.recv() => match control {
+                    Some(control) => self.refresh(control, id).await?,
+                    None => {
+                        let row = self.row(id, None).await;
+                        self.put(row);
+                    }
                 }
             }
         }
@@ -283,15 +285,12 @@ impl RegistryFeed {
 
     /// Looks at what is on disk.
     async fn with_readiness(&self, row: RegistryRow) -> RegistryRow {
-        let config = match row.tells_config {
-            true => Ok(()),
-            false => self
-                .configs
-                .of(&row.id)
-                .await
-                .map(drop)
-                .map_err(|trouble| trouble.to_string()),
+        let config = match &row.hosting {
+            Hosting::Hosted(_) if !row.tells_config => self.configs.of(&row.id).await.map(drop),
+            // Nobody asks for the configuration of what is not there.
+            _ => Ok(()),
         };
+        let config = config.map_err(|trouble| trouble.to_string());
         RegistryRow {
             credential: self.stores.credential_state(&row.id),
             config,

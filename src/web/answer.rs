@@ -13,6 +13,7 @@ use poem::{IntoResponse, Response};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use super::banner::banner;
 use super::bar::Bar;
 use super::context::{Active, Context};
 use super::frame::Want;
@@ -31,6 +32,8 @@ pub(crate) struct Page {
     pub head: Markup,
     /// The parts that follow the data.
     pub regions: Vec<Region>,
+    /// What stands below them and a refetch leaves alone, such as a form.
+    pub foot: Markup,
 }
 
 impl Page {
@@ -42,6 +45,7 @@ impl Page {
             status: StatusCode::OK,
             head,
             regions,
+            foot: Markup::default(),
         }
     }
 }
@@ -100,13 +104,6 @@ impl Active {
 }
 
 impl Context {
-    /// Answers with a page that is drawn from the registry and the fleet alone.
-    pub fn answer(&self, draw: impl FnOnce() -> Page) -> Response {
-        let mut data = DefaultHasher::new();
-        self.fleet.hash(&mut data);
-        self.cached(data, draw)
-    }
-
     fn cached(&self, mut data: DefaultHasher, draw: impl FnOnce() -> Page) -> Response {
         (self.registry.revision, &self.registry.freshness).hash(&mut data);
         let key = Key {
@@ -195,7 +192,9 @@ fn etag_in(body: &str) -> Option<String> {
 
 fn main_of(page: &Page, here: &str) -> Markup {
     html! {
+        @if let Some(banner) = banner(here) { (banner) }
         (page.head)
         @for part in &page.regions { (region(part, here)) }
+        (page.foot)
     }
 }

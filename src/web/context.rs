@@ -10,7 +10,7 @@ use poem::{FromRequest, Request, RequestBody, Result};
 use super::console::Console;
 use super::error::{Fault, PageError};
 use super::frame::Frame;
-use super::session::Operator;
+use super::session::{self, Operator};
 use crate::client::ExperimentClient;
 use crate::live::{Freshness, Live, Mirror, Phase, RegistryView, Snapshot, View};
 use crate::protocol::{ExperimentId, percent_decode};
@@ -110,6 +110,22 @@ impl<'a> FromRequest<'a> for Context {
     }
 }
 
+/// A page of the deployment, of which there is none without a control plane.
+pub(crate) struct Deployment {
+    /// The page's surroundings.
+    pub context: Context,
+}
+
+impl<'a> FromRequest<'a> for Deployment {
+    async fn from_request(request: &'a Request, body: &mut RequestBody) -> Result<Self> {
+        let context = Context::from_request(request, body).await?;
+        match context.console.stores.has_control_plane() {
+            true => Ok(Self { context }),
+            false => Err(PageError::within(Fault::SingleExperiment, context).into()),
+        }
+    }
+}
+
 /// A parameter of the path as it was before it was percent-encoded; empty when it is not UTF-8.
 pub(crate) fn path_segment(request: &Request, name: &str) -> String {
     let raw = request.raw_path_param(name).unwrap_or_default();
@@ -185,10 +201,29 @@ pub(crate) struct Watched {
 impl<'a> FromRequest<'a> for Watched {
     async fn from_request(request: &'a Request, body: &mut RequestBody) -> Result<Self> {
         let context = Context::from_request(request, body).await?;
-        let id = context.registered(request.raw_path_param("experiment").unwrap_or_default())?;
+        let id = match context.registered(request.raw_path_param("experiment").unwrap_or_default()) {
+            Err(PageError {
+                fault: Fault::NoSuchExperiment(given),
+                ..
+            }) => return Err(gone(context, <&Session>::from_request(request, body).await?, given).into()),
+            id => id?,
+        };
         let mirror = context.live().mirror(&id);
         Ok(Self { context, id, mirror })
     }
+}
+
+/// The experiment of a path is not there; if it is the selected one, it is not selected any more.
+fn gone(context: Context, session: &Session, given: String) -> PageError {
+    let selected = session::selected(session).filter(|id| id.as_str() == given);
+    let fault = match selected {
+        Some(id) => {
+            session::clear_selection(session);
+            Fault::StaleSelection(id)
+        }
+        None => Fault::NoSuchExperiment(given),
+    };
+    PageError::within(fault, context)
 }
 
 impl<'a> FromRequest<'a> for Active {

@@ -3,8 +3,10 @@
 use poem::error::ResponseError;
 use poem::http::StatusCode;
 
+use super::banner::STALE_SELECTION;
 use super::context::Context;
 use crate::live::{Trouble, TroubleKind};
+use crate::protocol::ExperimentId;
 
 /// A fault, and the page it happened on when that much was known.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +48,18 @@ pub(crate) enum Fault {
     /// The path names no page.
     #[error("no such page")]
     NoSuchPage,
+    /// A page of the deployment, and there is no control plane.
+    #[error("there is no control plane")]
+    SingleExperiment,
     /// The path names no registered experiment.
     #[error("no such experiment: {0}")]
     NoSuchExperiment(String),
+    /// No registered experiment has the name.
+    #[error("no experiment of the name: {0}")]
+    NoSuchName(String),
+    /// The path names the experiment that was selected, and it is gone. The selection has been cleared.
+    #[error("the selected experiment is gone: {0}")]
+    StaleSelection(ExperimentId),
     /// The experiment has no such entity.
     #[error("no such {kind}: {id}")]
     NoSuchEntity {
@@ -95,7 +106,10 @@ impl Fault {
         match self {
             Self::SignedOut => "signed-out",
             Self::NoSuchPage => "no-such-page",
+            Self::SingleExperiment => "single-experiment",
             Self::NoSuchExperiment(_) => "no-such-experiment",
+            Self::NoSuchName(_) => "no-such-name",
+            Self::StaleSelection(_) => STALE_SELECTION,
             Self::NoSuchEntity { .. } => "no-such-entity",
             Self::Unseeded => "unseeded",
             Self::NotHostedHere => "not-hosted-here",
@@ -122,7 +136,12 @@ impl Fault {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::SignedOut => StatusCode::UNAUTHORIZED,
-            Self::NoSuchPage | Self::NoSuchExperiment(_) | Self::NoSuchEntity { .. } => StatusCode::NOT_FOUND,
+            Self::NoSuchPage
+            | Self::SingleExperiment
+            | Self::NoSuchExperiment(_)
+            | Self::NoSuchName(_)
+            | Self::StaleSelection(_)
+            | Self::NoSuchEntity { .. } => StatusCode::NOT_FOUND,
             Self::Unseeded | Self::NotHostedHere => StatusCode::CONFLICT,
             Self::ControlPlane(trouble) | Self::TaskStore(trouble) => match trouble.kind {
                 TroubleKind::Unreachable | TroubleKind::NoCredential => StatusCode::SERVICE_UNAVAILABLE,

@@ -1,7 +1,7 @@
 //! How much of a page a request wants: a document, the main part, or one region.
 
-use poem::Request;
-use poem::http::{HeaderMap, Method};
+use poem::http::{HeaderMap, Method, StatusCode, header};
+use poem::{Request, Response};
 
 use super::urls;
 use crate::protocol::ExperimentId;
@@ -57,6 +57,23 @@ impl Frame {
             here,
             none_match: text(headers, "if-none-match").map(|tag| tag.trim_matches('"').to_owned()),
             htmx,
+        }
+    }
+}
+
+impl Frame {
+    /// Sends the browser to another page: with 303, or for htmx, which would follow that and swap the page into
+    /// whatever it asked for, with `HX-Redirect`.
+    pub fn redirect(&self, location: &str) -> Response {
+        match self.htmx {
+            true => Response::builder()
+                .status(StatusCode::NO_CONTENT)
+                .header("hx-redirect", location)
+                .finish(),
+            false => Response::builder()
+                .status(StatusCode::SEE_OTHER)
+                .header(header::LOCATION, location)
+                .finish(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod assets;
+mod banner;
 mod bar;
 mod body_limit;
 mod config_notice;
@@ -10,12 +11,14 @@ mod context;
 mod data_uri;
 mod error;
 mod events_table;
+mod experiments_table;
 mod frame;
 mod headers;
 mod listing;
 mod mentions;
 mod pages;
 mod query;
+mod readiness;
 mod same_origin;
 mod session;
 mod stream;
@@ -36,7 +39,8 @@ use console::Console;
 use error::{Fault, PageError};
 use frame::Frame;
 use pages::{
-    events, experiments, fault, home, idea, ideas, overview, seed, select, sign_in, task, tasks, variant, variants,
+    by_name, events, experiments, fault, home, idea, ideas, overview, seed, select, sign_in, task, tasks, unregister,
+    variant, variants,
 };
 use session::SignIn;
 
@@ -114,6 +118,8 @@ impl Web {
                 "/admin/experiments/:experiment/select",
                 post(select::Select::new(pages.clone())),
             )
+            .at("/admin/experiments/clear-selection", post(select::clear))
+            .at("/admin/experiments/register", post(experiments::post))
             .at("/signout", post(sign_in::sign_out))
             .nest_no_strip("/", pages)
             .around(same_origin::same_origin)
@@ -134,6 +140,12 @@ fn pages() -> Route {
         .at("/admin/ideas/", get(home::get))
         .at("/admin/variants/", get(home::get))
         .at("/admin/events/", get(home::get))
+        .at("/admin/tasks/:task/", get(home::get))
+        .at("/admin/ideas/:idea/", get(home::get))
+        .at("/admin/variants/:variant/", get(home::get))
+        .at("/ideator/*rest", get(home::get).post(home::post))
+        .at("/executor/*rest", get(home::get).post(home::post))
+        .at("/evaluator/*rest", get(home::get).post(home::post))
         .at("/signin", get(sign_in::get).post(sign_in::post))
         // One experiment.
         .at("/x/:experiment/", get(overview::get))
@@ -146,9 +158,14 @@ fn pages() -> Route {
         .at("/x/:experiment/admin/events/", get(events::get))
         .at("/x/:experiment/seed", get(seed::get).post(seed::post))
         .at("/x/:experiment/live", get(stream::experiment))
+        .at("/x/by-name/:name", get(by_name::get))
         // The deployment.
         .at("/admin/experiments/", get(experiments::get))
         .at("/admin/experiments/live", get(stream::fleet))
+        .at(
+            "/admin/experiments/:experiment/unregister",
+            get(unregister::get).post(unregister::post),
+        )
         // Machinery.
         .at("/healthz", get(home::healthz))
         .nest("/assets", Assets)

@@ -36,6 +36,11 @@ pub(crate) fn select(session: &Session, experiment: &ExperimentId) {
     session.set(SELECTED, experiment.as_str());
 }
 
+/// Forgets it.
+pub(crate) fn clear_selection(session: &Session) {
+    session.remove(SELECTED);
+}
+
 /// Why a sign-in token does not let anybody in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TokenError {

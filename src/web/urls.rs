@@ -36,6 +36,21 @@ pub(crate) fn select(experiment: &ExperimentId) -> String {
     format!("/admin/experiments/{experiment}/select")
 }
 
+/// Forgets the session's selected experiment (POST).
+pub(crate) fn clear_selection() -> &'static str {
+    "/admin/experiments/clear-selection"
+}
+
+/// Registers an experiment (POST).
+pub(crate) fn register() -> &'static str {
+    "/admin/experiments/register"
+}
+
+/// Takes an experiment out of the registry.
+pub(crate) fn unregister(experiment: &ExperimentId) -> String {
+    format!("/admin/experiments/{experiment}/unregister")
+}
+
 /// The experiment's overview.
 pub(crate) fn overview(experiment: &ExperimentId) -> String {
     format!("/x/{experiment}/")

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::console::{Console, Page, until};
+use crate::support::register;
 use crate::worlds::Deployment;
 
 /// Compares a page with its snapshot in `/snapshots`.
@@ -34,26 +35,24 @@ const PAGES: [(&str, &str); 8] = [
 
 const EXPERIMENTS: &str = "/admin/experiments/";
 const SIGN_IN: &str = "/signin";
+/// Pages that are drawn by tests of their own.
+const OTHERS: [&str; 4] = [EXPERIMENTS, SIGN_IN, "/admin/experiments/E/unregister", "/x/by-name/N"];
+
+const BARE: &str = "leads to the same page of the active experiment";
 
 /// Routes that answer GET with something other than a page, and why there is nothing to draw.
-const NOT_DRAWN: [(&str, &str); 10] = [
-    ("/", "leads to the experiment selected last"),
-    (
-        "/admin/tasks/",
-        "leads to the same page of the experiment selected last",
-    ),
-    (
-        "/admin/ideas/",
-        "leads to the same page of the experiment selected last",
-    ),
-    (
-        "/admin/variants/",
-        "leads to the same page of the experiment selected last",
-    ),
-    (
-        "/admin/events/",
-        "leads to the same page of the experiment selected last",
-    ),
+const NOT_DRAWN: [(&str, &str); 16] = [
+    ("/", BARE),
+    ("/admin/tasks/", BARE),
+    ("/admin/tasks/:task/", BARE),
+    ("/admin/ideas/", BARE),
+    ("/admin/ideas/:idea/", BARE),
+    ("/admin/variants/", BARE),
+    ("/admin/variants/:variant/", BARE),
+    ("/admin/events/", BARE),
+    ("/ideator/*rest", BARE),
+    ("/executor/*rest", BARE),
+    ("/evaluator/*rest", BARE),
     ("/x/:experiment/live", "a stream of events"),
     ("/admin/experiments/live", "a stream of events"),
     ("/healthz", "a word for supervisors"),
@@ -103,7 +102,7 @@ fn every_route_is_drawn_or_said_not_to_be() {
     let drawn: Vec<_> = PAGES
         .iter()
         .map(|(_, path)| format!("/x/E/{path}"))
-        .chain([EXPERIMENTS, SIGN_IN].map(str::to_owned))
+        .chain(OTHERS.map(str::to_owned))
         .collect();
     for route in &routes {
         let is_drawn = drawn.iter().any(|path| leads(route, path));
@@ -150,6 +149,8 @@ async fn every_page_is_drawn() {
             &get(&format!("/x/{}/{path}", world.empty.id)).await,
         );
     }
+    let unregister = format!("/admin/experiments/{}/unregister", world.busy.id);
+    assert_drawn("unregister__running", &get(&unregister).await);
     assert_drawn("unseeded", &get(&format!("/x/{}/", world.unseeded)).await);
     assert_drawn("experiments__busy", &get(EXPERIMENTS).await);
     assert_drawn(
@@ -206,6 +207,19 @@ async fn a_deployment_with_nothing_in_it_is_drawn() {
     );
     let home = console.get("/", &[("cookie", &cookie)]).await;
     assert_eq!((home.status, home.header("location")), (303, Some(EXPERIMENTS)));
+}
+
+#[tokio::test]
+async fn a_choice_between_experiments_of_one_name_is_drawn() {
+    let console = Console::start().await;
+    let cookie = console.sign_in().await;
+    for _ in 0..2 {
+        register(&console.admin, "Twins").await;
+    }
+    let registry = console.live.registry();
+    until("both", async || (registry.view().rows.len() == 2).then_some(())).await;
+    let page = console.get("/x/by-name/Twins", &[("cookie", &cookie)]).await;
+    assert_drawn("by_name__choice", &page);
 }
 
 #[tokio::test]

@@ -1,130 +1,241 @@
-//! Every experiment of the deployment, one live row each.
-
-use std::sync::Arc;
+//! Every experiment of the deployment, and registering another.
 
 use maud::{Markup, html};
-use poem::{Response, handler};
+use poem::http::StatusCode;
+use poem::session::Session;
+use poem::web::Form;
+use poem::{Response, Result, handler};
+use serde::Deserialize;
+use std::time::Duration;
 
-use crate::live::{Freshness, Hosting, Mirror, RegistryRow, Snapshot, View};
-use crate::protocol::{ExperimentId, TaskState};
+use crate::access::Posture;
+use crate::protocol::{DisplayName, ErrorType, RegisterExperiment};
 use crate::web::answer::Page;
-use crate::web::bar::entry;
-use crate::web::context::Context;
-use crate::web::ui::{
-    Button, Column, Mark, Nav, Region, Row, RowKind, Table, button, count, empty, number, page_head, short_id,
-    sparkline, state, table, when,
-};
+use crate::web::banner::with_outcome;
+use crate::web::context::{Context, Deployment};
+use crate::web::experiments_table::ExperimentsTable;
+use crate::web::session;
+use crate::web::ui::{Button, Field, Input, Nav, Region, Tone, button, field, notice, page_head};
 use crate::web::urls;
+
+/// How long the answer to registering waits for the experiment to show.
+const SHOWN_WITHIN: Duration = Duration::from_secs(3);
+
+/// What was typed to register an experiment, and what is wrong with it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Registration {
+    name: String,
+    config_uri: String,
+    #[serde(skip)]
+    name_error: Option<String>,
+    #[serde(skip)]
+    uri_error: Option<String>,
+    /// What is wrong beside the fields.
+    #[serde(skip)]
+    refusal: Option<String>,
+}
 
 /// `GET /admin/experiments/`
 #[handler]
-pub(crate) fn get(context: Context) -> Response {
-    // Followed before it is looked whether the page was drawn already: what nobody follows does not change.
-    let followed = context.live().hosted();
-    context.answer(|| {
-        let head = page_head(
-            "Experiments",
-            html! { "Everything registered with this deployment" },
-            html! {},
-        );
-        let region = Region {
-            name: "experiments",
-            topics: &["activity", "registry"],
-            body: rows(&context, &followed),
-        };
-        Page::new("Experiments", Nav::Experiments, head, vec![region])
-    })
+pub(crate) fn get(deployment: Deployment, session: &Session) -> Response {
+    page(&deployment.context, session, StatusCode::OK, &Registration::default())
 }
 
-/// Experiments that are not followed are told from the registry alone.
-fn rows(context: &Context, followed: &[Arc<Mirror>]) -> Markup {
-    let rows = context.registry.rows.values().rev().map(|row| {
-        let mirror = followed.iter().find(|mirror| *mirror.experiment() == row.id);
-        experiment(context, row, mirror.map(|mirror| mirror.view()).as_deref())
-    });
-    table(&Table {
-        caption: "Experiments, newest first",
-        columns: vec![
-            Column::text("Experiment"),
-            Column::text("State"),
-            Column::number("Pending"),
-            Column::number("In hand").minor(),
-            Column::number("Variants").minor(),
-            Column::number("Best score"),
-            Column::text("Progress").minor(),
-            Column::text("Last event").minor(),
-            Column::text(""),
-        ],
-        rows: rows.collect(),
-        empty: if context.registry.listed {
-            empty(
-                "No experiment is registered",
-                html! { "Registering one with the control plane puts it here." },
-            )
-        } else {
-            empty(
-                "Not known yet",
-                html! { "The control plane has not been read; the badge above says why." },
-            )
-        },
-    })
-}
-
-fn experiment(context: &Context, row: &RegistryRow, view: Option<&View>) -> Row {
-    let snapshot = view.and_then(|view| view.snapshot()).map(Arc::as_ref);
-    let id = &row.id;
-    let entry = entry(row);
-    let tasks = |state: TaskState| snapshot.map(|s| s.counts.in_state(state));
-    let busy = snapshot.map(|s| s.counts.in_state(TaskState::Claimed) + s.counts.in_state(TaskState::Submitted));
-    let best = snapshot.and_then(|s| s.best());
-    let last = snapshot.and_then(|s| s.newest_events().next().map(|(_, event)| event.occurred_at));
-    let figure = |value: Option<u64>| html! { @if let Some(value) = value { (count(value)) } @else { "–" } };
-    Row {
-        kind: RowKind::Experiment,
-        id: id.to_string(),
-        cells: vec![
-            html! { a class="name" href=(urls::overview(id)) { (entry.label()) } " " (short_id(id.as_str())) },
-            html! {
-                (state(Mark::from(entry.state), entry.state.word()))
-                @if let Some(Freshness::Stale { since, .. }) = view.map(|view| &view.freshness) {
-                    div class="muted" { "stale since " (when(*since)) }
+/// `POST /admin/experiments/register`: `name` and `config_uri`; the control plane mints the id.
+#[handler]
+pub(crate) async fn post(
+    deployment: Deployment,
+    session: &Session,
+    form: Result<Form<Registration>>,
+) -> Result<Response> {
+    let context = &deployment.context;
+    let Form(mut form) = form?;
+    let Some(control) = context.console.stores.control_admin() else {
+        form.refusal = Some(format!("Nothing was registered. {NEEDS_TOKEN}"));
+        return Ok(page(context, session, StatusCode::CONFLICT, &form));
+    };
+    let Some(request) = form.checked() else {
+        return Ok(page(context, session, StatusCode::UNPROCESSABLE_ENTITY, &form));
+    };
+    let id = match control.register(&request).await {
+        Ok(entry) => entry.experiment_id,
+        Err(error) => {
+            let status = match error.error_type() {
+                Some(ErrorType::InvalidName) => {
+                    form.name_error = Some(error.to_string());
+                    StatusCode::UNPROCESSABLE_ENTITY
                 }
-            },
-            pending(id, tasks(TaskState::Pending)),
-            figure(busy),
-            figure(snapshot.map(|s| s.variants().len() as u64)),
-            html! { @if let Some((variant, value)) = best { a href=(urls::variant(id, variant)) { (number(value)) } } @else { "–" } },
-            progress(snapshot),
-            html! { @if let Some(last) = last { (when(last)) } @else { "–" } },
-            select(context, id, &row.hosting),
-        ],
-    }
+                Some(ErrorType::BadRequest) => {
+                    form.uri_error = Some(error.to_string());
+                    StatusCode::UNPROCESSABLE_ENTITY
+                }
+                _ if error.is_unreachable() => {
+                    form.refusal = Some(format!(
+                        "{error}. Whether the experiment was registered is not known: look for it in the list before \
+                         you try again, since registering twice makes two."
+                    ));
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
+                _ => {
+                    form.refusal = Some(format!("Nothing was registered: {error}."));
+                    StatusCode::BAD_GATEWAY
+                }
+            };
+            return Ok(page(context, session, status, &form));
+        }
+    };
+    context.live().look_again(&id);
+    let registry = context.live().registry();
+    registry.until(SHOWN_WITHIN, |view| view.rows.contains_key(&id)).await;
+    Ok(context
+        .frame
+        .redirect(&with_outcome(urls::experiments(), "registered", &id)))
 }
 
-fn pending(id: &ExperimentId, pending: Option<u64>) -> Markup {
-    html! {
-        @match pending {
-            Some(0) => { "0" }
-            Some(pending) => { a href={ (urls::tasks(id)) "?state=pending" } { (count(pending)) } }
-            None => { "–" }
+impl Registration {
+    /// The request to send, or none and the faults beside the fields.
+    fn checked(&mut self) -> Option<RegisterExperiment> {
+        let name = match self.name.trim() {
+            "" => Ok(None),
+            _ => DisplayName::parse(&self.name).map(|name| Some(name.to_string())),
+        };
+        self.name_error = name.as_ref().err().map(|fault| format!("Not a name: {fault}."));
+        let uri = self.config_uri.trim();
+        self.uri_error = match uri {
+            "" => Some("Say where the configuration is, for instance file:///etc/eden/experiment.yaml.".to_owned()),
+            uri if !has_scheme(uri) => {
+                Some("Not a URI: it begins with a scheme and a colon, such as file:///.".to_owned())
+            }
+            _ => None,
+        };
+        match (name, &self.uri_error) {
+            (Ok(name), None) => Some(RegisterExperiment {
+                config_uri: uri.to_owned(),
+                name,
+                experiment_id: None,
+            }),
+            _ => None,
         }
     }
 }
 
-fn progress(snapshot: Option<&Snapshot>) -> Markup {
-    let Some((snapshot, config)) = snapshot.and_then(|s| Some((s, s.config()?))) else {
-        return html! { "–" };
+/// Whether a text begins as a URI does (RFC 3986 §3.1) and holds no blanks.
+fn has_scheme(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else {
+        return false;
     };
-    let points: Vec<_> = snapshot.scored().map(|(at, _, value)| (at, value)).collect();
-    sparkline(config.objective.direction, &points, "Best score over time")
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+        && !rest.is_empty()
+        && !text.contains(char::is_whitespace)
 }
 
-fn select(context: &Context, id: &ExperimentId, hosting: &Hosting) -> Markup {
+const NEEDS_TOKEN: &str = "Registering needs the admin token of the control plane; start the console with \
+    --control-plane-admin-token.";
+
+fn page(context: &Context, session: &Session, status: StatusCode, form: &Registration) -> Response {
+    // Followed before they are drawn: what nobody follows does not change.
+    let followed = context.live().hosted();
+    let stores = &context.console.stores;
+    let may_change = stores.control_admin().is_some();
+    let body = ExperimentsTable {
+        registry: &context.registry,
+        view: &|id| {
+            let mirror = followed.iter().find(|mirror| mirror.experiment() == id);
+            mirror.map(|mirror| mirror.view())
+        },
+        selected: session::selected(session).as_ref(),
+        default: stores.default_experiment(),
+        here: &context.frame.here,
+        may_unregister: may_change,
+    }
+    .markup();
+    let clear = html! {
+        form method="post" action=(urls::clear_selection()) hx-boost="false" {
+            (button(Button::Quiet, "Clear selection"))
+        }
+    };
+    let head = page_head("Experiments", posture(stores.posture()), clear);
+    let region = Region {
+        name: "experiments",
+        topics: &["activity", "registry"],
+        body,
+    };
+    let mut page = Page::new("Experiments", Nav::Experiments, head, vec![region]);
+    page.status = status;
+    page.foot = registration(form, may_change);
+    context.answer_fresh(&page)
+}
+
+/// How the console stands to the deployment, in a line.
+fn posture(posture: Posture) -> Markup {
     html! {
-        form method="post" action=(urls::select(id)) hx-boost="false"
-            hx-post=(urls::select(id)) hx-target="#main" hx-swap="outerHTML show:top showTarget:window" {
-            input type="hidden" name="next" value=(context.frame.here);
-            (button(Button::Quiet, if *hosting == Hosting::NotHosted { "Seed" } else { "Select" }))
+        span data-posture=(posture.letter()) {
+            @match posture {
+                Posture::SingleExperiment => { "One experiment, without a control plane" }
+                Posture::Administered => { "Everything registered with this deployment. The console holds the admin token and makes its credentials itself." }
+                Posture::StoredCredentials => { "Everything registered with this deployment. Without an admin token, only experiments whose credential is kept can be read, and nothing can be registered." }
+                Posture::WithoutCredentials => { "The console has neither an admin token nor a credential of the control plane: start it with --control-plane-admin-token." }
+            }
+        }
+    }
+}
+
+fn registration(form: &Registration, may_change: bool) -> Markup {
+    let name = Field {
+        name: "name",
+        label: "Name",
+        hint: Some("What people call it: 1 to 128 characters. Names need not be unique."),
+        error: form.name_error.as_deref(),
+        required: false,
+    };
+    let uri = Field {
+        name: "config_uri",
+        label: "Configuration",
+        hint: Some("A URI that says where its configuration is. The control plane keeps it and does not open it."),
+        error: form.uri_error.as_deref(),
+        required: true,
+    };
+    html! {
+        section class="panel" id="register" aria-labelledby="register-title" {
+            h2 id="register-title" { "Register an experiment" }
+            @if let Some(refusal) = &form.refusal { (notice(Tone::Bad, &html! { p { (refusal) } })) }
+            @if may_change {
+                form class="form" method="post" action=(urls::register()) hx-boost="false"
+                    hx-post=(urls::register()) hx-target="#main" hx-swap="outerHTML show:none" {
+                    (field(&name, Input::Text, &form.name))
+                    (field(&uri, Input::Text, &form.config_uri))
+                    div class="actions" { (button(Button::Primary, "Register")) }
+                }
+            } @else { p class="muted" { (NEEDS_TOKEN) } }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registration_is_checked_before_it_is_sent() {
+        let checked = |name: &str, uri: &str| {
+            let mut form = Registration {
+                name: name.to_owned(),
+                config_uri: uri.to_owned(),
+                ..Registration::default()
+            };
+            let request = form.checked();
+            (request, form.name_error.is_some(), form.uri_error.is_some())
+        };
+        let (request, ..) = checked("  ", " file:///a ");
+        assert_eq!(
+            request.map(|r| (r.name, r.config_uri)),
+            Some((None, "file:///a".to_owned()))
+        );
+        assert!(matches!(checked(" padded", "x:1"), (None, true, false)));
+        for bad in ["", "path/only", "1a:b", "file:", "a b:c", "urn:a b"] {
+            assert!(matches!(checked("n", bad), (None, false, true)), "{bad}");
         }
     }
 }

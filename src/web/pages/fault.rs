@@ -104,9 +104,21 @@ impl Words {
         let (title, advice) = match fault {
             Fault::SignedOut => ("Signed out", "Sign in to go on.".to_owned()),
             Fault::NoSuchPage => ("No such page", "The address leads nowhere. It may be cut off or mistyped.".to_owned()),
+            Fault::SingleExperiment => (
+                "This console shows one experiment",
+                "It was started without a control plane, so there is no list of experiments and nothing to register.".to_owned(),
+            ),
             Fault::NoSuchExperiment(id) => (
                 "No such experiment",
                 format!("No experiment with the id {} is registered here. It may have been unregistered, or the address is mistyped.", cut(id)),
+            ),
+            Fault::NoSuchName(name) => (
+                "No experiment of this name",
+                format!("No experiment that is registered here is called {}. Names are taken letter for letter.", cut(name)),
+            ),
+            Fault::StaleSelection(id) => (
+                "The selected experiment is gone",
+                format!("Experiment {id} is not registered any more, so it is not selected any more either. Choose another one above."),
             ),
             Fault::NoSuchEntity { kind, id } => {
                 ("Not in this experiment", format!("This experiment has no {kind} with the id {}. It may belong to another one.", cut(id)))

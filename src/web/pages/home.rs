@@ -1,31 +1,168 @@
-//! Ways in: bare paths lead to the active experiment's page of the same kind.
+//! Ways in: bare paths lead to the active experiment's page of the same kind (design section 4).
 
 use poem::http::{StatusCode, header};
 use poem::session::Session;
-use poem::{Response, handler};
+use poem::web::Multipart;
+use poem::{Body, FromRequest, Request, RequestBody, Response, Result, handler};
 
+use crate::live::Freshness;
+use crate::protocol::ExperimentId;
+use crate::web::banner::{STALE_SELECTION, SWITCHED_MID_FORM, with_banner};
 use crate::web::context::Context;
+use crate::web::error::{Fault, PageError};
 use crate::web::session;
 use crate::web::urls;
 
-/// `GET /`, `GET /admin/tasks/`, …: 303 to the same page of the selected experiment, or of the first
-/// registered one, with the query kept.
+/// `GET /`, `GET /admin/tasks/`, …: 303 to the same page of the active experiment, with the query kept. `?exp=` names
+/// the experiment for this once; the selection stays.
 #[handler]
-pub(crate) fn get(context: Context, session: &Session) -> Response {
-    let registered = &context.registry.rows;
-    let selected = session::selected(session).filter(|id| registered.contains_key(id));
-    let location = match selected.as_ref().or_else(|| registered.keys().next()) {
-        Some(id) => format!("{}{}", urls::overview(id), context.frame.here.trim_start_matches('/')),
-        None => urls::experiments().to_owned(),
+pub(crate) fn get(context: Context, session: &Session) -> Result<Response> {
+    let (path, query) = context.frame.here.split_once('?').unwrap_or((&context.frame.here, ""));
+    let (named, query) = without_exp(query);
+    if let Some(named) = named {
+        let id = context.registered(&named)?;
+        return Ok(see_other(&canonical(&id, path, &query)));
+    }
+    Ok(see_other(&match active(&context, session) {
+        Active::Is(id) => canonical(&id, path, &query),
+        Active::Instead { id, gone } => with_banner(&canonical(&id, path, &query), STALE_SELECTION, &[("exp", &gone)]),
+        Active::None => urls::experiments().to_owned(),
+    }))
+}
+
+/// `POST /ideator/{task}/submit`, …: old forms, which say in `form_experiment_id` what they were drawn for. They are
+/// sent on as they are to that experiment's own path, unless another experiment is active by now (`D-FORM-1`).
+#[handler]
+pub(crate) async fn post(context: Context, session: &Session, request: &Request, body: Body) -> Result<Response> {
+    let id = match active(&context, session) {
+        Active::Is(id) | Active::Instead { id, .. } => id,
+        Active::None => return Err(PageError::within(Fault::NoSuchPage, context).into()),
     };
-    Response::builder()
-        .status(StatusCode::SEE_OTHER)
-        .header(header::LOCATION, location)
-        .finish()
+    let drawn_for = form_experiment_id(request, body).await;
+    let drawn_for = match drawn_for.as_deref().map(str::trim) {
+        None | Some("") => id.clone(),
+        Some(given) => given.parse().map_err(|_| {
+            let words = "The form does not say which experiment it is of: form_experiment_id is no experiment id.";
+            PageError::within(Fault::BadRequest(words.to_owned()), context.clone())
+        })?,
+    };
+    if drawn_for != id {
+        let pairs = [("from", &drawn_for), ("to", &id)];
+        let location = with_banner(&urls::overview(&id), SWITCHED_MID_FORM, &pairs);
+        return Ok(context.frame.redirect(&location));
+    }
+    let (path, query) = request
+        .uri()
+        .path()
+        .split_once('?')
+        .unwrap_or((request.uri().path(), ""));
+    Ok(Response::builder()
+        .status(StatusCode::TEMPORARY_REDIRECT)
+        .header(header::LOCATION, canonical(&id, path, query))
+        .finish())
 }
 
 /// `GET /healthz`: the process answers.
 #[handler]
 pub(crate) fn healthz() -> &'static str {
     "ok\n"
+}
+
+/// What a bare path works on.
+enum Active {
+    Is(ExperimentId),
+    /// The selection was of an experiment that is gone, and has been cleared.
+    Instead {
+        id: ExperimentId,
+        gone: ExperimentId,
+    },
+    None,
+}
+
+/// The selected experiment, else the deployment's default, else the first registered.
+fn active(context: &Context, session: &Session) -> Active {
+    let registered = &context.registry.rows;
+    let default = context.console.stores.default_experiment();
+    let otherwise = default.or_else(|| registered.keys().next()).cloned();
+    // Without a control plane nothing was ever to select.
+    let selected = session::selected(session).filter(|_| context.console.stores.has_control_plane());
+    match (selected, otherwise) {
+        (Some(id), _) if registered.contains_key(&id) || Some(&id) == default => Active::Is(id),
+        // While the registry cannot be read nobody knows that it is gone: its own page says so.
+        (Some(id), _) if matches!(context.registry.freshness, Freshness::Stale { .. }) => Active::Is(id),
+        (Some(gone), Some(id)) => {
+            session::clear_selection(session);
+            Active::Instead { id, gone }
+        }
+        (Some(_), None) => {
+            session::clear_selection(session);
+            Active::None
+        }
+        (None, Some(id)) => Active::Is(id),
+        (None, None) => Active::None,
+    }
+}
+
+fn canonical(id: &ExperimentId, path: &str, query: &str) -> String {
+    let page = format!("{}{}", urls::overview(id), path.trim_start_matches('/'));
+    match query {
+        "" => page,
+        query => format!("{page}?{query}"),
+    }
+}
+
+/// The experiment that `exp` names, and the rest of the query.
+fn without_exp(query: &str) -> (Option<String>, String) {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let (exp, rest): (Vec<&str>, Vec<&str>) = pairs.partition(|pair| pair.starts_with("exp="));
+    let named = exp.first().and_then(|pair| {
+        let pairs: Vec<(String, String)> = serde_urlencoded::from_str(pair).ok()?;
+        pairs.into_iter().next().map(|(_, id)| id)
+    });
+    (named, rest.join("&"))
+}
+
+fn see_other(location: &str) -> Response {
+    Response::builder()
+        .status(StatusCode::SEE_OTHER)
+        .header(header::LOCATION, location)
+        .finish()
+}
+
+/// What the form says that it was drawn for, in either encoding. A form that cannot be read says nothing.
+async fn form_experiment_id(request: &Request, body: Body) -> Option<String> {
+    const NAME: &str = "form_experiment_id";
+    if !request
+        .content_type()
+        .is_some_and(|kind| kind.starts_with("multipart/"))
+    {
+        let bytes = body.into_bytes().await.ok()?;
+        let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes).ok()?;
+        return pairs.into_iter().find(|(name, _)| name == NAME).map(|(_, id)| id);
+    }
+    let mut form = Multipart::from_request(request, &mut RequestBody::new(body))
+        .await
+        .ok()?;
+    while let Ok(Some(part)) = form.next_field().await {
+        if part.name() == Some(NAME) {
+            return part.text().await.ok();
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_taken_out_and_the_rest_is_kept_as_it_was() {
+        let taken = |query| without_exp(query);
+        assert_eq!(taken(""), (None, String::new()));
+        assert_eq!(
+            taken("state=a%20b&exp=e1&page=2"),
+            (Some("e1".into()), "state=a%20b&page=2".into())
+        );
+        assert_eq!(taken("expert=1"), (None, "expert=1".into()));
+    }
 }

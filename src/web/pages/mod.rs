@@ -1,5 +1,6 @@
 //! One page, one file: parameters, handlers and regions. Pages never import each other.
 
+pub(crate) mod by_name;
 pub(crate) mod events;
 pub(crate) mod experiments;
 pub(crate) mod fault;
@@ -12,5 +13,6 @@ pub(crate) mod select;
 pub(crate) mod sign_in;
 pub(crate) mod task;
 pub(crate) mod tasks;
+pub(crate) mod unregister;
 pub(crate) mod variant;
 pub(crate) mod variants;

@@ -3,7 +3,7 @@
 use poem::http::{Method, StatusCode, Uri, header};
 use poem::session::Session;
 use poem::web::Form;
-use poem::{Endpoint, FromRequest, IntoResponse, Request, Response, Result};
+use poem::{Endpoint, FromRequest, IntoResponse, Request, Response, Result, handler};
 use serde::Deserialize;
 
 use crate::web::context::Context;
@@ -11,6 +11,16 @@ use crate::web::error::{Fault, PageError};
 use crate::web::frame::{Frame, Want};
 use crate::web::session;
 use crate::web::switching::same_kind;
+use crate::web::urls;
+
+/// `POST /admin/experiments/clear-selection`: bare paths lead to the deployment's own choice again.
+#[handler]
+pub(crate) fn clear(context: Context, session: &Session) -> Response {
+    session::clear_selection(session);
+    context
+        .frame
+        .redirect(&format!("{}?selected=cleared", urls::experiments()))
+}
 
 #[derive(Debug, Default, Deserialize)]
 struct Switch {

@@ -33,6 +33,8 @@ pub(crate) enum Button {
     Primary,
     /// Anything else.
     Quiet,
+    /// What cannot be taken back.
+    Danger,
 }
 
 impl Field<'_> {
@@ -106,6 +108,7 @@ pub(crate) fn button(weight: Button, label: &str) -> Markup {
     let class = match weight {
         Button::Primary => "button button-primary",
         Button::Quiet => "button",
+        Button::Danger => "button button-danger",
     };
     html! { button type="submit" class=(class) { (label) } }
 }

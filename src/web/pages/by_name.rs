@@ -1,0 +1,69 @@
+//! From a display name to the experiment, or to a choice: names are not unique.
+
+use maud::html;
+use poem::http::{StatusCode, header};
+use poem::{Request, Response, Result, handler};
+
+use crate::web::answer::Page;
+use crate::web::bar::entry;
+use crate::web::context::{Context, path_segment};
+use crate::web::error::{Fault, PageError};
+use crate::web::ui::{Column, Mark, Nav, Region, Row, RowKind, Table, empty, page_head, short_id, state, table, when};
+use crate::web::urls;
+
+/// `GET /x/by-name/{name}`: 303 to the only experiment of the name, or 300 with all of them.
+#[handler]
+pub(crate) fn get(context: Context, request: &Request) -> Result<Response> {
+    let name = path_segment(request, "name");
+    let found: Vec<_> = context
+        .registry
+        .rows
+        .values()
+        .filter(|row| row.name() == Some(name.as_str()))
+        .cloned()
+        .collect();
+    if let [only] = found.as_slice() {
+        return Ok(Response::builder()
+            .status(StatusCode::SEE_OTHER)
+            .header(header::LOCATION, urls::overview(&only.id))
+            .finish());
+    }
+    if found.is_empty() {
+        return Err(PageError::within(Fault::NoSuchName(name), context).into());
+    }
+    let rows = found.iter().rev().map(|row| {
+        let entry = entry(row);
+        Row {
+            kind: RowKind::Experiment,
+            id: row.id.to_string(),
+            cells: vec![
+                html! { a class="name" href=(urls::overview(&row.id)) { (entry.label()) } " " (short_id(row.id.as_str())) },
+                state(Mark::from(entry.state), entry.state.word()),
+                html! { @if let Some(entry) = &row.entry { (when(entry.created_at)) } @else { "–" } },
+            ],
+        }
+    });
+    let body = table(&Table {
+        caption: "Experiments of this name, newest first",
+        columns: vec![
+            Column::text("Experiment"),
+            Column::text("State"),
+            Column::text("Registered"),
+        ],
+        rows: rows.collect(),
+        empty: empty("None", html! {}),
+    });
+    let head = page_head(
+        "Which one?",
+        html! { (found.len()) " experiments are called " strong { (name) } },
+        html! {},
+    );
+    let region = Region {
+        name: "choice",
+        topics: &["registry"],
+        body,
+    };
+    let mut page = Page::new("Which one?", Nav::None, head, vec![region]);
+    page.status = StatusCode::MULTIPLE_CHOICES;
+    Ok(context.answer_fresh(&page))
+}
