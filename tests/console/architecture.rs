@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which top-level modules each may import, beside itself.
-const MAY_IMPORT: [(&str, &[&str]); 14] = [
+const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("protocol", &[]),
     ("clock", &["protocol"]),
     ("lifecycle", &[]),
@@ -13,7 +13,11 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("listener", &[]),
     ("client", &["protocol"]),
     ("live", &["protocol", "clock", "lifecycle", "client"]),
-    ("web", &["protocol", "clock", "lifecycle", "listener", "client", "live"]),
+    ("repos", &["protocol", "clock", "lifecycle", "private_file"]),
+    (
+        "web",
+        &["protocol", "clock", "lifecycle", "listener", "client", "live", "repos"],
+    ),
     (
         "embedded",
         &["protocol", "clock", "lifecycle", "listener", "private_file"],
@@ -30,6 +34,7 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
             "private_file",
             "client",
             "live",
+            "repos",
             "web",
             "embedded",
             "demo",
