@@ -20,6 +20,7 @@ use crate::lifecycle::Tasks;
 use crate::live::{self, Live};
 use crate::private_file::create_private_dir;
 use crate::protocol::ExperimentId;
+use crate::repos::{self, RepoMaterializer};
 use crate::secrets;
 use crate::web::{self, Web};
 
@@ -68,6 +69,9 @@ pub enum AppError {
     /// The client of the embedded backend cannot be set up.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The repositories of experiments cannot be set up.
+    #[error(transparent)]
+    Repos(#[from] repos::SetupError),
     /// The demo experiments cannot be set up.
     #[error("cannot start the demo: {0}")]
     Demo(#[from] demo::DemoError),
@@ -137,6 +141,7 @@ async fn start(
 ) -> Result<(), AppError> {
     let clock = Clock::default();
     let (options, bearer) = hosting::options(home, config, &clock, tasks)?;
+    let repo_root = options.repo_root.clone();
     let backend = Backend::open(options).await?;
     let backend_address = local_address(&backend_listener)?;
     let client = Client::new(&format!("http://{}", reachable(backend_address)), bearer)?;
@@ -162,11 +167,14 @@ async fn start(
         path: home.path.join("session-key"),
         source,
     })?;
+    // They are made here, by the demo and by imports, so there is no remote.
+    let repos = RepoMaterializer::new(repos::Options::at(repo_root), clock.clone(), tasks.clone())?;
     let web = Web::new(web::Options {
         live,
         clock: clock.clone(),
         tasks: tasks.clone(),
         session_key,
+        repos: Some(repos),
         sample_config: demo::sample_config(),
         page_cache_bytes: PAGE_CACHE_BYTES,
     });

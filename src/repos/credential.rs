@@ -1,15 +1,16 @@
 //! What the remote is shown: from git's own credential helpers, or from a file.
 
+use std::fmt;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::Url;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 /// Where the credential of the remote is kept. It is asked each time, so that a new one needs no restart.
 #[derive(Debug, Clone)]
@@ -21,8 +22,8 @@ pub enum CredentialSource {
     File(PathBuf),
 }
 
-/// A user and a password.
-#[derive(Debug, Clone)]
+/// A user and a password. Forges take tokens as either, so neither is printed.
+#[derive(Clone)]
 pub(super) struct Credential {
     pub username: String,
     pub password: SecretString,
@@ -33,6 +34,12 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// A helper's answer is a few lines.
 const ANSWER: u64 = 64 * 1024;
 
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential")
+    }
+}
+
 impl Credential {
     /// A token alone: forges read it from the password, whoever the user is.
     pub(super) fn token(token: &str) -> Self {
@@ -40,6 +47,17 @@ impl Credential {
             username: "git".to_owned(),
             password: token.to_owned().into(),
         }
+    }
+
+    /// What must not be repeated.
+    pub(super) fn secrets(&self) -> [&str; 2] {
+        let password = self.password.expose_secret();
+        let username = match password {
+            // Then the token is the user.
+            "" | "x-oauth-basic" => self.username.as_str(),
+            _ => "",
+        };
+        [password, username]
     }
 
     fn parse(content: &str) -> Option<Self> {
@@ -96,12 +114,14 @@ async fn ask(helper: &str, url: &Url, patience: Duration) -> Result<Credential, 
         // What it complains of may hold what it should not say.
         .stderr(Stdio::null())
         .env("GIT_TERMINAL_PROMPT", "0")
+        // So that what it starts can be ended with it.
+        .process_group(0)
         .spawn()
         .map_err(|error| fault(&format!("cannot be started: {error}")))?;
     let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(fault("has no pipes"));
     };
-    let running = Running(Arc::new(Mutex::new(child)));
+    let running = Running(Some(child));
     let talk = tokio::task::spawn_blocking(move || {
         let mut stdin = stdin;
         // One that does not read its input may have an answer all the same.
@@ -111,7 +131,10 @@ async fn ask(helper: &str, url: &Url, patience: Duration) -> Result<Credential, 
         stdout.take(ANSWER).read_to_string(&mut answer).map(|_| answer)
     });
     let answer = match tokio::time::timeout(patience, talk).await {
-        Err(_) => return Err(fault("gave no answer in time")),
+        Err(_) => {
+            running.end_all();
+            return Err(fault("gave no answer in time"));
+        }
         Ok(Ok(Ok(answer))) => answer,
         Ok(_) => return Err(fault("gave an answer that is no text")),
     };
@@ -147,25 +170,31 @@ fn command(helper: &str) -> Command {
 }
 
 /// A helper that ends when it is no longer listened to.
-struct Running(Arc<Mutex<Child>>);
+struct Running(Option<Child>);
+
+impl Running {
+    /// Ends it and what it started, which would hold its output open, and with it the thread that reads.
+    fn end_all(&self) {
+        let Some(child) = &self.0 else { return };
+        let group = format!("kill -KILL -{}", child.id());
+        // There is no safe call that signals a group. Without a shell the helper alone is ended, when this is dropped.
+        let _ = Command::new("sh").arg("-c").arg(group).stderr(Stdio::null()).status();
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let child = self.0.clone();
-        // Waiting for it takes a moment, and without it the process table keeps its name.
-        tokio::task::spawn_blocking(move || {
-            let mut child = child.lock().unwrap_or_else(PoisonError::into_inner);
-            // One that has ended cannot be killed, which is as well.
-            let _ = child.kill();
-            let _ = child.wait();
-        });
+        let Some(mut child) = self.0.take() else { return };
+        // At once, since whoever reads what it says does so until it ends. One that has ended cannot be killed,
+        // which is as well.
+        let _ = child.kill();
+        // Until it is waited for, the process table keeps its name.
+        tokio::task::spawn_blocking(move || child.wait());
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
     use crate::private_file::write_private;
 
@@ -195,7 +224,7 @@ mod tests {
     async fn a_helper_without_an_answer_is_said_and_not_waited_for() {
         let without = ask("!true", &url(), PATIENCE).await.expect_err("none");
         assert!(without.contains("has no credential"), "{without}");
-        let hung = ask("!exec tail -f /dev/null #", &url(), Duration::from_millis(50)).await;
+        let hung = ask("!tail -f /dev/null; true", &url(), Duration::from_millis(50)).await;
         assert!(hung.expect_err("none").contains("in time"));
     }
 
@@ -214,6 +243,6 @@ mod tests {
         assert_eq!(source.get(&url()).await.expect("one").password.expose_secret(), "token");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("opened");
         assert!(source.get(&url()).await.expect_err("refused").contains("0600"));
-        assert!(!format!("{credential:?}").contains("p:w"));
+        assert!(!format!("{credential:?}").contains("bot"));
     }
 }

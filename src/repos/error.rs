@@ -38,7 +38,8 @@ pub enum RepoError {
     Disabled,
     /// There is nothing here and nowhere to get it from.
     #[error(
-        "there is no repository at {}, and no remote to clone it from: put a bare clone there, or start with --forgejo-url",
+        "there is no repository at {}, and no remote to clone it from: put a bare clone there, or start \
+         `switchboard serve` with --forgejo-url",
         .0.display()
     )]
     NotProvisioned(PathBuf),
@@ -145,10 +146,10 @@ impl std::error::Error for RemoteFailure {}
 const WORDS: usize = 200;
 
 /// Foreign words fit to be shown: one line, cut, without the user and password of any URL in them, and without
-/// `secret`.
-pub(super) fn clean(text: &str, secret: Option<&str>) -> String {
+/// `secrets`.
+pub(super) fn clean(text: &str, secrets: &[&str]) -> String {
     let mut text = text.to_owned();
-    if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         text = text.replace(secret, "[secret]");
     }
     let mut cleaned = String::new();
@@ -182,9 +183,9 @@ mod tests {
     fn foreign_words_are_cut_and_lose_their_secrets() {
         let said = "fatal: http://u:p@h/x and https://tok@h\nkey=canary";
         assert_eq!(
-            clean(said, Some("canary")),
+            clean(said, &["canary", ""]),
             "fatal: http://h/x and https://h key=[secret]"
         );
-        assert_eq!(clean(&"é".repeat(300), None).chars().count(), WORDS + 1);
+        assert_eq!(clean(&"é".repeat(300), &[]).chars().count(), WORDS + 1);
     }
 }

@@ -183,10 +183,11 @@ impl Session<'_> {
     }
 
     fn failure(&self, fault: RemoteFault, words: &str) -> RemoteFailure {
+        let secrets = self.credential.map(Credential::secrets).unwrap_or_default();
         RemoteFailure {
             fault,
             url: self.url.to_string(),
-            words: clean(words, self.credential.map(|known| known.password.expose_secret())),
+            words: clean(words, &secrets),
         }
     }
 }

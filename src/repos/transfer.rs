@@ -122,7 +122,7 @@ pub(super) fn from_directory(clone: &Path, source: &Path) -> Result<Advertised, 
     let failure = |fault, words: &str| RemoteFailure {
         fault,
         url: source.display().to_string(),
-        words: clean(words, None),
+        words: clean(words, &[]),
     };
     match fs::metadata(source) {
         Ok(_) => {}

@@ -1,6 +1,7 @@
 //! The console over a backend, through a socket, with ids and times that are the same on every run.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use switchboard::client::Client;
@@ -8,6 +9,7 @@ use switchboard::clock::Clock;
 use switchboard::embedded::{Backend, Location, Options};
 use switchboard::lifecycle::Tasks;
 use switchboard::live::{self, Live};
+use switchboard::repos::{self, RepoMaterializer};
 use switchboard::web::{self, Web};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -70,7 +72,18 @@ impl Console {
         let scratch = tempfile::tempdir().expect("a directory");
         let address = backend(&scratch, &tasks, &clock).await;
         let admin = admin(&format!("http://{address}"));
-        Self::over(admin.clone(), admin, tasks, clock, scratch).await
+        Self::over(admin.clone(), admin, None, tasks, clock, scratch).await
+    }
+
+    /// The same with repositories below `root`.
+    pub async fn with_repositories(root: &Path) -> Self {
+        let (tasks, clock) = (Tasks::new(), fixed_clock());
+        let scratch = tempfile::tempdir().expect("a directory");
+        let address = backend(&scratch, &tasks, &clock).await;
+        let admin = admin(&format!("http://{address}"));
+        let repos = RepoMaterializer::new(repos::Options::at(Some(root.into())), clock.clone(), tasks.clone());
+        let repos = repos.expect("set up");
+        Self::over(admin.clone(), admin, Some(repos), tasks, clock, scratch).await
     }
 
     /// The same with a proxy between console and backend; the administrator goes past it.
@@ -80,7 +93,7 @@ impl Console {
         let address = backend(&scratch, &tasks, &clock).await;
         let proxy = Proxy::before(address, &tasks).await;
         let (admin, seen) = (admin(&format!("http://{address}")), admin(&proxy.base()));
-        (Self::over(admin, seen, tasks, clock, scratch).await, proxy)
+        (Self::over(admin, seen, None, tasks, clock, scratch).await, proxy)
     }
 
     /// A console whose backend was never there.
@@ -91,10 +104,17 @@ impl Console {
         drop(listener);
         let admin = admin(&format!("http://{address}"));
         let scratch = tempfile::tempdir().expect("a directory");
-        Self::over(admin.clone(), admin, Tasks::new(), fixed_clock(), scratch).await
+        Self::over(admin.clone(), admin, None, Tasks::new(), fixed_clock(), scratch).await
     }
 
-    async fn over(admin: Client, seen: Client, backend: Tasks, clock: Clock, scratch: TempDir) -> Self {
+    async fn over(
+        admin: Client,
+        seen: Client,
+        repos: Option<RepoMaterializer>,
+        backend: Tasks,
+        clock: Clock,
+        scratch: TempDir,
+    ) -> Self {
         let console = Tasks::new();
         let live = Live::start(live::Options {
             client: seen,
@@ -109,6 +129,7 @@ impl Console {
             clock: clock.clone(),
             tasks: console.clone(),
             session_key: [7; 64],
+            repos,
             sample_config: "parallel_variants: 2\nevaluation_schema: {score: real}\nobjective: {expr: score, direction: maximize}\n",
             page_cache_bytes: 1024 * 1024,
         });

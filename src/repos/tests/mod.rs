@@ -46,7 +46,7 @@ impl World {
     }
 
     async fn server(&self) -> Server {
-        Server::start(&self.sources()).await
+        Server::start(&self.sources(), &self.tasks).await
     }
 
     fn options(&self, remote: Option<&str>) -> Options {

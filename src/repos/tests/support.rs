@@ -11,6 +11,7 @@ use poem::http::{StatusCode, header};
 use poem::{Endpoint, Request, Response, Result};
 use tokio::sync::Semaphore;
 
+use crate::lifecycle::Tasks;
 use crate::protocol::{CommitSha, ExperimentId};
 
 pub fn id(last: char) -> ExperimentId {
@@ -111,8 +112,7 @@ struct Git {
 }
 
 impl Server {
-    #[expect(clippy::disallowed_methods, reason = "it ends with the test")]
-    pub async fn start(root: &Path) -> Self {
+    pub async fn start(root: &Path, tasks: &Tasks) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}/org/any.git", listener.local_addr().expect("bound"));
         let server = Self {
@@ -128,7 +128,10 @@ impl Server {
             packs: server.packs.clone(),
         };
         let acceptor = poem::listener::TcpAcceptor::from_tokio(listener).expect("a listener");
-        tokio::spawn(async move { poem::Server::new_with_acceptor(acceptor).run(git).await });
+        tasks.spawn("git server", async move {
+            // It ends with the test.
+            let _ = poem::Server::new_with_acceptor(acceptor).run(git).await;
+        });
         server
     }
 
