@@ -43,8 +43,8 @@ pub enum RepoError {
         .0.display()
     )]
     NotProvisioned(PathBuf),
-    /// The first clone is on its way.
-    #[error("the repository is still being cloned; look again in a moment")]
+    /// Somebody is at it, and it takes longer than anybody waits.
+    #[error("the repository is still being cloned or read; look again in a moment")]
     Pending,
     /// The remote cannot give it.
     #[error(transparent)]

@@ -227,8 +227,12 @@ impl Shared {
         let pack = work.place.pack();
         let received = session
             .pack(&plan.wants, &plan.haves, &pack, self.options.byte_budget)
-            .await?;
-        received.map_err(RepoError::disk(&pack))?;
+            .await;
+        if !matches!(received, Ok(Ok(()))) {
+            // It may be what fills the disk; otherwise the next flight removes it.
+            let _ = tokio::fs::remove_file(&pack).await;
+        }
+        received?.map_err(RepoError::disk(&pack))?;
         let path = clone.to_owned();
         let taken = work.run(move |place| {
             let pack = place.pack();

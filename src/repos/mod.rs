@@ -204,16 +204,21 @@ impl RepoMaterializer {
             return Ok(known);
         }
         let handle = self.open_with(id, commit).await?;
-        let (path, commit, parent) = (handle.path.clone(), commit.clone(), key.2.clone());
-        let read = blocking(move || commit::read(&path, &commit, parent.as_slice())).await?;
-        if let Err(RepoError::Git { source, .. }) = &read
-            && source.class() != git2::ErrorClass::Os
-        {
-            self.shared.distrust(&handle);
-        }
-        let summary = Arc::new(read?);
-        self.shared.commits.insert(key, summary.clone());
-        Ok(summary)
+        let (shared, commit) = (self.shared.clone(), commit.clone());
+        // It goes on when nobody waits for it any more, so that the next who asks finds it.
+        let read = blocking(move || {
+            let read = commit::read(&handle.path, &commit, key.2.as_slice()).map(Arc::new);
+            match &read {
+                Ok(summary) => shared.commits.insert(key, summary.clone()),
+                Err(RepoError::Git { source, .. }) if source.class() != git2::ErrorClass::Os => {
+                    shared.distrust(&handle)
+                }
+                Err(_) => {}
+            }
+            read
+        });
+        let read = tokio::time::timeout(self.shared.options.patience, read).await;
+        read.unwrap_or(Err(RepoError::Pending)).flatten()
     }
 
     /// How it stands with an experiment's repository: a look at the directory and at what is remembered, no more.

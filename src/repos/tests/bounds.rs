@@ -104,13 +104,67 @@ async fn branches_of_a_repository_that_others_made_are_never_lost() {
     assert_eq!(at("only-here"), local.to_string());
 }
 
+/// What does not shrink to nothing.
+fn noise() -> Vec<u8> {
+    let words = (0..60_000_u32).map(|i| i.wrapping_mul(2_654_435_761).rotate_left(i % 31));
+    words.flat_map(u32::to_be_bytes).collect()
+}
+
+#[tokio::test]
+async fn a_clone_in_which_something_cannot_be_read_is_made_again_but_not_over_and_over() {
+    let world = World::new();
+    let source = world.source(&id('a'));
+    source.commit("main", None, "noise", &noise());
+    let tip = source.commit("main", None, "more", &noise());
+    let repos = world.local();
+    let clone = repos.open(&id('a')).await.expect("cloned").path().to_owned();
+    let damage = || {
+        let pack = names(&clone.join("objects/pack"))
+            .into_iter()
+            .find(|name| name.ends_with(".pack"));
+        let pack = clone.join("objects/pack").join(pack.expect("a pack"));
+        let mut bytes = fs::read(&pack).expect("its bytes");
+        let (from, to) = (bytes.len() / 4, bytes.len() * 3 / 4);
+        bytes[from..to].fill(0);
+        fs::remove_file(&pack).expect("read-only");
+        fs::write(&pack, bytes).expect("damaged");
+    };
+    damage();
+    let unreadable = repos.commit(&id('a'), &tip, &[]).await;
+    assert!(matches!(unreadable, Err(RepoError::Git { .. })), "{unreadable:?}");
+    let again = repos.commit(&id('a'), &tip, &[]).await;
+    assert!(
+        again.is_err(),
+        "it was made a moment ago, so making it again would not help"
+    );
+    world.clock.advance(LONG);
+    assert!(repos.commit(&id('a'), &tip, &[]).await.is_err(), "noted now");
+    let told = repos.commit(&id('a'), &tip, &[]).await.expect("made again and read");
+    assert_eq!(told.summary, "Change more");
+    damage();
+    repos
+        .commit(&id('a'), &tip, &[])
+        .await
+        .expect("a commit never changes, so it is remembered");
+}
+
+#[tokio::test]
+async fn one_fetch_brings_no_more_than_there_is_room_for() {
+    let world = World::new();
+    let (source, server) = (world.source(&id('a')), world.server().await);
+    source.commit("main", None, "noise", &noise());
+    let mut options = world.options(Some(&server.base));
+    options.byte_budget = 100_000;
+    let repos = world.repos(options);
+    assert_eq!(fault(&repos, &id('a')).await, RemoteFault::Broken);
+    assert!(!world.root().join(format!("{}.git.pack", id('a'))).exists());
+    assert!(!world.clone_of(&id('a')).exists());
+}
+
 #[tokio::test]
 async fn the_least_recently_used_clones_go_when_room_is_short() {
     let world = World::new();
-    // Noise, so that it does not shrink to nothing.
-    let noise: Vec<u8> = (0..200_000_u32)
-        .flat_map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes())
-        .collect();
+    let noise = noise();
     for last in ['a', 'b', 'c', 'd'] {
         world.source(&id(last)).commit("main", None, "noise", &noise);
     }
