@@ -11,6 +11,7 @@
 //! - [`access`]: which server, as whom, with which secret.
 //! - [`configs`]: the configuration of each experiment, from files.
 //! - [`live`]: list, then watch: what the console believes and how it learns it.
+//! - [`repos`]: the experiments' git repositories, cloned when needed and kept within bounds.
 //! - [`web`]: the console: pages, components, assets.
 //! - [`embedded`]: a task store and control plane of our own; it knows nothing of the client.
 //! - [`demo`]: experiments that really evolve, driven by an ordinary client.
@@ -31,5 +32,6 @@ pub mod listener;
 pub mod live;
 pub mod private_file;
 pub mod protocol;
+pub mod repos;
 pub mod secrets;
 pub mod web;

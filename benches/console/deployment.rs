@@ -122,6 +122,7 @@ impl Deployment {
                 clock: Clock::default(),
                 tasks: self.tasks.clone(),
                 session_key: std::array::from_fn(|_| rand::random()),
+                repos: None,
                 sample_config: "",
                 page_cache_bytes: 32 * 1024 * 1024,
             });

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::signal::unix::Signal;
 use tracing::{info, warn};
@@ -12,12 +12,14 @@ use tracing::{info, warn};
 use super::{AppError, Home, announce, local_address, say};
 use crate::access::{self, Posture, StoreFactory};
 use crate::clock::Clock;
-use crate::config::ServeConfig;
+use crate::config::{ReposConfig, ServeConfig};
 use crate::configs::{self, ConfigSource};
 use crate::demo;
 use crate::lifecycle::Tasks;
 use crate::live::{self, Live};
 use crate::private_file::create_private_dir;
+use crate::protocol::ExperimentId;
+use crate::repos::{self, CredentialSource, Remote, RepoMaterializer};
 use crate::secrets;
 use crate::web::{self, Web};
 
@@ -32,19 +34,24 @@ const MIRRORS: usize = 64;
 /// Bytes of drawn pages that are kept.
 const PAGE_CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
+/// What a console is put together from.
+pub(super) struct Parts {
+    pub access: access::Options,
+    pub configs: configs::Options,
+    pub repos: Option<RepoMaterializer>,
+    pub session_key: [u8; 64],
+}
+
 /// Over the backend in this process, with one-time links to sign in.
 pub(super) fn with_backend(
     home: &Home,
-    base: &str,
-    admin_token: SecretString,
+    parts: Parts,
     listener: TcpListener,
     asked: Signal,
     clock: &Clock,
     tasks: &Tasks,
 ) -> Result<(), AppError> {
-    let access = access::Options::of_one_server(base, admin_token, home.path.join("console"))?;
-    let key = kept_session_key(&home.path)?;
-    let web = web(access, configs::Options::default(), key, clock, tasks)?;
+    let web = web(parts, clock, tasks)?;
     let address = local_address(&listener)?;
     web.serve(listener);
     announce("EDEN_WEB_UI_LISTENING", address);
@@ -61,40 +68,56 @@ pub(super) async fn serve(config: ServeConfig, listener: TcpListener, tasks: &Ta
         path: credentials.clone(),
         source,
     })?;
-    let key = match &config.session_secret {
-        Some(secret) => secrets::session_key_of(secret.expose_secret()),
-        None => kept_session_key(&credentials)?,
-    };
     for flag in &config.ignored {
         warn!(flag, "this option changes nothing here");
     }
     let default = config.access.default_experiment.clone();
-    let configs = configs::Options {
-        dir: config.experiment_config_dir,
-        default: default.zip(config.experiment_config),
+    let parts = Parts {
+        repos: repos(&config.repos, default.clone(), &clock, tasks)?,
+        configs: configs::Options {
+            dir: config.experiment_config_dir,
+            default: default.zip(config.experiment_config),
+        },
+        session_key: match &config.session_secret {
+            Some(secret) => secrets::session_key_of(secret.expose_secret()),
+            None => kept_session_key(&credentials)?,
+        },
+        access: config.access,
     };
-    let web = web(config.access, configs, key, &clock, tasks)?;
+    let web = web(parts, &clock, tasks)?;
     let address = local_address(&listener)?;
     web.serve(listener);
     announce("EDEN_WEB_UI_LISTENING", address);
     Ok(())
 }
 
-fn kept_session_key(directory: &Path) -> Result<[u8; 64], AppError> {
+fn repos(
+    config: &ReposConfig,
+    default: Option<ExperimentId>,
+    clock: &Clock,
+    tasks: &Tasks,
+) -> Result<Option<RepoMaterializer>, AppError> {
+    if config.root.is_none() && config.path.is_none() {
+        return Ok(None);
+    }
+    let mut options = repos::Options::at(config.root.clone());
+    options.remote = config.remote.as_deref().map(Remote::parse).transpose()?;
+    options.provided = default.zip(config.path.clone());
+    options.credential = config.credential_helper.clone().map(CredentialSource::Helper);
+    options.byte_budget = config.budget_bytes;
+    Ok(Some(RepoMaterializer::new(options, clock.clone(), tasks.clone())?))
+}
+
+/// The session cookie's key, made on the first start.
+pub(super) fn kept_session_key(directory: &Path) -> Result<[u8; 64], AppError> {
     secrets::load_or_create_session_key(directory).map_err(|source| AppError::DataDirectory {
         path: directory.join("session-key"),
         source,
     })
 }
 
-fn web(
-    access: access::Options,
-    configs: configs::Options,
-    session_key: [u8; 64],
-    clock: &Clock,
-    tasks: &Tasks,
-) -> Result<Web, AppError> {
-    let stores = StoreFactory::new(access)?;
+fn web(parts: Parts, clock: &Clock, tasks: &Tasks) -> Result<Web, AppError> {
+    let stores = StoreFactory::new(parts.access)?;
     match stores.posture() {
         Posture::WithoutCredentials => warn!(
             "there is a control plane, and neither an admin token nor kept credentials: nothing can be read until there is"
@@ -103,7 +126,7 @@ fn web(
     }
     let live = Live::start(live::Options {
         stores: stores.clone(),
-        configs: ConfigSource::new(configs, clock.clone()),
+        configs: ConfigSource::new(parts.configs, clock.clone()),
         clock: clock.clone(),
         tasks: tasks.clone(),
         idle: MIRROR_IDLE,
@@ -116,7 +139,8 @@ fn web(
         stores,
         clock: clock.clone(),
         tasks: tasks.clone(),
-        session_key,
+        session_key: parts.session_key,
+        repos: parts.repos,
         sample_config: demo::sample_config(),
         page_cache_bytes: PAGE_CACHE_BYTES,
     }))

@@ -11,15 +11,17 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::access::RouteError;
+use crate::access::{self, RouteError};
 use crate::client::{Bearer, Client, ClientError};
 use crate::clock::Clock;
 use crate::config::{BackendConfig, Config, ConsoleConfig, DeploymentConfig, Run, Storage};
+use crate::configs;
 use crate::demo;
 use crate::embedded::{self, Backend};
 use crate::lifecycle::Tasks;
 use crate::private_file::create_private_dir;
 use crate::protocol::{Actor, ExperimentId};
+use crate::repos::{self, RepoMaterializer};
 
 /// Why the program cannot start or go on; one line each.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +71,9 @@ pub enum AppError {
     /// The client of the embedded backend cannot be set up.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The repositories of experiments cannot be set up.
+    #[error(transparent)]
+    Repos(#[from] repos::SetupError),
     /// The demo experiments cannot be set up.
     #[error("cannot start the demo: {0}")]
     Demo(#[from] demo::DemoError),
@@ -145,6 +150,7 @@ async fn start(
 ) -> Result<(), AppError> {
     let clock = Clock::default();
     let (options, admin_token) = hosting::options(home, config, &clock, tasks)?;
+    let repo_root = options.repo_root.clone();
     let backend = Backend::open(options).await?;
     let backend_address = local_address(&backend_listener)?;
     let base = format!("http://{}", reachable(backend_address));
@@ -159,7 +165,15 @@ async fn start(
     let Some((listener, config)) = console else {
         return Ok(());
     };
-    console::with_backend(home, &base, admin_token, listener, asked, &clock, tasks)?;
+    // They are made here, by the demo and by imports, so there is no remote.
+    let repos = RepoMaterializer::new(repos::Options::at(repo_root), clock.clone(), tasks.clone())?;
+    let parts = console::Parts {
+        access: access::Options::of_one_server(&base, admin_token, home.path.join("console"))?,
+        configs: configs::Options::default(),
+        repos: Some(repos),
+        session_key: console::kept_session_key(&home.path)?,
+    };
+    console::with_backend(home, parts, listener, asked, &clock, tasks)?;
     if config.demo {
         demo::start(demo::Options {
             client,

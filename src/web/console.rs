@@ -5,6 +5,7 @@ use super::session::SignIn;
 use crate::access::StoreFactory;
 use crate::lifecycle::Tasks;
 use crate::live::Live;
+use crate::repos::RepoMaterializer;
 
 /// What the extractors hand out. Handlers take the extractors, not this.
 pub(crate) struct Console {
@@ -14,6 +15,8 @@ pub(crate) struct Console {
     pub tasks: Tasks,
     pub sign_in: SignIn,
     pub pages: PageCache,
+    /// The experiments' repositories; without them, pages say that commits cannot be shown.
+    pub repos: Option<RepoMaterializer>,
     /// The configuration offered on the page of an unseeded experiment.
     pub sample_config: &'static str,
 }

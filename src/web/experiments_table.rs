@@ -10,6 +10,7 @@ use super::ui::{
 use super::urls;
 use crate::live::{Freshness, Hosting, RegistryRow, RegistryView, Snapshot, View};
 use crate::protocol::{ExperimentId, ExperimentState, Lease, TaskState};
+use crate::repos::RepoMaterializer;
 
 /// What the rows are drawn from.
 pub(crate) struct ExperimentsTable<'a> {
@@ -23,6 +24,8 @@ pub(crate) struct ExperimentsTable<'a> {
     pub default: Option<&'a ExperimentId>,
     /// Where switching comes from.
     pub here: &'a str,
+    /// Where their repositories are.
+    pub repos: Option<&'a RepoMaterializer>,
     /// Whether experiments can be unregistered from here.
     pub may_unregister: bool,
 }
@@ -62,7 +65,7 @@ impl ExperimentsTable<'_> {
     fn row(&self, row: &RegistryRow) -> Row {
         let view = (self.view)(&row.id);
         let snapshot = view.as_ref().and_then(|view| view.snapshot()).map(|held| held.as_ref());
-        let ready = readiness(row);
+        let ready = readiness(row, self.repos.map(|repos| repos.state(&row.id)));
         Row {
             kind: RowKind::Experiment,
             id: row.id.to_string(),

@@ -5,6 +5,7 @@ mod assets;
 mod banner;
 mod bar;
 mod body_limit;
+mod commit_change;
 mod config_notice;
 mod console;
 mod context;
@@ -49,6 +50,7 @@ use crate::clock::Clock;
 use crate::lifecycle::Tasks;
 use crate::listener;
 use crate::live::Live;
+use crate::repos::RepoMaterializer;
 
 /// What the console is built from.
 pub struct Options {
@@ -62,6 +64,8 @@ pub struct Options {
     pub tasks: Tasks,
     /// The key that encrypts the session cookie.
     pub session_key: [u8; 64],
+    /// The experiments' repositories, if there are any to show commits from.
+    pub repos: Option<RepoMaterializer>,
     /// The configuration offered on the page of an unseeded experiment.
     pub sample_config: &'static str,
     /// How many bytes of drawn pages are kept.
@@ -83,6 +87,7 @@ impl Web {
             sign_in: SignIn::new(options.clock),
             tasks: options.tasks,
             pages: answer::page_cache(options.page_cache_bytes),
+            repos: options.repos,
             sample_config: options.sample_config,
         };
         Self {

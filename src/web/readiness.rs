@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::ui::{Mark, state};
 use crate::access::CredentialState;
 use crate::live::{Hosting, RegistryRow};
+use crate::repos::RepoState;
 
 /// One thing that is needed.
 struct Need {
@@ -18,8 +19,8 @@ struct Need {
 /// All that is needed.
 pub(crate) struct Readiness(Vec<Need>);
 
-/// Judges an experiment by what the registry's feed found out.
-pub(crate) fn readiness(row: &RegistryRow) -> Readiness {
+/// Judges an experiment by what the registry's feed found out, and by the state of its repository.
+pub(crate) fn readiness(row: &RegistryRow, repo: Option<RepoState>) -> Readiness {
     let credential = match row.credential {
         CredentialState::Verified => Ok("in use"),
         CredentialState::Stored => Ok("kept"),
@@ -38,7 +39,22 @@ pub(crate) fn readiness(row: &RegistryRow) -> Readiness {
         need("credential", credential, true),
         need("seeded", seeded, row.hosting == Hosting::Elsewhere),
         need("configuration", row.config.clone().map(|()| "known"), false),
+        need("repository", repository(row, repo), false),
     ])
+}
+
+/// Nobody looks for the repository of what is not there.
+fn repository(row: &RegistryRow, repo: Option<RepoState>) -> Result<&'static str, String> {
+    match (&row.hosting, repo) {
+        (Hosting::Hosted(_), Some(RepoState::Missing { path })) => Err(format!(
+            "there is none at {}, and no --forgejo-url to clone it from",
+            path.display()
+        )),
+        (Hosting::Hosted(_), Some(RepoState::Failed { error, .. })) => Err(error.to_string()),
+        (_, None | Some(RepoState::Disabled)) => Ok("not used"),
+        (_, Some(RepoState::NotYetCloned | RepoState::Cloning)) => Ok("cloned on the first look"),
+        _ => Ok("here"),
+    }
 }
 
 impl Readiness {
@@ -85,7 +101,7 @@ mod tests {
                 credential,
             )
         };
-        let obstacle = |row: &RegistryRow| readiness(row).obstacle().map(str::to_owned);
+        let obstacle = |row: &RegistryRow| readiness(row, None).obstacle().map(str::to_owned);
         assert_eq!(obstacle(&row(CredentialState::Stored, Hosting::NotHosted)), None);
         assert_eq!(obstacle(&row(CredentialState::ToBeMade, Hosting::NotHosted)), None);
         let missing = obstacle(&row(CredentialState::Missing, Hosting::NotHosted)).expect("an obstacle");

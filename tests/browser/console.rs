@@ -56,6 +56,7 @@ impl Console {
             clock,
             tasks: tasks.clone(),
             session_key: [7; 64],
+            repos: None,
             sample_config: CONFIG,
             page_cache_bytes: 1024 * 1024,
         });

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which top-level modules each may import, beside itself.
-const MAY_IMPORT: [(&str, &[&str]); 16] = [
+const MAY_IMPORT: [(&str, &[&str]); 17] = [
     ("protocol", &[]),
     ("clock", &["protocol"]),
     ("lifecycle", &[]),
@@ -28,9 +28,11 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
             "access",
             "configs",
             "live",
+            "repos",
         ],
     ),
     ("configs", &["protocol", "clock"]),
+    ("repos", &["protocol", "clock", "lifecycle", "private_file"]),
     (
         "embedded",
         &["protocol", "clock", "lifecycle", "listener", "private_file"],
@@ -49,6 +51,7 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
             "access",
             "configs",
             "live",
+            "repos",
             "web",
             "embedded",
             "demo",

@@ -1,6 +1,7 @@
 //! The console over a backend, through a socket, with ids and times that are the same on every run.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use switchboard::access::{self, StoreFactory};
@@ -10,6 +11,7 @@ use switchboard::configs::{self, ConfigSource};
 use switchboard::embedded::{Backend, Location, Options};
 use switchboard::lifecycle::Tasks;
 use switchboard::live::{self, Live};
+use switchboard::repos::{self, RepoMaterializer};
 use switchboard::web::{self, Web};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -71,8 +73,17 @@ impl Console {
         let (tasks, clock) = (Tasks::new(), fixed_clock());
         let scratch = tempfile::tempdir().expect("a directory");
         let address = backend(&scratch, &tasks, &clock).await;
-        let base = format!("http://{address}");
-        Self::over(&base, &base, tasks, clock, scratch).await
+        Self::of_one(&address, &address, None, tasks, clock, scratch).await
+    }
+
+    /// The same with repositories below `root`.
+    pub async fn with_repositories(root: &Path) -> Self {
+        let (tasks, clock) = (Tasks::new(), fixed_clock());
+        let scratch = tempfile::tempdir().expect("a directory");
+        let address = backend(&scratch, &tasks, &clock).await;
+        let repos = RepoMaterializer::new(repos::Options::at(Some(root.into())), clock.clone(), tasks.clone());
+        let repos = repos.expect("set up");
+        Self::of_one(&address, &address, Some(repos), tasks, clock, scratch).await
     }
 
     /// The same with a proxy between console and backend; the administrator goes past it.
@@ -80,9 +91,11 @@ impl Console {
         let (tasks, clock) = (Tasks::new(), fixed_clock());
         let scratch = tempfile::tempdir().expect("a directory");
         let address = backend(&scratch, &tasks, &clock).await;
-        let proxy = Proxy::before(address, &tasks).await;
-        let base = format!("http://{address}");
-        (Self::over(&base, &proxy.base(), tasks, clock, scratch).await, proxy)
+        let proxy = Proxy::before(address_of(&address), &tasks).await;
+        (
+            Self::of_one(&address, &proxy.base(), None, tasks, clock, scratch).await,
+            proxy,
+        )
     }
 
     /// A console whose backend was never there.
@@ -93,18 +106,39 @@ impl Console {
         drop(listener);
         let base = format!("http://{address}");
         let scratch = tempfile::tempdir().expect("a directory");
-        Self::over(&base, &base, Tasks::new(), fixed_clock(), scratch).await
+        Self::of_one(&base, &base, None, Tasks::new(), fixed_clock(), scratch).await
     }
 
     /// A console that knows its backend as `seen`; the administrator goes straight there.
-    async fn over(there: &str, seen: &str, backend: Tasks, clock: Clock, scratch: TempDir) -> Self {
-        let console = Tasks::new();
+    async fn of_one(
+        there: &str,
+        seen: &str,
+        repos: Option<RepoMaterializer>,
+        backend: Tasks,
+        clock: Clock,
+        scratch: TempDir,
+    ) -> Self {
         let credentials = scratch.path().join("console");
         let access = access::Options::of_one_server(seen, ADMIN_TOKEN.into(), credentials).expect("an address");
+        let configs = configs::Options::default();
+        Self::over(there, access, configs, repos, backend, clock, scratch).await
+    }
+
+    /// A console with this access to servers that are there; the administrator of the one at `there` goes straight to it.
+    pub async fn over(
+        there: &str,
+        access: access::Options,
+        configs: configs::Options,
+        repos: Option<RepoMaterializer>,
+        backend: Tasks,
+        clock: Clock,
+        scratch: TempDir,
+    ) -> Self {
+        let console = Tasks::new();
         let stores = StoreFactory::new(access).expect("an HTTP client");
         let live = Live::start(live::Options {
             stores: stores.clone(),
-            configs: ConfigSource::new(configs::Options::default(), Clock::default()),
+            configs: ConfigSource::new(configs, clock.clone()),
             clock: clock.clone(),
             tasks: console.clone(),
             idle: Duration::from_secs(60),
@@ -120,6 +154,7 @@ impl Console {
             clock: clock.clone(),
             tasks: console.clone(),
             session_key: [7; 64],
+            repos,
             sample_config: "parallel_variants: 2\nevaluation_schema: {score: real}\nobjective: {expr: score, direction: maximize}\n",
             page_cache_bytes: 1024 * 1024,
         });
@@ -215,7 +250,7 @@ impl Drop for Console {
     }
 }
 
-async fn backend(scratch: &TempDir, tasks: &Tasks, clock: &Clock) -> SocketAddr {
+async fn backend(scratch: &TempDir, tasks: &Tasks, clock: &Clock) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let mut options = Options::new(
@@ -226,7 +261,12 @@ async fn backend(scratch: &TempDir, tasks: &Tasks, clock: &Clock) -> SocketAddr 
     );
     options.id_seed = Some(7);
     Backend::open(options).await.expect("the backend opens").serve(listener);
-    address
+    format!("http://{address}")
+}
+
+/// What a base URL leads to.
+pub fn address_of(base: &str) -> SocketAddr {
+    base.trim_start_matches("http://").parse().expect("an address")
 }
 
 fn fixed_clock() -> Clock {

@@ -7,6 +7,7 @@ mod architecture;
 mod artifacts;
 mod backend;
 mod checkpoints;
+mod commits;
 mod console;
 mod control;
 mod demo;

@@ -148,6 +148,7 @@ fn page(context: &Context, session: &Session, status: StatusCode, form: &Registr
         selected: session::selected(session).as_ref(),
         default: stores.default_experiment(),
         here: &context.frame.here,
+        repos: context.console.repos.as_ref(),
         may_unregister: may_change,
     }
     .markup();

@@ -7,6 +7,7 @@ use crate::client::ClientError;
 use crate::live::{Snapshot, TaskSubject, VariantRow};
 use crate::protocol::{Variant, VariantId};
 use crate::web::answer::Page;
+use crate::web::commit_change;
 use crate::web::context::{Active, path_segment};
 use crate::web::error::PageError;
 use crate::web::mentions;
@@ -36,6 +37,8 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
         .variant(&active.mirror, &client, &row.id, row.revision)
         .await;
 
+    let change = commit_change::drawn(&active, &row).await;
+
     let view = View {
         active: &active,
         snapshot: &snapshot,
@@ -49,6 +52,7 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     let body = html! {
         (halves(&panel("Evaluation", None, &view.evaluation()), &panel("Facts", None, &view.facts())))
         (halves(&panel("Code", None, &view.code(&detail)), &panel("Tasks", None, &view.tasks())))
+        (panel("Commit", None, &change))
     };
     let regions = vec![Region {
         name: "variant",
