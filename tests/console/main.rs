@@ -1,6 +1,7 @@
 //! Behaviour over a real socket, through the public library only.
 #![cfg(test)]
 
+mod access;
 #[path = "../support/adversary/mod.rs"]
 mod adversary;
 mod architecture;
@@ -13,6 +14,7 @@ mod control;
 mod demo;
 mod durability;
 mod feed;
+mod gateway;
 mod hostile;
 mod hostile_wire;
 mod journeys;
