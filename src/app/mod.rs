@@ -158,6 +158,7 @@ async fn start(
         return Ok(());
     };
     let credentials = home.path.join("console");
+    let signed_out = credentials.join("signed-out");
     let stores = StoreFactory::new(access::Options::of_one_server(&base, admin_token, credentials)?)?;
     let live = Live::start(live::Options {
         stores: stores.clone(),
@@ -178,6 +179,9 @@ async fn start(
         clock: clock.clone(),
         tasks: tasks.clone(),
         session_key,
+        secure_cookies: false,
+        signed_out: Some(signed_out),
+        sign_in_links: true,
         sample_config: demo::sample_config(),
         page_cache_bytes: PAGE_CACHE_BYTES,
     });
@@ -258,10 +262,9 @@ fn announce(what: &str, address: SocketAddr) {
 }
 
 fn announce_sign_in(web: &Web, address: SocketAddr) {
-    say(&format!(
-        "SWITCHBOARD_SIGNIN url=http://{address}{}",
-        web.issue_sign_in()
-    ));
+    if let Some(path) = web.issue_sign_in() {
+        say(&format!("SWITCHBOARD_SIGNIN url=http://{address}{path}"));
+    }
 }
 
 /// A reader of stdout that went away is no reason to end.

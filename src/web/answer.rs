@@ -16,6 +16,7 @@ use quick_cache::sync::Cache;
 use super::bar::Bar;
 use super::context::{Active, Context};
 use super::frame::Want;
+use super::gate::Role;
 use super::session::Operator;
 use super::ui::{Nav, Region, document, fragment, freshness_badge, pending_counts, region, switcher_region};
 
@@ -52,6 +53,7 @@ pub(crate) struct Key {
     here: String,
     want: Want,
     operator: Operator,
+    role: Role,
     data: u64,
 }
 
@@ -112,7 +114,8 @@ impl Context {
         let key = Key {
             here: self.frame.here.clone(),
             want: self.frame.want.clone(),
-            operator: self.operator.clone(),
+            operator: self.operator().clone(),
+            role: self.role.clone(),
             data: data.finish(),
         };
         let cache = &self.console.pages;

@@ -4,6 +4,7 @@ use poem::error::ResponseError;
 use poem::http::StatusCode;
 
 use super::context::Context;
+use super::session::Operator;
 use crate::live::{Trouble, TroubleKind};
 
 /// A fault, and the page it happened on when that much was known.
@@ -43,6 +44,12 @@ pub(crate) enum Fault {
     /// Nobody is signed in.
     #[error("nobody is signed in")]
     SignedOut,
+    /// The page is for administrators, and this operator is none.
+    #[error("the operator is no administrator")]
+    NotAdministrator(Operator),
+    /// The page is for administrators, and who is one cannot be known now.
+    #[error("who administers cannot be known: {0}")]
+    RoleUnknown(Trouble),
     /// The path names no page.
     #[error("no such page")]
     NoSuchPage,
@@ -94,6 +101,8 @@ impl Fault {
     pub fn key(&self) -> &'static str {
         match self {
             Self::SignedOut => "signed-out",
+            Self::NotAdministrator(_) => "not-an-administrator",
+            Self::RoleUnknown(_) => "role-unknown",
             Self::NoSuchPage => "no-such-page",
             Self::NoSuchExperiment(_) => "no-such-experiment",
             Self::NoSuchEntity { .. } => "no-such-entity",
@@ -124,12 +133,12 @@ impl Fault {
             Self::SignedOut => StatusCode::UNAUTHORIZED,
             Self::NoSuchPage | Self::NoSuchExperiment(_) | Self::NoSuchEntity { .. } => StatusCode::NOT_FOUND,
             Self::Unseeded | Self::NotHostedHere => StatusCode::CONFLICT,
-            Self::ControlPlane(trouble) | Self::TaskStore(trouble) => match trouble.kind {
+            Self::ControlPlane(trouble) | Self::TaskStore(trouble) | Self::RoleUnknown(trouble) => match trouble.kind {
                 TroubleKind::Unreachable | TroubleKind::NoCredential => StatusCode::SERVICE_UNAVAILABLE,
                 TroubleKind::Refused => StatusCode::BAD_GATEWAY,
             },
             Self::StillReading(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::CrossSite | Self::NotAdministrator(_) => StatusCode::FORBIDDEN,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,

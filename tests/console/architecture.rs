@@ -16,7 +16,16 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("live", &["protocol", "clock", "lifecycle", "client", "access"]),
     (
         "web",
-        &["protocol", "clock", "lifecycle", "listener", "client", "access", "live"],
+        &[
+            "protocol",
+            "clock",
+            "private_file",
+            "lifecycle",
+            "listener",
+            "client",
+            "access",
+            "live",
+        ],
     ),
     (
         "embedded",

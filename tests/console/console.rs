@@ -99,6 +99,7 @@ impl Console {
     async fn over(there: &str, seen: &str, backend: Tasks, clock: Clock, scratch: TempDir) -> Self {
         let console = Tasks::new();
         let credentials = scratch.path().join("console");
+        let signed_out = credentials.join("signed-out");
         let access = access::Options::of_one_server(seen, ADMIN_TOKEN.into(), credentials).expect("an address");
         let stores = StoreFactory::new(access).expect("an HTTP client");
         let live = Live::start(live::Options {
@@ -118,6 +119,9 @@ impl Console {
             clock: clock.clone(),
             tasks: console.clone(),
             session_key: [7; 64],
+            secure_cookies: false,
+            signed_out: Some(signed_out),
+            sign_in_links: true,
             sample_config: "parallel_variants: 2\nevaluation_schema: {score: real}\nobjective: {expr: score, direction: maximize}\n",
             page_cache_bytes: 1024 * 1024,
         });
@@ -144,7 +148,7 @@ impl Console {
 
     /// A fresh one-time link, as a path.
     pub fn sign_in_link(&self) -> String {
-        self.web.issue_sign_in()
+        self.web.issue_sign_in().expect("links are offered")
     }
 
     /// The cookie of a signed-in browser.

@@ -195,7 +195,7 @@ async fn a_switch_to_what_is_not_seeded_brings_the_page_that_seeds_it() {
         (page.status, page.header("hx-push-url")),
         (409, Some(format!("/x/{id}/").as_str()))
     );
-    assert_eq!(page.attributes("form.seed", "action"), [format!("/x/{id}/seed")]);
+    assert_eq!(page.attributes("form.seed", "action"), [format!("/x/{id}/admin/seed")]);
 }
 
 #[tokio::test]
@@ -399,7 +399,7 @@ async fn a_refused_form_keeps_what_was_typed_and_a_page_that_stays_true() {
     );
     let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
     let page = console
-        .post_multipart(&format!("/x/{id}/seed"), &headers, "edge", body)
+        .post_multipart(&format!("/x/{id}/admin/seed"), &headers, "edge", body)
         .await;
     assert_eq!(page.status, 422, "{}", page.body);
     assert_eq!(page.texts("textarea#config"), [typed]);
@@ -411,7 +411,9 @@ async fn a_refused_form_keeps_what_was_typed_and_a_page_that_stays_true() {
     for path in page.attributes("[hx-get]", "hx-get") {
         assert_eq!(path, format!("/x/{id}/"), "what the page asks for later can be read");
     }
-    let reload = console.get(&format!("/x/{id}/seed"), &[("cookie", &cookie)]).await;
+    let reload = console
+        .get(&format!("/x/{id}/admin/seed"), &[("cookie", &cookie)])
+        .await;
     assert_eq!(
         (reload.status, reload.header("location")),
         (303, Some(format!("/x/{id}/").as_str()))

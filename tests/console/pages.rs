@@ -55,9 +55,9 @@ const NOT_DRAWN: [(&str, &str); 10] = [
         "leads to the same page of the experiment selected last",
     ),
     ("/x/:experiment/live", "a stream of events"),
-    ("/admin/experiments/live", "a stream of events"),
+    ("/live", "a stream of events"),
     ("/healthz", "a word for supervisors"),
-    ("/x/:experiment/seed", "redirects to the overview"),
+    ("/x/:experiment/admin/seed", "redirects to the overview"),
     ("/assets", "files that pages refer to"),
 ];
 
