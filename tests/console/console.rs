@@ -24,6 +24,7 @@ pub struct Console {
     pub clock: Clock,
     /// What the console knows.
     pub live: Live,
+    access: access::Options,
     backend: Tasks,
     console: Tasks,
     base: String,
@@ -97,11 +98,52 @@ impl Console {
 
     /// A console that knows its backend as `seen`; the administrator goes straight there.
     async fn over(there: &str, seen: &str, backend: Tasks, clock: Clock, scratch: TempDir) -> Self {
-        let console = Tasks::new();
         let credentials = scratch.path().join("console");
-        let signed_out = credentials.join("signed-out");
         let access = access::Options::of_one_server(seen, ADMIN_TOKEN.into(), credentials).expect("an address");
-        let stores = StoreFactory::new(access).expect("an HTTP client");
+        Self::of(access, true, admin(there), backend, clock, scratch).await
+    }
+
+    /// A replica: another process on the same credential directory and session key, set up a little otherwise.
+    pub async fn beside(&self, change: impl FnOnce(&mut access::Options)) -> Self {
+        let mut access = self.access.clone();
+        change(&mut access);
+        let scratch = tempfile::tempdir().expect("a directory");
+        Self::of(
+            access,
+            true,
+            self.admin.clone(),
+            Tasks::new(),
+            self.clock.clone(),
+            scratch,
+        )
+        .await
+    }
+
+    /// A replica that lets nobody in by a link, as `serve` does.
+    pub async fn beside_without_links(&self) -> Self {
+        let (access, scratch) = (self.access.clone(), tempfile::tempdir().expect("a directory"));
+        Self::of(
+            access,
+            false,
+            self.admin.clone(),
+            Tasks::new(),
+            self.clock.clone(),
+            scratch,
+        )
+        .await
+    }
+
+    async fn of(
+        access: access::Options,
+        sign_in_links: bool,
+        admin: Client,
+        backend: Tasks,
+        clock: Clock,
+        scratch: TempDir,
+    ) -> Self {
+        let console = Tasks::new();
+        let signed_out = access.credentials.join("signed-out");
+        let stores = StoreFactory::new(access.clone()).expect("an HTTP client");
         let live = Live::start(live::Options {
             stores: stores.clone(),
             clock: clock.clone(),
@@ -121,7 +163,7 @@ impl Console {
             session_key: [7; 64],
             secure_cookies: false,
             signed_out: Some(signed_out),
-            sign_in_links: true,
+            sign_in_links,
             sample_config: "parallel_variants: 2\nevaluation_schema: {score: real}\nobjective: {expr: score, direction: maximize}\n",
             page_cache_bytes: 1024 * 1024,
         });
@@ -134,7 +176,8 @@ impl Console {
             .build()
             .expect("an HTTP client");
         Self {
-            admin: admin(there),
+            admin,
+            access,
             clock,
             live,
             backend,
@@ -155,8 +198,26 @@ impl Console {
     pub async fn sign_in(&self) -> String {
         let page = self.get(&self.sign_in_link(), &[]).await;
         assert_eq!(page.status, 303, "{}", page.body);
-        let cookie = page.header("set-cookie").expect("a session cookie");
-        cookie.split(';').next().expect("a cookie").to_owned()
+        cookie_of(&page).expect("a session cookie")
+    }
+
+    /// What signing in by a credential answers.
+    pub async fn present(&self, credential: &str, next: &str) -> Page {
+        self.post("/signin", &[], &[("credential", credential), ("next", next)])
+            .await
+    }
+
+    /// The cookie of a browser whose operator has shown a credential.
+    pub async fn sign_in_as(&self, credential: &str) -> String {
+        let page = self.present(credential, "/").await;
+        assert_eq!(page.status, 303, "{}", page.body);
+        cookie_of(&page).expect("a session cookie")
+    }
+
+    /// Asks in any way.
+    pub async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Page {
+        let method = method.parse().expect("a method");
+        self.send(method, path, headers, None).await
     }
 
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Page {
@@ -215,6 +276,11 @@ impl Drop for Console {
         self.backend.stop();
         self.console.stop();
     }
+}
+
+/// The cookie that an answer sets, as a browser sends it.
+pub fn cookie_of(page: &Page) -> Option<String> {
+    page.header("set-cookie")?.split(';').next().map(str::to_owned)
 }
 
 async fn backend(scratch: &TempDir, tasks: &Tasks, clock: &Clock) -> SocketAddr {

@@ -427,20 +427,3 @@ async fn a_body_too_large_is_refused_before_it_is_read() {
     assert_eq!(console.post("/signin", &[], &[("token", &huge)]).await.status, 413);
     assert_eq!(console.post("/signin", &[], &[("token", "short")]).await.status, 403);
 }
-
-#[tokio::test]
-async fn a_session_runs_out() {
-    let console = Console::start().await;
-    let cookie = console.sign_in().await;
-    let day = Duration::from_secs(24 * 60 * 60);
-    console.clock.advance(day * 6);
-    assert_eq!(
-        console.get("/admin/experiments/", &[("cookie", &cookie)]).await.status,
-        200
-    );
-    console.clock.advance(day);
-    assert_eq!(
-        console.get("/admin/experiments/", &[("cookie", &cookie)]).await.status,
-        303
-    );
-}

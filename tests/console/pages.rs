@@ -61,15 +61,15 @@ const NOT_DRAWN: [(&str, &str); 10] = [
     ("/assets", "files that pages refer to"),
 ];
 
-/// The patterns that the console's route table answers GET for, and what is nested in it.
-fn routes() -> Vec<String> {
+/// The patterns of the console's route table, each with what answers there; of what is nested, nothing.
+pub fn route_table() -> Vec<(String, Option<String>)> {
     let table = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web/mod.rs")).expect("the routes");
     let mut routes = Vec::new();
-    for (call, found) in table
+    for (is_nested, found) in table
         .split(".at(")
         .skip(1)
-        .map(|call| (".at", call))
-        .chain(table.split(".nest(").skip(1).map(|call| (".nest", call)))
+        .map(|call| (false, call))
+        .chain(table.split(".nest(").skip(1).map(|call| (true, call)))
     {
         let found = found.split(".at(").next().unwrap_or_default();
         let (pattern, endpoint) = found
@@ -77,13 +77,23 @@ fn routes() -> Vec<String> {
             .strip_prefix('"')
             .and_then(|rest| rest.split_once('"'))
             .unwrap_or_else(|| panic!("a route whose pattern is no literal cannot be checked: {found}"));
-        let answers_get =
-            endpoint.trim_start_matches([',', ' ', '\n']).starts_with("get(") || endpoint.contains(".get(");
-        if call == ".nest" || answers_get {
-            routes.push(pattern.to_owned());
-        }
+        routes.push((pattern.to_owned(), (!is_nested).then(|| endpoint.to_owned())));
     }
     routes
+}
+
+/// The patterns that the table answers GET for, and what is nested in it.
+fn routes() -> Vec<String> {
+    let answers_get = |endpoint: &Option<String>| {
+        endpoint.as_ref().is_none_or(|endpoint| {
+            endpoint.trim_start_matches([',', ' ', '\n']).starts_with("get(") || endpoint.contains(".get(")
+        })
+    };
+    let table = route_table().into_iter();
+    table
+        .filter(|(_, endpoint)| answers_get(endpoint))
+        .map(|(pattern, _)| pattern)
+        .collect()
 }
 
 /// Whether a pattern of the route table leads from a path; `:name` stands for one segment.

@@ -215,7 +215,7 @@ fn bar(shell: &Shell) -> Markup {
                 nav class="popover" aria-label="Pages" { (links(shell, Markup::default())) }
             }
             a class="brand" href=(home) { (brand()) }
-            (switcher_region(shell.experiment, shell.switcher, shell.here))
+            (switcher_region(shell.experiment, shell.switcher, shell.operator.administers, shell.here))
             @if let Some(freshness) = shell.freshness { (freshness_badge(freshness, shell.here)) }
             span class="spacer" {}
             button type="button" class="bar-button" data-script data-keys aria-label="Keyboard shortcuts"
