@@ -216,7 +216,7 @@ impl Admins {
             let control = self.stores.control_admin();
             let registry = control.map(|control| (Server::ControlPlane, control.registry()));
             return registry.ok_or_else(|| {
-                unasked("the console has no admin token of the control plane, which is who may read its groups")
+                unasked("the console has no admin token of the control plane, and its groups are told to nobody else")
             });
         }
         let experiment = self.stores.default_experiment().and_then(|id| self.stores.worker(id));

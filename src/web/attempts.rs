@@ -244,7 +244,7 @@ mod tests {
     fn many_at_once_are_no_way_around() {
         let (attempts, _) = attempts();
         let under_way: Vec<_> = (0..OF_WORKER)
-            .map(|_| attempts.begin(Some(&worker(1)), HERE).ok().expect("not yet"))
+            .map(|_| attempts.begin(Some(&worker(1)), HERE).expect("not yet"))
             .collect();
         assert!(attempts.begin(Some(&worker(1)), HERE).is_err());
         under_way.into_iter().for_each(Attempt::unchecked);

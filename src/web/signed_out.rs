@@ -27,9 +27,9 @@ const SESSIONS: usize = 4096;
 pub(crate) struct SignedOut {
     clock: Clock,
     directory: Option<PathBuf>,
-    /// By name, until when they must be known.
+    /// By id, until when they must be known.
     known: Mutex<HashMap<String, Timestamp>>,
-    /// By name, when a session was last looked for and not found.
+    /// By id, when a session was last looked for and not found.
     absent: Cache<String, Timestamp>,
 }
 
@@ -46,7 +46,7 @@ impl SignedOut {
     /// Ends a session that would have lasted until `end`.
     pub async fn add(&self, id: &str, end: Timestamp) {
         let (name, now) = (name(id, end), self.clock.now());
-        self.remember(&name, end);
+        self.remember(id, end);
         let Some(directory) = self.directory.clone() else {
             return;
         };
@@ -61,24 +61,23 @@ impl SignedOut {
 
     /// Whether a session that lasts until `end` was signed out, here or by another replica.
     pub async fn holds(&self, id: &str, end: Timestamp) -> bool {
-        let name = name(id, end);
-        if self.known().contains_key(&name) {
+        if self.known().contains_key(id) {
             return true;
         }
         let Some(directory) = &self.directory else { return false };
         let now = self.clock.now();
         let is_recent = |at: Timestamp| now.instant().duration_since(at.instant()).unsigned_abs() < BELIEVED;
-        if self.absent.get(&name).is_some_and(is_recent) {
+        if self.absent.get(id).is_some_and(is_recent) {
             return false;
         }
-        let path = directory.join(&name);
+        let path = directory.join(name(id, end));
         match blocking(move || path.try_exists()).await {
             Ok(false) => {
-                self.absent.insert(name, now);
+                self.absent.insert(id.to_owned(), now);
                 false
             }
             Ok(true) => {
-                self.remember(&name, end);
+                self.remember(id, end);
                 true
             }
             Err(error) => {
@@ -88,11 +87,11 @@ impl SignedOut {
         }
     }
 
-    fn remember(&self, name: &str, end: Timestamp) {
+    fn remember(&self, id: &str, end: Timestamp) {
         let now = self.clock.now();
         let mut known = self.known();
         known.retain(|_, end| *end > now);
-        known.insert(name.to_owned(), end);
+        known.insert(id.to_owned(), end);
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Timestamp>> {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::console::{Console, Page, until};
+use crate::roles::worker;
 use crate::worlds::Deployment;
 
 /// Compares a page with its snapshot in `/snapshots`.
@@ -203,6 +204,26 @@ async fn every_page_is_drawn() {
 }
 
 #[tokio::test]
+async fn what_an_operator_sees_who_is_no_administrator_is_drawn() {
+    let world = Deployment::start().await;
+    world.known(&world.busy.id).await;
+    let (_, credential) = worker(&world.console.admin.control(), "Ada").await;
+    let cookie = world.console.sign_in_as(&credential).await;
+    let get = async |path: &str| world.console.get(path, &[("cookie", &cookie)]).await;
+    let busy = format!("/x/{}/", world.busy.id);
+    assert_drawn("overview__operator", &get(&busy).await);
+    assert_drawn("unseeded__operator", &get(&format!("/x/{}/", world.unseeded)).await);
+    assert_drawn(
+        "fault__not_an_administrator",
+        &get(&format!("{busy}admin/tasks/")).await,
+    );
+
+    let tokenless = world.console.beside(|access| access.control_admin_token = None).await;
+    let unknown = tokenless.get(EXPERIMENTS, &[("cookie", &cookie)]).await;
+    assert_drawn("fault__role_unknown", &unknown);
+}
+
+#[tokio::test]
 async fn a_deployment_with_nothing_in_it_is_drawn() {
     let console = Console::start().await;
     let cookie = console.sign_in().await;
@@ -333,6 +354,16 @@ async fn signing_in_is_drawn() {
     let link = console.sign_in_link();
     console.clock.advance(std::time::Duration::from_secs(15 * 60));
     assert_drawn("sign_in__expired", &console.get(&link, &[]).await);
+    let without_links = console.beside_without_links().await;
+    assert_drawn("sign_in__worker", &without_links.get(SIGN_IN, &[]).await);
+    assert_drawn("sign_in__malformed", &console.present("open sesame", "/").await);
+    let (_, credential) = worker(&console.admin.control(), "Ada").await;
+    let wrong = format!("{credential}x");
+    assert_drawn("sign_in__refused", &without_links.present(&wrong, "/").await);
+    for _ in 1..10 {
+        without_links.present(&wrong, "/").await;
+    }
+    assert_drawn("sign_in__limited", &without_links.present(&credential, "/").await);
     assert_drawn(
         "fault__cross_site",
         &console.post(SIGN_IN, &[("sec-fetch-site", "cross-site")], &[]).await,

@@ -109,18 +109,18 @@ impl Words {
                 "For administrators only",
                 match operator {
                     Operator::Worker { experiment: Some(id), .. } => format!(
-                        "You are signed in as {}, which is not in the group admins of experiment {id}. Whoever is in that group, or holds the experiment's admin token, can add you. Nothing was changed.",
+                        "You are signed in as {}, which is not in the group admins of experiment {id}. Whoever is in that group, or holds the experiment's admin token, can add you.",
                         operator.label()
                     ),
                     _ => format!(
-                        "You are signed in as {}, which is not in this deployment's group admins. An administrator can add you on the page of the deployment's groups, and so can whoever holds the control plane's admin token. Nothing was changed.",
+                        "You are signed in as {}, which is not in this deployment's group admins. An administrator can add you on the page of the deployment's groups, and so can whoever holds the control plane's admin token.",
                         operator.label()
                     ),
                 },
             ),
             Fault::RoleUnknown(trouble) => (
                 "Who administers is not known now",
-                format!("This page is for the members of the group admins, and they cannot be looked up: {trouble}. Nothing was changed."),
+                format!("This page is for the members of the group admins, and they cannot be looked up: {trouble}."),
             ),
             Fault::NoSuchPage => ("No such page", "The address leads nowhere. It may be cut off or mistyped.".to_owned()),
             Fault::NoSuchExperiment(id) => (

@@ -97,7 +97,9 @@ impl Refusal {
 }
 
 fn seconds(wait: Duration) -> u64 {
-    wait.as_secs().saturating_add(1)
+    u64::try_from(wait.as_millis().div_ceil(1000))
+        .unwrap_or(u64::MAX)
+        .max(1)
 }
 
 fn minutes(wait: Duration) -> String {
@@ -389,6 +391,8 @@ mod tests {
     fn a_wait_is_said_in_minutes() {
         assert_eq!(minutes(Duration::from_millis(1)), "a minute");
         assert_eq!(minutes(Duration::from_secs(59)), "a minute");
-        assert_eq!(minutes(Duration::from_secs(60)), "2 minutes");
+        assert_eq!(minutes(Duration::from_millis(60_001)), "2 minutes");
+        assert_eq!(minutes(Duration::from_secs(600)), "10 minutes");
+        assert_eq!((seconds(Duration::ZERO), seconds(Duration::from_millis(1001))), (1, 2));
     }
 }
