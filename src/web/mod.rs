@@ -8,6 +8,7 @@ mod body_limit;
 mod console;
 mod context;
 mod data_uri;
+mod entry;
 mod error;
 mod events_table;
 mod frame;

@@ -107,8 +107,11 @@ impl Sessions {
         }
     }
 
-    /// Begins a session. What an earlier one selected is forgotten.
-    pub fn begin(&self, session: &Session, operator: Operator) {
+    /// Begins a session. One that this browser had ends, and what it selected is forgotten.
+    pub async fn begin(&self, session: &Session, operator: Operator) {
+        if let Some(earlier) = self.signed_in(session).await {
+            self.signed_out.add(&earlier.id, earlier.end()).await;
+        }
         let id: [u8; 16] = rand::rng().random();
         let now = self.clock.now();
         session.clear();

@@ -231,3 +231,24 @@ async fn a_reissued_credential_ends_the_sessions_it_began() {
     let again = console.sign_in_as(&credential(&id, &secret)).await;
     assert_eq!(status(&console, &again).await, 403);
 }
+
+#[tokio::test]
+async fn signing_in_anew_ends_the_session_that_the_browser_had() {
+    let console = Console::start().await;
+    let (_, good) = worker(&console.admin.control(), "Ada").await;
+    let first = console.sign_in().await;
+    let headers = [("cookie", first.as_str()), HERE];
+    let page = console.post("/signin", &headers, &[("credential", &good)]).await;
+    let second = cookie_of(&page).expect("a cookie");
+    assert_eq!(
+        (status(&console, &first).await, status(&console, &second).await),
+        (303, 403)
+    );
+    // An attempt that fails ends nothing.
+    let headers = [("cookie", second.as_str()), HERE];
+    assert_eq!(
+        console.post("/signin", &headers, &[("credential", "x")]).await.status,
+        422
+    );
+    assert_eq!(status(&console, &second).await, 403);
+}
