@@ -123,13 +123,18 @@ impl Deployment {
                 tasks: self.tasks.clone(),
                 session_key: std::array::from_fn(|_| rand::random()),
                 repos: None,
+                secure_cookies: false,
+                signed_out: Some(self._scratch.path().join("console/signed-out")),
+                sign_in_links: true,
                 sample_config: "",
                 page_cache_bytes: 32 * 1024 * 1024,
             });
             (live, web)
         });
         let address = self.serve(web.routes())?;
-        let cookie = self.runtime.block_on(sign_in(address, &web.issue_sign_in()))?;
+        let cookie = self
+            .runtime
+            .block_on(sign_in(address, &web.issue_sign_in().ok_or("no link")?))?;
         Ok(Console { address, cookie, live })
     }
 }

@@ -40,6 +40,10 @@ pub(super) struct Parts {
     pub configs: configs::Options,
     pub repos: Option<RepoMaterializer>,
     pub session_key: [u8; 64],
+    /// Whether browsers send the session cookie over HTTPS only.
+    pub secure_cookies: bool,
+    /// Whether one-time links let in whoever operates the process.
+    pub sign_in_links: bool,
 }
 
 /// Over the backend in this process, with one-time links to sign in.
@@ -83,6 +87,8 @@ pub(super) async fn serve(config: ServeConfig, listener: TcpListener, tasks: &Ta
             None => kept_session_key(&credentials)?,
         },
         access: config.access,
+        secure_cookies: config.secure_cookies,
+        sign_in_links: false,
     };
     let web = web(parts, &clock, tasks)?;
     let address = local_address(&listener)?;
@@ -117,6 +123,7 @@ pub(super) fn kept_session_key(directory: &Path) -> Result<[u8; 64], AppError> {
 }
 
 fn web(parts: Parts, clock: &Clock, tasks: &Tasks) -> Result<Web, AppError> {
+    let signed_out = parts.access.credentials.join("signed-out");
     let stores = StoreFactory::new(parts.access)?;
     match stores.posture() {
         Posture::WithoutCredentials => warn!(
@@ -140,6 +147,9 @@ fn web(parts: Parts, clock: &Clock, tasks: &Tasks) -> Result<Web, AppError> {
         clock: clock.clone(),
         tasks: tasks.clone(),
         session_key: parts.session_key,
+        secure_cookies: parts.secure_cookies,
+        signed_out: Some(signed_out),
+        sign_in_links: parts.sign_in_links,
         repos: parts.repos,
         sample_config: demo::sample_config(),
         page_cache_bytes: PAGE_CACHE_BYTES,
@@ -147,10 +157,9 @@ fn web(parts: Parts, clock: &Clock, tasks: &Tasks) -> Result<Web, AppError> {
 }
 
 fn announce_sign_in(web: &Web, address: SocketAddr) {
-    say(&format!(
-        "SWITCHBOARD_SIGNIN url=http://{address}{}",
-        web.issue_sign_in()
-    ));
+    if let Some(path) = web.issue_sign_in() {
+        say(&format!("SWITCHBOARD_SIGNIN url=http://{address}{path}"));
+    }
 }
 
 /// Prints a sign-in link now, and another whenever USR1 asks for one.

@@ -171,6 +171,8 @@ async fn start(
         access: access::Options::of_one_server(&base, admin_token, home.path.join("console"))?,
         configs: configs::Options::default(),
         repos: Some(repos),
+        sign_in_links: true,
+        secure_cookies: false,
         session_key: console::kept_session_key(&home.path)?,
     };
     console::with_backend(home, parts, listener, asked, &clock, tasks)?;

@@ -13,12 +13,21 @@ use crate::client::{ClientError, ExperimentClient, PushEvent, PushStream};
 /// How long one long-poll waits for an event. A server may hold it for longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The feed of an experiment's log.
+pub(super) struct Feed {
+    /// What it says.
+    pub stream: PushStream,
+    /// Whether it is pushed, and so tells of workers and groups too.
+    pub is_pushed: bool,
+}
+
 /// Opens the feed of an experiment's log from `cursor`.
-pub(super) async fn open(client: &ExperimentClient, cursor: u64) -> Result<PushStream, ClientError> {
-    match opened(client.watch(cursor).await?).await? {
-        Some(pushed) => Ok(pushed),
-        None => Ok(long_poll(client.clone(), cursor)),
-    }
+pub(super) async fn open(client: &ExperimentClient, cursor: u64) -> Result<Feed, ClientError> {
+    let pushed = opened(client.watch(cursor).await?).await?;
+    Ok(Feed {
+        is_pushed: pushed.is_some(),
+        stream: pushed.unwrap_or_else(|| long_poll(client.clone(), cursor)),
+    })
 }
 
 /// The stream, once it is known that the server has it; none when the server does not push.

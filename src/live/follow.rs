@@ -9,8 +9,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use super::admins::{Admins, Watching};
 use super::backoff::Backoff;
-use super::feed;
+use super::feed::{self, Feed};
 use super::freshness::Freshness;
 use super::listing::{list, optional};
 use super::mirror::{Phase, Writer};
@@ -59,6 +60,8 @@ pub(super) struct Follower {
     pub client: ExperimentClient,
     pub stores: StoreFactory,
     pub configs: ConfigSource,
+    /// Told what becomes of the workers and groups, if they are the deployment's.
+    pub admins: Option<Arc<Admins>>,
     /// The longest wait before a broken feed is tried again.
     pub retry_cap: Duration,
     /// Told when the experiment itself changed, which the registry may not hear of otherwise.
@@ -123,11 +126,22 @@ async fn watch(follower: &Follower, writer: &Writer, relist: bool) -> Result<std
         writer.publish(snapshot, &Topic::ALL);
     }
     let cursor = writer.view().snapshot().map_or(0, |snapshot| snapshot.cursor);
-    let mut stream = feed::open(client, cursor).await?;
+    let Feed { mut stream, is_pushed } = feed::open(client, cursor).await?;
+    let admins = follower.admins.as_ref().filter(|_| is_pushed);
+    let watching = admins.map(|admins| admins.watched());
     loop {
+        // Nothing is lost when it is not ready: its first item is what it waits for, and it waits for no other.
+        let batch = match next_batch(&mut stream).now_or_never() {
+            Some(batch) => batch,
+            None => {
+                watching.iter().for_each(Watching::caught_up);
+                next_batch(&mut stream).await
+            }
+        };
+        watching.iter().for_each(Watching::busy);
         let mut events = Vec::new();
         let (mut signalled, mut beat) = (false, false);
-        for item in next_batch(&mut stream).await? {
+        for item in batch? {
             match item {
                 PushEvent::Connected => {
                     info!(experiment.id = %client.id(), cursor, "following");
@@ -137,6 +151,7 @@ async fn watch(follower: &Follower, writer: &Writer, relist: bool) -> Result<std
                 PushEvent::Heartbeat => beat = true,
                 PushEvent::Logged { event, cursor } => events.push((cursor, Arc::new(*event))),
                 PushEvent::Signalled(notice) => {
+                    watching.iter().for_each(|watching| watching.noticed(&notice));
                     if let Ok(worker) = notice.id.parse() {
                         stores.credential_changed(&Scope::Experiment(client.id().clone()), &worker);
                     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tracing::debug;
 
+use super::admins::Admins;
 use super::details::Details;
 use super::follow::{Follower, follow};
 use super::mirror::{Mirror, Phase, Writer};
@@ -49,6 +50,7 @@ struct Hub {
     options: Options,
     epoch: Epoch,
     registry: Arc<Registry>,
+    admins: Arc<Admins>,
     details: Details,
     /// Held only to look up, insert or remove; never across an await.
     mirrors: Mutex<HashMap<ExperimentId, Arc<Mirror>>>,
@@ -63,10 +65,12 @@ impl Live {
     /// Starts following the registry.
     pub fn start(options: Options) -> Self {
         let registry = Registry::new(&options.clock);
+        let admins = Admins::new(options.stores.clone(), options.clock.clone());
         let (changed, changes) = mpsc::unbounded_channel();
         let (noticed, notices) = mpsc::unbounded_channel();
         let feed = RegistryFeed {
             registry: registry.clone(),
+            admins: admins.clone(),
             stores: options.stores.clone(),
             configs: options.configs.clone(),
             clock: options.clock.clone(),
@@ -80,6 +84,7 @@ impl Live {
             epoch: Epoch::fresh(),
             options,
             registry,
+            admins,
             details: Details::new(DETAILS),
             mirrors: Mutex::default(),
             fleet: Arc::new(watch::Sender::new(0)),
@@ -94,6 +99,11 @@ impl Live {
     pub fn registry(&self) -> &Arc<Registry> {
         self.0.registry.touch(&self.0.options.clock);
         &self.0.registry
+    }
+
+    /// Who administers.
+    pub fn admins(&self) -> &Admins {
+        &self.0.admins
     }
 
     /// Whole entities.
@@ -126,6 +136,7 @@ impl Live {
                         client,
                         stores: stores.clone(),
                         configs: configs.clone(),
+                        admins: self.is_alone(id).then(|| self.0.admins.clone()),
                         retry_cap: *retry_cap,
                         changed: self.0.noticed.clone(),
                     };
@@ -172,6 +183,12 @@ impl Live {
     /// The client to read an experiment through: the console's own worker. None when there is no address for it.
     pub fn client(&self, id: &ExperimentId) -> Option<ExperimentClient> {
         self.0.options.stores.worker(id)
+    }
+
+    /// Whether the experiment is all there is: its groups are the deployment's.
+    fn is_alone(&self, id: &ExperimentId) -> bool {
+        let stores = &self.0.options.stores;
+        stores.control().is_none() && stores.default_experiment() == Some(id)
     }
 
     fn mirrors(&self) -> MutexGuard<'_, HashMap<ExperimentId, Arc<Mirror>>> {

@@ -4,6 +4,7 @@
 //! experiment a [`Mirror`] that one task fills (`follow`) and any number of readers look at. Readers get
 //! an immutable snapshot with a revision and never wait on a lock. Nothing here knows of the web.
 
+mod admins;
 mod backoff;
 mod configuration;
 mod details;
@@ -12,6 +13,7 @@ mod follow;
 mod freshness;
 mod hub;
 mod listing;
+mod membership;
 mod mirror;
 mod registry;
 mod registry_feed;
@@ -20,6 +22,7 @@ mod rows;
 mod snapshot;
 mod trouble;
 
+pub use admins::Admins;
 pub use details::{Details, TaskDetail};
 pub use freshness::Freshness;
 pub use hub::{Live, Options};

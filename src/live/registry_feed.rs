@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use imbl::OrdMap;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::admins::Admins;
 use super::backoff::Backoff;
 use super::feed;
 use super::follow::chain;
@@ -35,6 +36,8 @@ const ASK_AGAIN: u32 = 3;
 /// The only one who changes the registry.
 pub(super) struct RegistryFeed {
     pub registry: Arc<Registry>,
+    /// Told what becomes of the deployment's workers and groups.
+    pub admins: Arc<Admins>,
     pub stores: StoreFactory,
     pub configs: ConfigSource,
     pub clock: Clock,
@@ -102,26 +105,37 @@ impl RegistryFeed {
 
     async fn pushed(&mut self, control: &ControlClient, mut stream: PushStream) -> Result<(), ClientError> {
         let mut listed = false;
+        let watching = self.admins.watched();
         loop {
-            let item = tokio::select! {
-                Some(id) = self.noticed.recv() => {
-                    self.refresh(control, id).await?;
-                    continue;
+            let item = match stream.next().now_or_never() {
+                Some(item) => item,
+                None => {
+                    watching.caught_up();
+                    tokio::select! {
+                        Some(id) = self.noticed.recv() => {
+                            watching.busy();
+                            self.refresh(control, id).await?;
+                            continue;
+                        }
+                        item = stream.next() => item,
+                    }
                 }
-                item = stream.next() => match item {
-                    Some(item) => item?,
-                    None => return Ok(()),
-                },
+            };
+            watching.busy();
+            let Some(item) = item.transpose()? else {
+                return Ok(());
             };
             self.registry.heard(&self.clock);
             match item {
                 PushEvent::Connected | PushEvent::Resync => {
+                    watching.changed();
                     let rows = self.probed(control.experiments().await?).await;
                     self.list(rows);
                     listed = true;
                     self.freshness(Freshness::Live);
                 }
                 PushEvent::Signalled(notice) if listed => {
+                    watching.noticed(&notice);
                     if let Ok(worker) = notice.id.parse() {
                         self.stores.credential_changed(&Scope::ControlPlane, &worker);
                     }

@@ -17,6 +17,7 @@ use super::banner::banner;
 use super::bar::Bar;
 use super::context::{Active, Context};
 use super::frame::Want;
+use super::gate::Role;
 use super::session::Operator;
 use super::ui::{Nav, Region, document, fragment, freshness_badge, pending_counts, region, switcher_region};
 
@@ -56,6 +57,7 @@ pub(crate) struct Key {
     here: String,
     want: Want,
     operator: Operator,
+    role: Role,
     data: u64,
 }
 
@@ -109,7 +111,8 @@ impl Context {
         let key = Key {
             here: self.frame.here.clone(),
             want: self.frame.want.clone(),
-            operator: self.operator.clone(),
+            operator: self.operator().clone(),
+            role: self.role.clone(),
             data: data.finish(),
         };
         let cache = &self.console.pages;
@@ -144,7 +147,12 @@ impl Context {
     fn render_region(&self, bar: &Bar, page: &Page, name: &str) -> Rendered {
         let here = &self.frame.here;
         let markup = match name {
-            "switcher" => Some(switcher_region(bar.current(), &bar.entries, here)),
+            "switcher" => Some(switcher_region(
+                bar.current(),
+                &bar.entries,
+                self.role.administers(),
+                here,
+            )),
             "freshness" => Some(freshness_badge(&bar.freshness, here)),
             "pending" => bar.pending.map(|pending| pending_counts(pending, here)),
             name => page.regions.iter().find(|r| r.name == name).map(|r| region(r, here)),

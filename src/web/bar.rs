@@ -2,6 +2,7 @@
 
 use super::answer::Page;
 use super::context::{Context, Followed};
+use super::gate::Role;
 use super::stream::Since;
 use super::ui::{self, EntryState, Shell, SwitchEntry};
 use super::urls;
@@ -21,6 +22,7 @@ pub(crate) struct Bar<'a> {
     pub pending: Option<[u64; 3]>,
     /// The badge.
     pub freshness: ui::Freshness,
+    operator: ui::Signed,
 }
 
 impl<'a> Bar<'a> {
@@ -58,6 +60,7 @@ impl<'a> Bar<'a> {
             live,
             pending,
             freshness: badge(context.freshness()),
+            operator: signed(context),
         }
     }
 
@@ -69,7 +72,7 @@ impl<'a> Bar<'a> {
             experiment: self.current(),
             switcher: &self.entries,
             freshness: Some(&self.freshness),
-            operator: Some(&self.context.operator.name),
+            operator: &self.operator,
             here: &self.context.frame.here,
             live: Some(&self.live),
             main,
@@ -96,6 +99,18 @@ pub(crate) fn entry(row: &RegistryRow) -> SwitchEntry {
         id: row.id.clone(),
         name: row.name().map(str::to_owned),
         state,
+    }
+}
+
+fn signed(context: &Context) -> ui::Signed {
+    ui::Signed {
+        name: context.operator().label(),
+        administers: context.role.administers(),
+        standing: match &context.role {
+            Role::Administrator => "Administrator".to_owned(),
+            Role::Other => "No administrator: not in the group admins".to_owned(),
+            Role::Unknown(trouble) => format!("No administrator for now: {trouble}"),
+        },
     }
 }
 

@@ -1,7 +1,9 @@
 //! The shared parts of the console, built once.
 
 use super::answer::PageCache;
-use super::session::SignIn;
+use super::attempts::Attempts;
+use super::links::Links;
+use super::session::Sessions;
 use crate::access::StoreFactory;
 use crate::lifecycle::Tasks;
 use crate::live::Live;
@@ -13,7 +15,11 @@ pub(crate) struct Console {
     /// Who acts, and where.
     pub stores: StoreFactory,
     pub tasks: Tasks,
-    pub sign_in: SignIn,
+    pub sessions: Sessions,
+    /// Wrong sign-ins of late.
+    pub attempts: Attempts,
+    /// One-time links; none where nobody is let in by one.
+    pub links: Option<Links>,
     pub pages: PageCache,
     /// The experiments' repositories; without them, pages say that commits cannot be shown.
     pub repos: Option<RepoMaterializer>,

@@ -10,7 +10,8 @@ use poem::{FromRequest, Request, RequestBody, Result};
 use super::console::Console;
 use super::error::{Fault, PageError};
 use super::frame::Frame;
-use super::session::{self, Operator};
+use super::gate::{Role, operator_of};
+use super::session::{self, Operator, SignedIn};
 use crate::client::ExperimentClient;
 use crate::live::{Freshness, Live, Mirror, Phase, RegistryView, Snapshot, View};
 use crate::protocol::{ExperimentId, percent_decode};
@@ -23,8 +24,10 @@ const FIRST_LIST: Duration = Duration::from_secs(3);
 pub(crate) struct Context {
     /// The console's shared parts.
     pub console: Arc<Console>,
-    /// The signed-in person.
-    pub operator: Operator,
+    /// The session: who asks.
+    pub signed_in: SignedIn,
+    /// What they may do.
+    pub role: Role,
     /// How much of the page is wanted.
     pub frame: Frame,
     /// The registry as it was when the request came.
@@ -47,13 +50,19 @@ pub(crate) struct Followed {
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Context")
-            .field("operator", &self.operator)
+            .field("operator", self.operator())
+            .field("role", &self.role)
             .field("frame", &self.frame)
             .finish_non_exhaustive()
     }
 }
 
 impl Context {
+    /// The signed-in person.
+    pub fn operator(&self) -> &Operator {
+        &self.signed_in.operator
+    }
+
     /// What the console knows.
     pub fn live(&self) -> &Live {
         &self.console.live
@@ -92,16 +101,17 @@ impl Context {
 impl<'a> FromRequest<'a> for Context {
     async fn from_request(request: &'a Request, body: &mut RequestBody) -> Result<Self> {
         let console = Data::<&Arc<Console>>::from_request(request, body).await?.0.clone();
-        let session = <&Session>::from_request(request, body).await?;
-        let operator = console
-            .sign_in
-            .operator(session)
-            .ok_or_else(|| PageError::new(Fault::SignedOut))?;
+        let signed_in = operator_of(request)?.clone();
         let registry = console.live.registry().settled(FIRST_LIST).await;
+        let role = match request.data::<Role>() {
+            Some(role) => role.clone(),
+            None => console.role_seen(&signed_in.operator, &registry).await,
+        };
         let fleet = *console.live.fleet().borrow();
         Ok(Self {
             console,
-            operator,
+            signed_in,
+            role,
             frame: Frame::of(request),
             registry,
             experiment: None,
@@ -123,6 +133,15 @@ impl<'a> FromRequest<'a> for Deployment {
             true => Ok(Self { context }),
             false => Err(PageError::within(Fault::SingleExperiment, context).into()),
         }
+    }
+}
+
+/// Who is signed in, for handlers that need no more.
+pub(crate) struct Visitor(pub SignedIn);
+
+impl<'a> FromRequest<'a> for Visitor {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> Result<Self> {
+        Ok(Self(operator_of(request)?.clone()))
     }
 }
 

@@ -5,6 +5,7 @@ use poem::http::StatusCode;
 
 use super::banner::STALE_SELECTION;
 use super::context::Context;
+use super::session::Operator;
 use crate::live::{Trouble, TroubleKind};
 use crate::protocol::ExperimentId;
 
@@ -45,6 +46,12 @@ pub(crate) enum Fault {
     /// Nobody is signed in.
     #[error("nobody is signed in")]
     SignedOut,
+    /// The page is for administrators, and this operator is none.
+    #[error("the operator is no administrator")]
+    NotAdministrator(Operator),
+    /// The page is for administrators, and who is one cannot be known now.
+    #[error("who administers cannot be known: {0}")]
+    RoleUnknown(Trouble),
     /// The path names no page.
     #[error("no such page")]
     NoSuchPage,
@@ -105,6 +112,8 @@ impl Fault {
     pub fn key(&self) -> &'static str {
         match self {
             Self::SignedOut => "signed-out",
+            Self::NotAdministrator(_) => "not-an-administrator",
+            Self::RoleUnknown(_) => "role-unknown",
             Self::NoSuchPage => "no-such-page",
             Self::SingleExperiment => "single-experiment",
             Self::NoSuchExperiment(_) => "no-such-experiment",
@@ -143,12 +152,12 @@ impl Fault {
             | Self::StaleSelection(_)
             | Self::NoSuchEntity { .. } => StatusCode::NOT_FOUND,
             Self::Unseeded | Self::NotHostedHere => StatusCode::CONFLICT,
-            Self::ControlPlane(trouble) | Self::TaskStore(trouble) => match trouble.kind {
+            Self::ControlPlane(trouble) | Self::TaskStore(trouble) | Self::RoleUnknown(trouble) => match trouble.kind {
                 TroubleKind::Unreachable | TroubleKind::NoCredential => StatusCode::SERVICE_UNAVAILABLE,
                 TroubleKind::Refused => StatusCode::BAD_GATEWAY,
             },
             Self::StillReading(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::CrossSite | Self::NotAdministrator(_) => StatusCode::FORBIDDEN,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,

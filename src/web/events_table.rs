@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use maud::{Markup, html};
 
+use super::gate::Role;
 use super::mentions::worker_label;
-use super::ui::{Column, Row, RowKind, Table, count, empty, id_link, number, table, when};
+use super::ui::{Column, Row, RowKind, Table, count, empty, id_maybe_link, number, table, when};
 use super::urls;
 use crate::live::Snapshot;
 use crate::protocol::{Event, ExperimentId, IdeaId, TaskId, VariantId, WorkerId};
@@ -22,15 +23,15 @@ pub(crate) fn recent(snapshot: &Snapshot, limit: usize) -> Vec<Entry> {
         .collect()
 }
 
-/// The table of some events.
-pub(crate) fn events_table(experiment: &ExperimentId, snapshot: &Snapshot, events: &[Entry]) -> Markup {
+/// The table of some events, with links to where the role may go.
+pub(crate) fn events_table(role: &Role, experiment: &ExperimentId, snapshot: &Snapshot, events: &[Entry]) -> Markup {
     let rows = events.iter().map(|(cursor, event)| Row {
         kind: RowKind::Event,
         id: event.event_id.clone(),
         cells: vec![
             html! { (count(*cursor)) },
             html! { code class="event-type" { (event.kind) } },
-            about(experiment, event),
+            about(role, experiment, event),
             html! { (note(snapshot, event)) },
             when(event.occurred_at),
         ],
@@ -53,14 +54,15 @@ pub(crate) fn events_table(experiment: &ExperimentId, snapshot: &Snapshot, event
 }
 
 /// The entity the event is about, as a link.
-fn about(experiment: &ExperimentId, event: &Event) -> Markup {
+fn about(role: &Role, experiment: &ExperimentId, event: &Event) -> Markup {
     let id = |key: &str| event.data_str(key).filter(|id| !id.is_empty());
+    let link = |href: String, id: &str| id_maybe_link(role.link(href).as_deref(), id);
     let family = event.kind.split('.').next().unwrap_or_default();
     html! {
         @match (family, id("task_id"), id("idea_id"), id("variant_id")) {
-            ("task", Some(task), _, _) => { @if let Ok(task) = task.parse::<TaskId>() { (id_link(&urls::task(experiment, &task), task.as_str())) } }
-            ("idea", _, Some(idea), _) => { @if let Ok(idea) = idea.parse() { (id_link(&urls::idea(experiment, &idea), idea.as_str())) } }
-            ("variant", _, _, Some(variant)) => { @if let Ok(variant) = variant.parse::<VariantId>() { (id_link(&urls::variant(experiment, &variant), variant.as_str())) } }
+            ("task", Some(task), _, _) => { @if let Ok(task) = task.parse::<TaskId>() { (link(urls::task(experiment, &task), task.as_str())) } }
+            ("idea", _, Some(idea), _) => { @if let Ok(idea) = idea.parse() { (link(urls::idea(experiment, &idea), idea.as_str())) } }
+            ("variant", _, _, Some(variant)) => { @if let Ok(variant) = variant.parse::<VariantId>() { (link(urls::variant(experiment, &variant), variant.as_str())) } }
             ("experiment", ..) => { "the experiment" }
             _ => { "–" }
         }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod assets;
+mod attempts;
 mod banner;
 mod bar;
 mod body_limit;
@@ -10,11 +11,14 @@ mod config_notice;
 mod console;
 mod context;
 mod data_uri;
+mod entry;
 mod error;
 mod events_table;
 mod experiments_table;
 mod frame;
+mod gate;
 mod headers;
+mod links;
 mod listing;
 mod mentions;
 mod pages;
@@ -22,11 +26,13 @@ mod query;
 mod readiness;
 mod same_origin;
 mod session;
+mod signed_out;
 mod stream;
 mod switching;
 mod ui;
 mod urls;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use poem::http::Uri;
@@ -36,14 +42,16 @@ use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, get, p
 use tokio::net::TcpListener;
 
 use assets::Assets;
+use attempts::Attempts;
 use console::Console;
 use error::{Fault, PageError};
 use frame::Frame;
+use links::Links;
 use pages::{
     by_name, events, experiments, fault, home, idea, ideas, overview, seed, select, sign_in, task, tasks, unregister,
     variant, variants,
 };
-use session::SignIn;
+use session::Sessions;
 
 use crate::access::StoreFactory;
 use crate::clock::Clock;
@@ -66,6 +74,12 @@ pub struct Options {
     pub session_key: [u8; 64],
     /// The experiments' repositories, if there are any to show commits from.
     pub repos: Option<RepoMaterializer>,
+    /// Whether browsers send the cookie over TLS only.
+    pub secure_cookies: bool,
+    /// Where it is kept which sessions were signed out; replicas share it. None: in memory.
+    pub signed_out: Option<PathBuf>,
+    /// Whether one-time links let in whoever operates the process.
+    pub sign_in_links: bool,
     /// The configuration offered on the page of an unseeded experiment.
     pub sample_config: &'static str,
     /// How many bytes of drawn pages are kept.
@@ -76,15 +90,25 @@ pub struct Options {
 pub struct Web {
     console: Arc<Console>,
     session_key: [u8; 64],
+    secure_cookies: bool,
 }
 
 impl Web {
     /// The console over what is followed.
     pub fn new(options: Options) -> Self {
+        let sessions = Sessions::new(
+            options.clock.clone(),
+            options.live.clone(),
+            options.stores.clone(),
+            options.signed_out,
+            options.sign_in_links,
+        );
         let console = Console {
             live: options.live,
             stores: options.stores,
-            sign_in: SignIn::new(options.clock),
+            sessions,
+            attempts: Attempts::new(options.clock.clone()),
+            links: options.sign_in_links.then(|| Links::new(options.clock)),
             tasks: options.tasks,
             pages: answer::page_cache(options.page_cache_bytes),
             repos: options.repos,
@@ -93,12 +117,14 @@ impl Web {
         Self {
             console: Arc::new(console),
             session_key: options.session_key,
+            secure_cookies: options.secure_cookies,
         }
     }
 
-    /// A fresh one-time sign-in path, `/signin?token=…`.
-    pub fn issue_sign_in(&self) -> String {
-        urls::signin_with(&self.console.sign_in.issue())
+    /// A fresh one-time sign-in path, `/signin?token=…`; none where links let nobody in.
+    pub fn issue_sign_in(&self) -> Option<String> {
+        let links = self.console.links.as_ref()?;
+        Some(urls::signin_with(&links.issue()))
     }
 
     /// Serves on `socket` until the tasks are asked to stop; without this task the process makes no sense.
@@ -109,26 +135,30 @@ impl Web {
     }
 
     /// The route table, inside its middleware. From the outside in: headers on every answer; the session,
-    /// since refusing and answering need it; faults become pages; writes that are too large or come from another site are refused first.
+    /// since refusing and answering need it; faults become pages; then who is not signed in, who another site sends, what is
+    /// too large and who may not are refused, in this order.
     pub fn routes(&self) -> impl Endpoint<Output = Response> + use<> {
         let session = CookieConfig::private(CookieKey::from(&self.session_key))
             .name(session::COOKIE)
             .path("/")
             .http_only(true)
             .same_site(SameSite::Lax)
-            .secure(false);
+            .secure(self.secure_cookies);
         let pages = Arc::new(pages().around(faults_as_pages));
+        // A switch draws a page without going through the table, so its own way there has its own gate.
+        let switched = pages.clone().around(gate::administrators_only).around(faults_as_pages);
         Route::new()
             .at(
                 "/admin/experiments/:experiment/select",
-                post(select::Select::new(pages.clone())),
+                post(select::Select::new(switched)),
             )
             .at("/admin/experiments/clear-selection", post(select::clear))
             .at("/admin/experiments/register", post(experiments::post))
             .at("/signout", post(sign_in::sign_out))
             .nest_no_strip("/", pages)
-            .around(same_origin::same_origin)
+            .around(gate::administrators_only)
             .around(body_limit::body_limit)
+            .around(gate::signed_in_only)
             .around(faults_as_pages)
             .with(CookieSession::new(session))
             .data(self.console.clone())
@@ -161,12 +191,12 @@ fn pages() -> Route {
         .at("/x/:experiment/admin/variants/", get(variants::get))
         .at("/x/:experiment/admin/variants/:variant/", get(variant::get))
         .at("/x/:experiment/admin/events/", get(events::get))
-        .at("/x/:experiment/seed", get(seed::get).post(seed::post))
+        .at("/x/:experiment/admin/seed", get(seed::get).post(seed::post))
         .at("/x/:experiment/live", get(stream::experiment))
         .at("/x/by-name/:name", get(by_name::get))
         // The deployment.
         .at("/admin/experiments/", get(experiments::get))
-        .at("/admin/experiments/live", get(stream::fleet))
+        .at("/live", get(stream::fleet))
         .at(
             "/admin/experiments/:experiment/unregister",
             get(unregister::get).post(unregister::post),

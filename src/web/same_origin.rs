@@ -1,25 +1,15 @@
-//! Refuses writes that another site makes a browser send.
+//! Tells writes that another site makes a browser send.
 //!
 //! Modern browsers say where a request comes from, so markup needs no per-session token and can be
 //! cached and shared. A request without either header and without a session cookie carries nobody's
 //! authority, so it may pass.
 
-use poem::http::{HeaderMap, Method, header};
-use poem::{Endpoint, IntoResponse, Request, Response, Result};
+use poem::http::{HeaderMap, header};
 
-use super::error::{Fault, PageError};
 use super::session::COOKIE;
 
-/// Middleware for every route.
-pub(crate) async fn same_origin<E: Endpoint>(next: E, request: Request) -> Result<Response> {
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !safe && !comes_from_here(request.headers()) {
-        return Err(PageError::new(Fault::CrossSite).into());
-    }
-    next.call(request).await.map(IntoResponse::into_response)
-}
-
-fn comes_from_here(headers: &HeaderMap) -> bool {
+/// Whether a write with these headers is one of the console's own pages'.
+pub(crate) fn comes_from_here(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(site) = text("sec-fetch-site") {
         return matches!(site, "same-origin" | "none");

@@ -3,6 +3,7 @@
 //! A stream compares revisions instead of queueing changes, so a reader however slow costs one pending
 //! comparison and is told each topic once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -11,8 +12,10 @@ use poem::web::sse::{Event, SSE};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
+use super::console::Console;
 use super::context::{Context, Watched};
 use super::query::Query;
+use super::session::SignedIn;
 use crate::live::{Epoch, Live, Revisions, Viewer};
 
 /// The browser holds a stream that has not beaten for 3 s for broken.
@@ -64,7 +67,7 @@ pub(crate) async fn experiment(watched: Watched, request: &poem::Request) -> SSE
     topics(&context, source, mirror.epoch(), since)
 }
 
-/// `GET /admin/experiments/live`: that anything changed anywhere, at most once a second.
+/// `GET /live`: that anything changed anywhere, at most once a second.
 #[handler]
 pub(crate) async fn fleet(context: Context, request: &poem::Request) -> SSE {
     let epoch = context.live().epoch();
@@ -152,6 +155,8 @@ impl Source for FleetSource {
 
 struct Follower<S> {
     source: S,
+    console: Arc<Console>,
+    signed_in: SignedIn,
     epoch: Epoch,
     registry: watch::Receiver<u64>,
     registry_told: u64,
@@ -169,7 +174,13 @@ impl<S: Source> Follower<S> {
             tokio::select! {
                 // First, so that a busy stream beats on time.
                 biased;
-                _ = self.beat.tick() => beat = true,
+                _ = self.beat.tick() => {
+                    // The session may have ended since; the page says so when it comes back and is refused.
+                    if !self.console.sessions.is_good(&self.signed_in).await {
+                        return None;
+                    }
+                    beat = true;
+                }
                 more = self.source.changed() => {
                     if !more {
                         return None;
@@ -217,6 +228,8 @@ fn topics<S: Source>(context: &Context, source: S, epoch: Epoch, since: Option<S
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let follower = Follower {
         source,
+        console: context.console.clone(),
+        signed_in: context.signed_in.clone(),
         epoch,
         registry: context.live().registry().subscribe(),
         registry_told: since.map_or(u64::MAX, |since| since.registry),

@@ -2,6 +2,11 @@
 
 use crate::protocol::{ExperimentId, IdeaId, TaskId, VariantId, percent_encode};
 
+/// Where a browser begins: the experiment selected last.
+pub(crate) fn home() -> &'static str {
+    "/"
+}
+
 /// Deployment overview: every registered experiment.
 pub(crate) fn experiments() -> &'static str {
     "/admin/experiments/"
@@ -98,10 +103,10 @@ pub(crate) fn live(experiment: &ExperimentId, since: &str) -> String {
 
 /// The event stream of deployment pages.
 pub(crate) fn fleet_live(since: &str) -> String {
-    format!("/admin/experiments/live?since={since}")
+    format!("/live?since={since}")
 }
 
 /// Seeds a registered experiment that the task store does not host yet (POST).
 pub(crate) fn seed(experiment: &ExperimentId) -> String {
-    format!("/x/{experiment}/seed")
+    format!("/x/{experiment}/admin/seed")
 }

@@ -57,6 +57,9 @@ impl Console {
             tasks: tasks.clone(),
             session_key: [7; 64],
             repos: None,
+            secure_cookies: false,
+            signed_out: Some(scratch.path().join("signed-out")),
+            sign_in_links: true,
             sample_config: CONFIG,
             page_cache_bytes: 1024 * 1024,
         });
@@ -76,7 +79,7 @@ impl Console {
 
     /// A one-time link, as a path.
     pub fn sign_in_link(&self) -> String {
-        self.web.issue_sign_in()
+        self.web.issue_sign_in().expect("links are offered")
     }
 
     /// A browser that is signed in.

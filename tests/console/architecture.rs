@@ -22,6 +22,7 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
         &[
             "protocol",
             "clock",
+            "private_file",
             "lifecycle",
             "listener",
             "client",

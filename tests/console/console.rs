@@ -27,6 +27,7 @@ pub struct Console {
     pub clock: Clock,
     /// What the console knows.
     pub live: Live,
+    access: access::Options,
     backend: Tasks,
     console: Tasks,
     base: String,
@@ -34,6 +35,27 @@ pub struct Console {
     browser: reqwest::Client,
     /// The backend's, which goes last.
     _scratch: TempDir,
+}
+
+/// How a console is set up.
+pub struct Setup {
+    pub access: access::Options,
+    pub configs: configs::Options,
+    pub repos: Option<RepoMaterializer>,
+    /// `serve` lets nobody in by a link.
+    pub sign_in_links: bool,
+}
+
+impl Setup {
+    /// With this access, and everything else as it usually is.
+    pub fn of(access: access::Options) -> Self {
+        Self {
+            access,
+            configs: configs::Options::default(),
+            repos: None,
+            sign_in_links: true,
+        }
+    }
 }
 
 /// An answer, read whole.
@@ -120,25 +142,30 @@ impl Console {
     ) -> Self {
         let credentials = scratch.path().join("console");
         let access = access::Options::of_one_server(seen, ADMIN_TOKEN.into(), credentials).expect("an address");
-        let configs = configs::Options::default();
-        Self::over(there, access, configs, repos, backend, clock, scratch).await
+        let setup = Setup {
+            repos,
+            ..Setup::of(access)
+        };
+        Self::over(setup, admin(there), backend, clock, scratch).await
     }
 
-    /// A console with this access to servers that are there; the administrator of the one at `there` goes straight to it.
-    pub async fn over(
-        there: &str,
-        access: access::Options,
-        configs: configs::Options,
-        repos: Option<RepoMaterializer>,
-        backend: Tasks,
-        clock: Clock,
-        scratch: TempDir,
-    ) -> Self {
+    /// A replica: another process on the same credential directory and session key, set up a little otherwise.
+    pub async fn beside(&self, change: impl FnOnce(&mut Setup)) -> Self {
+        let mut setup = Setup::of(self.access.clone());
+        change(&mut setup);
+        let scratch = tempfile::tempdir().expect("a directory");
+        Self::over(setup, self.admin.clone(), Tasks::new(), self.clock.clone(), scratch).await
+    }
+
+    /// A console of this set-up; `backend` are the tasks of the servers that it is for, whose administrator is `admin`.
+    pub async fn over(setup: Setup, admin: Client, backend: Tasks, clock: Clock, scratch: TempDir) -> Self {
         let console = Tasks::new();
-        let stores = StoreFactory::new(access).expect("an HTTP client");
+        let access = setup.access;
+        let signed_out = access.credentials.join("signed-out");
+        let stores = StoreFactory::new(access.clone()).expect("an HTTP client");
         let live = Live::start(live::Options {
             stores: stores.clone(),
-            configs: ConfigSource::new(configs, clock.clone()),
+            configs: ConfigSource::new(setup.configs, clock.clone()),
             clock: clock.clone(),
             tasks: console.clone(),
             idle: Duration::from_secs(60),
@@ -154,7 +181,10 @@ impl Console {
             clock: clock.clone(),
             tasks: console.clone(),
             session_key: [7; 64],
-            repos,
+            repos: setup.repos,
+            secure_cookies: false,
+            signed_out: Some(signed_out),
+            sign_in_links: setup.sign_in_links,
             sample_config: "parallel_variants: 2\nevaluation_schema: {score: real}\nobjective: {expr: score, direction: maximize}\n",
             page_cache_bytes: 1024 * 1024,
         });
@@ -167,7 +197,8 @@ impl Console {
             .build()
             .expect("an HTTP client");
         Self {
-            admin: admin(there),
+            admin,
+            access,
             clock,
             live,
             backend,
@@ -181,15 +212,33 @@ impl Console {
 
     /// A fresh one-time link, as a path.
     pub fn sign_in_link(&self) -> String {
-        self.web.issue_sign_in()
+        self.web.issue_sign_in().expect("links are offered")
     }
 
     /// The cookie of a signed-in browser.
     pub async fn sign_in(&self) -> String {
         let page = self.get(&self.sign_in_link(), &[]).await;
         assert_eq!(page.status, 303, "{}", page.body);
-        let cookie = page.header("set-cookie").expect("a session cookie");
-        cookie.split(';').next().expect("a cookie").to_owned()
+        cookie_of(&page).expect("a session cookie")
+    }
+
+    /// What signing in by a credential answers.
+    pub async fn present(&self, credential: &str, next: &str) -> Page {
+        self.post("/signin", &[], &[("credential", credential), ("next", next)])
+            .await
+    }
+
+    /// The cookie of a browser whose operator has shown a credential.
+    pub async fn sign_in_as(&self, credential: &str) -> String {
+        let page = self.present(credential, "/").await;
+        assert_eq!(page.status, 303, "{}", page.body);
+        cookie_of(&page).expect("a session cookie")
+    }
+
+    /// Asks in any way.
+    pub async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Page {
+        let method = method.parse().expect("a method");
+        self.send(method, path, headers, None).await
     }
 
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Page {
@@ -248,6 +297,11 @@ impl Drop for Console {
         self.backend.stop();
         self.console.stop();
     }
+}
+
+/// The cookie that an answer sets, as a browser sends it.
+pub fn cookie_of(page: &Page) -> Option<String> {
+    page.header("set-cookie")?.split(';').next().map(str::to_owned)
 }
 
 async fn backend(scratch: &TempDir, tasks: &Tasks, clock: &Clock) -> String {

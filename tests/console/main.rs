@@ -30,5 +30,7 @@ mod proxy;
 mod push;
 mod race;
 mod reference;
+mod roles;
+mod sessions;
 mod support;
 mod worlds;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::console::{Console, Page, until};
+use crate::roles::worker;
 use crate::support::register;
 use crate::worlds::Deployment;
 
@@ -54,21 +55,21 @@ const NOT_DRAWN: [(&str, &str); 16] = [
     ("/executor/*rest", BARE),
     ("/evaluator/*rest", BARE),
     ("/x/:experiment/live", "a stream of events"),
-    ("/admin/experiments/live", "a stream of events"),
+    ("/live", "a stream of events"),
     ("/healthz", "a word for supervisors"),
-    ("/x/:experiment/seed", "redirects to the overview"),
+    ("/x/:experiment/admin/seed", "redirects to the overview"),
     ("/assets", "files that pages refer to"),
 ];
 
-/// The patterns that the console's route table answers GET for, and what is nested in it.
-fn routes() -> Vec<String> {
+/// The patterns of the console's route table, each with what answers there; of what is nested, nothing.
+pub fn route_table() -> Vec<(String, Option<String>)> {
     let table = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web/mod.rs")).expect("the routes");
     let mut routes = Vec::new();
-    for (call, found) in table
+    for (is_nested, found) in table
         .split(".at(")
         .skip(1)
-        .map(|call| (".at", call))
-        .chain(table.split(".nest(").skip(1).map(|call| (".nest", call)))
+        .map(|call| (false, call))
+        .chain(table.split(".nest(").skip(1).map(|call| (true, call)))
     {
         let found = found.split(".at(").next().unwrap_or_default();
         let (pattern, endpoint) = found
@@ -76,13 +77,23 @@ fn routes() -> Vec<String> {
             .strip_prefix('"')
             .and_then(|rest| rest.split_once('"'))
             .unwrap_or_else(|| panic!("a route whose pattern is no literal cannot be checked: {found}"));
-        let answers_get =
-            endpoint.trim_start_matches([',', ' ', '\n']).starts_with("get(") || endpoint.contains(".get(");
-        if call == ".nest" || answers_get {
-            routes.push(pattern.to_owned());
-        }
+        routes.push((pattern.to_owned(), (!is_nested).then(|| endpoint.to_owned())));
     }
     routes
+}
+
+/// The patterns that the table answers GET for, and what is nested in it.
+fn routes() -> Vec<String> {
+    let answers_get = |endpoint: &Option<String>| {
+        endpoint.as_ref().is_none_or(|endpoint| {
+            endpoint.trim_start_matches([',', ' ', '\n']).starts_with("get(") || endpoint.contains(".get(")
+        })
+    };
+    let table = route_table().into_iter();
+    table
+        .filter(|(_, endpoint)| answers_get(endpoint))
+        .map(|(pattern, _)| pattern)
+        .collect()
 }
 
 /// Whether a pattern of the route table leads from a path; `:name` stands for one segment.
@@ -191,6 +202,29 @@ async fn every_page_is_drawn() {
         );
     }
     assert_drawn("experiments__stale", &get(EXPERIMENTS).await);
+}
+
+#[tokio::test]
+async fn what_an_operator_sees_who_is_no_administrator_is_drawn() {
+    let world = Deployment::start().await;
+    world.known(&world.busy.id).await;
+    let (_, credential) = worker(&world.console.admin.control(), "Ada").await;
+    let cookie = world.console.sign_in_as(&credential).await;
+    let get = async |path: &str| world.console.get(path, &[("cookie", &cookie)]).await;
+    let busy = format!("/x/{}/", world.busy.id);
+    assert_drawn("overview__operator", &get(&busy).await);
+    assert_drawn("unseeded__operator", &get(&format!("/x/{}/", world.unseeded)).await);
+    assert_drawn(
+        "fault__not_an_administrator",
+        &get(&format!("{busy}admin/tasks/")).await,
+    );
+
+    let tokenless = world
+        .console
+        .beside(|setup| setup.access.control_admin_token = None)
+        .await;
+    let unknown = tokenless.get(EXPERIMENTS, &[("cookie", &cookie)]).await;
+    assert_drawn("fault__role_unknown", &unknown);
 }
 
 #[tokio::test]
@@ -337,6 +371,16 @@ async fn signing_in_is_drawn() {
     let link = console.sign_in_link();
     console.clock.advance(std::time::Duration::from_secs(15 * 60));
     assert_drawn("sign_in__expired", &console.get(&link, &[]).await);
+    let without_links = console.beside(|setup| setup.sign_in_links = false).await;
+    assert_drawn("sign_in__worker", &without_links.get(SIGN_IN, &[]).await);
+    assert_drawn("sign_in__malformed", &console.present("open sesame", "/").await);
+    let (_, credential) = worker(&console.admin.control(), "Ada").await;
+    let wrong = format!("{credential}x");
+    assert_drawn("sign_in__refused", &without_links.present(&wrong, "/").await);
+    for _ in 1..10 {
+        without_links.present(&wrong, "/").await;
+    }
+    assert_drawn("sign_in__limited", &without_links.present(&credential, "/").await);
     assert_drawn(
         "fault__cross_site",
         &console.post(SIGN_IN, &[("sec-fetch-site", "cross-site")], &[]).await,

@@ -86,7 +86,7 @@ fn log(active: &Active, snapshot: &Snapshot, query: &Query, per: u64, events: &[
     let newer = (newest < snapshot.cursor).then(|| (newest + per).min(snapshot.cursor));
     let to = |before: Option<u64>| query.with("before", before.map(|before| before.to_string()).as_deref());
     html! {
-        (events_table(&active.id, snapshot, events))
+        (events_table(&active.context.role, &active.id, snapshot, events))
         nav class="pager" aria-label="Pages of the log" {
             p {
                 @if events.is_empty() { "No events" }

@@ -11,6 +11,7 @@ use crate::web::answer::Page;
 use crate::web::context::Context;
 use crate::web::error::Fault;
 use crate::web::frame::{Frame, Want};
+use crate::web::session::Operator;
 use crate::web::ui::{Nav, Region, bare, error_page};
 use crate::web::urls;
 
@@ -44,12 +45,13 @@ pub(crate) fn answer(frame: &Frame, uri: &Uri, fault: &Fault, context: Option<&C
         }
     }
     let words = Words::of(fault);
+    let administers = context.is_some_and(|context| context.role.administers());
     let main = error_page(
         fault.key(),
         status.as_u16(),
         words.title,
         &words.advice,
-        &actions(fault, &frame.here),
+        &actions(fault, &frame.here, administers),
     );
     match context {
         Some(context) => {
@@ -103,6 +105,23 @@ impl Words {
     fn of(fault: &Fault) -> Self {
         let (title, advice) = match fault {
             Fault::SignedOut => ("Signed out", "Sign in to go on.".to_owned()),
+            Fault::NotAdministrator(operator) => (
+                "For administrators only",
+                match operator {
+                    Operator::Worker { experiment: Some(id), .. } => format!(
+                        "You are signed in as {}, which is not in the group admins of experiment {id}. Whoever is in that group, or holds the experiment's admin token, can add you.",
+                        operator.label()
+                    ),
+                    _ => format!(
+                        "You are signed in as {}, which is not in this deployment's group admins. An administrator can add you on the page of the deployment's groups, and so can whoever holds the control plane's admin token.",
+                        operator.label()
+                    ),
+                },
+            ),
+            Fault::RoleUnknown(trouble) => (
+                "Who administers is not known now",
+                format!("This page is for the members of the group admins, and they cannot be looked up: {trouble}."),
+            ),
             Fault::NoSuchPage => ("No such page", "The address leads nowhere. It may be cut off or mistyped.".to_owned()),
             Fault::SingleExperiment => (
                 "This console shows one experiment",
@@ -180,14 +199,19 @@ fn cut(id: &str) -> String {
 fn may_pass(fault: &Fault) -> bool {
     matches!(
         fault,
-        Fault::ControlPlane(_) | Fault::TaskStore(_) | Fault::StillReading(_) | Fault::NotHostedHere
+        Fault::ControlPlane(_)
+            | Fault::TaskStore(_)
+            | Fault::StillReading(_)
+            | Fault::NotHostedHere
+            | Fault::RoleUnknown(_)
     )
 }
 
-fn actions(fault: &Fault, here: &str) -> Markup {
+fn actions(fault: &Fault, here: &str, administers: bool) -> Markup {
     let again = may_pass(fault);
     html! {
         @if again { a class="button button-primary" href=(here) { "Try again" } }
-        a class="button" href=(urls::experiments()) { "All experiments" }
+        @if administers { a class="button" href=(urls::experiments()) { "All experiments" } }
+        @else { a class="button" href=(urls::home()) { "Start page" } }
     }
 }

@@ -12,7 +12,7 @@ use crate::web::error::PageError;
 use crate::web::events_table::{events_table, recent};
 use crate::web::ui::{
     Column, Figure, Nav, Region, Row, RowKind, ScoreChart, ScorePoint, Table, count, empty, experiment_state, figures,
-    halves, id_link, number, page_head, panel, short, short_id, state_of, table, when, wide_and_narrow,
+    halves, id_maybe_link, number, page_head, panel, short, short_id, state_of, table, when, wide_and_narrow,
 };
 use crate::web::urls;
 
@@ -54,6 +54,16 @@ struct Overview<'a> {
 }
 
 impl Overview<'_> {
+    /// A link for those who may follow it.
+    fn link(&self, href: String) -> Option<String> {
+        self.active.context.role.link(href)
+    }
+
+    /// The label of a list and the link to it.
+    fn all(&self, label: &'static str, href: String) -> Option<(&'static str, String)> {
+        Some((label, self.link(href)?))
+    }
+
     fn head(&self) -> Markup {
         let experiment = &self.snapshot.experiment;
         let name = experiment
@@ -97,19 +107,19 @@ impl Overview<'_> {
                 of: "Variants evaluated",
                 value: html! { (count(evaluated)) },
                 note: html! { (count(integrated)) " integrated" },
-                href: Some(format!("{}?status=success", urls::variants(id))),
+                href: self.link(format!("{}?status=success", urls::variants(id))),
             },
             Figure {
                 of: "Ideas",
                 value: html! { (count(self.snapshot.ideas().len() as u64)) },
                 note: html! { (count(ready)) " ready" },
-                href: Some(urls::ideas(id)),
+                href: self.link(urls::ideas(id)),
             },
             Figure {
                 of: "Tasks in hand",
                 value: html! { (count(busy)) },
                 note: html! { (count(counts.in_state(TaskState::Pending))) " pending" },
-                href: Some(format!("{}?state=claimed", urls::tasks(id))),
+                href: self.link(format!("{}?state=claimed", urls::tasks(id))),
             },
         ]);
         figures(&shown)
@@ -126,7 +136,7 @@ impl Overview<'_> {
             },
             value: html! { (number(value)) },
             note: html! { @if let Some(at) = at { (when(at)) } },
-            href: Some(urls::variant(id, best)),
+            href: self.link(urls::variant(id, best)),
         })
     }
 
@@ -134,7 +144,7 @@ impl Overview<'_> {
         let chart = panel("Best score over time", None, &self.chart());
         let work = panel(
             "Tasks by state",
-            Some(("All tasks", &urls::tasks(&self.active.id))),
+            self.all("All tasks", urls::tasks(&self.active.id)),
             &self.work(),
         );
         wide_and_narrow(&chart, &work)
@@ -154,7 +164,7 @@ impl Overview<'_> {
             .map(|(at, variant, value)| ScorePoint {
                 at,
                 value,
-                href: urls::variant(&self.active.id, variant),
+                href: self.link(urls::variant(&self.active.id, variant)),
                 label: short(variant.as_str()),
             })
             .collect();
@@ -172,7 +182,7 @@ impl Overview<'_> {
         let tasks = urls::tasks(&self.active.id);
         let cell = |kind: TaskKind, state: TaskState| match counts.of(kind, state) {
             0 => html! { span class="muted" { "0" } },
-            n => html! { a href={ (tasks) "?kind=" (kind) "&state=" (state) } { (count(n)) } },
+            n => html! { a href=[self.link(format!("{tasks}?kind={kind}&state={state}"))] { (count(n)) } },
         };
         let rows = TaskState::ALL.iter().map(|state| Row {
             kind: RowKind::Plain,
@@ -195,12 +205,12 @@ impl Overview<'_> {
         let events = recent(self.snapshot, RECENT);
         let log = panel(
             "Latest events",
-            Some(("Event log", &urls::events(id))),
-            &events_table(id, self.snapshot, &events),
+            self.all("Event log", urls::events(id)),
+            &events_table(&self.active.context.role, id, self.snapshot, &events),
         );
         let best = panel(
             "Latest variants",
-            Some(("All variants", &urls::variants(id))),
+            self.all("All variants", urls::variants(id)),
             &self.latest_variants(),
         );
         halves(&log, &best)
@@ -214,7 +224,7 @@ impl Overview<'_> {
             kind: RowKind::Variant,
             id: row.id.to_string(),
             cells: vec![
-                id_link(&urls::variant(id, &row.id), row.id.as_str()),
+                id_maybe_link(self.link(urls::variant(id, &row.id)).as_deref(), row.id.as_str()),
                 state_of(row.status),
                 html! { @match metric.and_then(|metric| row.metric(metric)) { Some(value) => { (number(value)) } None => { "–" } } },
                 when(row.started_at),

@@ -39,13 +39,13 @@ pub(crate) fn unseeded(context: &Context) -> Response {
     page(context, StatusCode::CONFLICT, &form)
 }
 
-/// `GET /x/{E}/seed`: where a reload after a refused form leads; the form is on the overview until it is seeded.
+/// `GET /x/{E}/admin/seed`: where a reload after a refused form leads; the form is on the overview until it is seeded.
 #[handler]
 pub(crate) fn get(watched: Watched) -> Response {
     to_overview(&watched.id)
 }
 
-/// `POST /x/{E}/seed`: multipart, with `config` typed or `config_file` uploaded, and `base_commit_sha`.
+/// `POST /x/{E}/admin/seed`: multipart, with `config` typed or `config_file` uploaded, and `base_commit_sha`.
 #[handler]
 pub(crate) async fn post(active: Active, multipart: Multipart) -> Result<Response, PageError> {
     let context = &active.context;
@@ -164,7 +164,7 @@ fn page(context: &Context, status: StatusCode, form: &Form) -> Response {
     let mut page = Page::new(
         "Not seeded",
         Nav::Overview,
-        html! { (head) (form_markup(id, form)) },
+        html! { (head) @if context.role.administers() { (form_markup(id, form)) } @else { (waiting()) } },
         vec![words],
     );
     page.status = status;
@@ -177,6 +177,14 @@ fn explanation() -> Markup {
             "Seeding is done once. The evaluation schema is fixed from then on; work begins when an orchestrator takes the experiment up."
         }
     }
+}
+
+/// For those who may not seed it.
+fn waiting() -> Markup {
+    notice(
+        Tone::Info,
+        &html! { p { "This experiment is registered with the control plane, and the task store does not host it yet. An administrator can seed it; this page changes by itself when it is." } },
+    )
 }
 
 fn form_markup(id: &ExperimentId, form: &Form) -> Markup {

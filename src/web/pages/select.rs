@@ -52,7 +52,9 @@ impl<P: Endpoint> Endpoint for Select<P> {
         let target = context.registered(request.raw_path_param("experiment").unwrap_or_default())?;
         session::select(<&Session>::from_request(&request, &mut body).await?, &target);
 
+        // A page that is not for them is no page to lead them to.
         let location = same_kind(&switch.next, &target);
+        let location = context.role.link(location).unwrap_or_else(|| urls::overview(&target));
         if !matches!(Frame::of(&request).want, Want::Main { .. }) {
             return Ok(Response::builder()
                 .status(StatusCode::SEE_OTHER)

@@ -1,30 +1,47 @@
-//! Signing in by a one-time link, and out.
+//! Signing in, by a worker's credential or by a one-time link, and out.
+
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use maud::{Markup, html};
 use poem::http::{StatusCode, header};
 use poem::session::Session;
-use poem::web::{Data, Form, Query};
-use poem::{Response, handler};
-use serde::Deserialize;
-use std::sync::Arc;
+use poem::web::{Data, Form, Query, RemoteAddr};
+use poem::{Addr, Response, handler};
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer};
 
 use crate::web::console::Console;
-use crate::web::session::{Operator, SignIn, TokenError};
+use crate::web::context::Visitor;
+use crate::web::entry::{Refusal, by_credential, by_link};
+use crate::web::links::Links;
+use crate::web::session::Operator;
 use crate::web::ui::{Button, Field, Input, Tone, bare, button, field, notice};
 use crate::web::urls;
 
-/// What a link or the form carries.
+/// What a link carries. A credential has no place in an address, so none is looked for here.
 #[derive(Debug, Default, Deserialize)]
-pub(crate) struct Attempt {
+pub(crate) struct Link {
     token: Option<String>,
     next: Option<String>,
 }
 
-impl Attempt {
-    /// Where to go afterwards: a path of this site.
-    fn next(&self) -> &str {
-        self.next.as_deref().filter(|next| is_local(next)).unwrap_or("/")
-    }
+/// What the form carries: a worker's credential, or the token of a link.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Attempt {
+    #[serde(default, deserialize_with = "secret")]
+    credential: Option<SecretString>,
+    token: Option<String>,
+    next: Option<String>,
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    String::deserialize(deserializer).map(|text| Some(text.into()))
+}
+
+/// Where to go afterwards: a path of this site.
+fn local(next: Option<&str>) -> &str {
+    next.filter(|next| is_local(next)).unwrap_or(urls::home())
 }
 
 /// Whether a browser takes this for a path of the same site, whatever tricks it holds.
@@ -36,41 +53,68 @@ fn is_local(next: &str) -> bool {
 
 /// `GET /signin`: the page, or with `token` the one-time link.
 #[handler]
-pub(crate) fn get(query: Query<Attempt>, console: Data<&Arc<Console>>, session: &Session) -> Response {
-    match &query.token {
-        Some(_) => attempt(&query, &console, session),
-        None => page(StatusCode::OK, None, query.next()),
+pub(crate) async fn get(
+    query: Query<Link>,
+    console: Data<&Arc<Console>>,
+    session: &Session,
+    remote: &RemoteAddr,
+) -> Response {
+    let next = local(query.next.as_deref());
+    match (&query.token, &console.links) {
+        (Some(token), Some(links)) => {
+            let outcome = by_link(&console, links, token, session, source(remote)).await;
+            answer(&console, session, outcome, next).await
+        }
+        _ => page(StatusCode::OK, &console, None, next),
     }
 }
 
-/// `POST /signin`: the same with the token typed.
+/// `POST /signin`: a credential, or the token of a link typed.
 #[handler]
-pub(crate) fn post(form: Form<Attempt>, console: Data<&Arc<Console>>, session: &Session) -> Response {
-    attempt(&form, &console, session)
+pub(crate) async fn post(
+    Form(form): Form<Attempt>,
+    console: Data<&Arc<Console>>,
+    session: &Session,
+    remote: &RemoteAddr,
+) -> Response {
+    let next = local(form.next.as_deref());
+    let source = source(remote);
+    let outcome = match (form.credential, &form.token, &console.links) {
+        (None, Some(token), Some(links)) => by_link(&console, links, token, session, source).await,
+        (credential, ..) => by_credential(&console, credential.unwrap_or_default(), source).await,
+    };
+    answer(&console, session, outcome, next).await
 }
 
 /// `POST /signout`.
 #[handler]
-pub(crate) fn sign_out(session: &Session) -> Response {
-    session.purge();
+pub(crate) async fn sign_out(visitor: Visitor, console: Data<&Arc<Console>>, session: &Session) -> Response {
+    console.sessions.end(session, &visitor.0).await;
     see_other(urls::signin())
 }
 
-fn attempt(attempt: &Attempt, console: &Console, session: &Session) -> Response {
-    let token = attempt.token.as_deref().unwrap_or_default().trim();
-    match console.sign_in.redeem(token) {
-        Ok(()) => {
-            console.sign_in.begin(
-                session,
-                &Operator {
-                    name: "operator".to_owned(),
-                },
-            );
-            see_other(attempt.next())
+async fn answer(
+    console: &Console,
+    session: &Session,
+    outcome: Result<Option<Operator>, Refusal>,
+    next: &str,
+) -> Response {
+    match outcome {
+        Ok(operator) => {
+            if let Some(operator) = operator {
+                console.sessions.begin(session, operator).await;
+            }
+            see_other(next)
         }
-        // A browser that is signed in already loses nothing by opening a spent link again.
-        Err(TokenError::Used) if console.sign_in.operator(session).is_some() => see_other(attempt.next()),
-        Err(error) => page(StatusCode::FORBIDDEN, Some(error), attempt.next()),
+        Err(refusal) => page(refusal.status(), console, Some(&refusal), next),
+    }
+}
+
+/// Where a request comes from. Behind a proxy that is the proxy: what it says of others could be anybody's word.
+fn source(remote: &RemoteAddr) -> IpAddr {
+    match &remote.0 {
+        Addr::SocketAddr(address) => address.ip(),
+        _ => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
     }
 }
 
@@ -81,16 +125,33 @@ fn see_other(location: &str) -> Response {
         .finish()
 }
 
-fn page(status: StatusCode, error: Option<TokenError>, next: &str) -> Response {
-    Response::builder()
+fn page(status: StatusCode, console: &Console, refusal: Option<&Refusal>, next: &str) -> Response {
+    let response = Response::builder()
         .status(status)
         .content_type("text/html; charset=utf-8")
-        .header(header::CACHE_CONTROL, "no-store")
-        .body(bare("Sign in", &main(error, next)).into_string())
+        .header(header::CACHE_CONTROL, "no-store");
+    let response = match refusal.and_then(Refusal::retry_after) {
+        Some(seconds) => response.header(header::RETRY_AFTER, seconds),
+        None => response,
+    };
+    response.body(bare("Sign in", &main(console, refusal, next)).into_string())
 }
 
-fn main(error: Option<TokenError>, next: &str) -> Markup {
-    let minutes = SignIn::LIFETIME.as_secs() / 60;
+fn main(console: &Console, refusal: Option<&Refusal>, next: &str) -> Markup {
+    let is_malformed = matches!(refusal, Some(Refusal::Malformed));
+    html! {
+        h1 { "Sign in" }
+        @if let Some(refusal) = refusal.filter(|_| !is_malformed) { (notice(Tone::Bad, &html! { p { (refusal) } })) }
+        @if console.links.is_some() {
+            (by_link_form(next))
+            h2 { "Or as a worker" }
+        }
+        (by_credential_form(console, refusal.filter(|_| is_malformed), next))
+    }
+}
+
+fn by_link_form(next: &str) -> Markup {
+    let minutes = Links::LIFETIME.as_secs() / 60;
     let token = Field {
         name: "token",
         label: "Sign-in token",
@@ -99,8 +160,6 @@ fn main(error: Option<TokenError>, next: &str) -> Markup {
         required: true,
     };
     html! {
-        h1 { "Sign in" }
-        @if let Some(error) = error { (notice(Tone::Bad, &html! { p { (error) } })) }
         p {
             "Switchboard prints a sign-in link where it was started. Open that link in this browser. It works once, for "
             (minutes) " minutes."
@@ -110,6 +169,34 @@ fn main(error: Option<TokenError>, next: &str) -> Markup {
             input type="hidden" name="next" value=(next);
             (field(&token, Input::Secret, ""))
             (button(Button::Primary, "Sign in"))
+        }
+    }
+}
+
+fn by_credential_form(console: &Console, refusal: Option<&Refusal>, next: &str) -> Markup {
+    let error = refusal.map(ToString::to_string);
+    let credential = Field {
+        name: "credential",
+        label: "Credential",
+        hint: Some("The worker's id and its token, with a colon between: wkr_…:token"),
+        error: error.as_deref(),
+        required: true,
+    };
+    let weight = if console.links.is_some() {
+        Button::Quiet
+    } else {
+        Button::Primary
+    };
+    html! {
+        p {
+            @if console.stores.control().is_some() { "Use the EDEN credential of a worker of this deployment." }
+            @else { "Use the EDEN credential of a worker of this console's experiment." }
+            " It is checked and not kept."
+        }
+        form class="form" method="post" action=(urls::signin()) {
+            input type="hidden" name="next" value=(next);
+            (field(&credential, Input::Password, ""))
+            (button(weight, "Sign in"))
         }
     }
 }
@@ -126,5 +213,11 @@ mod tests {
         for bad in ["", "x", "//evil", "/\\evil", "/\tx", "https://evil", "/a b"] {
             assert!(!is_local(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_form_that_is_printed_tells_no_secret() {
+        let form: Attempt = serde_urlencoded::from_str("credential=wkr_1:hunter2&next=%2F").expect("a form");
+        assert!(form.credential.is_some() && !format!("{form:?}").contains("hunter2"));
     }
 }

@@ -177,8 +177,8 @@ impl View<'_> {
         let log = urls::events(&self.active.id);
         panel(
             "Events of this task among the newest",
-            Some(("Event log", &log)),
-            &events_table(&self.active.id, self.snapshot, &events),
+            Some(("Event log", log)),
+            &events_table(&self.active.context.role, &self.active.id, self.snapshot, &events),
         )
     }
 }

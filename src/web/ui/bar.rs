@@ -144,7 +144,12 @@ fn age(since: &str, clock: &str) -> Markup {
 /// The switcher: the present experiment, and a list to pick another from. Region name `switcher`.
 ///
 /// Every entry is a button of one plain form, so that it also works without the script.
-pub(crate) fn switcher_region(current: Option<&SwitchEntry>, entries: &[SwitchEntry], here: &str) -> Markup {
+pub(crate) fn switcher_region(
+    current: Option<&SwitchEntry>,
+    entries: &[SwitchEntry],
+    administers: bool,
+    here: &str,
+) -> Markup {
     let body = html! {
         details id="switcher" class="switcher" {
             summary { (current_experiment(current)) (chevron()) }
@@ -162,7 +167,7 @@ pub(crate) fn switcher_region(current: Option<&SwitchEntry>, entries: &[SwitchEn
                     p class="switcher-none" data-none hidden { "No experiment matches." }
                     @if entries.is_empty() { p class="switcher-none" { "No experiment is registered yet." } }
                 }
-                a class="switcher-all" href=(urls::experiments()) { "All experiments" }
+                @if administers { a class="switcher-all" href=(urls::experiments()) { "All experiments" } }
             }
         }
     };

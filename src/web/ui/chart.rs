@@ -26,8 +26,8 @@ pub(crate) struct ScorePoint {
     pub at: Timestamp,
     /// What was measured.
     pub value: f64,
-    /// The variant's page.
-    pub href: String,
+    /// The variant's page, for those who may go there.
+    pub href: Option<String>,
     /// The variant's name.
     pub label: String,
 }
@@ -64,7 +64,7 @@ impl ScoreChart<'_> {
             div class="chart" {
                 p class="chart-best" {
                     "Best " code { (self.metric) } " so far "
-                    a class="chart-value" href=(best.href) title=(best.label) { (number(best.value)) }
+                    a class="chart-value" href=[best.href.as_deref()] title=(best.label) { (number(best.value)) }
                     " " span class="chart-note" { "(" (self.direction) ") since " (when(best.at)) }
                 }
                 svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(self.summary(&points, best)) {
@@ -115,7 +115,7 @@ fn improvement_table(metric: &str, points: &[&ScorePoint], improvements: &[usize
                 tbody {
                     @for point in improvements.iter().rev().filter_map(|index| points.get(*index)) {
                         tr {
-                            td { a class="id" href=(point.href) { (point.label) } }
+                            td { a class="id" href=[point.href.as_deref()] { (point.label) } }
                             td class="num" { (number(point.value)) }
                             td { (when(point.at)) }
                         }
@@ -222,7 +222,7 @@ impl Plot {
         let (x, y) = (self.x(point.at.instant().as_millisecond()), self.y(point.value));
         html! {
             // Out of the tab order: four hundred stops help nobody, and the table below has those that matter.
-            a href=(point.href) tabindex="-1" class=[improvement.then_some("improvement")] {
+            a href=[point.href.as_deref()] tabindex="-1" class=[improvement.then_some("improvement")] {
                 circle cx=(x) cy=(y) r="2.5" { title { (point.label) ": " (number(point.value)) } }
             }
         }
@@ -320,7 +320,7 @@ mod tests {
                     .expect("in range")
                     .into(),
                 value: *value,
-                href: format!("/v/{index}"),
+                href: Some(format!("/v/{index}")),
                 label: format!("v{index}"),
             })
             .collect()

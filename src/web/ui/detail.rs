@@ -21,7 +21,7 @@ pub(crate) fn definitions(entries: &[(&str, Markup)]) -> Markup {
 }
 
 /// A titled part of a page, with an optional link to all of it at the right.
-pub(crate) fn panel(title: &str, more: Option<(&str, &str)>, body: &Markup) -> Markup {
+pub(crate) fn panel(title: &str, more: Option<(&str, String)>, body: &Markup) -> Markup {
     html! {
         div class="panel" {
             div class="panel-head" {

@@ -24,6 +24,8 @@ pub(crate) enum Input {
     Text,
     /// Text that is not shown.
     Secret,
+    /// The same, which the browser may keep for the operator.
+    Password,
 }
 
 /// Weight of a button.
@@ -74,12 +76,13 @@ impl Field<'_> {
 
 /// A one-line field.
 pub(crate) fn field(field: &Field, input: Input, value: &str) -> Markup {
-    let kind = match input {
-        Input::Text => "text",
-        Input::Secret => "password",
+    let (kind, autocomplete) = match input {
+        Input::Text => ("text", "off"),
+        Input::Secret => ("password", "off"),
+        Input::Password => ("password", "current-password"),
     };
     field.around(&html! {
-        input id=(field.name) name=(field.name) type=(kind) value=(value) required[field.required] autocomplete="off"
+        input id=(field.name) name=(field.name) type=(kind) value=(value) required[field.required] autocomplete=(autocomplete)
             spellcheck="false" aria-describedby=[field.described_by()] aria-invalid=[field.invalid()];
     })
 }

@@ -47,6 +47,17 @@ impl Nav {
     }
 }
 
+/// Who is signed in, and what they may do.
+#[derive(Debug, Clone)]
+pub(crate) struct Signed {
+    /// What the bar calls them.
+    pub name: String,
+    /// Whether they may go where administrators go; what they may not use is not shown.
+    pub administers: bool,
+    /// The same in words, and why not.
+    pub standing: String,
+}
+
 /// All that surrounds the main region of a page.
 #[derive(Debug)]
 pub(crate) struct Shell<'a> {
@@ -61,7 +72,7 @@ pub(crate) struct Shell<'a> {
     /// How true the page is; absent on pages that follow nothing.
     pub freshness: Option<&'a Freshness>,
     /// Who is signed in.
-    pub operator: Option<&'a str>,
+    pub operator: &'a Signed,
     /// Canonical path and query of this page.
     pub here: &'a str,
     /// The event stream, with the revision the page was drawn from.
@@ -100,7 +111,7 @@ pub(crate) fn document(shell: &Shell) -> Markup {
                 template id="stream-lost" { (stream_lost()) }
                 div id="announce" class="sr" role="status" {}
                 div id="notices" class="notices" {}
-                (keys())
+                (keys(shell.operator.administers))
             }
         }
     }
@@ -186,7 +197,15 @@ fn brand() -> Markup {
 fn bar(shell: &Shell) -> Markup {
     let home = shell
         .experiment
-        .map_or_else(|| urls::experiments().to_owned(), |entry| urls::overview(&entry.id));
+        .map(|entry| urls::overview(&entry.id))
+        .unwrap_or_else(|| {
+            if shell.operator.administers {
+                urls::experiments()
+            } else {
+                urls::home()
+            }
+            .to_owned()
+        });
     html! {
         header id="bar" class="bar" {
             details id="sheet" class="sheet" {
@@ -196,28 +215,29 @@ fn bar(shell: &Shell) -> Markup {
                 nav class="popover" aria-label="Pages" { (links(shell, Markup::default())) }
             }
             a class="brand" href=(home) { (brand()) }
-            (switcher_region(shell.experiment, shell.switcher, shell.here))
+            (switcher_region(shell.experiment, shell.switcher, shell.operator.administers, shell.here))
             @if let Some(freshness) = shell.freshness { (freshness_badge(freshness, shell.here)) }
             span class="spacer" {}
             button type="button" class="bar-button" data-script data-keys aria-label="Keyboard shortcuts"
                 title="Keyboard shortcuts (?)" { "?" }
-            @if let Some(operator) = shell.operator { (operator_menu(operator)) }
+            (operator_menu(shell.operator))
         }
     }
 }
 
-fn operator_menu(operator: &str) -> Markup {
+fn operator_menu(operator: &Signed) -> Markup {
     html! {
         details id="operator" class="menu" {
-            summary title={ "Signed in as " (operator) } {
+            summary title={ "Signed in as " (operator.name) } {
                 svg viewBox="0 0 16 16" aria-hidden="true" focusable="false" {
                     circle cx="8" cy="5.5" r="2.75" {}
                     path d="M2.75 14a5.25 5.25 0 0 1 10.5 0" {}
                 }
-                span class="operator-name" { (operator) }
+                span class="operator-name" { (operator.name) }
             }
             div class="popover" {
-                p { "Signed in as " strong { (operator) } }
+                p { "Signed in as " strong { (operator.name) } }
+                p class="muted" { (operator.standing) }
                 form method="post" action=(urls::signout()) hx-boost="false" {
                     button type="submit" class="button" { "Sign out" }
                 }
@@ -255,38 +275,41 @@ fn links(shell: &Shell, pending: Markup) -> Markup {
     let of_experiment = |id: &ExperimentId| {
         html! {
             (group("Work", &[(Nav::Overview, "Overview", urls::overview(id))]))
-            (group("Observe", &[
-                (Nav::Tasks, "Tasks", urls::tasks(id)),
-                (Nav::Ideas, "Ideas", urls::ideas(id)),
-                (Nav::Variants, "Variants", urls::variants(id)),
-                (Nav::Events, "Events", urls::events(id)),
-            ]))
+            @if shell.operator.administers {
+                (group("Observe", &[
+                    (Nav::Tasks, "Tasks", urls::tasks(id)),
+                    (Nav::Ideas, "Ideas", urls::ideas(id)),
+                    (Nav::Variants, "Variants", urls::variants(id)),
+                    (Nav::Events, "Events", urls::events(id)),
+                ]))
+            }
         }
     };
     html! {
         @if let Some(entry) = shell.experiment { (of_experiment(&entry.id)) }
-        (group("Deployment", &[(Nav::Experiments, "Experiments", urls::experiments().to_owned())]))
+        @if shell.operator.administers { (group("Deployment", &[(Nav::Experiments, "Experiments", urls::experiments().to_owned())])) }
     }
 }
 
-fn keys() -> Markup {
-    const KEYS: [(&[&str], &str); 9] = [
-        (&["s"], "Switch experiment"),
-        (&["Ctrl K", "\u{2318} K"], "Switch experiment, from anywhere"),
-        (&["g o"], "Go to the overview"),
-        (&["g t"], "Go to tasks"),
-        (&["g i"], "Go to ideas"),
-        (&["g v"], "Go to variants"),
-        (&["g e"], "Go to events"),
-        (&["g x"], "Go to experiments"),
-        (&["?"], "Show these keys"),
+fn keys(administers: bool) -> Markup {
+    // The last says whether it leads where every operator may go.
+    const KEYS: [(&[&str], &str, bool); 9] = [
+        (&["s"], "Switch experiment", true),
+        (&["Ctrl K", "\u{2318} K"], "Switch experiment, from anywhere", true),
+        (&["g o"], "Go to the overview", true),
+        (&["g t"], "Go to tasks", false),
+        (&["g i"], "Go to ideas", false),
+        (&["g v"], "Go to variants", false),
+        (&["g e"], "Go to events", false),
+        (&["g x"], "Go to experiments", false),
+        (&["?"], "Show these keys", true),
     ];
     html! {
         dialog id="keys" class="dialog" aria-labelledby="keys-title" {
             form method="dialog" {
                 h2 id="keys-title" { "Keys" }
                 dl {
-                    @for (keys, does) in KEYS {
+                    @for (keys, does, _) in KEYS.iter().filter(|(_, _, for_all)| *for_all || administers) {
                         dt { @for (index, key) in keys.iter().enumerate() { @if index > 0 { " or " } kbd { (key) } } }
                         dd { (does) }
                     }
@@ -310,14 +333,22 @@ mod tests {
     use super::*;
     use crate::web::ui::EntryState;
 
-    fn shell<'a>(entry: &'a SwitchEntry, main: &'a Markup) -> Shell<'a> {
+    fn operator(administers: bool) -> Signed {
+        Signed {
+            name: "o\"><script>".to_owned(),
+            administers,
+            standing: "<script>".to_owned(),
+        }
+    }
+
+    fn shell<'a>(entry: &'a SwitchEntry, operator: &'a Signed, main: &'a Markup) -> Shell<'a> {
         Shell {
             title: "Tasks",
             nav: Nav::Tasks,
             experiment: Some(entry),
             switcher: std::slice::from_ref(entry),
             freshness: Some(&Freshness::Live),
-            operator: Some("o\"><script>"),
+            operator,
             here: "/x/e/admin/tasks/?kind=<b>",
             live: Some("/x/e/live?since=7"),
             main,
@@ -335,8 +366,8 @@ mod tests {
 
     #[test]
     fn nothing_in_the_shell_needs_an_unsafe_policy() {
-        let (entry, main) = (entry(), html! { h1 { "Tasks" } });
-        let page = document(&shell(&entry, &main)).0;
+        let (entry, operator, main) = (entry(), operator(true), html! { h1 { "Tasks" } });
+        let page = document(&shell(&entry, &operator, &main)).0;
         assert!(!page.contains(" style=") && !page.contains("<style"), "{page}");
         let handler = |rest: &str| {
             rest.split_once('=')
@@ -355,8 +386,8 @@ mod tests {
 
     #[test]
     fn a_fragment_replaces_the_stream_only_when_it_leads_elsewhere() {
-        let (entry, main) = (entry(), html! { h1 { "Tasks" } });
-        let shell = shell(&entry, &main);
+        let (entry, operator, main) = (entry(), operator(true), html! { h1 { "Tasks" } });
+        let shell = shell(&entry, &operator, &main);
         for part in [
             "<title>",
             "<main id=\"main\"",
@@ -367,5 +398,15 @@ mod tests {
         }
         assert!(!fragment(&shell, false).0.contains("id=\"live\""));
         assert!(fragment(&shell, true).0.contains("hx-target=\"#live\""));
+    }
+
+    #[test]
+    fn who_may_not_go_there_is_led_nowhere() {
+        let (entry, main) = (entry(), html! { h1 { "Overview" } });
+        let page = |administers| document(&shell(&entry, &operator(administers), &main)).0;
+        let led = |page: &str| page.matches("href=\"/admin/").count() + page.matches("/admin/tasks/\"").count();
+        assert!(led(&page(true)) > 0 && page(true).contains("Go to tasks"));
+        assert_eq!(led(&page(false)), 0, "{}", page(false));
+        assert!(!page(false).contains("Go to tasks"));
     }
 }

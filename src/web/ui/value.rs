@@ -40,6 +40,11 @@ pub(crate) fn id_text(id: &str) -> Markup {
     html! { span class="id" title=(id) { (short(id)) } }
 }
 
+/// A shortened id that leads to its page if there is a link to it.
+pub(crate) fn id_maybe_link(href: Option<&str>, id: &str) -> Markup {
+    href.map_or_else(|| id_text(id), |href| id_link(href, id))
+}
+
 /// A shortened id that leads to its page.
 pub(crate) fn id_link(href: &str, id: &str) -> Markup {
     html! { a class="id" href=(href) title=(id) { (short(id)) } }
