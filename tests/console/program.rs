@@ -37,11 +37,23 @@ impl Program {
         Self::announcing("EDEN_CONTROL_PLANE_LISTENING", dir, &args)
     }
 
+    /// Starts a console alone on a free port, for servers that run elsewhere.
+    pub fn serve(credentials: &Path, more: &[&str]) -> Self {
+        let args = [&["serve", "--port", "0"], more].concat();
+        let mut command = command(&args);
+        command.arg("--credential-dir").arg(credentials);
+        Self::spawned("EDEN_WEB_UI_LISTENING", command)
+    }
+
     fn announcing(last: &str, dir: &Path, args: &[&str]) -> Self {
+        let mut command = command(args);
+        command.arg("--data-dir").arg(dir);
+        Self::spawned(last, command)
+    }
+
+    fn spawned(last: &str, mut command: Command) -> Self {
         let stderr = NamedTempFile::new().expect("a file for its log");
-        let mut child = command(args)
-            .arg("--data-dir")
-            .arg(dir)
+        let mut child = command
             .stderr(stderr.reopen().expect("the file again"))
             .spawn()
             .expect("the program starts");

@@ -105,7 +105,9 @@ async fn no_route_is_forgotten() {
             .replace(":experiment", world.busy.id.as_str())
             .replace(":task", "evaluate-good")
             .replace(":idea", "idea-good")
-            .replace(":variant", "v-good");
+            .replace(":variant", "v-good")
+            .replace(":name", "Busy%20bees")
+            .replace("*rest", "ideate-1/submit");
         assert!(!path.contains(':'), "say what {pattern} stands for");
         // One of the routes is the way out.
         let cookie = console.sign_in_as(&credential).await;

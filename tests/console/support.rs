@@ -136,7 +136,8 @@ impl Lab {
         (self.orchestrator_id.clone(), secret.expect("reissued"))
     }
 
-    async fn cast(admin: ExperimentClient, clock: Clock) -> Self {
+    /// Staffs an experiment that is hosted.
+    pub async fn cast(admin: ExperimentClient, clock: Clock) -> Self {
         let (orchestrator_id, orchestrator) = join(&admin, "orchestrator").await;
         let (worker_id, worker) = join(&admin, "worker").await;
         for name in ["admins", "orchestrators"] {
