@@ -123,9 +123,10 @@ impl RegistryFeed {
                     if let Ok(worker) = notice.id.parse() {
                         self.stores.credential_changed(&Scope::ControlPlane, &worker);
                     }
-                    // Notices about workers and groups carry other ids.
-                    if let Ok(id) = notice.id.parse() {
-                        self.refresh(control, id).await?;
+                    match notice.id.parse() {
+                        Ok(id) => self.refresh(control, id).await?,
+                        // About a worker or a group. They are not held here; whoever shows them looks again.
+                        Err(_) => self.registry.set(|view| view),
                     }
                 }
                 PushEvent::Heartbeat if listed => self.ask_again().await,

@@ -31,6 +31,8 @@ pub(crate) struct Page {
     pub head: Markup,
     /// The parts that follow the data.
     pub regions: Vec<Region>,
+    /// What stands below them, and which a refetch leaves alone too.
+    pub foot: Markup,
 }
 
 impl Page {
@@ -42,6 +44,7 @@ impl Page {
             status: StatusCode::OK,
             head,
             regions,
+            foot: Markup::default(),
         }
     }
 }
@@ -197,5 +200,6 @@ fn main_of(page: &Page, here: &str) -> Markup {
     html! {
         (page.head)
         @for part in &page.regions { (region(part, here)) }
+        (page.foot)
     }
 }

@@ -1,6 +1,7 @@
 //! The shared parts of the console, built once.
 
 use super::answer::PageCache;
+use super::registry::Registries;
 use super::session::SignIn;
 use crate::access::StoreFactory;
 use crate::lifecycle::Tasks;
@@ -14,6 +15,8 @@ pub(crate) struct Console {
     pub tasks: Tasks,
     pub sign_in: SignIn,
     pub pages: PageCache,
+    /// What pages of workers and groups share.
+    pub registries: Registries,
     /// The configuration offered on the page of an unseeded experiment.
     pub sample_config: &'static str,
 }

@@ -57,6 +57,19 @@ pub(crate) enum Fault {
         /// As in the path.
         id: String,
     },
+    /// The console serves one experiment, and no deployment.
+    #[error("there is no control plane")]
+    NoControlPlane,
+    /// The registry of workers and groups has no such entry.
+    #[error("no such {kind}: {id}")]
+    NotRegistered {
+        /// Worker or group.
+        kind: &'static str,
+        /// What the registry is of.
+        whole: &'static str,
+        /// As in the path.
+        id: String,
+    },
     /// Registered, but the task store has no such experiment.
     #[error("registered but not seeded")]
     Unseeded,
@@ -96,7 +109,8 @@ impl Fault {
             Self::SignedOut => "signed-out",
             Self::NoSuchPage => "no-such-page",
             Self::NoSuchExperiment(_) => "no-such-experiment",
-            Self::NoSuchEntity { .. } => "no-such-entity",
+            Self::NoSuchEntity { .. } | Self::NotRegistered { .. } => "no-such-entity",
+            Self::NoControlPlane => "no-control-plane",
             Self::Unseeded => "unseeded",
             Self::NotHostedHere => "not-hosted-here",
             Self::ControlPlane(trouble) => match trouble.kind {
@@ -122,7 +136,11 @@ impl Fault {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::SignedOut => StatusCode::UNAUTHORIZED,
-            Self::NoSuchPage | Self::NoSuchExperiment(_) | Self::NoSuchEntity { .. } => StatusCode::NOT_FOUND,
+            Self::NoSuchPage
+            | Self::NoSuchExperiment(_)
+            | Self::NoSuchEntity { .. }
+            | Self::NotRegistered { .. }
+            | Self::NoControlPlane => StatusCode::NOT_FOUND,
             Self::Unseeded | Self::NotHostedHere => StatusCode::CONFLICT,
             Self::ControlPlane(trouble) | Self::TaskStore(trouble) => match trouble.kind {
                 TroubleKind::Unreachable | TroubleKind::NoCredential => StatusCode::SERVICE_UNAVAILABLE,

@@ -15,6 +15,7 @@ mod listing;
 mod mentions;
 mod pages;
 mod query;
+mod registry;
 mod same_origin;
 mod session;
 mod stream;
@@ -35,7 +36,8 @@ use console::Console;
 use error::{Fault, PageError};
 use frame::Frame;
 use pages::{
-    events, experiments, fault, home, idea, ideas, overview, seed, select, sign_in, task, tasks, variant, variants,
+    control_group, control_groups, control_worker, control_workers, events, experiments, fault, home, idea, ideas,
+    overview, seed, select, sign_in, task, tasks, variant, variants,
 };
 use session::SignIn;
 
@@ -78,6 +80,7 @@ impl Web {
             sign_in: SignIn::new(options.clock),
             tasks: options.tasks,
             pages: answer::page_cache(options.page_cache_bytes),
+            registries: registry::Registries::default(),
             sample_config: options.sample_config,
         };
         Self {
@@ -148,6 +151,26 @@ fn pages() -> Route {
         // The deployment.
         .at("/admin/experiments/", get(experiments::get))
         .at("/admin/experiments/live", get(stream::fleet))
+        .at(
+            "/admin/control/workers/",
+            get(control_workers::get).post(control_workers::post),
+        )
+        .at("/admin/control/workers/:worker/", get(control_worker::get))
+        .at(
+            "/admin/control/workers/:worker/reissue-credential",
+            post(control_worker::reissue),
+        )
+        .at(
+            "/admin/control/groups/",
+            get(control_groups::get).post(control_groups::post),
+        )
+        .at("/admin/control/groups/:group/", get(control_group::get))
+        .at("/admin/control/groups/:group/members", post(control_group::add))
+        .at(
+            "/admin/control/groups/:group/members/:member/remove",
+            post(control_group::remove),
+        )
+        .at("/admin/control/groups/:group/delete", post(control_group::delete))
         // Machinery.
         .at("/healthz", get(home::healthz))
         .nest("/assets", Assets)

@@ -111,6 +111,14 @@ impl Words {
             Fault::NoSuchEntity { kind, id } => {
                 ("Not in this experiment", format!("This experiment has no {kind} with the id {}. It may belong to another one.", cut(id)))
             }
+            Fault::NotRegistered { kind, whole, id } => (
+                "Not registered",
+                format!("The registry of {whole} has no {kind} with the id {}. It may be of another one, or the address is mistyped.", cut(id)),
+            ),
+            Fault::NoControlPlane => (
+                "No control plane",
+                "This console works on one experiment without a control plane, so there is no deployment with workers and groups of its own. Start it with --control-plane-url to have one.".to_owned(),
+            ),
             Fault::Unseeded => ("Not seeded yet", "The task store does not host this experiment yet.".to_owned()),
             Fault::NotHostedHere => (
                 "Not hosted here",

@@ -24,6 +24,8 @@ pub(crate) enum Input {
     Text,
     /// Text that is not shown.
     Secret,
+    /// Text, with the values of a `<datalist>` to pick from, by its id.
+    Listed(&'static str),
 }
 
 /// Weight of a button.
@@ -33,6 +35,8 @@ pub(crate) enum Button {
     Primary,
     /// Anything else.
     Quiet,
+    /// What cannot be taken back.
+    Danger,
 }
 
 impl Field<'_> {
@@ -63,12 +67,13 @@ impl Field<'_> {
 
 /// A one-line field.
 pub(crate) fn field(field: &Field, input: Input, value: &str) -> Markup {
-    let kind = match input {
-        Input::Text => "text",
-        Input::Secret => "password",
+    let (kind, list) = match input {
+        Input::Text => ("text", None),
+        Input::Secret => ("password", None),
+        Input::Listed(list) => ("text", Some(list)),
     };
     field.around(&html! {
-        input id=(field.name) name=(field.name) type=(kind) value=(value) required[field.required] autocomplete="off"
+        input id=(field.name) name=(field.name) type=(kind) value=(value) list=[list] required[field.required] autocomplete="off"
             spellcheck="false" aria-describedby=[field.described_by()] aria-invalid=[field.invalid()];
     })
 }
@@ -97,6 +102,7 @@ pub(crate) fn button(weight: Button, label: &str) -> Markup {
     let class = match weight {
         Button::Primary => "button button-primary",
         Button::Quiet => "button",
+        Button::Danger => "button button-danger",
     };
     html! { button type="submit" class=(class) { (label) } }
 }
