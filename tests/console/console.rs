@@ -84,6 +84,15 @@ impl Console {
         (Self::over(&base, &proxy.base(), tasks, clock, scratch).await, proxy)
     }
 
+    /// The same with the console's access to it set up otherwise.
+    pub async fn start_with(change: impl FnOnce(&mut access::Options)) -> Self {
+        let (tasks, clock) = (Tasks::new(), fixed_clock());
+        let scratch = tempfile::tempdir().expect("a directory");
+        let address = backend(&scratch, &tasks, &clock).await;
+        let base = format!("http://{address}");
+        Self::over_with(&base, &base, tasks, clock, scratch, change).await
+    }
+
     /// A console whose backend was never there.
     pub async fn without_backend() -> Self {
         // Bound and dropped: nothing listens there now.
@@ -97,9 +106,21 @@ impl Console {
 
     /// A console that knows its backend as `seen`; the administrator goes straight there.
     async fn over(there: &str, seen: &str, backend: Tasks, clock: Clock, scratch: TempDir) -> Self {
+        Self::over_with(there, seen, backend, clock, scratch, |_| {}).await
+    }
+
+    async fn over_with(
+        there: &str,
+        seen: &str,
+        backend: Tasks,
+        clock: Clock,
+        scratch: TempDir,
+        change: impl FnOnce(&mut access::Options),
+    ) -> Self {
         let console = Tasks::new();
         let credentials = scratch.path().join("console");
-        let access = access::Options::of_one_server(seen, ADMIN_TOKEN.into(), credentials).expect("an address");
+        let mut access = access::Options::of_one_server(seen, ADMIN_TOKEN.into(), credentials).expect("an address");
+        change(&mut access);
         let stores = StoreFactory::new(access).expect("an HTTP client");
         let live = Live::start(live::Options {
             stores: stores.clone(),

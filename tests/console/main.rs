@@ -27,5 +27,6 @@ mod proxy;
 mod push;
 mod race;
 mod reference;
+mod registry_pages;
 mod support;
 mod worlds;

@@ -66,3 +66,33 @@ async fn list(client: RegistryClient) -> Outcome {
         Ok(Ok((workers, groups))) => Ok(Arc::new(Roster::new(workers, groups))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{Client, Credential};
+
+    #[tokio::test]
+    async fn whoever_comes_while_a_listing_is_under_way_waits_for_it() {
+        let client = Client::new("http://127.0.0.1:1", Credential::Anonymous).expect("a client");
+        let (client, flights) = (client.control().registry(), Flights::default());
+        let flight = || flights.flight(&Scope::ControlPlane, &client);
+        let (first, second) = (flight(), flight());
+        assert!(first.ptr_eq(&second));
+
+        flights.forget(&Scope::ControlPlane);
+        let after_a_write = flight();
+        assert!(!first.ptr_eq(&after_a_write));
+
+        assert!(after_a_write.clone().await.is_err());
+        assert!(
+            !flight().ptr_eq(&after_a_write),
+            "what has arrived is not handed out again"
+        );
+        let abandoned = flight();
+        drop((first, second, after_a_write));
+        let key = abandoned.downgrade().expect("under way");
+        drop(abandoned);
+        assert!(key.upgrade().is_none() && flight().peek().is_none());
+    }
+}

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use maud::{Markup, html};
 
-use super::input::{self, confirmation};
+use super::group_forms::{AddForm, DeleteForm};
+use super::input::confirmation;
 use super::parts::{actor, banner, few, group_word, member_link, message, once, refusal, unread, worker_link};
 use super::place::Place;
 use super::roster::{Found, Member, Reach, Roster};
@@ -21,61 +22,6 @@ use crate::web::ui::{
 const SHOWN: usize = 200;
 /// Entries offered to pick from.
 const OFFERED: usize = 1000;
-
-/// What was typed to add a member, and what is wrong with it.
-#[derive(Debug, Default)]
-pub(crate) struct AddForm {
-    pub member: String,
-    pub member_error: Option<String>,
-}
-
-impl AddForm {
-    /// The member to add to `group`, or the form with the fault beside its field.
-    pub fn check(mut self, group: &GroupId, roster: Option<&Roster>) -> Result<(Self, MemberId), Self> {
-        let member = match input::member(&self.member, roster) {
-            Ok(member) => member,
-            Err(fault) => {
-                self.member_error = Some(format!("Not added: {fault}."));
-                return Err(self);
-            }
-        };
-        let inner = member.as_group();
-        let would_contain_itself = inner.is_some_and(|inner| match roster {
-            Some(roster) => roster.contains(&inner, group),
-            None => inner == *group,
-        });
-        if would_contain_itself {
-            return Err(self.cyclic());
-        }
-        Ok((self, member))
-    }
-
-    /// The form with the words for a member that contains the group.
-    pub fn cyclic(mut self) -> Self {
-        self.member_error =
-            Some("Not added: this group is in that one, or is it, and would contain itself.".to_owned());
-        self
-    }
-}
-
-/// What was typed to delete the group, and what is wrong with it.
-#[derive(Debug, Default)]
-pub(crate) struct DeleteForm {
-    pub confirm: String,
-    pub confirm_error: Option<String>,
-}
-
-impl DeleteForm {
-    /// Whether what was typed is what must be.
-    pub fn check(mut self, group: Option<&Group>, id: &GroupId) -> Result<Self, Self> {
-        let expected = confirmation(group.and_then(|group| group.name.as_ref()), id.as_str());
-        if self.confirm.trim() == expected {
-            return Ok(self);
-        }
-        self.confirm_error = Some(format!("Type {expected} to confirm. Nothing was changed."));
-        Err(self)
-    }
-}
 
 /// The page of a group, as far as it is known.
 pub(crate) struct GroupPage<'a> {
@@ -247,7 +193,7 @@ impl GroupPage<'_> {
 
     fn delete_form(&self, roster: &Roster, group: &Group, form: &DeleteForm) -> Markup {
         let expected = confirmation(group.name.as_ref(), self.id.as_str());
-        let label = format!("Type {expected} to confirm");
+        let label = format!("Type \u{201c}{expected}\u{201d} to confirm");
         let confirm = Field {
             name: "confirm",
             label: &label,
@@ -262,18 +208,19 @@ impl GroupPage<'_> {
             "Delete this group",
             None,
             &html! {
-                @if let Some(loss) = loss { (notice(Tone::Bad, &html! { p { strong { "This group carries authority. " } (loss) } })) }
-                p {
-                    (plural(workers, "worker")) " lose" @if workers == 1 { "s" } " what is given through this group. "
-                    @if named_by > 0 { (plural(named_by, "group")) " name" @if named_by == 1 { "s" } " it as a member, and keep" @if named_by == 1 { "s" } " an id that admits nobody. " }
-                    "Tasks that are targeted at it wait until somebody assigns them anew. The workers stay; the group and its id do not come back."
-                }
-                form class="form" method="post" action=(self.place.delete_group(self.id)) data-once {
-                    (once())
-                    (field(&confirm, Input::Text, &form.confirm))
-                    div class="actions" { (button(Button::Danger, "Delete the group")) }
-                }
-            },
+                        @if let Some(loss) = loss { (notice(Tone::Bad, &html! { p { strong { "This group carries authority. " } (loss) } })) }
+                        p {
+                            (plural(workers, "worker")) " lose" @if workers == 1 { "s" } " what is given through this group. "
+                            @if named_by > 0 { (plural(named_by, "group")) " name" @if named_by == 1 { "s" } " it as a member, and keep" @if named_by == 1 { "s" } " an id that admits nobody. " }
+            @if let Some(work) = self.place.loses_work() { (work) " " }
+                        "The workers stay; the group and its id do not come back."
+                        }
+                        form class="form" method="post" action=(self.place.delete_group(self.id)) data-once {
+                            (once())
+                            (field(&confirm, Input::Text, &form.confirm))
+                            div class="actions" { (button(Button::Danger, "Delete the group")) }
+                        }
+                    },
         )
     }
 }

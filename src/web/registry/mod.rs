@@ -3,6 +3,7 @@
 
 mod desk;
 mod flights;
+mod group_forms;
 mod group_page;
 mod groups_page;
 mod input;
@@ -16,7 +17,8 @@ mod worker_page;
 mod workers_page;
 
 pub(crate) use desk::{Desk, Registries, Sent, see_other};
-pub(crate) use group_page::{AddForm, DeleteForm, GroupPage};
+pub(crate) use group_forms::{AddForm, DeleteForm};
+pub(crate) use group_page::GroupPage;
 pub(crate) use groups_page::{CreateForm, GroupsPage};
 pub(crate) use once::Kept;
 pub(crate) use roster::Member;

@@ -121,7 +121,9 @@ pub(super) fn no_match(what: &str, all: &str) -> Markup {
 fn named(href: &str, name: Option<&DisplayName>, id: &str) -> Markup {
     html! {
         @match name {
-            Some(name) => { a class="name" href=(href) title=(id) { (name) } " " (id_text(id)) }
+            Some(name) => {
+                span class="named" { a class="name" href=(href) title={ (name) " \u{b7} " (id) } { (name) } " " (id_text(id)) }
+            }
             None => { a class="id" href=(href) title=(id) { (short(id)) } }
         }
     }
@@ -201,7 +203,7 @@ pub(super) fn actor(place: &Place, roster: &Roster, actor: Option<&Actor>) -> Ma
 pub(super) fn labels_line(worker: &Worker) -> Markup {
     let all = labels_text(worker);
     if all.chars().count() <= LABELS_SHOWN {
-        return html! { span class="labels" { (all) } };
+        return html! { span class="labels" title=(all) { (all) } };
     }
     let head: String = all.chars().take(LABELS_SHOWN - 1).collect();
     html! { span class="labels" title=(all) { (head) "\u{2026}" } }

@@ -86,6 +86,12 @@ impl Place {
         }
     }
 
+    /// What becomes of work that a group was asked to do when it is deleted; the deployment's groups are asked for none.
+    pub fn loses_work(&self) -> Option<&'static str> {
+        let words = "Tasks that are targeted at it wait until somebody assigns them anew.";
+        self.0.as_ref().map(|_| words)
+    }
+
     /// What happens without the group of this name.
     pub fn loss(&self, group: &str) -> Option<&'static str> {
         match (group, &self.0) {

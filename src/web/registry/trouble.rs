@@ -33,8 +33,8 @@ impl Unread {
         match self {
             Self::NoToken => (
                 format!("{server} tells its workers and groups to the admin token only"),
-                "This console was started without it. Start it with --control-plane-admin-token, or \
-                 EDEN_CONTROL_PLANE_ADMIN_TOKEN, to see and change them here."
+                "This console was started without it. Start it with --control-plane-admin-token, or with --admin-token \
+                 where both are one, to see and change them here."
                     .to_owned(),
             ),
             Self::Failed(error) => (

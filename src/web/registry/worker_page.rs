@@ -32,7 +32,9 @@ impl ReissueForm {
         if self.confirm.trim() == expected {
             return Ok(self);
         }
-        self.confirm_error = Some(format!("Type {expected} to confirm. Nothing was changed."));
+        self.confirm_error = Some(format!(
+            "Type \u{201c}{expected}\u{201d} to confirm. Nothing was changed."
+        ));
         Err(self)
     }
 }
@@ -129,7 +131,7 @@ impl WorkerPage<'_> {
 
     fn reissue(&self, worker: &Worker, form: &ReissueForm) -> Markup {
         let expected = confirmation(worker.name.as_ref(), self.id.as_str());
-        let label = format!("Type {expected} to confirm");
+        let label = format!("Type \u{201c}{expected}\u{201d} to confirm");
         let confirm = Field {
             name: "confirm",
             label: &label,
