@@ -387,14 +387,35 @@
   };
 
   document.addEventListener("click", async (event) => {
-    const source = event.target.closest?.("[data-copy]");
+    const source = event.target.closest?.("[data-copy], [data-copy-from]");
     if (!source) return;
-    const done = await copyText(source.dataset.copy);
+    // A secret stands in the page once, is copied from there, and is not read out.
+    const from = source.dataset.copyFrom;
+    const done = await copyText(from ? byId(from)?.textContent ?? "" : source.dataset.copy);
     source.focus({ preventScroll: true });
     source.dataset.copied = done ? "done" : "failed";
-    announce(done ? `Copied ${source.dataset.copy}` : "Not copied; select the text instead.");
+    const copied = from ? "Copied." : `Copied ${source.dataset.copy}`;
+    announce(done ? copied : "Not copied; select the text instead.");
     setTimeout(() => source.removeAttribute("data-copied"), 1500);
   });
+
+  // ---- Forms whose answer comes once: a second press would throw the answer to the first away. ----
+
+  const ANSWERED_WITHIN = 10000;
+  const sentAt = new WeakMap();
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.matches?.("form[data-once]")) return;
+    if (performance.now() - (sentAt.get(form) ?? -ANSWERED_WITHIN) < ANSWERED_WITHIN) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      return;
+    }
+    sentAt.set(form, performance.now());
+  }, true);
+
+  document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => sentAt.delete(ctx?.sourceElement ?? document));
 
   // ---- The switcher, and the other sheets of the bar ----
 

@@ -86,6 +86,19 @@ impl ClientError {
         }
     }
 
+    /// Whether a write that failed so may have been carried out all the same: it was sent, and what came of it was not
+    /// said, or not in words that can be trusted.
+    pub fn leaves_open(&self) -> bool {
+        match self {
+            Self::Unreachable(error) => !error.is_connect(),
+            Self::Late | Self::Stream(_) | Self::Decode(_) => true,
+            Self::UnexpectedStatus(status) => !(400..500).contains(status),
+            Self::Refused(problem) => !(400..500).contains(&problem.status),
+            Self::Shared(error) => error.leaves_open(),
+            Self::Setup(_) | Self::NoCredential(_) | Self::UnusableSecret => false,
+        }
+    }
+
     /// Whether nothing usable came back, so that trying again later may help.
     pub fn is_unreachable(&self) -> bool {
         match self {

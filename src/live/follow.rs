@@ -68,6 +68,13 @@ pub(super) struct Follower {
     pub changed: mpsc::UnboundedSender<ExperimentId>,
 }
 
+impl Follower {
+    fn tell(&self) {
+        // A receiver that is gone means the process is stopping.
+        let _ = self.changed.send(self.client.id().clone());
+    }
+}
+
 /// Follows the experiment until the mirror is stopped.
 pub(super) async fn follow(follower: Follower, writer: Writer) {
     let stopping = writer.stopping();
@@ -123,7 +130,11 @@ async fn watch(follower: &Follower, writer: &Writer, relist: bool) -> Result<std
         let listed = list(client, &follower.configs, writer.next_revision()).await?;
         let snapshot = listed.ok_or(Pause::Without(Phase::NotHosted))?;
         debug!(experiment.id = %client.id(), cursor = snapshot.cursor, tasks = snapshot.counts.total(), "listed");
+        let was_known = writer.view().snapshot().is_some();
         writer.publish(snapshot, &Topic::ALL);
+        if !was_known {
+            follower.tell();
+        }
     }
     let cursor = writer.view().snapshot().map_or(0, |snapshot| snapshot.cursor);
     let Feed { mut stream, is_pushed } = feed::open(client, cursor).await?;
@@ -269,8 +280,7 @@ async fn apply(follower: &Follower, writer: &Writer, events: Vec<(u64, Arc<Event
     let has_ended = topics.contains(&Topic::Experiment);
     writer.publish(snapshot, &topics);
     if has_ended {
-        // A receiver that is gone means the process is stopping.
-        let _ = follower.changed.send(follower.client.id().clone());
+        follower.tell();
     }
     Ok(())
 }

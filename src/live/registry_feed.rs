@@ -87,11 +87,12 @@ impl RegistryFeed {
 
     /// The one experiment of a deployment without a control plane.
     async fn alone(&mut self) -> Result<(), ClientError> {
+        let rows = self.probed(Vec::new()).await;
+        self.list(rows);
+        self.freshness(Freshness::Live);
         loop {
-            let rows = self.probed(Vec::new()).await;
-            self.list(rows);
-            self.freshness(Freshness::Live);
             self.pause(None).await?;
+            self.ask_again().await;
         }
     }
 
@@ -139,9 +140,10 @@ impl RegistryFeed {
                     if let Ok(worker) = notice.id.parse() {
                         self.stores.credential_changed(&Scope::ControlPlane, &worker);
                     }
-                    // Notices about workers and groups carry other ids.
-                    if let Ok(id) = notice.id.parse() {
-                        self.refresh(control, id).await?;
+                    match notice.id.parse() {
+                        Ok(id) => self.refresh(control, id).await?,
+                        // About a worker or a group. They are not held here; whoever shows them looks again.
+                        Err(_) => self.registry.set(|view| view),
                     }
                 }
                 PushEvent::Heartbeat if listed => self.ask_again().await,
@@ -155,11 +157,11 @@ impl RegistryFeed {
         for round in 0_u32.. {
             let entries = control.experiments().await?;
             self.registry.heard(&self.clock);
-            let rows = match round % ASK_AGAIN {
-                0 => self.probed(entries).await,
-                _ => self.compared(entries).await,
-            };
+            let rows = self.compared(entries).await;
             self.list(rows);
+            if round % ASK_AGAIN == 0 {
+                self.ask_again().await;
+            }
             self.freshness(Freshness::Polling);
             self.pause(Some(control)).await?;
             if !self.registry.is_watched(&self.clock, SPELL) {
@@ -210,7 +212,7 @@ impl RegistryFeed {
         Ok(())
     }
 
-    /// Looks again at what the task stores could not be asked about, and at what is on disk.
+    /// Looks again at what is on disk, and, while anybody looks, at what the task stores did not have or say.
     async fn ask_again(&self) {
         let view = self.registry.view();
         let rows: Vec<_> = view.rows.values().map(|row| RegistryRow::clone(row)).collect();
@@ -221,8 +223,9 @@ impl RegistryFeed {
 
     async fn asked_again(&self, row: RegistryRow) -> RegistryRow {
         match row.hosting {
-            Hosting::Unknown(_) => self.row(row.id, row.entry).await,
-            _ => self.with_readiness(row).await,
+            Hosting::Hosted(_) => self.with_readiness(row).await,
+            _ if self.registry.is_watched(&self.clock, SPELL) => self.row(row.id, row.entry).await,
+            _ => row,
         }
     }
 

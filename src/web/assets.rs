@@ -37,6 +37,7 @@ const STYLE: &str = concat!(
     include_str!("../../assets/css/chart.css"),
     include_str!("../../assets/css/form.css"),
     include_str!("../../assets/css/deployment.css"),
+    include_str!("../../assets/css/registry.css"),
     include_str!("../../assets/css/notice.css"),
     include_str!("../../assets/css/motion.css"),
     include_str!("../../assets/css/print.css"),

@@ -77,6 +77,7 @@ impl<'a> Bar<'a> {
             live: Some(&self.live),
             main,
             pending: self.pending,
+            control_plane: self.context.console.stores.control().is_some(),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::answer::PageCache;
 use super::attempts::Attempts;
 use super::links::Links;
+use super::registry::Registries;
 use super::session::Sessions;
 use crate::access::StoreFactory;
 use crate::lifecycle::Tasks;
@@ -23,6 +24,8 @@ pub(crate) struct Console {
     pub pages: PageCache,
     /// The experiments' repositories; without them, pages say that commits cannot be shown.
     pub repos: Option<RepoMaterializer>,
+    /// What pages of workers and groups share.
+    pub registries: Registries,
     /// The configuration offered on the page of an unseeded experiment.
     pub sample_config: &'static str,
 }

@@ -131,7 +131,7 @@ impl<'a> FromRequest<'a> for Deployment {
         let context = Context::from_request(request, body).await?;
         match context.console.stores.has_control_plane() {
             true => Ok(Self { context }),
-            false => Err(PageError::within(Fault::SingleExperiment, context).into()),
+            false => Err(PageError::within(Fault::NoControlPlane, context).into()),
         }
     }
 }

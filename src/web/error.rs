@@ -55,9 +55,6 @@ pub(crate) enum Fault {
     /// The path names no page.
     #[error("no such page")]
     NoSuchPage,
-    /// A page of the deployment, and there is no control plane.
-    #[error("there is no control plane")]
-    SingleExperiment,
     /// The path names no registered experiment.
     #[error("no such experiment: {0}")]
     NoSuchExperiment(String),
@@ -72,6 +69,19 @@ pub(crate) enum Fault {
     NoSuchEntity {
         /// Task, idea or variant.
         kind: &'static str,
+        /// As in the path.
+        id: String,
+    },
+    /// The console serves one experiment, and no deployment.
+    #[error("there is no control plane")]
+    NoControlPlane,
+    /// The registry of workers and groups has no such entry.
+    #[error("no such {kind}: {id}")]
+    NotRegistered {
+        /// Worker or group.
+        kind: &'static str,
+        /// What the registry is of.
+        whole: &'static str,
         /// As in the path.
         id: String,
     },
@@ -115,11 +125,11 @@ impl Fault {
             Self::NotAdministrator(_) => "not-an-administrator",
             Self::RoleUnknown(_) => "role-unknown",
             Self::NoSuchPage => "no-such-page",
-            Self::SingleExperiment => "single-experiment",
             Self::NoSuchExperiment(_) => "no-such-experiment",
             Self::NoSuchName(_) => "no-such-name",
             Self::StaleSelection(_) => STALE_SELECTION,
-            Self::NoSuchEntity { .. } => "no-such-entity",
+            Self::NoSuchEntity { .. } | Self::NotRegistered { .. } => "no-such-entity",
+            Self::NoControlPlane => "no-control-plane",
             Self::Unseeded => "unseeded",
             Self::NotHostedHere => "not-hosted-here",
             Self::ControlPlane(trouble) => match trouble.kind {
@@ -146,11 +156,12 @@ impl Fault {
         match self {
             Self::SignedOut => StatusCode::UNAUTHORIZED,
             Self::NoSuchPage
-            | Self::SingleExperiment
             | Self::NoSuchExperiment(_)
             | Self::NoSuchName(_)
             | Self::StaleSelection(_)
-            | Self::NoSuchEntity { .. } => StatusCode::NOT_FOUND,
+            | Self::NoSuchEntity { .. }
+            | Self::NotRegistered { .. }
+            | Self::NoControlPlane => StatusCode::NOT_FOUND,
             Self::Unseeded | Self::NotHostedHere => StatusCode::CONFLICT,
             Self::ControlPlane(trouble) | Self::TaskStore(trouble) | Self::RoleUnknown(trouble) => match trouble.kind {
                 TroubleKind::Unreachable | TroubleKind::NoCredential => StatusCode::SERVICE_UNAVAILABLE,

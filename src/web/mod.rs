@@ -24,6 +24,7 @@ mod mentions;
 mod pages;
 mod query;
 mod readiness;
+mod registry;
 mod same_origin;
 mod session;
 mod signed_out;
@@ -48,8 +49,8 @@ use error::{Fault, PageError};
 use frame::Frame;
 use links::Links;
 use pages::{
-    by_name, events, experiments, fault, home, idea, ideas, overview, seed, select, sign_in, task, tasks, unregister,
-    variant, variants,
+    by_name, control_group, control_groups, control_worker, control_workers, events, experiments, fault, home, idea,
+    ideas, overview, seed, select, sign_in, task, tasks, unregister, variant, variants,
 };
 use session::Sessions;
 
@@ -112,6 +113,7 @@ impl Web {
             tasks: options.tasks,
             pages: answer::page_cache(options.page_cache_bytes),
             repos: options.repos,
+            registries: registry::Registries::default(),
             sample_config: options.sample_config,
         };
         Self {
@@ -201,6 +203,26 @@ fn pages() -> Route {
             "/admin/experiments/:experiment/unregister",
             get(unregister::get).post(unregister::post),
         )
+        .at(
+            "/admin/control/workers/",
+            get(control_workers::get).post(control_workers::post),
+        )
+        .at("/admin/control/workers/:worker/", get(control_worker::get))
+        .at(
+            "/admin/control/workers/:worker/reissue-credential",
+            post(control_worker::reissue),
+        )
+        .at(
+            "/admin/control/groups/",
+            get(control_groups::get).post(control_groups::post),
+        )
+        .at("/admin/control/groups/:group/", get(control_group::get))
+        .at("/admin/control/groups/:group/members", post(control_group::add))
+        .at(
+            "/admin/control/groups/:group/members/:member/remove",
+            post(control_group::remove),
+        )
+        .at("/admin/control/groups/:group/delete", post(control_group::delete))
         // Machinery.
         .at("/healthz", get(home::healthz))
         .nest("/assets", Assets)

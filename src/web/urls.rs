@@ -1,6 +1,6 @@
 //! A function for every path of the console; nothing else spells one.
 
-use crate::protocol::{ExperimentId, IdeaId, TaskId, VariantId, percent_encode};
+use crate::protocol::{ExperimentId, GroupId, IdeaId, MemberId, TaskId, VariantId, WorkerId, percent_encode};
 
 /// Where a browser begins: the experiment selected last.
 pub(crate) fn home() -> &'static str {
@@ -109,4 +109,51 @@ pub(crate) fn fleet_live(since: &str) -> String {
 /// Seeds a registered experiment that the task store does not host yet (POST).
 pub(crate) fn seed(experiment: &ExperimentId) -> String {
     format!("/x/{experiment}/admin/seed")
+}
+
+/// The list of workers: of an experiment, or the deployment's.
+pub(crate) fn workers(of: Option<&ExperimentId>) -> String {
+    format!("{}workers/", registry(of))
+}
+
+/// One worker.
+pub(crate) fn worker(of: Option<&ExperimentId>, worker: &WorkerId) -> String {
+    format!("{}workers/{worker}/", registry(of))
+}
+
+/// Replaces a worker's secret (POST).
+pub(crate) fn reissue_credential(of: Option<&ExperimentId>, worker: &WorkerId) -> String {
+    format!("{}workers/{worker}/reissue-credential", registry(of))
+}
+
+/// The list of groups: of an experiment, or the deployment's.
+pub(crate) fn groups(of: Option<&ExperimentId>) -> String {
+    format!("{}groups/", registry(of))
+}
+
+/// One group.
+pub(crate) fn group(of: Option<&ExperimentId>, group: &GroupId) -> String {
+    format!("{}groups/{group}/", registry(of))
+}
+
+/// Adds a member to a group (POST).
+pub(crate) fn group_members(of: Option<&ExperimentId>, group: &GroupId) -> String {
+    format!("{}groups/{group}/members", registry(of))
+}
+
+/// Takes a member out of a group (POST).
+pub(crate) fn remove_group_member(of: Option<&ExperimentId>, group: &GroupId, member: &MemberId) -> String {
+    format!("{}groups/{group}/members/{member}/remove", registry(of))
+}
+
+/// Deletes a group (POST).
+pub(crate) fn delete_group(of: Option<&ExperimentId>, group: &GroupId) -> String {
+    format!("{}groups/{group}/delete", registry(of))
+}
+
+fn registry(of: Option<&ExperimentId>) -> String {
+    match of {
+        None => "/admin/control/".to_owned(),
+        Some(experiment) => format!("/x/{experiment}/admin/"),
+    }
 }

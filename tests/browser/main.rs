@@ -3,6 +3,7 @@
 
 mod chromium;
 mod console;
+#[expect(dead_code, reason = "the journeys without a browser use the rest")]
 #[path = "../support/proxy.rs"]
 mod proxy;
 #[path = "../console/support.rs"]

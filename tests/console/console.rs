@@ -120,6 +120,17 @@ impl Console {
         )
     }
 
+    /// The same with the console's access to it set up otherwise.
+    pub async fn start_with(change: impl FnOnce(&mut access::Options)) -> Self {
+        let (tasks, clock) = (Tasks::new(), fixed_clock());
+        let scratch = tempfile::tempdir().expect("a directory");
+        let address = backend(&scratch, &tasks, &clock).await;
+        let credentials = scratch.path().join("console");
+        let mut access = access::Options::of_one_server(&address, ADMIN_TOKEN.into(), credentials).expect("an address");
+        change(&mut access);
+        Self::over(Setup::of(access), admin(&address), tasks, clock, scratch).await
+    }
+
     /// A console whose backend was never there.
     pub async fn without_backend() -> Self {
         // Bound and dropped: nothing listens there now.

@@ -31,6 +31,7 @@ mod proxy;
 mod push;
 mod race;
 mod reference;
+mod registry_pages;
 mod roles;
 mod routed;
 mod sessions;

@@ -2,6 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
+
+use switchboard::protocol::{MemberId, RegisterGroup, RegisterWorker};
 
 use crate::console::{Console, Page, until};
 use crate::roles::worker;
@@ -18,6 +21,17 @@ fn assert_drawn(name: &str, page: &Page) {
     settings.add_filter(r"-[0-9a-f]{8}\.(css|js|svg)", "-HASH.$1");
     settings.add_filter(r"since=(fleet|[0-9a-f]+)-\d+-\d+", "since=SINCE");
     settings.add_filter(r#"data-etag="[0-9a-f]{16}""#, r#"data-etag="ETAG""#);
+    // What is random, or said once, or where a test keeps its files.
+    settings.add_filter(
+        r"at /\S+/control-plane/worker\.json",
+        "at DIRECTORY/control-plane/worker.json",
+    );
+    settings.add_filter(
+        r#"name="request_id" value="[0-9a-f]{32}""#,
+        r#"name="request_id" value="RANDOM""#,
+    );
+    settings.add_filter(r"console-instance=[0-9a-f]+", "console-instance=RANDOM");
+    settings.add_filter(r#"id="secret">\s*[^<]+"#, r#"id="secret">SECRET"#);
     // One element a line, so that a difference can be read.
     let body = page.body.replace("><", ">\n<");
     settings.bind(|| insta::assert_snapshot!(name, format!("{}\n{body}", page.status)));
@@ -32,6 +46,14 @@ const PAGES: [(&str, &str); 8] = [
     ("variants", "admin/variants/"),
     ("variant", "admin/variants/v-good/"),
     ("events", "admin/events/"),
+];
+
+/// Of the deployment's registry; the ids are those of [`staffed`].
+const REGISTRY: [(&str, &str); 4] = [
+    ("workers", "/admin/control/workers/"),
+    ("worker", "/admin/control/workers/W/"),
+    ("groups", "/admin/control/groups/"),
+    ("group", "/admin/control/groups/G/"),
 ];
 
 const EXPERIMENTS: &str = "/admin/experiments/";
@@ -114,6 +136,7 @@ fn every_route_is_drawn_or_said_not_to_be() {
         .iter()
         .map(|(_, path)| format!("/x/E/{path}"))
         .chain(OTHERS.map(str::to_owned))
+        .chain(REGISTRY.map(|(_, path)| path.to_owned()))
         .collect();
     for route in &routes {
         let is_drawn = drawn.iter().any(|path| leads(route, path));
@@ -202,6 +225,129 @@ async fn every_page_is_drawn() {
         );
     }
     assert_drawn("experiments__stale", &get(EXPERIMENTS).await);
+}
+
+/// Workers and groups of every kind, and the paths of [`REGISTRY`] with their ids.
+async fn staffed(console: &Console) -> [(&'static str, String); 4] {
+    let registry = console.admin.control().registry();
+    let worker = async |name: Option<&str>, labels: &[(&str, &str)]| {
+        console.clock.advance(Duration::from_secs(60));
+        let labels = labels
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
+        let name = name.map(str::to_owned);
+        let request = RegisterWorker { name, labels };
+        registry.register_worker(&request).await.expect("a worker").0.worker_id
+    };
+    let group = async |name: &str, members: Vec<MemberId>| {
+        console.clock.advance(Duration::from_secs(60));
+        let name = Some(name.to_owned());
+        let request = RegisterGroup { name, members };
+        registry.register_group(&request).await.expect("a group").group_id
+    };
+    let ada = worker(
+        Some("Ada <b>Lovelace</b>"),
+        &[("team", "blue & white"), ("site", "london")],
+    )
+    .await;
+    let twin = worker(Some("grace"), &[]).await;
+    worker(Some("grace"), &[("note", "a value that goes on ".repeat(8).trim())]).await;
+    let nameless = worker(None, &[("pool", "batch")]).await;
+    let nobody = "wkr_00000000000000000000000000".parse().expect("an id");
+    let inner = group("night shift", vec![(&ada).into(), (&nameless).into()]).await;
+    let outer = group("everybody", vec![(&inner).into(), (&twin).into(), nobody]).await;
+    group("admins", vec![(&outer).into()]).await;
+    REGISTRY.map(|(name, path)| {
+        let path = path
+            .replace("/W/", &format!("/{ada}/"))
+            .replace("/G/", &format!("/{outer}/"));
+        (name, path)
+    })
+}
+
+#[tokio::test]
+async fn the_deployments_workers_and_groups_are_drawn() {
+    let console = Console::start().await;
+    let cookie = console.sign_in().await;
+    let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
+    for (name, path) in REGISTRY.into_iter().filter(|(name, _)| name.ends_with('s')) {
+        assert_drawn(&format!("{name}__empty"), &console.get(path, &headers).await);
+    }
+    let paths = staffed(&console).await;
+    for (name, path) in &paths {
+        assert_drawn(&format!("{name}__filled"), &console.get(path, &headers).await);
+    }
+    let [(_, workers), (_, worker), (_, groups), (_, group)] = &paths;
+    assert_drawn(
+        "workers__none_match",
+        &console.get(&format!("{workers}?q=zzz&name=grace"), &headers).await,
+    );
+    let wrong = [("name", " bad"), ("labels", "a=b\nnonsense")];
+    assert_drawn("workers__refused", &console.post(workers, &headers, &wrong).await);
+    let wrong = [("name", "admins"), ("members", "")];
+    assert_drawn("groups__refused", &console.post(groups, &headers, &wrong).await);
+    let wrong = [("member_id", "grace")];
+    assert_drawn(
+        "group__refused",
+        &console.post(&format!("{group}members"), &headers, &wrong).await,
+    );
+    let wrong = [("confirm", "no")];
+    assert_drawn(
+        "group__unconfirmed",
+        &console.post(&format!("{group}delete"), &headers, &wrong).await,
+    );
+    assert_drawn(
+        "worker__unconfirmed",
+        &console
+            .post(&format!("{worker}reissue-credential"), &headers, &wrong)
+            .await,
+    );
+    assert_drawn(
+        "group__added",
+        &console.get(&format!("{group}?ok=added"), &headers).await,
+    );
+
+    let form = [("name", "grace"), ("request_id", "once")];
+    assert_drawn("token__registered", &console.post(workers, &headers, &form).await);
+    assert_drawn("token__shown_already", &console.post(workers, &headers, &form).await);
+    let end = &worker.trim_end_matches('/')[worker.len() - 7..];
+    let confirmed = [("confirm", "Ada <b>Lovelace</b>"), ("request_id", end)];
+    assert_drawn(
+        "token__reissued",
+        &console
+            .post(&format!("{worker}reissue-credential"), &headers, &confirmed)
+            .await,
+    );
+    let nobody = "/admin/control/workers/wkr_00000000000000000000000000/";
+    assert_drawn("fault__not_registered", &console.get(nobody, &headers).await);
+
+    console.lose_backend().await;
+    let registry = console.live.registry();
+    until("a stale registry", async || {
+        (registry.view().freshness.word() == "stale").then_some(())
+    })
+    .await;
+    for (name, path) in &paths {
+        assert_drawn(&format!("{name}__unreachable"), &console.get(path, &headers).await);
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_is_not_the_consoles_to_read_is_drawn() {
+    let console = Console::start_with(|access| access.control_admin_token = None).await;
+    let cookie = console.sign_in().await;
+    let headers = [("cookie", cookie.as_str())];
+    for (name, path) in REGISTRY.into_iter().filter(|(name, _)| name.ends_with('s')) {
+        assert_drawn(&format!("{name}__no_token"), &console.get(path, &headers).await);
+    }
+    let alone = Console::start_with(|access| access.control_plane = None).await;
+    let cookie = alone.sign_in().await;
+    let headers = [("cookie", cookie.as_str())];
+    assert_drawn(
+        "fault__no_control_plane",
+        &alone.get("/admin/control/workers/", &headers).await,
+    );
 }
 
 #[tokio::test]
@@ -327,7 +473,8 @@ async fn every_part_that_asks_for_itself_is_answered_with_itself() {
     world.known(&world.busy.id).await;
     let cookie = world.console.sign_in().await;
     let paths = PAGES.map(|(_, path)| format!("/x/{}/{path}", world.busy.id));
-    for path in paths.into_iter().chain([EXPERIMENTS.to_owned()]) {
+    let registry = staffed(&world.console).await.map(|(_, path)| path);
+    for path in paths.into_iter().chain(registry).chain([EXPERIMENTS.to_owned()]) {
         let page = world.console.get(&path, &[("cookie", &cookie)]).await;
         let parts = refetches(&page);
         assert!(!parts.is_empty(), "{path} follows nothing");
@@ -369,7 +516,7 @@ async fn signing_in_is_drawn() {
     assert_eq!(console.get(&link, &[]).await.status, 303);
     assert_drawn("sign_in__used", &console.get(&link, &[]).await);
     let link = console.sign_in_link();
-    console.clock.advance(std::time::Duration::from_secs(15 * 60));
+    console.clock.advance(Duration::from_secs(15 * 60));
     assert_drawn("sign_in__expired", &console.get(&link, &[]).await);
     let without_links = console.beside(|setup| setup.sign_in_links = false).await;
     assert_drawn("sign_in__worker", &without_links.get(SIGN_IN, &[]).await);

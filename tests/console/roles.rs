@@ -107,6 +107,9 @@ async fn no_route_is_forgotten() {
             .replace(":idea", "idea-good")
             .replace(":variant", "v-good")
             .replace(":name", "Busy%20bees")
+            .replace(":worker", "wkr_00000000000000000000000000")
+            .replace(":group", "grp_00000000000000000000000000")
+            .replace(":member", "wkr_00000000000000000000000000")
             .replace("*rest", "ideate-1/submit");
         assert!(!path.contains(':'), "say what {pattern} stands for");
         // One of the routes is the way out.

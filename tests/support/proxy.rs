@@ -71,6 +71,8 @@ enum Line {
     Open,
     /// Connections stay open, and nothing passes.
     Mute,
+    /// What is asked passes, and what is answered does not.
+    Deaf,
     /// Connections are closed, and new ones as soon as they are made.
     Cut,
 }
@@ -115,6 +117,11 @@ impl Proxy {
     /// Passes nothing on, and closes nothing.
     pub fn mute(&self) {
         self.line.send_replace(Line::Mute);
+    }
+
+    /// Passes on what is asked, and none of the answers.
+    pub fn lose_answers(&self) {
+        self.line.send_replace(Line::Deaf);
     }
 
     /// Is as if nothing had been; what was held back while mute passes now.
@@ -177,19 +184,23 @@ impl Proxy {
         // A half that ends takes the other with it: neither browser nor console half-closes.
         tokio::select! {
             _ = line.wait_for(|line| *line == Line::Cut) => {}
-            () = self.pipe(from_client, to_server, |bytes| self.log().requests.extend(reader.read(bytes))) => {}
-            () = self.pipe(from_server, to_client, |_| ()) => {}
+            () = self.pipe(from_client, to_server, &[Line::Mute], |bytes| self.log().requests.extend(reader.read(bytes))) => {}
+            () = self.pipe(from_server, to_client, &[Line::Mute, Line::Deaf], |_| ()) => {}
         }
         self.log().connections[connection] = false;
     }
 
-    async fn pipe(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut see: impl FnMut(&[u8])) {
+    /// Carries bytes while the line is none of `held`.
+    async fn pipe(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, held: &[Line], mut see: impl FnMut(&[u8])) {
         let mut line = self.line.subscribe();
         let mut buffer = vec![0; 16 * 1024];
         while let Ok(length @ 1..) = from.read(&mut buffer).await {
             see(&buffer[..length]);
-            let open = line.wait_for(|line| *line != Line::Mute).await.is_ok();
-            if !open || to.write_all(&buffer[..length]).await.is_err() {
+            let Ok(line) = line.wait_for(|line| !held.contains(line)).await.map(|line| *line) else {
+                return;
+            };
+            // What was held back when the line is cut is lost.
+            if line == Line::Cut || to.write_all(&buffer[..length]).await.is_err() {
                 return;
             }
         }

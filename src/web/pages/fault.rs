@@ -123,10 +123,6 @@ impl Words {
                 format!("This page is for the members of the group admins, and they cannot be looked up: {trouble}."),
             ),
             Fault::NoSuchPage => ("No such page", "The address leads nowhere. It may be cut off or mistyped.".to_owned()),
-            Fault::SingleExperiment => (
-                "This console shows one experiment",
-                "It was started without a control plane, so there is no list of experiments and nothing to register.".to_owned(),
-            ),
             Fault::NoSuchExperiment(id) => (
                 "No such experiment",
                 format!("No experiment with the id {} is registered here. It may have been unregistered, or the address is mistyped.", cut(id)),
@@ -142,6 +138,14 @@ impl Words {
             Fault::NoSuchEntity { kind, id } => {
                 ("Not in this experiment", format!("This experiment has no {kind} with the id {}. It may belong to another one.", cut(id)))
             }
+            Fault::NotRegistered { kind, whole, id } => (
+                "Not registered",
+                format!("The registry of {whole} has no {kind} with the id {}. It may be of another one, or the address is mistyped.", cut(id)),
+            ),
+            Fault::NoControlPlane => (
+                "No control plane",
+                "This console works on one experiment without a control plane, so there is no deployment with workers and groups of its own. Start it with --control-plane-url to have one.".to_owned(),
+            ),
             Fault::Unseeded => ("Not seeded yet", "The task store does not host this experiment yet.".to_owned()),
             Fault::NotHostedHere => (
                 "Not hosted here",

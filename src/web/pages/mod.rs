@@ -1,6 +1,10 @@
 //! One page, one file: parameters, handlers and regions. Pages never import each other.
 
 pub(crate) mod by_name;
+pub(crate) mod control_group;
+pub(crate) mod control_groups;
+pub(crate) mod control_worker;
+pub(crate) mod control_workers;
 pub(crate) mod events;
 pub(crate) mod experiments;
 pub(crate) mod fault;

@@ -26,6 +26,8 @@ pub(crate) enum Input {
     Secret,
     /// The same, which the browser may keep for the operator.
     Password,
+    /// Text, with the values of a `<datalist>` to pick from, by its id.
+    Listed(&'static str),
 }
 
 /// Weight of a button.
@@ -76,13 +78,14 @@ impl Field<'_> {
 
 /// A one-line field.
 pub(crate) fn field(field: &Field, input: Input, value: &str) -> Markup {
-    let (kind, autocomplete) = match input {
-        Input::Text => ("text", "off"),
-        Input::Secret => ("password", "off"),
-        Input::Password => ("password", "current-password"),
+    let (kind, autocomplete, list) = match input {
+        Input::Text => ("text", "off", None),
+        Input::Secret => ("password", "off", None),
+        Input::Password => ("password", "current-password", None),
+        Input::Listed(list) => ("text", "off", Some(list)),
     };
     field.around(&html! {
-        input id=(field.name) name=(field.name) type=(kind) value=(value) required[field.required] autocomplete=(autocomplete)
+        input id=(field.name) name=(field.name) type=(kind) value=(value) list=[list] required[field.required] autocomplete=(autocomplete)
             spellcheck="false" aria-describedby=[field.described_by()] aria-invalid=[field.invalid()];
     })
 }

@@ -28,6 +28,10 @@ pub(crate) enum Nav {
     Events,
     /// The deployment's experiments.
     Experiments,
+    /// The deployment's workers, and one worker.
+    Workers,
+    /// The deployment's groups, and one group.
+    Groups,
     /// None of them.
     None,
 }
@@ -42,7 +46,7 @@ impl Nav {
             Self::Variants => "v",
             Self::Events => "e",
             Self::Experiments => "x",
-            Self::None => "",
+            Self::Workers | Self::Groups | Self::None => "",
         }
     }
 }
@@ -81,6 +85,8 @@ pub(crate) struct Shell<'a> {
     pub main: &'a Markup,
     /// Pending ideation, execution and evaluation tasks.
     pub pending: Option<[u64; 3]>,
+    /// Whether there is a control plane, and so pages of the deployment's workers and groups.
+    pub control_plane: bool,
 }
 
 impl Shell<'_> {
@@ -285,9 +291,14 @@ fn links(shell: &Shell, pending: Markup) -> Markup {
             }
         }
     };
+    let of_deployment = [
+        (Nav::Experiments, "Experiments", urls::experiments().to_owned()),
+        (Nav::Workers, "Workers", urls::workers(None)),
+        (Nav::Groups, "Groups", urls::groups(None)),
+    ];
     html! {
         @if let Some(entry) = shell.experiment { (of_experiment(&entry.id)) }
-        @if shell.operator.administers { (group("Deployment", &[(Nav::Experiments, "Experiments", urls::experiments().to_owned())])) }
+        @if shell.operator.administers && shell.control_plane { (group("Deployment", &of_deployment)) }
     }
 }
 
@@ -353,6 +364,7 @@ mod tests {
             live: Some("/x/e/live?since=7"),
             main,
             pending: Some([1, 2, 3]),
+            control_plane: true,
         }
     }
 

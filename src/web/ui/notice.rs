@@ -7,6 +7,8 @@ use super::mark::Mark;
 /// How much a notice matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
+    /// What was asked for is done.
+    Good,
     /// Good to know.
     Info,
     /// Look before going on.
@@ -18,6 +20,7 @@ pub(crate) enum Tone {
 /// A message in the flow of a page; a failure is announced at once.
 pub(crate) fn notice(tone: Tone, body: &Markup) -> Markup {
     let (class, mark, role) = match tone {
+        Tone::Good => ("notice notice-good", Mark::Filled, "status"),
         Tone::Info => ("notice notice-info", Mark::PendingHollow, "status"),
         Tone::Warn => ("notice notice-warn", Mark::Triangle, "status"),
         Tone::Bad => ("notice notice-bad", Mark::Cross, "alert"),

@@ -1,0 +1,199 @@
+//! Where pages read and change a registry.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use poem::http::{HeaderValue, StatusCode, header};
+use poem::{FromRequest, IntoResponse, Request, RequestBody, Response};
+use tokio::sync::oneshot;
+
+use super::flights::Flights;
+use super::once::{Kept, Once};
+use super::place::Place;
+use super::roster::Roster;
+use super::trouble::{Refusal, Unread};
+use crate::access::Scope;
+use crate::client::{ClientError, RegistryClient};
+use crate::protocol::WorkerId;
+use crate::web::answer::Page;
+use crate::web::context::Context;
+use crate::web::error::{Fault, PageError};
+use crate::web::frame::Want;
+use crate::web::ui::Nav;
+
+/// How long a write may take before its outcome counts as open.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What all pages of workers and groups share.
+#[derive(Default)]
+pub(crate) struct Registries {
+    flights: Flights,
+    once: Once,
+}
+
+/// One request to a page of workers or groups: whose they are, and as whom the console acts on them.
+pub(crate) struct Desk {
+    /// The page's surroundings.
+    pub context: Context,
+    /// Whose registry it is.
+    pub place: Place,
+    scope: Scope,
+    /// None without the token that it takes.
+    client: Option<RegistryClient>,
+}
+
+/// What became of a write.
+pub(crate) enum Sent<T> {
+    /// It was carried out.
+    Done(T),
+    /// The same form came before; this is what became of it then. Nothing was sent now.
+    Before(Kept),
+    /// It was not carried out.
+    Refused(ClientError),
+    /// Whether it was carried out is not known.
+    Open(ClientError),
+}
+
+impl<'a> FromRequest<'a> for Desk {
+    /// The deployment's registry, which the control plane tells and lets be changed by the principal `admin` only
+    /// (`ch11 §6`).
+    async fn from_request(request: &'a Request, body: &mut RequestBody) -> poem::Result<Self> {
+        let context = Context::from_request(request, body).await?;
+        if context.console.stores.control().is_none() {
+            return Err(PageError::within(Fault::NoControlPlane, context).into());
+        }
+        let client = context.console.stores.control_admin();
+        Ok(Self {
+            place: Place::new(None),
+            scope: Scope::ControlPlane,
+            client: client.map(|control| control.registry()),
+            context,
+        })
+    }
+}
+
+impl Desk {
+    /// The same where the answer is drawn for another path than the request's: writes have paths of their own, and
+    /// what is drawn from one asks for its parts at the page.
+    pub fn at(mut self, here: String) -> Self {
+        self.context.frame.here = here;
+        self
+    }
+
+    /// As whom to act.
+    ///
+    /// # Errors
+    /// Without the token that it takes.
+    pub fn client(&self) -> Result<RegistryClient, Refusal> {
+        self.client.clone().ok_or_else(|| Refusal::without_token(&self.place))
+    }
+
+    /// The workers and groups, as they are now.
+    ///
+    /// # Errors
+    /// Why they are not known.
+    pub async fn roster(&self) -> Result<Arc<Roster>, Unread> {
+        let client = self.client.as_ref().ok_or(Unread::NoToken)?;
+        let flights = &self.context.console.registries.flights;
+        flights.read(&self.scope, client).await.map_err(Unread::Failed)
+    }
+
+    /// The answer to a request for a part of the bar, which needs nothing of the registry.
+    pub fn bar(&self) -> Option<Response> {
+        let Want::Region(name) = &self.context.frame.want else {
+            return None;
+        };
+        matches!(name.as_str(), "switcher" | "freshness" | "pending").then(|| {
+            let nothing = Page::new("", Nav::None, maud::Markup::default(), vec![]);
+            self.context.answer_fresh(&nothing)
+        })
+    }
+
+    /// That the registry has no such entry.
+    pub fn missing(&self, kind: &'static str, id: String) -> PageError {
+        let whole = self.place.whole();
+        PageError::within(Fault::NotRegistered { kind, whole, id }, self.context.clone())
+    }
+
+    /// Answers with a page that was read for this request. A region whose data did not come keeps what it shows.
+    pub fn answer(&self, mut page: Page, read: Result<(), &Unread>) -> Response {
+        if let Err(unread) = read {
+            if matches!(self.context.frame.want, Want::Region(_)) && unread.status().is_server_error() {
+                return unread.status().into_response();
+            }
+            if page.status == StatusCode::OK {
+                page.status = unread.status();
+            }
+        }
+        self.context.answer_fresh(&page)
+    }
+
+    /// Answers a write with a page. Its path is no page's, so it stays out of the address bar.
+    pub fn answer_write(&self, page: &Page) -> Response {
+        let mut response = self.context.answer_fresh(page);
+        response
+            .headers_mut()
+            .insert("hx-push-url", HeaderValue::from_static("false"));
+        response
+    }
+
+    /// Whether a worker is the console's own here.
+    pub fn is_own(&self, worker: &WorkerId) -> bool {
+        self.context.console.stores.worker_id(&self.scope).as_ref() == Some(worker)
+    }
+
+    /// A worker's secret was replaced: should it be the console's own, it is looked at anew.
+    pub fn credential_changed(&self, worker: &WorkerId) {
+        self.context.console.stores.credential_changed(&self.scope, worker);
+    }
+
+    /// Carries a form out, unless the same one was before. It is carried through even if the browser goes away, so
+    /// that what is remembered is what happened.
+    pub async fn carry_out<T: Send + 'static>(
+        &self,
+        action: &str,
+        request_id: &str,
+        keep: fn(&T) -> Kept,
+        write: impl Future<Output = Result<T, ClientError>> + Send + 'static,
+    ) -> Sent<T> {
+        let console = self.context.console.clone();
+        let mut turn = console
+            .registries
+            .once
+            .turn(self.context.operator(), action, request_id)
+            .await;
+        if let Some(kept) = turn.as_ref() {
+            return Sent::Before(kept.clone());
+        }
+        let (tell, told) = oneshot::channel();
+        let (tasks, scope) = (console.tasks.clone(), self.scope.clone());
+        tasks.spawn("registry-write", async move {
+            *turn = Some(Kept::Open);
+            let written = tokio::time::timeout(PATIENCE, write)
+                .await
+                .unwrap_or(Err(ClientError::Late));
+            *turn = match &written {
+                Ok(written) => Some(keep(written)),
+                Err(error) if error.leaves_open() => Some(Kept::Open),
+                Err(_) => None,
+            };
+            // What was being read before is not what is there now.
+            console.registries.flights.forget(&scope);
+            // Nobody may be left to be told.
+            let _ = tell.send(written);
+        });
+        match told.await {
+            Ok(Ok(written)) => Sent::Done(written),
+            Ok(Err(error)) if !error.leaves_open() => Sent::Refused(error),
+            Ok(Err(error)) => Sent::Open(error),
+            Err(_) => Sent::Open(ClientError::Late),
+        }
+    }
+}
+
+/// To a page, after a write.
+pub(crate) fn see_other(location: &str) -> Response {
+    let response = Response::builder().status(StatusCode::SEE_OTHER);
+    response.header(header::LOCATION, location).finish()
+}

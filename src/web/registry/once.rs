@@ -1,0 +1,126 @@
+//! What became of forms that were sent: a form sent twice is carried out once.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OwnedMutexGuard;
+
+use crate::protocol::{GroupId, WorkerId};
+use crate::web::session::Operator;
+
+/// What is remembered of a write. Never a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// A secret was made for this worker and shown.
+    Secret(WorkerId),
+    /// This group was created.
+    Group(GroupId),
+    /// It was carried out, and the page to go to says so.
+    Done,
+    /// Whether it was carried out is not known.
+    Open,
+}
+
+/// The place of one form: empty until it is carried out. Held by whoever does.
+pub(super) type Turn = OwnedMutexGuard<Option<Kept>>;
+
+/// Forms remembered an operator.
+const REMEMBERED: usize = 128;
+/// Operators remembered; their sessions are not known here.
+const OPERATORS: usize = 256;
+/// The longest id that a form of ours has.
+const ID_MAX: usize = 64;
+
+type Key = (String, String);
+type Slot = Arc<tokio::sync::Mutex<Option<Kept>>>;
+
+/// The last forms of each operator.
+#[derive(Default)]
+pub(super) struct Once(Mutex<Forms>);
+
+#[derive(Default)]
+struct Forms {
+    of: HashMap<Operator, VecDeque<(Key, Slot)>>,
+    /// Who came first goes first.
+    order: VecDeque<Operator>,
+}
+
+impl Once {
+    /// Waits for whoever is carrying out the same form. A form without an id is its own.
+    pub async fn turn(&self, operator: &Operator, action: &str, request_id: &str) -> Turn {
+        let slot = if request_id.is_empty() || request_id.len() > ID_MAX {
+            Slot::default()
+        } else {
+            self.slot(operator, (action.to_owned(), request_id.to_owned()))
+        };
+        slot.lock_owned().await
+    }
+
+    fn slot(&self, operator: &Operator, key: Key) -> Slot {
+        let mut forms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !forms.of.contains_key(operator) {
+            if forms.order.len() == OPERATORS
+                && let Some(first) = forms.order.pop_front()
+            {
+                forms.of.remove(&first);
+            }
+            forms.order.push_back(operator.clone());
+        }
+        let own = forms.of.entry(operator.clone()).or_default();
+        if let Some((_, slot)) = own.iter().find(|(known, _)| *known == key) {
+            return slot.clone();
+        }
+        if own.len() == REMEMBERED {
+            own.pop_front();
+        }
+        let slot = Slot::default();
+        own.push_back((key, slot.clone()));
+        slot
+    }
+}
+
+/// The id of a form that is about to be drawn: 128 random bits.
+pub(super) fn request_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_form_is_remembered_by_operator_action_and_id_and_not_for_ever() {
+        let once = Once::default();
+        let ada = Operator::Link;
+        let bob = Operator::Worker {
+            id: "wkr_00000000000000000000000000".parse().expect("an id"),
+            name: None,
+            experiment: None,
+        };
+        *once.turn(&ada, "/a", "1").await = Some(Kept::Done);
+        assert_eq!(*once.turn(&ada, "/a", "1").await, Some(Kept::Done));
+        for (operator, action, id) in [
+            (&bob, "/a", "1"),
+            (&ada, "/b", "1"),
+            (&ada, "/a", "2"),
+            (&ada, "/a", ""),
+        ] {
+            assert_eq!(
+                *once.turn(operator, action, id).await,
+                None,
+                "{operator:?} {action} {id}"
+            );
+        }
+        *once.turn(&ada, "/a", "").await = Some(Kept::Done);
+        assert_eq!(
+            *once.turn(&ada, "/a", "").await,
+            None,
+            "forms without an id are not one form"
+        );
+        for n in 0..REMEMBERED {
+            drop(once.turn(&ada, "/c", &n.to_string()).await);
+        }
+        assert_eq!(*once.turn(&ada, "/a", "1").await, None);
+        assert_eq!(once.0.lock().expect("whole").of[&ada].len(), REMEMBERED);
+    }
+}
