@@ -212,7 +212,7 @@ impl Admins {
             kind: TroubleKind::NoCredential,
             words: words.to_owned(),
         };
-        if self.stores.control().is_some() {
+        if self.stores.has_control_plane() {
             let control = self.stores.control_admin();
             let registry = control.map(|control| (Server::ControlPlane, control.registry()));
             return registry.ok_or_else(|| {

@@ -188,7 +188,7 @@ impl Live {
     /// Whether the experiment is all there is: its groups are the deployment's.
     fn is_alone(&self, id: &ExperimentId) -> bool {
         let stores = &self.0.options.stores;
-        stores.control().is_none() && stores.default_experiment() == Some(id)
+        !stores.has_control_plane() && stores.default_experiment() == Some(id)
     }
 
     fn mirrors(&self) -> MutexGuard<'_, HashMap<ExperimentId, Arc<Mirror>>> {

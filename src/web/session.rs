@@ -175,10 +175,8 @@ impl Sessions {
         match &signed_in.operator {
             Operator::Link => self.by_link,
             Operator::Worker { id, experiment, .. } => {
-                let here = match self.stores.control() {
-                    Some(_) => None,
-                    None => self.stores.default_experiment(),
-                };
+                let default = self.stores.default_experiment();
+                let here = default.filter(|_| !self.stores.has_control_plane());
                 experiment.as_ref() == here && !self.live.admins().is_reissued_since(id, signed_in.begun_at)
             }
         }

@@ -246,6 +246,8 @@ async fn a_switch_draws_no_page_that_is_not_for_them() {
     let headers = [("cookie", cookie.as_str()), HERE];
     let plain = console.post(&select, &headers, &[("next", &next)]).await;
     assert_eq!((plain.status, plain.header("location")), (303, Some(overview.as_str())));
+    let clear = console.post("/admin/experiments/clear-selection", &headers, &[]).await;
+    assert_eq!((clear.status, clear.header("location")), (303, Some("/")));
     let htmx = [
         ("cookie", cookie.as_str()),
         HERE,

@@ -24,6 +24,9 @@ impl Deployment {
         let empty = Lab::begin(&console.admin, "Empty quarter", console.clock.clone()).await;
         console.clock.advance(Duration::from_secs(1));
         let unseeded = register(&console.admin, "Unwritten page").await;
+        // The control plane warns of what it has not heard of for minutes, so it is read before time passes.
+        let registry = console.live.registry();
+        until("the registry", async || registry.view().rows.get(&unseeded).map(drop)).await;
         fill(&console, &busy).await;
         Self {
             console,

@@ -17,9 +17,9 @@ use crate::web::urls;
 #[handler]
 pub(crate) fn clear(context: Context, session: &Session) -> Response {
     session::clear_selection(session);
-    context
-        .frame
-        .redirect(&format!("{}?selected=cleared", urls::experiments()))
+    let told = format!("{}?selected=cleared", urls::experiments());
+    let location = context.role.link(told).unwrap_or_else(|| urls::home().to_owned());
+    context.frame.redirect(&location)
 }
 
 #[derive(Debug, Default, Deserialize)]

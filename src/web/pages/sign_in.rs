@@ -189,7 +189,7 @@ fn by_credential_form(console: &Console, refusal: Option<&Refusal>, next: &str) 
     };
     html! {
         p {
-            @if console.stores.control().is_some() { "Use the EDEN credential of a worker of this deployment." }
+            @if console.stores.has_control_plane() { "Use the EDEN credential of a worker of this deployment." }
             @else { "Use the EDEN credential of a worker of this console's experiment." }
             " It is checked and not kept."
         }
