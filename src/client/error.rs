@@ -71,6 +71,11 @@ impl ClientError {
         }
     }
 
+    /// Whether the server lacks the endpoint, as one of another make may that answers without a problem document.
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self.status(), Some(404 | 405 | 406 | 501))
+    }
+
     /// Whether the server hosts other experiments than the one asked for (`ch07 §1.3`).
     pub fn is_not_hosted_here(&self) -> bool {
         self.error_type() == Some(ErrorType::ExperimentIdMismatch)

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use super::listing::optional;
 use crate::client::{ClientError, ExperimentClient};
 use crate::configs::{ConfigSource, ConfigTrouble};
 use crate::protocol::ExperimentConfig;
@@ -17,11 +16,15 @@ pub(super) struct Configuration {
 
 impl Configuration {
     pub(super) async fn read(client: &ExperimentClient, files: &ConfigSource) -> Result<Self, ClientError> {
-        if let Some(told) = optional(client.config().await)? {
-            return Ok(Self {
-                known: Ok(Arc::new(told)),
-                revision: None,
-            });
+        match client.config().await {
+            Ok(told) => {
+                return Ok(Self {
+                    known: Ok(Arc::new(told)),
+                    revision: None,
+                });
+            }
+            Err(error) if error.is_unsupported() => {}
+            Err(error) => return Err(error),
         }
         // Asked first: what changes in between is then noticed again.
         let revision = Some(files.revision(client.id()).await);

@@ -33,7 +33,7 @@ pub(super) async fn open(client: &ExperimentClient, cursor: u64) -> Result<Feed,
 /// The stream, once it is known that the server has it; none when the server does not push.
 pub(super) async fn opened(mut pushed: PushStream) -> Result<Option<PushStream>, ClientError> {
     match pushed.next().await {
-        Some(Err(error)) if matches!(error.status(), Some(404 | 405 | 406 | 501)) => Ok(None),
+        Some(Err(error)) if error.is_unsupported() => Ok(None),
         Some(first) => {
             let first = first?;
             Ok(Some(Box::pin(stream::iter([Ok(first)]).chain(pushed))))
