@@ -149,7 +149,7 @@ impl Context {
         let markup = match name {
             "switcher" => Some(switcher_region(
                 bar.current(),
-                &bar.entries,
+                bar.switchable(),
                 self.role.administers(),
                 here,
             )),

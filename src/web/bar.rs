@@ -70,15 +70,20 @@ impl<'a> Bar<'a> {
             title: &page.title,
             nav: page.nav,
             experiment: self.current(),
-            switcher: &self.entries,
+            switcher: self.switchable(),
             freshness: Some(&self.freshness),
             operator: &self.operator,
             here: &self.context.frame.here,
             live: Some(&self.live),
             main,
             pending: self.pending,
-            control_plane: self.context.console.stores.control().is_some(),
         }
+    }
+
+    /// What there is to switch to; nothing without a registry of experiments.
+    pub fn switchable(&self) -> Option<&[SwitchEntry]> {
+        let several = self.context.console.stores.has_control_plane();
+        several.then_some(&self.entries)
     }
 
     /// The experiment of the page.

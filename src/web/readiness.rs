@@ -21,12 +21,18 @@ pub(crate) struct Readiness(Vec<Need>);
 
 /// Judges an experiment by what the registry's feed found out, and by the state of its repository.
 pub(crate) fn readiness(row: &RegistryRow, repo: Option<RepoState>) -> Readiness {
+    let need = |what, met, vital| Need { what, met, vital };
+    if row.credential == CredentialState::NoAddress {
+        let met = Err("no address is configured for it".to_owned());
+        return Readiness(vec![need("task store", met, true)]);
+    }
     let credential = match row.credential {
         CredentialState::Verified => Ok("in use"),
         CredentialState::Stored => Ok("kept"),
         CredentialState::ToBeMade => Ok("made on the first look"),
         CredentialState::Missing => Err("none is kept, and there is no admin token to make one with".to_owned()),
-        CredentialState::NoAddress => Err("no task store has an address for it".to_owned()),
+        // Told above.
+        CredentialState::NoAddress => Ok("not needed"),
     };
     let seeded = match &row.hosting {
         Hosting::Hosted(_) => Ok("seeded"),
@@ -34,7 +40,6 @@ pub(crate) fn readiness(row: &RegistryRow, repo: Option<RepoState>) -> Readiness
         Hosting::Elsewhere => Err("its task store hosts other experiments".to_owned()),
         Hosting::Unknown(trouble) => Err(trouble.words.clone()),
     };
-    let need = |what, met, vital| Need { what, met, vital };
     Readiness(vec![
         need("credential", credential, true),
         need("seeded", seeded, row.hosting == Hosting::Elsewhere),

@@ -149,7 +149,7 @@ impl Words {
             Fault::Unseeded => ("Not seeded yet", "The task store does not host this experiment yet.".to_owned()),
             Fault::NotHostedHere => (
                 "Not hosted here",
-                "The experiment is registered, and no task store that this console knows hosts it: the one that was asked serves other experiments. Give its address in the console's configuration (task_store: experiments:).".to_owned(),
+                "The experiment is registered, and no task store that this console knows hosts it: no address is configured for it, or the server there serves other experiments. Its address belongs into the console's file, below task_store: experiments:.".to_owned(),
             ),
             Fault::ControlPlane(trouble) => (
                 match trouble.kind {

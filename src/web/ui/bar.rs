@@ -146,13 +146,28 @@ fn age(since: &str, clock: &str) -> Markup {
 /// Every entry is a button of one plain form, so that it also works without the script.
 pub(crate) fn switcher_region(
     current: Option<&SwitchEntry>,
-    entries: &[SwitchEntry],
+    entries: Option<&[SwitchEntry]>,
     administers: bool,
     here: &str,
 ) -> Markup {
-    let body = html! {
+    let body = match entries {
+        Some(entries) => choice(current, entries, administers, here),
+        None => html! { div id="switcher" class="only" { (current_experiment(current)) } },
+    };
+    html! {
+        div id="region-switcher" class="switcher-region" data-region="switcher" data-etag=(etag(&body.0))
+            hx-get=(here) hx-target="this" hx-swap="outerMorph"
+            hx-trigger=(trigger(&["registry", "experiment"], "1s"))
+            "hx-status:4xx"="swap:none" "hx-status:5xx"="swap:none" {
+            (body)
+        }
+    }
+}
+
+fn choice(current: Option<&SwitchEntry>, entries: &[SwitchEntry], administers: bool, here: &str) -> Markup {
+    html! {
         details id="switcher" class="switcher" {
-            summary { (current_experiment(current)) (chevron()) }
+            summary { (current_experiment(current)) span class="sr" { ". Switch experiment" } (chevron()) }
             div class="popover" {
                 div class="switcher-filter" data-script {
                     label class="sr" for="switcher-filter" { "Filter experiments" }
@@ -170,14 +185,6 @@ pub(crate) fn switcher_region(
                 @if administers { a class="switcher-all" href=(urls::experiments()) { "All experiments" } }
             }
         }
-    };
-    html! {
-        div id="region-switcher" class="switcher-region" data-region="switcher" data-etag=(etag(&body.0))
-            hx-get=(here) hx-target="this" hx-swap="outerMorph"
-            hx-trigger=(trigger(&["registry", "experiment"], "1s"))
-            "hx-status:4xx"="swap:none" "hx-status:5xx"="swap:none" {
-            (body)
-        }
     }
 }
 
@@ -188,7 +195,7 @@ fn current_experiment(current: Option<&SwitchEntry>) -> Markup {
                 (Mark::from(entry.state))
                 span class="switcher-name" { (entry.label()) }
                 @if entry.name.is_some() { (id_text(entry.id.as_str())) }
-                span class="sr" { ", " (entry.state.word()) ". Switch experiment" }
+                span class="sr" { ", " (entry.state.word()) }
             }
             None => { span class="switcher-name" { "Choose an experiment" } }
         }

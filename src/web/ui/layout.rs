@@ -71,8 +71,8 @@ pub(crate) struct Shell<'a> {
     pub nav: Nav,
     /// The active experiment.
     pub experiment: Option<&'a SwitchEntry>,
-    /// Every experiment to switch to.
-    pub switcher: &'a [SwitchEntry],
+    /// Every experiment to switch to; none without a registry of them.
+    pub switcher: Option<&'a [SwitchEntry]>,
     /// How true the page is; absent on pages that follow nothing.
     pub freshness: Option<&'a Freshness>,
     /// Who is signed in.
@@ -85,8 +85,6 @@ pub(crate) struct Shell<'a> {
     pub main: &'a Markup,
     /// Pending ideation, execution and evaluation tasks.
     pub pending: Option<[u64; 3]>,
-    /// Whether there is a control plane, and so pages of the deployment's workers and groups.
-    pub control_plane: bool,
 }
 
 impl Shell<'_> {
@@ -205,7 +203,7 @@ fn bar(shell: &Shell) -> Markup {
         .experiment
         .map(|entry| urls::overview(&entry.id))
         .unwrap_or_else(|| {
-            if shell.operator.administers {
+            if shell.operator.administers && shell.switcher.is_some() {
                 urls::experiments()
             } else {
                 urls::home()
@@ -298,7 +296,7 @@ fn links(shell: &Shell, pending: Markup) -> Markup {
     ];
     html! {
         @if let Some(entry) = shell.experiment { (of_experiment(&entry.id)) }
-        @if shell.operator.administers && shell.control_plane { (group("Deployment", &of_deployment)) }
+        @if shell.operator.administers && shell.switcher.is_some() { (group("Deployment", &of_deployment)) }
     }
 }
 
@@ -357,14 +355,13 @@ mod tests {
             title: "Tasks",
             nav: Nav::Tasks,
             experiment: Some(entry),
-            switcher: std::slice::from_ref(entry),
+            switcher: Some(std::slice::from_ref(entry)),
             freshness: Some(&Freshness::Live),
             operator,
             here: "/x/e/admin/tasks/?kind=<b>",
             live: Some("/x/e/live?since=7"),
             main,
             pending: Some([1, 2, 3]),
-            control_plane: true,
         }
     }
 
