@@ -3,6 +3,7 @@
 use super::answer::PageCache;
 use super::attempts::Attempts;
 use super::links::Links;
+use super::once::Once;
 use super::registry::Registries;
 use super::session::Sessions;
 use crate::access::StoreFactory;
@@ -24,6 +25,8 @@ pub(crate) struct Console {
     pub pages: PageCache,
     /// The experiments' repositories; without them, pages say that commits cannot be shown.
     pub repos: Option<RepoMaterializer>,
+    /// Forms that were carried out.
+    pub once: Once,
     /// What pages of workers and groups share.
     pub registries: Registries,
     /// The configuration offered on the page of an unseeded experiment.

@@ -21,6 +21,7 @@ mod headers;
 mod links;
 mod listing;
 mod mentions;
+mod once;
 mod pages;
 mod query;
 mod readiness;
@@ -113,6 +114,7 @@ impl Web {
             tasks: options.tasks,
             pages: answer::page_cache(options.page_cache_bytes),
             repos: options.repos,
+            once: once::Once::default(),
             registries: registry::Registries::default(),
             sample_config: options.sample_config,
         };

@@ -6,7 +6,8 @@ use poem::{Response, handler};
 use serde::Deserialize;
 
 use crate::protocol::{ErrorType, Group};
-use crate::web::registry::{CreateForm, Desk, GroupsPage, Kept, Refusal, Sent, see_other};
+use crate::web::once::{Kept, Sent};
+use crate::web::registry::{CreateForm, Desk, GroupsPage, Refusal, see_other};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

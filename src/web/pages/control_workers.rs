@@ -6,7 +6,8 @@ use poem::{Response, handler};
 use serde::Deserialize;
 
 use crate::protocol::ErrorType;
-use crate::web::registry::{Desk, Kept, Refusal, RegisterForm, Secret, Sent, WorkersPage, already_shown, token_page};
+use crate::web::once::{Kept, Sent};
+use crate::web::registry::{Desk, Refusal, RegisterForm, Secret, WorkersPage, already_shown, token_page};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

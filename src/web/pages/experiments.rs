@@ -9,11 +9,13 @@ use serde::Deserialize;
 use std::time::Duration;
 
 use crate::access::Posture;
-use crate::protocol::{DisplayName, ErrorType, RegisterExperiment};
+use crate::client::ClientError;
+use crate::protocol::{DisplayName, ErrorType, RegisterExperiment, RegistryEntry};
 use crate::web::answer::Page;
 use crate::web::banner::with_outcome;
 use crate::web::context::{Context, Deployment};
 use crate::web::experiments_table::ExperimentsTable;
+use crate::web::once::{Kept, Sent, once};
 use crate::web::session;
 use crate::web::ui::{Button, Field, Input, Nav, Region, Tone, button, field, notice, page_head};
 use crate::web::urls;
@@ -27,6 +29,7 @@ const SHOWN_WITHIN: Duration = Duration::from_secs(3);
 struct Registration {
     name: String,
     config_uri: String,
+    request_id: String,
     #[serde(skip)]
     name_error: Option<String>,
     #[serde(skip)]
@@ -58,30 +61,21 @@ pub(crate) async fn post(
     let Some(request) = form.checked() else {
         return Ok(page(context, session, StatusCode::UNPROCESSABLE_ENTITY, &form));
     };
-    let id = match control.register(&request).await {
-        Ok(entry) => entry.experiment_id,
-        Err(error) => {
-            let status = match error.error_type() {
-                Some(ErrorType::InvalidName) => {
-                    form.name_error = Some(error.to_string());
-                    StatusCode::UNPROCESSABLE_ENTITY
-                }
-                Some(ErrorType::BadRequest) => {
-                    form.uri_error = Some(error.to_string());
-                    StatusCode::UNPROCESSABLE_ENTITY
-                }
-                _ if error.is_unreachable() => {
-                    form.refusal = Some(format!(
-                        "{error}. Whether the experiment was registered is not known: look for it in the list before \
-                         you try again, since registering twice makes two."
-                    ));
-                    StatusCode::SERVICE_UNAVAILABLE
-                }
-                _ => {
-                    form.refusal = Some(format!("Nothing was registered: {error}."));
-                    StatusCode::BAD_GATEWAY
-                }
-            };
+    let write = async move { control.register(&request).await };
+    let keep = |entry: &RegistryEntry| Kept::Experiment(entry.experiment_id.clone());
+    let id = match context.carry_out(urls::register(), &form.request_id, keep, write).await {
+        Sent::Done(entry) => entry.experiment_id,
+        Sent::Before(Kept::Experiment(id)) => id,
+        Sent::Before(_) => {
+            form.refusal = Some(format!("This form was sent before. {OUTCOME_OPEN}"));
+            return Ok(page(context, session, StatusCode::CONFLICT, &form));
+        }
+        Sent::Open(error) => {
+            form.refusal = Some(format!("{error}. {OUTCOME_OPEN}"));
+            return Ok(page(context, session, StatusCode::SERVICE_UNAVAILABLE, &form));
+        }
+        Sent::Refused(error) => {
+            let status = form.refused(&error);
             return Ok(page(context, session, status, &form));
         }
     };
@@ -94,6 +88,20 @@ pub(crate) async fn post(
 }
 
 impl Registration {
+    /// Puts what the control plane says where it belongs.
+    fn refused(&mut self, error: &ClientError) -> StatusCode {
+        let place = match error.error_type() {
+            Some(ErrorType::InvalidName) => &mut self.name_error,
+            Some(ErrorType::BadRequest) => &mut self.uri_error,
+            _ => {
+                self.refusal = Some(format!("Nothing was registered: {error}."));
+                return StatusCode::BAD_GATEWAY;
+            }
+        };
+        *place = Some(error.to_string());
+        StatusCode::UNPROCESSABLE_ENTITY
+    }
+
     /// The request to send, or none and the faults beside the fields.
     fn checked(&mut self) -> Option<RegisterExperiment> {
         let name = match self.name.trim() {
@@ -130,6 +138,9 @@ fn has_scheme(text: &str) -> bool {
         && !rest.is_empty()
         && !text.contains(char::is_whitespace)
 }
+
+const OUTCOME_OPEN: &str = "Whether the experiment was registered is not known: look for it in the list before you \
+    register it again, since registering twice makes two.";
 
 const NEEDS_TOKEN: &str = "Registering needs the admin token of the control plane; start the console with \
     --control-plane-admin-token.";
@@ -203,8 +214,9 @@ fn registration(form: &Registration, may_change: bool) -> Markup {
             h2 id="register-title" { "Register an experiment" }
             @if let Some(refusal) = &form.refusal { (notice(Tone::Bad, &html! { p { (refusal) } })) }
             @if may_change {
-                form class="form" method="post" action=(urls::register()) hx-boost="false"
+                form class="form" method="post" action=(urls::register()) hx-boost="false" data-once
                     hx-post=(urls::register()) hx-target="#main" hx-swap="outerHTML show:none" {
+                    (once())
                     (field(&name, Input::Text, &form.name))
                     (field(&uri, Input::Text, &form.config_uri))
                     div class="actions" { (button(Button::Primary, "Register")) }

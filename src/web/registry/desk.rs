@@ -2,14 +2,11 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{FromRequest, IntoResponse, Request, RequestBody, Response};
-use tokio::sync::oneshot;
 
 use super::flights::Flights;
-use super::once::{Kept, Once};
 use super::place::Place;
 use super::roster::Roster;
 use super::trouble::{Refusal, Unread};
@@ -20,16 +17,13 @@ use crate::web::answer::Page;
 use crate::web::context::Context;
 use crate::web::error::{Fault, PageError};
 use crate::web::frame::Want;
+use crate::web::once::{Kept, Sent};
 use crate::web::ui::Nav;
-
-/// How long a write may take before its outcome counts as open.
-const PATIENCE: Duration = Duration::from_secs(8);
 
 /// What all pages of workers and groups share.
 #[derive(Default)]
 pub(crate) struct Registries {
     flights: Flights,
-    once: Once,
 }
 
 /// One request to a page of workers or groups: whose they are, and as whom the console acts on them.
@@ -41,18 +35,6 @@ pub(crate) struct Desk {
     scope: Scope,
     /// None without the token that it takes.
     client: Option<RegistryClient>,
-}
-
-/// What became of a write.
-pub(crate) enum Sent<T> {
-    /// It was carried out.
-    Done(T),
-    /// The same form came before; this is what became of it then. Nothing was sent now.
-    Before(Kept),
-    /// It was not carried out.
-    Refused(ClientError),
-    /// Whether it was carried out is not known.
-    Open(ClientError),
 }
 
 impl<'a> FromRequest<'a> for Desk {
@@ -148,8 +130,7 @@ impl Desk {
         self.context.console.stores.credential_changed(&self.scope, worker);
     }
 
-    /// Carries a form out, unless the same one was before. It is carried through even if the browser goes away, so
-    /// that what is remembered is what happened.
+    /// Carries a form out, unless the same one was before.
     pub async fn carry_out<T: Send + 'static>(
         &self,
         action: &str,
@@ -157,38 +138,14 @@ impl Desk {
         keep: fn(&T) -> Kept,
         write: impl Future<Output = Result<T, ClientError>> + Send + 'static,
     ) -> Sent<T> {
-        let console = self.context.console.clone();
-        let mut turn = console
-            .registries
-            .once
-            .turn(self.context.operator(), action, request_id)
-            .await;
-        if let Some(kept) = turn.as_ref() {
-            return Sent::Before(kept.clone());
-        }
-        let (tell, told) = oneshot::channel();
-        let (tasks, scope) = (console.tasks.clone(), self.scope.clone());
-        tasks.spawn("registry-write", async move {
-            *turn = Some(Kept::Open);
-            let written = tokio::time::timeout(PATIENCE, write)
-                .await
-                .unwrap_or(Err(ClientError::Late));
-            *turn = match &written {
-                Ok(written) => Some(keep(written)),
-                Err(error) if error.leaves_open() => Some(Kept::Open),
-                Err(_) => None,
-            };
+        let (console, scope) = (self.context.console.clone(), self.scope.clone());
+        let forgetting = async move {
+            let written = write.await;
             // What was being read before is not what is there now.
             console.registries.flights.forget(&scope);
-            // Nobody may be left to be told.
-            let _ = tell.send(written);
-        });
-        match told.await {
-            Ok(Ok(written)) => Sent::Done(written),
-            Ok(Err(error)) if !error.leaves_open() => Sent::Refused(error),
-            Ok(Err(error)) => Sent::Open(error),
-            Err(_) => Sent::Open(ClientError::Late),
-        }
+            written
+        };
+        self.context.carry_out(action, request_id, keep, forgetting).await
     }
 }
 

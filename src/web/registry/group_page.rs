@@ -6,12 +6,13 @@ use maud::{Markup, html};
 
 use super::group_forms::{AddForm, DeleteForm};
 use super::input::confirmation;
-use super::parts::{actor, banner, few, group_word, member_link, message, once, refusal, unread, worker_link};
+use super::parts::{actor, banner, few, group_word, member_link, message, refusal, unread, worker_link};
 use super::place::Place;
 use super::roster::{Found, Member, Reach, Roster};
 use super::trouble::Unread;
 use crate::protocol::{Group, GroupId, MemberId, Worker};
 use crate::web::answer::Page;
+use crate::web::once::once;
 use crate::web::query::Query;
 use crate::web::ui::{
     Button, Column, Field, Input, Nav, Region, Row, RowKind, Table, Tone, button, copyable, count, crumbs, definitions,

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::input;
 use super::parts::{
-    actor, banner, few, filter, first, group_link, holds, member_word, message, no_match, once, refusal, search, unread,
+    actor, banner, few, filter, first, group_link, holds, member_word, message, no_match, refusal, search, unread,
 };
 use super::place::{Place, RESERVED_GROUPS};
 use super::roster::Roster;
@@ -14,6 +14,7 @@ use super::trouble::Unread;
 use crate::protocol::{DisplayName, Group, RegisterGroup};
 use crate::web::answer::Page;
 use crate::web::listing::Listing;
+use crate::web::once::once;
 use crate::web::query::Query;
 use crate::web::ui::{
     Button, Column, Field, Input, Nav, Region, Row, RowKind, Table, Tone, button, count, empty, field, page_head,

@@ -2,7 +2,6 @@
 
 use maud::{Markup, html};
 
-use super::once::request_id;
 use super::place::Place;
 use super::roster::{Member, Roster};
 use super::trouble::Unread;
@@ -14,11 +13,6 @@ use crate::web::ui::{Chip, Tone, chips, empty, id_text, notice, short};
 const LABELS_SHOWN: usize = 120;
 /// Groups and members that a row names.
 const NAMED: usize = 3;
-
-/// The hidden part of every form here: sent twice, it is carried out once.
-pub(super) fn once() -> Markup {
-    html! { input type="hidden" name="request_id" value=(request_id()); }
-}
 
 /// What a redirect, or a link from elsewhere, says happened.
 pub(crate) fn banner(query: &mut Query) -> Option<(Tone, String)> {

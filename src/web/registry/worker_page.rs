@@ -5,12 +5,13 @@ use std::sync::Arc;
 use maud::{Markup, html};
 
 use super::input::confirmation;
-use super::parts::{actor, banner, group_link, message, once, refusal, unread};
+use super::parts::{actor, banner, group_link, message, refusal, unread};
 use super::place::Place;
 use super::roster::Roster;
 use super::trouble::Unread;
 use crate::protocol::{MemberId, Worker, WorkerId};
 use crate::web::answer::Page;
+use crate::web::once::once;
 use crate::web::query::Query;
 use crate::web::ui::{
     Button, Field, Input, Nav, Region, Tone, button, copyable, crumbs, definitions, field, notice, page_head, panel,

@@ -6,8 +6,8 @@ use maud::{Markup, html};
 
 use super::input;
 use super::parts::{
-    actor, banner, few, filter, first, group_word, holds, labels_line, labels_text, message, no_match, once, refusal,
-    search, unread, worker_link,
+    actor, banner, few, filter, first, group_word, holds, labels_line, labels_text, message, no_match, refusal, search,
+    unread, worker_link,
 };
 use super::place::Place;
 use super::roster::Roster;
@@ -15,6 +15,7 @@ use super::trouble::Unread;
 use crate::protocol::{DisplayName, GroupId, MemberId, RegisterWorker, Worker};
 use crate::web::answer::Page;
 use crate::web::listing::Listing;
+use crate::web::once::once;
 use crate::web::query::Query;
 use crate::web::ui::{
     Button, Column, Field, Input, Nav, Region, Row, RowKind, Table, Tone, button, empty, field, page_head, textarea,

@@ -2,11 +2,18 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::OwnedMutexGuard;
+use maud::{Markup, html};
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
-use crate::protocol::{GroupId, WorkerId};
-use crate::web::session::Operator;
+use super::context::Context;
+use super::session::Operator;
+use crate::client::ClientError;
+use crate::protocol::{ExperimentId, GroupId, WorkerId};
+
+/// How long a write may take before its outcome counts as open.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// What is remembered of a write. Never a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +22,8 @@ pub(crate) enum Kept {
     Secret(WorkerId),
     /// This group was created.
     Group(GroupId),
+    /// This experiment was registered.
+    Experiment(ExperimentId),
     /// It was carried out, and the page to go to says so.
     Done,
     /// Whether it was carried out is not known.
@@ -22,7 +31,7 @@ pub(crate) enum Kept {
 }
 
 /// The place of one form: empty until it is carried out. Held by whoever does.
-pub(super) type Turn = OwnedMutexGuard<Option<Kept>>;
+type Turn = OwnedMutexGuard<Option<Kept>>;
 
 /// Forms remembered an operator.
 const REMEMBERED: usize = 128;
@@ -36,7 +45,7 @@ type Slot = Arc<tokio::sync::Mutex<Option<Kept>>>;
 
 /// The last forms of each operator.
 #[derive(Default)]
-pub(super) struct Once(Mutex<Forms>);
+pub(crate) struct Once(Mutex<Forms>);
 
 #[derive(Default)]
 struct Forms {
@@ -47,7 +56,7 @@ struct Forms {
 
 impl Once {
     /// Waits for whoever is carrying out the same form. A form without an id is its own.
-    pub async fn turn(&self, operator: &Operator, action: &str, request_id: &str) -> Turn {
+    async fn turn(&self, operator: &Operator, action: &str, request_id: &str) -> Turn {
         let slot = if request_id.is_empty() || request_id.len() > ID_MAX {
             Slot::default()
         } else {
@@ -79,9 +88,58 @@ impl Once {
     }
 }
 
-/// The id of a form that is about to be drawn: 128 random bits.
-pub(super) fn request_id() -> String {
-    format!("{:032x}", rand::random::<u128>())
+/// What became of a write.
+pub(crate) enum Sent<T> {
+    /// It was carried out.
+    Done(T),
+    /// The same form came before; this is what became of it then. Nothing was sent now.
+    Before(Kept),
+    /// It was not carried out.
+    Refused(ClientError),
+    /// Whether it was carried out is not known.
+    Open(ClientError),
+}
+
+impl Context {
+    /// Carries a form out, unless the same one was before. It is carried through even if the browser goes away, so
+    /// that what is remembered is what happened.
+    pub async fn carry_out<T: Send + 'static>(
+        &self,
+        action: &str,
+        request_id: &str,
+        keep: fn(&T) -> Kept,
+        write: impl Future<Output = Result<T, ClientError>> + Send + 'static,
+    ) -> Sent<T> {
+        let mut turn = self.console.once.turn(self.operator(), action, request_id).await;
+        if let Some(kept) = turn.as_ref() {
+            return Sent::Before(kept.clone());
+        }
+        let (tell, told) = oneshot::channel();
+        self.console.tasks.spawn("write", async move {
+            *turn = Some(Kept::Open);
+            let written = tokio::time::timeout(PATIENCE, write)
+                .await
+                .unwrap_or(Err(ClientError::Late));
+            *turn = match &written {
+                Ok(written) => Some(keep(written)),
+                Err(error) if error.leaves_open() => Some(Kept::Open),
+                Err(_) => None,
+            };
+            // Nobody may be left to be told.
+            let _ = tell.send(written);
+        });
+        match told.await {
+            Ok(Ok(written)) => Sent::Done(written),
+            Ok(Err(error)) if !error.leaves_open() => Sent::Refused(error),
+            Ok(Err(error)) => Sent::Open(error),
+            Err(_) => Sent::Open(ClientError::Late),
+        }
+    }
+}
+
+/// The hidden part of a form that is to be carried out once, however often it is sent: 128 random bits.
+pub(crate) fn once() -> Markup {
+    html! { input type="hidden" name="request_id" value=(format!("{:032x}", rand::random::<u128>())); }
 }
 
 #[cfg(test)]
