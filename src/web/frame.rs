@@ -70,12 +70,17 @@ impl Frame {
                 .status(StatusCode::NO_CONTENT)
                 .header("hx-redirect", location)
                 .finish(),
-            false => Response::builder()
-                .status(StatusCode::SEE_OTHER)
-                .header(header::LOCATION, location)
-                .finish(),
+            false => see_other(location),
         }
     }
+}
+
+/// Sends a browser to another page, which it then gets.
+pub(crate) fn see_other(location: &str) -> Response {
+    Response::builder()
+        .status(StatusCode::SEE_OTHER)
+        .header(header::LOCATION, location)
+        .finish()
 }
 
 /// Whether the browser's present page follows another stream than the page asked for.

@@ -1,13 +1,14 @@
 //! From a display name to the experiment, or to a choice: names are not unique.
 
 use maud::html;
-use poem::http::{StatusCode, header};
+use poem::http::StatusCode;
 use poem::{Request, Response, Result, handler};
 
 use crate::web::answer::Page;
 use crate::web::bar::entry;
 use crate::web::context::{Context, path_segment};
 use crate::web::error::{Fault, PageError};
+use crate::web::frame::see_other;
 use crate::web::ui::{Column, Mark, Nav, Region, Row, RowKind, Table, empty, page_head, short_id, state, table, when};
 use crate::web::urls;
 
@@ -23,10 +24,7 @@ pub(crate) fn get(context: Context, request: &Request) -> Result<Response> {
         .cloned()
         .collect();
     if let [only] = found.as_slice() {
-        return Ok(Response::builder()
-            .status(StatusCode::SEE_OTHER)
-            .header(header::LOCATION, urls::overview(&only.id))
-            .finish());
+        return Ok(see_other(&urls::overview(&only.id)));
     }
     if found.is_empty() {
         return Err(PageError::within(Fault::NoSuchName(name), context).into());

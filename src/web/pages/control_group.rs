@@ -8,8 +8,9 @@ use serde::Deserialize;
 use crate::protocol::{ErrorType, Group, GroupId, MemberId};
 use crate::web::context::path_segment;
 use crate::web::error::PageError;
+use crate::web::frame::see_other;
 use crate::web::once::{Kept, Sent};
-use crate::web::registry::{AddForm, DeleteForm, Desk, GroupPage, Member, Refusal, see_other};
+use crate::web::registry::{AddForm, DeleteForm, Desk, GroupPage, Member, Refusal};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

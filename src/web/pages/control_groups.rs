@@ -6,8 +6,9 @@ use poem::{Response, handler};
 use serde::Deserialize;
 
 use crate::protocol::{ErrorType, Group};
+use crate::web::frame::see_other;
 use crate::web::once::{Kept, Sent};
-use crate::web::registry::{CreateForm, Desk, GroupsPage, Refusal, see_other};
+use crate::web::registry::{CreateForm, Desk, GroupsPage, Refusal};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

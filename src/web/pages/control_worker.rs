@@ -8,8 +8,9 @@ use serde::Deserialize;
 use crate::protocol::WorkerId;
 use crate::web::context::path_segment;
 use crate::web::error::PageError;
+use crate::web::frame::see_other;
 use crate::web::once::{Kept, Sent};
-use crate::web::registry::{Desk, Refusal, ReissueForm, Secret, WorkerPage, already_shown, see_other, token_page};
+use crate::web::registry::{Desk, Refusal, ReissueForm, Secret, WorkerPage, already_shown, token_page};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

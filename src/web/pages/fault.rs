@@ -10,7 +10,7 @@ use crate::live::TroubleKind;
 use crate::web::answer::Page;
 use crate::web::context::Context;
 use crate::web::error::Fault;
-use crate::web::frame::{Frame, Want};
+use crate::web::frame::{Frame, Want, see_other};
 use crate::web::session::Operator;
 use crate::web::ui::{Nav, Region, bare, error_page};
 use crate::web::urls;
@@ -90,10 +90,7 @@ fn to_sign_in(frame: &Frame) -> Response {
             .header("hx-redirect", location)
             .finish();
     }
-    Response::builder()
-        .status(StatusCode::SEE_OTHER)
-        .header(header::LOCATION, location)
-        .finish()
+    see_other(&location)
 }
 
 struct Words {

@@ -10,6 +10,7 @@ use crate::protocol::ExperimentId;
 use crate::web::banner::{STALE_SELECTION, SWITCHED_MID_FORM, with_banner};
 use crate::web::context::Context;
 use crate::web::error::{Fault, PageError};
+use crate::web::frame::see_other;
 use crate::web::session;
 use crate::web::urls;
 
@@ -120,13 +121,6 @@ fn without_exp(query: &str) -> (Option<String>, String) {
         pairs.into_iter().next().map(|(_, id)| id)
     });
     (named, rest.join("&"))
-}
-
-fn see_other(location: &str) -> Response {
-    Response::builder()
-        .status(StatusCode::SEE_OTHER)
-        .header(header::LOCATION, location)
-        .finish()
 }
 
 /// What the form says that it was drawn for, in either encoding. A form that cannot be read says nothing.

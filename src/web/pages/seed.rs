@@ -1,7 +1,7 @@
 //! The page of an experiment that is registered but not seeded, and the button that seeds it.
 
 use maud::{Markup, html};
-use poem::http::{StatusCode, header};
+use poem::http::StatusCode;
 use poem::web::Multipart;
 use poem::{Response, handler};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use crate::protocol::{CommitSha, ErrorType, ExperimentConfig, ExperimentId, Seed
 use crate::web::answer::Page;
 use crate::web::context::{Active, Context, Watched};
 use crate::web::error::{Fault, PageError};
+use crate::web::frame::see_other;
 use crate::web::ui::{
     Button, Field, Input, Nav, Region, Tone, button, field, file_field, notice, page_head, short, short_id, textarea,
 };
@@ -92,10 +93,7 @@ pub(crate) async fn post(active: Active, multipart: Multipart) -> Result<Respons
 }
 
 fn to_overview(id: &ExperimentId) -> Response {
-    Response::builder()
-        .status(StatusCode::SEE_OTHER)
-        .header(header::LOCATION, urls::overview(id))
-        .finish()
+    see_other(&urls::overview(id))
 }
 
 async fn read(mut multipart: Multipart) -> Result<Form, Fault> {

@@ -1,6 +1,6 @@
 //! Switching: one request records the selection and brings the page.
 
-use poem::http::{Method, StatusCode, Uri, header};
+use poem::http::{Method, Uri};
 use poem::session::Session;
 use poem::web::Form;
 use poem::{Endpoint, FromRequest, IntoResponse, Request, Response, Result, handler};
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::web::context::Context;
 use crate::web::error::{Fault, PageError};
-use crate::web::frame::{Frame, Want};
+use crate::web::frame::{Frame, Want, see_other};
 use crate::web::session;
 use crate::web::switching::same_kind;
 use crate::web::urls;
@@ -56,10 +56,7 @@ impl<P: Endpoint> Endpoint for Select<P> {
         let location = same_kind(&switch.next, &target);
         let location = context.role.link(location).unwrap_or_else(|| urls::overview(&target));
         if !matches!(Frame::of(&request).want, Want::Main { .. }) {
-            return Ok(Response::builder()
-                .status(StatusCode::SEE_OTHER)
-                .header(header::LOCATION, location)
-                .finish());
+            return Ok(see_other(&location));
         }
         let uri: Uri = location
             .parse()

@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer};
 use crate::web::console::Console;
 use crate::web::context::Visitor;
 use crate::web::entry::{Refusal, by_credential, by_link};
+use crate::web::frame::see_other;
 use crate::web::links::Links;
 use crate::web::session::Operator;
 use crate::web::ui::{Button, Field, Input, Tone, bare, button, field, notice};
@@ -116,13 +117,6 @@ fn source(remote: &RemoteAddr) -> IpAddr {
         Addr::SocketAddr(address) => address.ip(),
         _ => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
     }
-}
-
-fn see_other(location: &str) -> Response {
-    Response::builder()
-        .status(StatusCode::SEE_OTHER)
-        .header(header::LOCATION, location)
-        .finish()
 }
 
 fn page(status: StatusCode, console: &Console, refusal: Option<&Refusal>, next: &str) -> Response {

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use poem::http::{HeaderValue, StatusCode, header};
+use poem::http::{HeaderValue, StatusCode};
 use poem::{FromRequest, IntoResponse, Request, RequestBody, Response};
 
 use super::flights::Flights;
@@ -147,10 +147,4 @@ impl Desk {
         };
         self.context.carry_out(action, request_id, keep, forgetting).await
     }
-}
-
-/// To a page, after a write.
-pub(crate) fn see_other(location: &str) -> Response {
-    let response = Response::builder().status(StatusCode::SEE_OTHER);
-    response.header(header::LOCATION, location).finish()
 }

@@ -15,7 +15,7 @@ mod trouble;
 mod worker_page;
 mod workers_page;
 
-pub(crate) use desk::{Desk, Registries, see_other};
+pub(crate) use desk::{Desk, Registries};
 pub(crate) use group_forms::{AddForm, DeleteForm};
 pub(crate) use group_page::GroupPage;
 pub(crate) use groups_page::{CreateForm, GroupsPage};
