@@ -1,6 +1,7 @@
 //! What became of forms that were sent: a form sent twice is carried out once.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +34,15 @@ pub(crate) enum Kept {
 /// The place of one form: empty until it is carried out. Held by whoever does.
 type Turn = OwnedMutexGuard<Option<Kept>>;
 
+/// A form as it was sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Filled<'a> {
+    /// The id that it was drawn with.
+    pub request_id: &'a str,
+    /// What was typed into it, field by field.
+    pub typed: &'a [&'a str],
+}
+
 /// Forms remembered an operator.
 const REMEMBERED: usize = 128;
 /// Operators remembered; their sessions are not known here.
@@ -40,7 +50,9 @@ const OPERATORS: usize = 256;
 /// The longest id that a form of ours has.
 const ID_MAX: usize = 64;
 
-type Key = (String, String);
+/// What a form does, its own id, and what was typed into it: a browser may bring back a form of earlier, and who then types
+/// something else has filled another one.
+type Key = (String, String, u64);
 type Slot = Arc<tokio::sync::Mutex<Option<Kept>>>;
 
 /// The last forms of each operator.
@@ -56,11 +68,16 @@ struct Forms {
 
 impl Once {
     /// Waits for whoever is carrying out the same form. A form without an id is its own.
-    async fn turn(&self, operator: &Operator, action: &str, request_id: &str) -> Turn {
-        let slot = if request_id.is_empty() || request_id.len() > ID_MAX {
+    async fn turn(&self, operator: &Operator, action: &str, form: Filled<'_>) -> Turn {
+        let slot = if form.request_id.is_empty() || form.request_id.len() > ID_MAX {
             Slot::default()
         } else {
-            self.slot(operator, (action.to_owned(), request_id.to_owned()))
+            let mut typed = DefaultHasher::new();
+            form.typed.hash(&mut typed);
+            self.slot(
+                operator,
+                (action.to_owned(), form.request_id.to_owned(), typed.finish()),
+            )
         };
         slot.lock_owned().await
     }
@@ -106,11 +123,11 @@ impl Context {
     pub async fn carry_out<T: Send + 'static>(
         &self,
         action: &str,
-        request_id: &str,
+        form: Filled<'_>,
         keep: fn(&T) -> Kept,
         write: impl Future<Output = Result<T, ClientError>> + Send + 'static,
     ) -> Sent<T> {
-        let mut turn = self.console.once.turn(self.operator(), action, request_id).await;
+        let mut turn = self.console.once.turn(self.operator(), action, form).await;
         if let Some(kept) = turn.as_ref() {
             return Sent::Before(kept.clone());
         }
@@ -139,12 +156,17 @@ impl Context {
 
 /// The hidden part of a form that is to be carried out once, however often it is sent: 128 random bits.
 pub(crate) fn once() -> Markup {
-    html! { input type="hidden" name="request_id" value=(format!("{:032x}", rand::random::<u128>())); }
+    html! { input type="hidden" name="request_id" value=(format!("{:032x}", rand::random::<u128>())) autocomplete="off"; }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    async fn turn(once: &Once, operator: &Operator, action: &str, request_id: &str) -> Turn {
+        let typed: &[&str] = &["same"];
+        once.turn(operator, action, Filled { request_id, typed }).await
+    }
 
     #[tokio::test]
     async fn a_form_is_remembered_by_operator_action_and_id_and_not_for_ever() {
@@ -155,8 +177,8 @@ mod tests {
             name: None,
             experiment: None,
         };
-        *once.turn(&ada, "/a", "1").await = Some(Kept::Done);
-        assert_eq!(*once.turn(&ada, "/a", "1").await, Some(Kept::Done));
+        *turn(&once, &ada, "/a", "1").await = Some(Kept::Done);
+        assert_eq!(*turn(&once, &ada, "/a", "1").await, Some(Kept::Done));
         for (operator, action, id) in [
             (&bob, "/a", "1"),
             (&ada, "/b", "1"),
@@ -164,21 +186,35 @@ mod tests {
             (&ada, "/a", ""),
         ] {
             assert_eq!(
-                *once.turn(operator, action, id).await,
+                *turn(&once, operator, action, id).await,
                 None,
                 "{operator:?} {action} {id}"
             );
         }
-        *once.turn(&ada, "/a", "").await = Some(Kept::Done);
+        *turn(&once, &ada, "/a", "").await = Some(Kept::Done);
         assert_eq!(
-            *once.turn(&ada, "/a", "").await,
+            *turn(&once, &ada, "/a", "").await,
             None,
             "forms without an id are not one form"
         );
         for n in 0..REMEMBERED {
-            drop(once.turn(&ada, "/c", &n.to_string()).await);
+            drop(turn(&once, &ada, "/c", &n.to_string()).await);
         }
-        assert_eq!(*once.turn(&ada, "/a", "1").await, None);
+        assert_eq!(*turn(&once, &ada, "/a", "1").await, None);
         assert_eq!(once.0.lock().expect("whole").of[&ada].len(), REMEMBERED);
+    }
+
+    #[tokio::test]
+    async fn a_form_that_comes_back_with_something_else_in_it_is_another_form() {
+        let once = Once::default();
+        let form = |typed| Filled { request_id: "1", typed };
+        *once.turn(&Operator::Link, "/a", form(&["first", "x"])).await = Some(Kept::Done);
+        assert_eq!(
+            *once.turn(&Operator::Link, "/a", form(&["first", "x"])).await,
+            Some(Kept::Done)
+        );
+        for typed in [&["second", "x"], &["first", ""], &["firstx", ""]] {
+            assert_eq!(*once.turn(&Operator::Link, "/a", form(typed)).await, None, "{typed:?}");
+        }
     }
 }

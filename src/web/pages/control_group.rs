@@ -9,7 +9,7 @@ use crate::protocol::{ErrorType, Group, GroupId, MemberId};
 use crate::web::context::path_segment;
 use crate::web::error::PageError;
 use crate::web::frame::see_other;
-use crate::web::once::{Kept, Sent};
+use crate::web::once::{Filled, Kept, Sent};
 use crate::web::registry::{AddForm, DeleteForm, Desk, GroupPage, Member, Refusal};
 
 #[derive(Debug, Default, Deserialize)]
@@ -18,6 +18,15 @@ struct Typed {
     member_id: String,
     confirm: String,
     request_id: String,
+}
+
+impl Typed {
+    fn filled<'a>(&'a self, typed: &'a [&'a str]) -> Filled<'a> {
+        Filled {
+            request_id: &self.request_id,
+            typed,
+        }
+    }
 }
 
 fn group_of(desk: &Desk, request: &Request) -> Result<GroupId, PageError> {
@@ -67,7 +76,9 @@ pub(crate) async fn add(desk: Desk, request: &Request, typed: Form<Typed>) -> Re
     let is_dangling = roster.is_some_and(|roster| matches!(roster.member(&member), Member::Dangling));
     let (group, path) = (id.clone(), desk.place.members(id));
     let write = async move { client.add_member(&group, member).await };
-    let sent = desk.carry_out(&path, &typed.request_id, done, write).await;
+    let sent = desk
+        .carry_out(&path, typed.filled(&[&typed.member_id]), done, write)
+        .await;
     if let Sent::Refused(error) = &sent
         && error.error_type() == Some(ErrorType::CycleDetected)
     {
@@ -93,7 +104,7 @@ pub(crate) async fn remove(desk: Desk, request: &Request, typed: Form<Typed>) ->
     let path = change.desk.place.remove_member(&change.id, &member);
     let group = change.id.clone();
     let write = async move { client.remove_member(&group, &member).await };
-    let sent = change.desk.carry_out(&path, &typed.request_id, done, write).await;
+    let sent = change.desk.carry_out(&path, typed.filled(&[]), done, write).await;
     Ok(change.answer(sent, "ok=removed", "the member was taken out").await)
 }
 
@@ -120,7 +131,7 @@ pub(crate) async fn delete(desk: Desk, request: &Request, typed: Form<Typed>) ->
     }
     let (of, path) = (id.clone(), desk.place.delete_group(id));
     let write = async move { client.delete_group(&of).await };
-    match desk.carry_out(&path, &typed.request_id, |()| Kept::Done, write).await {
+    match desk.carry_out(&path, typed.filled(&[]), |()| Kept::Done, write).await {
         Sent::Done(()) | Sent::Before(Kept::Done) => Ok(see_other(&format!("{}?ok=deleted", desk.place.groups()))),
         sent => Ok(change.answer(sent, "", "the group was deleted").await),
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::protocol::{ErrorType, Group};
 use crate::web::frame::see_other;
-use crate::web::once::{Kept, Sent};
+use crate::web::once::{Filled, Kept, Sent};
 use crate::web::registry::{CreateForm, Desk, GroupsPage, Refusal};
 
 #[derive(Debug, Default, Deserialize)]
@@ -55,7 +55,11 @@ pub(crate) async fn post(desk: Desk, typed: Form<Typed>) -> Response {
     };
     let write = async move { client.register_group(&request).await };
     let keep = |group: &Group| Kept::Group(group.group_id.clone());
-    let refusal = match desk.carry_out(&path, &request_id, keep, write).await {
+    let filled = Filled {
+        request_id: &request_id,
+        typed: &[&form.name, &form.members],
+    };
+    let refusal = match desk.carry_out(&path, filled, keep, write).await {
         Sent::Done(Group { group_id, .. }) | Sent::Before(Kept::Group(group_id)) => {
             return see_other(&format!("{}?ok=registered", desk.place.group(&group_id)));
         }

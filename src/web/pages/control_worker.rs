@@ -9,7 +9,7 @@ use crate::protocol::WorkerId;
 use crate::web::context::path_segment;
 use crate::web::error::PageError;
 use crate::web::frame::see_other;
-use crate::web::once::{Kept, Sent};
+use crate::web::once::{Filled, Kept, Sent};
 use crate::web::registry::{Desk, Refusal, ReissueForm, Secret, WorkerPage, already_shown, token_page};
 
 #[derive(Debug, Default, Deserialize)]
@@ -75,8 +75,12 @@ pub(crate) async fn reissue(desk: Desk, request: &Request, typed: Form<Typed>) -
     let name = worker.and_then(|worker| worker.name.as_ref()).map(ToString::to_string);
     let (kept, of) = (id.clone(), id.clone());
     let write = async move { Ok((client.reissue_credential(&of).await?, kept)) };
+    let filled = Filled {
+        request_id: &request_id,
+        typed: &[],
+    };
     let sent = desk
-        .carry_out(&path, &request_id, |(_, worker)| Kept::Secret(worker.clone()), write)
+        .carry_out(&path, filled, |(_, worker)| Kept::Secret(worker.clone()), write)
         .await;
     if !matches!(sent, Sent::Before(_) | Sent::Refused(_)) {
         desk.credential_changed(&id);

@@ -6,7 +6,7 @@ use poem::{Response, handler};
 use serde::Deserialize;
 
 use crate::protocol::ErrorType;
-use crate::web::once::{Kept, Sent};
+use crate::web::once::{Filled, Kept, Sent};
 use crate::web::registry::{Desk, Refusal, RegisterForm, Secret, WorkersPage, already_shown, token_page};
 
 #[derive(Debug, Default, Deserialize)]
@@ -54,7 +54,11 @@ pub(crate) async fn post(desk: Desk, typed: Form<Typed>) -> Response {
     let name = request.name.clone();
     let write = async move { client.register_worker(&request).await };
     let keep = |(worker, _): &(crate::protocol::Worker, _)| Kept::Secret(worker.worker_id.clone());
-    let refusal = match desk.carry_out(&path, &request_id, keep, write).await {
+    let filled = Filled {
+        request_id: &request_id,
+        typed: &[&form.name, &form.labels],
+    };
+    let refusal = match desk.carry_out(&path, filled, keep, write).await {
         Sent::Before(Kept::Secret(worker)) => return already_shown(&desk, &worker),
         Sent::Done((worker, secret)) => {
             let roster = desk.roster().await.ok();

@@ -15,7 +15,7 @@ use crate::web::answer::Page;
 use crate::web::banner::with_outcome;
 use crate::web::context::{Context, Deployment};
 use crate::web::experiments_table::ExperimentsTable;
-use crate::web::once::{Kept, Sent, once};
+use crate::web::once::{Filled, Kept, Sent, once};
 use crate::web::session;
 use crate::web::ui::{Button, Field, Input, Nav, Region, Tone, button, field, notice, page_head};
 use crate::web::urls;
@@ -63,7 +63,11 @@ pub(crate) async fn post(
     };
     let write = async move { control.register(&request).await };
     let keep = |entry: &RegistryEntry| Kept::Experiment(entry.experiment_id.clone());
-    let id = match context.carry_out(urls::register(), &form.request_id, keep, write).await {
+    let filled = Filled {
+        request_id: &form.request_id,
+        typed: &[&form.name, &form.config_uri],
+    };
+    let id = match context.carry_out(urls::register(), filled, keep, write).await {
         Sent::Done(entry) => entry.experiment_id,
         Sent::Before(Kept::Experiment(id)) => id,
         Sent::Before(_) => {

@@ -14,10 +14,11 @@ use crate::access::Scope;
 use crate::client::{ClientError, RegistryClient};
 use crate::protocol::WorkerId;
 use crate::web::answer::Page;
+use crate::web::console::Console;
 use crate::web::context::Context;
 use crate::web::error::{Fault, PageError};
 use crate::web::frame::Want;
-use crate::web::once::{Kept, Sent};
+use crate::web::once::{Filled, Kept, Sent};
 use crate::web::ui::Nav;
 
 /// What all pages of workers and groups share.
@@ -134,17 +135,24 @@ impl Desk {
     pub async fn carry_out<T: Send + 'static>(
         &self,
         action: &str,
-        request_id: &str,
+        form: Filled<'_>,
         keep: fn(&T) -> Kept,
         write: impl Future<Output = Result<T, ClientError>> + Send + 'static,
     ) -> Sent<T> {
-        let (console, scope) = (self.context.console.clone(), self.scope.clone());
+        let forget = Forget(self.context.console.clone(), self.scope.clone());
         let forgetting = async move {
-            let written = write.await;
-            // What was being read before is not what is there now.
-            console.registries.flights.forget(&scope);
-            written
+            let _forget = forget;
+            write.await
         };
-        self.context.carry_out(action, request_id, keep, forgetting).await
+        self.context.carry_out(action, form, keep, forgetting).await
+    }
+}
+
+/// Once a write has ended, however it did, what was being read before is not what is there now.
+struct Forget(Arc<Console>, Scope);
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        self.0.registries.flights.forget(&self.1);
     }
 }
