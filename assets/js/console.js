@@ -175,8 +175,10 @@
     toldFreshness = byId("freshness")?.dataset.freshness;
     byId("notices")?.replaceChildren();
     document.body.dataset.experiment = main.dataset.experiment ?? "";
-    if (!main.contains(document.activeElement)) main.focus({ preventScroll: true });
-    announce(main.querySelector("h1")?.textContent ?? "");
+    const faulty = main.querySelector("[aria-invalid]");
+    if (faulty) faulty.focus();
+    else if (!main.contains(document.activeElement)) main.focus({ preventScroll: true });
+    announce(faulty ? byId(`${faulty.id}-error`)?.textContent ?? "" : main.querySelector("h1")?.textContent ?? "");
   });
 
   const busy = (ctx, is) => {

@@ -81,12 +81,20 @@ impl Context {
         if self.registry.rows.contains_key(&id) || self.console.stores.default_experiment() == Some(&id) {
             return Ok(id);
         }
-        Err(fault(match &self.registry.freshness {
-            // It may have been registered since.
-            Freshness::Stale { trouble, .. } => Fault::ControlPlane(trouble.clone()),
-            _ if !self.registry.listed => Fault::StillReading("the experiments of this deployment"),
-            _ => Fault::NoSuchExperiment(given.to_owned()),
-        }))
+        // It may have been registered since.
+        let unread = self.unread();
+        Err(fault(
+            unread.unwrap_or_else(|| Fault::NoSuchExperiment(given.to_owned())),
+        ))
+    }
+
+    /// Why the list of experiments may lack some, if it may.
+    pub fn unread(&self) -> Option<Fault> {
+        match &self.registry.freshness {
+            Freshness::Stale { trouble, .. } => Some(Fault::ControlPlane(trouble.clone())),
+            _ if !self.registry.listed => Some(Fault::StillReading("the experiments of this deployment")),
+            _ => None,
+        }
     }
 
     /// How fresh the page's data is: the experiment's, or the registry's on deployment pages.

@@ -58,6 +58,9 @@ pub(crate) enum Fault {
     /// The path names no registered experiment.
     #[error("no such experiment: {0}")]
     NoSuchExperiment(String),
+    /// There is no experiment at all.
+    #[error("no experiment is registered")]
+    NothingRegistered,
     /// No registered experiment has the name.
     #[error("no experiment of the name: {0}")]
     NoSuchName(String),
@@ -126,6 +129,7 @@ impl Fault {
             Self::RoleUnknown(_) => "role-unknown",
             Self::NoSuchPage => "no-such-page",
             Self::NoSuchExperiment(_) => "no-such-experiment",
+            Self::NothingRegistered => "nothing-registered",
             Self::NoSuchName(_) => "no-such-name",
             Self::StaleSelection(_) => STALE_SELECTION,
             Self::NoSuchEntity { .. } | Self::NotRegistered { .. } => "no-such-entity",
@@ -157,6 +161,7 @@ impl Fault {
             Self::SignedOut => StatusCode::UNAUTHORIZED,
             Self::NoSuchPage
             | Self::NoSuchExperiment(_)
+            | Self::NothingRegistered
             | Self::NoSuchName(_)
             | Self::StaleSelection(_)
             | Self::NoSuchEntity { .. }

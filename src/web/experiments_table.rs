@@ -46,7 +46,7 @@ impl ExperimentsTable<'_> {
                 Column::text("Last event").minor(),
                 Column::text("Lease").minor(),
                 Column::text("Readiness"),
-                Column::text(""),
+                Column::text("Actions"),
             ],
             rows: rows.map(|row| self.row(row)).collect(),
             empty: match self.registry.listed {
@@ -96,17 +96,23 @@ impl ExperimentsTable<'_> {
 
     fn actions(&self, row: &RegistryRow, ready: &Readiness) -> Markup {
         let action = urls::select(&row.id);
+        let entry = entry(row);
+        let verb = if row.hosting == Hosting::NotHosted {
+            "Seed"
+        } else {
+            "Select"
+        };
+        let needs = format!("needs-{}", row.id);
         html! {
             div class="row-actions" {
                 form method="post" action=(action) hx-boost="false"
                     hx-post=(action) hx-target="#main" hx-swap="outerHTML show:top showTarget:window" {
                     input type="hidden" name="next" value=(self.here);
-                    button type="submit" class="button" disabled[ready.obstacle().is_some()] title=[ready.obstacle()] {
-                        @if row.hosting == Hosting::NotHosted { "Seed" } @else { "Select" }
-                    }
+                    button type="submit" class="button" aria-label={ (verb) " " (entry.label()) } aria-describedby=(needs)
+                        disabled[ready.obstacle().is_some()] title=[ready.obstacle()] { (verb) }
                 }
                 @if self.may_unregister && row.entry.is_some() {
-                    a class="button" href=(urls::unregister(&row.id)) { "Unregister…" }
+                    a class="button" href=(urls::unregister(&row.id)) aria-label={ "Unregister " (entry.label()) } { "Unregister…" }
                 }
             }
         }

@@ -39,9 +39,10 @@ impl Frame {
         let headers = request.headers();
         let asked = request.uri().path_and_query().map_or("/", |here| here.as_str());
         let here = match *request.method() {
-            Method::GET | Method::HEAD => asked.to_owned(),
+            // A path that begins with two slashes would name another host wherever it is a link.
+            Method::GET | Method::HEAD => format!("/{}", asked.trim_start_matches('/')),
             // Only some paths of writes can be read; what a page drawn from one asks for later must be.
-            _ => experiment_of(asked).map_or_else(|| urls::experiments().to_owned(), |id| urls::overview(&id)),
+            _ => written_to(asked).map_or_else(|| urls::experiments().to_owned(), |id| urls::overview(&id)),
         };
         let htmx = text(headers, "hx-request") == Some("true");
         let partial = htmx && text(headers, "hx-request-type") == Some("partial");
@@ -90,6 +91,12 @@ fn stream_changes(headers: &HeaderMap, here: &str) -> bool {
         rest.find('/').map(|slash| &rest[slash..])
     });
     left.is_none_or(|left| experiment_of(left) != experiment_of(here))
+}
+
+/// The experiment that a path of a write is about: `/x/{E}/…`, or `/admin/experiments/{E}/…`.
+fn written_to(path: &str) -> Option<ExperimentId> {
+    let named = || path.strip_prefix(urls::experiments())?.split('/').next()?.parse().ok();
+    experiment_of(path).or_else(named)
 }
 
 /// The experiment that a path names.

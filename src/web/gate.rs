@@ -218,7 +218,9 @@ fn has_admin(path: &str) -> bool {
             .get(index)
             .is_some_and(|segment| segment.eq_ignore_ascii_case(word))
     };
-    is(0, "admin") || (is(0, "x") && is(2, "admin"))
+    // No experiment has this id, and what stands below is a name.
+    let by_name = segments.get(1) == Some(&"by-name");
+    is(0, "admin") || (is(0, "x") && is(2, "admin") && !by_name)
 }
 
 /// Whether the operator did something. What a page asks for by itself, its regions and its stream, goes on when nobody

@@ -73,6 +73,7 @@ impl Readiness {
     pub fn markup(&self, row: &RegistryRow) -> Markup {
         let missing: Vec<_> = self.0.iter().filter(|need| need.met.is_err()).collect();
         html! {
+            div id={ "needs-" (row.id) } {
             @if missing.is_empty() {
                 (state(Mark::Filled, "ready"))
             } @else {
@@ -87,6 +88,7 @@ impl Readiness {
             }
             @if let Some(entry) = &row.entry {
                 @for warning in &entry.warnings { div class="warning" { (Mark::Triangle) " " (warning) } }
+            }
             }
         }
     }

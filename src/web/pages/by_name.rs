@@ -27,7 +27,8 @@ pub(crate) fn get(context: Context, request: &Request) -> Result<Response> {
         return Ok(see_other(&urls::overview(&only.id)));
     }
     if found.is_empty() {
-        return Err(PageError::within(Fault::NoSuchName(name), context).into());
+        let fault = context.unread().unwrap_or(Fault::NoSuchName(name));
+        return Err(PageError::within(fault, context).into());
     }
     let rows = found.iter().rev().map(|row| {
         let entry = entry(row);

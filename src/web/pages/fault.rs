@@ -117,12 +117,23 @@ impl Words {
             ),
             Fault::RoleUnknown(trouble) => (
                 "Who administers is not known now",
-                format!("This page is for the members of the group admins, and they cannot be looked up: {trouble}."),
+                format!(
+                    "This page is for the members of the group admins, and they cannot be looked up: {trouble}.{}",
+                    match trouble.kind {
+                        TroubleKind::NoCredential =>
+                            " Only the admin token of the control plane can look them up: whoever runs this console starts it with --control-plane-admin-token.",
+                        TroubleKind::Unreachable | TroubleKind::Refused => "",
+                    }
+                ),
             ),
             Fault::NoSuchPage => ("No such page", "The address leads nowhere. It may be cut off or mistyped.".to_owned()),
             Fault::NoSuchExperiment(id) => (
                 "No such experiment",
                 format!("No experiment with the id {} is registered here. It may have been unregistered, or the address is mistyped.", cut(id)),
+            ),
+            Fault::NothingRegistered => (
+                "No experiment is registered",
+                "There is nothing to show yet. An administrator of this deployment registers experiments; this page leads on once there is one.".to_owned(),
             ),
             Fault::NoSuchName(name) => (
                 "No experiment of this name",
@@ -198,13 +209,16 @@ fn cut(id: &str) -> String {
 
 /// Whether the fault may be over by itself.
 fn may_pass(fault: &Fault) -> bool {
+    if let Fault::RoleUnknown(trouble) = fault {
+        return trouble.kind != TroubleKind::NoCredential;
+    }
     matches!(
         fault,
         Fault::ControlPlane(_)
             | Fault::TaskStore(_)
             | Fault::StillReading(_)
             | Fault::NotHostedHere
-            | Fault::RoleUnknown(_)
+            | Fault::NothingRegistered
     )
 }
 

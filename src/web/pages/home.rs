@@ -5,7 +5,6 @@ use poem::session::Session;
 use poem::web::Multipart;
 use poem::{Body, FromRequest, Request, RequestBody, Response, Result, handler};
 
-use crate::live::Freshness;
 use crate::protocol::ExperimentId;
 use crate::web::banner::{STALE_SELECTION, SWITCHED_MID_FORM, with_banner};
 use crate::web::context::Context;
@@ -27,7 +26,10 @@ pub(crate) fn get(context: Context, session: &Session) -> Result<Response> {
     Ok(see_other(&match active(&context, session) {
         Active::Is(id) => canonical(&id, path, &query),
         Active::Instead { id, gone } => with_banner(&canonical(&id, path, &query), STALE_SELECTION, &[("exp", &gone)]),
-        Active::None => urls::experiments().to_owned(),
+        Active::None => match context.role.link(urls::experiments().to_owned()) {
+            Some(location) => location,
+            None => return Err(nothing(context).into()),
+        },
     }))
 }
 
@@ -39,12 +41,13 @@ pub(crate) async fn post(context: Context, session: &Session, request: &Request,
         Active::Is(id) | Active::Instead { id, .. } => id,
         Active::None => return Err(PageError::within(Fault::NoSuchPage, context).into()),
     };
+    let refused = |words: &str| PageError::within(Fault::BadRequest(words.to_owned()), context.clone());
     let drawn_for = form_experiment_id(request, body).await;
+    let drawn_for = drawn_for.map_err(|()| refused("The form cannot be read."))?;
     let drawn_for = match drawn_for.as_deref().map(str::trim) {
         None | Some("") => id.clone(),
         Some(given) => given.parse().map_err(|_| {
-            let words = "The form does not say which experiment it is of: form_experiment_id is no experiment id.";
-            PageError::within(Fault::BadRequest(words.to_owned()), context.clone())
+            refused("The form does not say which experiment it is of: form_experiment_id is no experiment id.")
         })?,
     };
     if drawn_for != id {
@@ -52,14 +55,10 @@ pub(crate) async fn post(context: Context, session: &Session, request: &Request,
         let location = with_banner(&urls::overview(&id), SWITCHED_MID_FORM, &pairs);
         return Ok(context.frame.redirect(&location));
     }
-    let (path, query) = request
-        .uri()
-        .path()
-        .split_once('?')
-        .unwrap_or((request.uri().path(), ""));
+    let location = canonical(&id, request.uri().path(), request.uri().query().unwrap_or_default());
     Ok(Response::builder()
         .status(StatusCode::TEMPORARY_REDIRECT)
-        .header(header::LOCATION, canonical(&id, path, query))
+        .header(header::LOCATION, location)
         .finish())
 }
 
@@ -67,6 +66,12 @@ pub(crate) async fn post(context: Context, session: &Session, request: &Request,
 #[handler]
 pub(crate) fn healthz() -> &'static str {
     "ok\n"
+}
+
+/// There is no experiment to lead to, and the list of them is not for everybody.
+fn nothing(context: Context) -> PageError {
+    let fault = context.unread().unwrap_or(Fault::NothingRegistered);
+    PageError::within(fault, context)
 }
 
 /// What a bare path works on.
@@ -90,7 +95,7 @@ fn active(context: &Context, session: &Session) -> Active {
     match (selected, otherwise) {
         (Some(id), _) if registered.contains_key(&id) || Some(&id) == default => Active::Is(id),
         // While the registry cannot be read nobody knows that it is gone: its own page says so.
-        (Some(id), _) if matches!(context.registry.freshness, Freshness::Stale { .. }) => Active::Is(id),
+        (Some(id), _) if context.unread().is_some() => Active::Is(id),
         (Some(gone), Some(id)) => {
             session::clear_selection(session);
             Active::Instead { id, gone }
@@ -123,26 +128,25 @@ fn without_exp(query: &str) -> (Option<String>, String) {
     (named, rest.join("&"))
 }
 
-/// What the form says that it was drawn for, in either encoding. A form that cannot be read says nothing.
-async fn form_experiment_id(request: &Request, body: Body) -> Option<String> {
+/// What the form says that it was drawn for, in either encoding; an error when it cannot be read.
+async fn form_experiment_id(request: &Request, body: Body) -> Result<Option<String>, ()> {
     const NAME: &str = "form_experiment_id";
     if !request
         .content_type()
         .is_some_and(|kind| kind.starts_with("multipart/"))
     {
-        let bytes = body.into_bytes().await.ok()?;
-        let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes).ok()?;
-        return pairs.into_iter().find(|(name, _)| name == NAME).map(|(_, id)| id);
+        let bytes = body.into_bytes().await.map_err(drop)?;
+        let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes).map_err(drop)?;
+        return Ok(pairs.into_iter().find(|(name, _)| name == NAME).map(|(_, id)| id));
     }
-    let mut form = Multipart::from_request(request, &mut RequestBody::new(body))
-        .await
-        .ok()?;
-    while let Ok(Some(part)) = form.next_field().await {
+    let mut body = RequestBody::new(body);
+    let mut form = Multipart::from_request(request, &mut body).await.map_err(drop)?;
+    while let Some(part) = form.next_field().await.map_err(drop)? {
         if part.name() == Some(NAME) {
-            return part.text().await.ok();
+            return part.text().await.map(Some).map_err(drop);
         }
     }
-    None
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use poem::web::Multipart;
 use poem::{Response, handler};
 use std::time::Duration;
 
+use crate::client::ClientError;
 use crate::live::Phase;
 use crate::protocol::{CommitSha, ErrorType, ExperimentConfig, ExperimentId, SeedRequest};
 use crate::web::answer::Page;
@@ -50,7 +51,7 @@ pub(crate) fn get(watched: Watched) -> Response {
 #[handler]
 pub(crate) async fn post(active: Active, multipart: Multipart) -> Result<Response, PageError> {
     let context = &active.context;
-    if !matches!(active.view.phase, Phase::NotHosted) {
+    if matches!(active.view.phase, Phase::Ready(_)) {
         return Ok(to_overview(&active.id));
     }
     let form = read(multipart).await.map_err(|fault| active.fault(fault))?;
@@ -66,30 +67,36 @@ pub(crate) async fn post(active: Active, multipart: Multipart) -> Result<Respons
         Ok(_) => {}
         // Somebody else was faster; what they seeded is what there is to see.
         Err(error) if error.error_type() == Some(ErrorType::AlreadyExists) => {}
-        Err(error) if error.is_unreachable() => {
-            let refusal =
-                format!("{error}. Whether the experiment was seeded is not known: reload before trying again.");
-            return Ok(page(
-                context,
-                StatusCode::SERVICE_UNAVAILABLE,
-                &Form {
-                    refusal: Some(refusal),
-                    ..form
-                },
-            ));
-        }
         Err(error) => {
-            let config_error = Some(format!("The task store refused: {error}."));
-            return Ok(page(
-                context,
-                StatusCode::UNPROCESSABLE_ENTITY,
-                &Form { config_error, ..form },
-            ));
+            let (status, form) = refused(&error, form);
+            return Ok(page(context, status, &form));
         }
     }
     active.mirror.poke();
     active.mirror.hosted(SHOWN_WITHIN).await;
     Ok(to_overview(&active.id))
+}
+
+/// The form with what the task store says where it belongs.
+fn refused(error: &ClientError, form: Form) -> (StatusCode, Form) {
+    if matches!(error.status(), Some(400 | 413 | 422)) {
+        let config_error = Some(format!("The task store refused: {error}."));
+        return (StatusCode::UNPROCESSABLE_ENTITY, Form { config_error, ..form });
+    }
+    let (status, refusal) = match error {
+        error if error.leaves_open() => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("{error}. Whether the experiment was seeded is not known: reload before trying again."),
+        ),
+        error if error.is_unsupported() => (
+            StatusCode::CONFLICT,
+            "This deployment's servers cannot be seeded from here: run their own set-up, or import a checkpoint."
+                .to_owned(),
+        ),
+        error => (StatusCode::BAD_GATEWAY, format!("Nothing was seeded: {error}.")),
+    };
+    let refusal = Some(refusal);
+    (status, Form { refusal, ..form })
 }
 
 fn to_overview(id: &ExperimentId) -> Response {

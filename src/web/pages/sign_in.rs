@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use maud::{Markup, html};
-use poem::http::{StatusCode, header};
+use poem::http::{Method, StatusCode, header};
 use poem::session::Session;
 use poem::web::{Data, Form, Query, RemoteAddr};
 use poem::{Addr, Response, handler};
@@ -59,10 +59,12 @@ pub(crate) async fn get(
     console: Data<&Arc<Console>>,
     session: &Session,
     remote: &RemoteAddr,
+    method: Method,
 ) -> Response {
     let next = local(query.next.as_deref());
     match (&query.token, &console.links) {
-        (Some(token), Some(links)) => {
+        // Whoever only asks for the head of a link, as previews do, does not use it up.
+        (Some(token), Some(links)) if method == Method::GET => {
             let outcome = by_link(&console, links, token, session, source(remote)).await;
             answer(&console, session, outcome, next).await
         }

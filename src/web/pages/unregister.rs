@@ -36,6 +36,7 @@ struct Confirmation {
 /// What was wrong with the last try.
 #[derive(Debug, Default)]
 struct Refusal {
+    typed: String,
     confirm: Option<String>,
     words: Option<String>,
 }
@@ -59,8 +60,15 @@ pub(crate) async fn post(
     let Form(form) = form?;
     let refused = |status, refusal| Ok(page(&deployment, &row, status, &refusal));
     let words = |status, words: String| {
-        let words = Some(words);
-        refused(status, Refusal { words, confirm: None })
+        let (words, typed) = (Some(words), form.confirm.clone());
+        refused(
+            status,
+            Refusal {
+                words,
+                typed,
+                confirm: None,
+            },
+        )
     };
     let Some(control) = deployment.context.console.stores.control_admin() else {
         return words(StatusCode::CONFLICT, NEEDS_TOKEN.to_owned());
@@ -68,7 +76,14 @@ pub(crate) async fn post(
     let typed = form.confirm.trim();
     if typed != row.id.as_str() && Some(typed) != row.name() {
         let confirm = Some(format!("That is not {}.", asked(&row)));
-        return refused(StatusCode::UNPROCESSABLE_ENTITY, Refusal { confirm, words: None });
+        return refused(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Refusal {
+                typed: form.confirm.clone(),
+                confirm,
+                words: None,
+            },
+        );
     }
     match control.unregister(&row.id).await {
         Ok(()) => {}
@@ -77,7 +92,7 @@ pub(crate) async fn post(
         Err(error) if error.error_type() == Some(ErrorType::InvalidPrecondition) => {
             return words(StatusCode::CONFLICT, format!("The control plane keeps it: {error}."));
         }
-        Err(error) if error.is_unreachable() => {
+        Err(error) if error.leaves_open() => {
             let open = format!(
                 "{error}. Whether it was unregistered is not known: look in the list, then try again; doing it twice does no harm."
             );
@@ -170,7 +185,7 @@ fn form(row: &RegistryRow, refusal: &Refusal) -> Markup {
             "Its task store keeps what it hosts; nothing is deleted."
         }
         form class="form" method="post" action=(urls::unregister(&row.id)) hx-boost="false" {
-            (field(&confirm, Input::Text, ""))
+            (field(&confirm, Input::Text, &refusal.typed))
             div class="actions" {
                 (button(Button::Danger, "Unregister"))
                 a class="button" href=(urls::experiments()) { "Keep it" }

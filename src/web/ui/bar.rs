@@ -182,7 +182,12 @@ fn choice(current: Option<&SwitchEntry>, entries: &[SwitchEntry], administers: b
                     p class="switcher-none" data-none hidden { "No experiment matches." }
                     @if entries.is_empty() { p class="switcher-none" { "No experiment is registered yet." } }
                 }
-                @if administers { a class="switcher-all" href=(urls::experiments()) { "All experiments" } }
+                div class="switcher-foot" {
+                    @if administers { a href=(urls::experiments()) { "All experiments" } }
+                    form method="post" action=(urls::clear_selection()) hx-boost="false" {
+                        button type="submit" { "Clear selection" }
+                    }
+                }
             }
         }
     }
