@@ -20,6 +20,7 @@ use super::frame::Want;
 use super::gate::Role;
 use super::session::Operator;
 use super::ui::{Nav, Region, document, fragment, freshness_badge, pending_counts, region, switcher_region};
+use crate::live::RegistryView;
 
 /// A page, before it is known how much of it is wanted.
 pub(crate) struct Page {
@@ -133,8 +134,10 @@ impl Context {
         let bar = Bar::of(self);
         let here = &self.frame.here;
         let markup = match &self.frame.want {
-            Want::Document => document(&bar.shell(page, &main_of(page, here))),
-            Want::Main { stream_changes } => fragment(&bar.shell(page, &main_of(page, here)), *stream_changes),
+            Want::Document => document(&bar.shell(page, &main_of(page, here, &self.registry))),
+            Want::Main { stream_changes } => {
+                fragment(&bar.shell(page, &main_of(page, here, &self.registry)), *stream_changes)
+            }
             Want::Region(name) => return self.render_region(&bar, page, name),
         };
         Rendered::Html {
@@ -198,9 +201,9 @@ fn etag_in(body: &str) -> Option<String> {
     rest.split_once('"').map(|(etag, _)| etag.to_owned())
 }
 
-fn main_of(page: &Page, here: &str) -> Markup {
+fn main_of(page: &Page, here: &str, registry: &RegistryView) -> Markup {
     html! {
-        @if let Some(banner) = banner(here) { (banner) }
+        @if let Some(banner) = banner(here, registry) { (banner) }
         (page.head)
         @for part in &page.regions { (region(part, here)) }
         (page.foot)

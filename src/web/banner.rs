@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use super::query::Query;
 use super::ui::{Tone, id_text, notice};
 use super::urls;
+use crate::live::RegistryView;
 use crate::protocol::ExperimentId;
 
 /// The selection names an experiment that is gone.
@@ -15,29 +16,29 @@ pub(crate) const STALE_SELECTION: &str = "stale-selection";
 /// A form of one experiment was sent while another was active.
 pub(crate) const SWITCHED_MID_FORM: &str = "switched-mid-form";
 
-/// The banners that an address asks for.
-pub(crate) fn banner(here: &str) -> Option<Markup> {
-    outcome(here).or_else(|| trouble(here))
+/// The banner that an address asks for, if what it claims is so: anybody can make an address.
+pub(crate) fn banner(here: &str, registry: &RegistryView) -> Option<Markup> {
+    let is_registered = |id: &ExperimentId| registry.rows.get(id).is_some_and(|row| row.entry.is_some());
+    outcome(here, is_registered).or_else(|| trouble(here, is_registered))
 }
 
-/// What a write came to.
-fn outcome(here: &str) -> Option<Markup> {
-    let mut query = Query::of(here);
+/// What a write came to, on the page of experiments.
+fn outcome(here: &str, is_registered: impl Fn(&ExperimentId) -> bool) -> Option<Markup> {
+    let mut query = Query::of(here.strip_prefix(urls::experiments())?);
     let mut told = |name| query.take(name, |word| (word == "ok" || word == "cleared").then_some(()));
     let (registered, unregistered, selected) = (told("registered"), told("unregistered"), told("selected"));
     let id = query.take("exp", |id| id.parse::<ExperimentId>().ok());
-    let words = match (registered, unregistered, selected) {
-        (Some(()), ..) => html! {
+    let words = match (registered, unregistered, selected, id) {
+        (Some(()), _, _, Some(id)) if is_registered(&id) => html! {
             p {
-                "Registered"
-                @if let Some(id) = &id { " as " a href=(urls::overview(id)) { (id_text(id.as_str())) } }
+                "Registered as " a href=(urls::overview(&id)) { (id_text(id.as_str())) }
                 ". It can be worked on once its task store hosts it."
             }
         },
-        (_, Some(()), _) => html! {
-            p { "Unregistered" @if let Some(id) = &id { ": " (id_text(id.as_str())) } "." }
-        },
-        (_, _, Some(())) => html! {
+        (_, Some(()), _, Some(id)) if !is_registered(&id) => {
+            html! { p { "Unregistered: " (id_text(id.as_str())) "." } }
+        }
+        (_, _, Some(()), _) => html! {
             p { "No experiment is selected any more: bare addresses lead to the deployment's own choice." }
         },
         _ => return None,
@@ -46,30 +47,26 @@ fn outcome(here: &str) -> Option<Markup> {
 }
 
 /// What went wrong on the way here.
-fn trouble(here: &str) -> Option<Markup> {
+fn trouble(here: &str, is_registered: impl Fn(&ExperimentId) -> bool) -> Option<Markup> {
     let mut query = Query::of(here);
     let key = query.take("error", |key| Some(key.to_owned()))?;
     let mut id = |name| query.take(name, |id| id.parse::<ExperimentId>().ok());
     let words = match key.as_str() {
         STALE_SELECTION => {
-            let gone = id("exp");
+            let gone = id("exp").filter(|id| !is_registered(id))?;
             html! {
                 p {
-                    "The experiment you had selected"
-                    @if let Some(gone) = gone { ", " (id_text(gone.as_str())) "," }
-                    " is not registered any more, so the selection was cleared. This is the deployment's own choice."
+                    "The experiment you had selected, " (id_text(gone.as_str()))
+                    ", is not registered any more, so the selection was cleared. This is the deployment's own choice."
                 }
             }
         }
         SWITCHED_MID_FORM => {
-            let (from, to) = (id("from"), id("to"));
+            let (from, to) = (id("from")?, id("to")?);
             html! {
                 p {
-                    "Nothing was sent. The form was drawn for experiment "
-                    @match from { Some(from) => (id_text(from.as_str())), None => "of another time" }
-                    ", and "
-                    @match to { Some(to) => (id_text(to.as_str())), None => "another" }
-                    " is active now. Switch back to send it there, or enter it again here."
+                    "Nothing was sent. The form was drawn for experiment " (id_text(from.as_str())) ", and "
+                    (id_text(to.as_str())) " is active now. Switch back to send it there, or enter it again here."
                 }
             }
         }
@@ -94,18 +91,48 @@ pub(crate) fn with_banner(path: &str, key: &str, pairs: &[(&str, &ExperimentId)]
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::CredentialState;
+    use crate::live::{Freshness, Hosting, RegistryRow};
+
+    fn registry(ids: &[&ExperimentId]) -> RegistryView {
+        let entry = |id: &&ExperimentId| {
+            let entry = serde_json::json!({
+                "experiment_id": id, "config_uri": "file:///a", "created_at": "2026-01-02T03:04:05.000Z",
+                "last_known_state": "running", "lease": null,
+            });
+            let entry = serde_json::from_value(entry).expect("an entry");
+            let mut row = RegistryRow::unregistered((*id).clone(), Hosting::NotHosted, CredentialState::Stored);
+            row.entry = Some(entry);
+            ((*id).clone(), std::sync::Arc::new(row))
+        };
+        RegistryView {
+            listed: true,
+            rows: ids.iter().map(entry).collect(),
+            freshness: Freshness::Live,
+            revision: 1,
+        }
+    }
 
     #[test]
-    fn only_known_keys_are_shown_and_nothing_is_echoed() {
+    fn only_known_keys_are_shown_nothing_is_echoed_and_nothing_false_is_claimed() {
         let id: ExperimentId = "exp_00000000000000000000000000".parse().expect("an id");
+        let (with, without) = (registry(&[&id]), registry(&[]));
         let path = with_banner("/x/e/?state=pending", STALE_SELECTION, &[("exp", &id)]);
-        let shown = banner(&path).expect("a banner").0;
+        let shown = banner(&path, &without).expect("a banner").0;
         assert!(
             shown.contains(id.as_str()) && shown.contains("data-fault=\"stale-selection\""),
             "{shown}"
         );
-        assert!(banner("/x/e/?error=%3Cscript%3E").is_none());
-        let odd = banner("/?error=switched-mid-form&from=<b>&to=x").expect("a banner").0;
-        assert!(!odd.contains("<b>"), "{odd}");
+        assert!(banner(&path, &with).is_none(), "it is still there");
+        assert!(banner("/x/e/?error=%3Cscript%3E", &without).is_none());
+        assert!(banner("/?error=switched-mid-form&from=<b>&to=x", &without).is_none());
+        let registered = with_outcome(urls::experiments(), "registered", &id);
+        assert!(banner(&registered, &with).is_some() && banner(&registered, &without).is_none());
+        let unregistered = with_outcome(urls::experiments(), "unregistered", &id);
+        assert!(banner(&unregistered, &without).is_some() && banner(&unregistered, &with).is_none());
+        assert!(
+            banner(&with_outcome("/x/e/", "registered", &id), &with).is_none(),
+            "told where it leads only"
+        );
     }
 }
