@@ -14,7 +14,7 @@ use switchboard::live::{self, Live};
 use switchboard::repos::{self, RepoMaterializer};
 use switchboard::web::{self, Web};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::proxy::Proxy;
 use crate::support::{ADMIN_TOKEN, admin};
@@ -133,11 +133,13 @@ impl Console {
 
     /// A console whose backend was never there.
     pub async fn without_backend() -> Self {
-        // Bound and dropped: nothing listens there now.
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("bound");
-        drop(listener);
-        let base = format!("http://{address}");
+        // Bound and never listened on, and kept, so that nobody else comes to listen there.
+        let silent = TcpSocket::new_v4().expect("a socket");
+        silent
+            .bind("127.0.0.1:0".parse().expect("an address"))
+            .expect("a free port");
+        let base = format!("http://{}", silent.local_addr().expect("bound"));
+        std::mem::forget(silent);
         let scratch = tempfile::tempdir().expect("a directory");
         Self::of_one(&base, &base, None, Tasks::new(), fixed_clock(), scratch).await
     }
