@@ -9,8 +9,8 @@ use crate::chromium::Browser;
 /// (README: scores move by themselves within this)
 const MOVES_WITHIN: Duration = Duration::from_secs(60);
 
-/// Its row tells no number.
-const UNSEEDED: &str = "[data-experiment-row]:not(:has(a[href*='/admin/'])) a.name";
+/// Its row says that it is not seeded.
+const UNSEEDED: &str = "[data-experiment-row]:has([data-need='seeded']) a.name";
 
 /// What sticks out of a page that scrolls sideways.
 const TOO_WIDE: &str = "

@@ -162,6 +162,7 @@ fn by_link_form(next: &str) -> Markup {
         }
         p { "To get a new link, send the process the signal " code { "USR1" } ": " code { "pkill -USR1 switchboard" } "." }
         form class="form" method="post" action=(urls::signin()) {
+                (nobody())
             input type="hidden" name="next" value=(next);
             (field(&token, Input::Secret, ""))
             (button(Button::Primary, "Sign in"))
@@ -190,11 +191,17 @@ fn by_credential_form(console: &Console, refusal: Option<&Refusal>, next: &str) 
             " It is checked and not kept."
         }
         form class="form" method="post" action=(urls::signin()) {
+                (nobody())
             input type="hidden" name="next" value=(next);
             (field(&credential, Input::Password, ""))
             (button(weight, "Sign in"))
         }
     }
+}
+
+/// Password managers keep a secret under a name, which here is part of it; browsers complain when there is no field of one.
+fn nobody() -> Markup {
+    html! { input type="text" name="username" autocomplete="username" hidden; }
 }
 
 #[cfg(test)]
