@@ -14,7 +14,7 @@ use super::gate::{Role, operator_of};
 use super::session::{self, Operator, SignedIn};
 use crate::client::ExperimentClient;
 use crate::live::{Freshness, Live, Mirror, Phase, RegistryView, Snapshot, View};
-use crate::protocol::{ExperimentId, percent_decode};
+use crate::protocol::ExperimentId;
 
 /// How long the first view of an experiment waits for its first list.
 const FIRST_LIST: Duration = Duration::from_secs(3);
@@ -145,12 +145,9 @@ impl<'a> FromRequest<'a> for Visitor {
     }
 }
 
-/// A parameter of the path as it was before it was percent-encoded; empty when it is not UTF-8.
+/// A parameter of the path as it was before it was percent-encoded, which poem undoes; empty when it is not UTF-8.
 pub(crate) fn path_segment(request: &Request, name: &str) -> String {
-    let raw = request.raw_path_param(name).unwrap_or_default();
-    percent_decode(raw)
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .unwrap_or_default()
+    request.raw_path_param(name).unwrap_or_default().to_owned()
 }
 
 /// The experiment of the path, resolved: registered, and followed from now on. It may not be seeded or
