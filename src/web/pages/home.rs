@@ -51,14 +51,10 @@ pub(crate) async fn post(context: Context, session: &Session, request: &Request,
         let location = with_banner(&urls::overview(&id), SWITCHED_MID_FORM, &pairs);
         return Ok(context.frame.redirect(&location));
     }
-    let (path, query) = request
-        .uri()
-        .path()
-        .split_once('?')
-        .unwrap_or((request.uri().path(), ""));
+    let location = canonical(&id, request.uri().path(), request.uri().query().unwrap_or_default());
     Ok(Response::builder()
         .status(StatusCode::TEMPORARY_REDIRECT)
-        .header(header::LOCATION, canonical(&id, path, query))
+        .header(header::LOCATION, location)
         .finish())
 }
 
