@@ -12,7 +12,7 @@ use crate::web::context::Context;
 use crate::web::error::Fault;
 use crate::web::frame::{Frame, Want};
 use crate::web::session::Operator;
-use crate::web::ui::{Nav, Region, bare, error_page};
+use crate::web::ui::{Nav, Region, bare, bare_fragment, error_page};
 use crate::web::urls;
 
 /// What poem itself refuses.
@@ -70,11 +70,17 @@ pub(crate) fn answer(frame: &Frame, uri: &Uri, fault: &Fault, context: Option<&C
             page.status = status;
             context.answer_fresh(&page)
         }
-        None => Response::builder()
-            .status(status)
-            .content_type("text/html; charset=utf-8")
-            .header(header::CACHE_CONTROL, "no-store")
-            .body(bare(words.title, &main).into_string()),
+        None => {
+            let markup = match &frame.want {
+                Want::Main { .. } => bare_fragment(words.title, &main),
+                _ => bare(words.title, &main),
+            };
+            Response::builder()
+                .status(status)
+                .content_type("text/html; charset=utf-8")
+                .header(header::CACHE_CONTROL, "no-store")
+                .body(markup.into_string())
+        }
     }
 }
 

@@ -143,10 +143,22 @@ pub(crate) fn bare(title: &str, main: &Markup) -> Markup {
             (head(&format!("{title} \u{b7} Switchboard")))
             body class="bare" data-experiment="" {
                 header class="bare-brand" { (brand()) }
-                main id="main" tabindex="-1" data-experiment="" { (main) }
+                (main_outside(main))
             }
         }
     }
+}
+
+/// The same for htmx, which swaps `<main>`: what stands around it on the page that asked stays.
+pub(crate) fn bare_fragment(title: &str, main: &Markup) -> Markup {
+    html! {
+        title { (title) " \u{b7} Switchboard" }
+        (main_outside(main))
+    }
+}
+
+fn main_outside(main: &Markup) -> Markup {
+    html! { main id="main" tabindex="-1" data-experiment="" { (main) } }
 }
 
 /// The top of a page: its only `h1`, one line of context, and its actions.
