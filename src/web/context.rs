@@ -73,20 +73,26 @@ impl Context {
     /// # Errors
     /// [`Fault::NoSuchExperiment`], or [`Fault::ControlPlane`] while it cannot be known.
     pub fn registered(&self, given: &str) -> Result<ExperimentId, PageError> {
-        let fault = |fault| PageError::within(fault, self.clone());
         // A malformed id is answered before anything is asked of anybody.
         let Ok(id) = given.parse::<ExperimentId>() else {
-            return Err(fault(Fault::NoSuchExperiment(given.to_owned())));
+            let fault = Fault::NoSuchExperiment(given.to_owned());
+            return Err(PageError::within(fault, self.clone()));
         };
         if self.registry.rows.contains_key(&id) || self.console.stores.default_experiment() == Some(&id) {
             return Ok(id);
         }
-        Err(fault(match &self.registry.freshness {
+        Err(self.unlisted(Fault::NoSuchExperiment(given.to_owned())))
+    }
+
+    /// That the registry does not have something, if what is known of it is the present; else why it cannot be known.
+    pub fn unlisted(&self, fault: Fault) -> PageError {
+        let fault = match &self.registry.freshness {
             // It may have been registered since.
             Freshness::Stale { trouble, .. } => Fault::ControlPlane(trouble.clone()),
             _ if !self.registry.listed => Fault::StillReading("the experiments of this deployment"),
-            _ => Fault::NoSuchExperiment(given.to_owned()),
-        }))
+            _ => fault,
+        };
+        PageError::within(fault, self.clone())
     }
 
     /// How fresh the page's data is: the experiment's, or the registry's on deployment pages.

@@ -61,6 +61,9 @@ pub(crate) enum Fault {
     /// No registered experiment has the name.
     #[error("no experiment of the name: {0}")]
     NoSuchName(String),
+    /// There is no experiment, and who asks may not register one.
+    #[error("no experiment is registered")]
+    NoExperiments,
     /// The path names the experiment that was selected, and it is gone. The selection has been cleared.
     #[error("the selected experiment is gone: {0}")]
     StaleSelection(ExperimentId),
@@ -127,6 +130,7 @@ impl Fault {
             Self::NoSuchPage => "no-such-page",
             Self::NoSuchExperiment(_) => "no-such-experiment",
             Self::NoSuchName(_) => "no-such-name",
+            Self::NoExperiments => "no-experiments",
             Self::StaleSelection(_) => STALE_SELECTION,
             Self::NoSuchEntity { .. } | Self::NotRegistered { .. } => "no-such-entity",
             Self::NoControlPlane => "no-control-plane",
@@ -158,6 +162,7 @@ impl Fault {
             Self::NoSuchPage
             | Self::NoSuchExperiment(_)
             | Self::NoSuchName(_)
+            | Self::NoExperiments
             | Self::StaleSelection(_)
             | Self::NoSuchEntity { .. }
             | Self::NotRegistered { .. }

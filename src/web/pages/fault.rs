@@ -137,6 +137,10 @@ impl Words {
                 "No experiment of this name",
                 format!("No experiment that is registered here is called {}. Names are taken letter for letter.", cut(name)),
             ),
+            Fault::NoExperiments => (
+                "No experiment yet",
+                "No experiment is registered here. An administrator can register one; this page changes by itself when it is.".to_owned(),
+            ),
             Fault::StaleSelection(id) => (
                 "The selected experiment is gone",
                 format!("Experiment {id} is not registered any more, so it is not selected any more either. Choose another one above."),
@@ -213,6 +217,7 @@ fn may_pass(fault: &Fault) -> bool {
             | Fault::TaskStore(_)
             | Fault::StillReading(_)
             | Fault::NotHostedHere
+            | Fault::NoExperiments
             | Fault::RoleUnknown(_)
     )
 }

@@ -26,7 +26,9 @@ pub(crate) fn get(context: Context, session: &Session) -> Result<Response> {
     Ok(see_other(&match active(&context, session) {
         Active::Is(id) => canonical(&id, path, &query),
         Active::Instead { id, gone } => with_banner(&canonical(&id, path, &query), STALE_SELECTION, &[("exp", &gone)]),
-        Active::None => urls::experiments().to_owned(),
+        // An administrator sees there what is the matter, and others here.
+        Active::None if context.role.administers() => urls::experiments().to_owned(),
+        Active::None => return Err(context.unlisted(Fault::NoExperiments).into()),
     }))
 }
 
@@ -36,7 +38,7 @@ pub(crate) fn get(context: Context, session: &Session) -> Result<Response> {
 pub(crate) async fn post(context: Context, session: &Session, request: &Request, body: Body) -> Result<Response> {
     let id = match active(&context, session) {
         Active::Is(id) | Active::Instead { id, .. } => id,
-        Active::None => return Err(PageError::within(Fault::NoSuchPage, context).into()),
+        Active::None => return Err(context.unlisted(Fault::NoExperiments).into()),
     };
     let drawn_for = form_experiment_id(request, body).await;
     let drawn_for = match drawn_for.as_deref().map(str::trim) {
