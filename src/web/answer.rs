@@ -147,12 +147,7 @@ impl Context {
     fn render_region(&self, bar: &Bar, page: &Page, name: &str) -> Rendered {
         let here = &self.frame.here;
         let markup = match name {
-            "switcher" => Some(switcher_region(
-                bar.current(),
-                &bar.entries,
-                self.role.administers(),
-                here,
-            )),
+            "switcher" => Some(switcher_region(bar.current(), &bar.list, self.role.administers(), here)),
             "freshness" => Some(freshness_badge(&bar.freshness, here)),
             "pending" => bar.pending.map(|pending| pending_counts(pending, here)),
             name => page.regions.iter().find(|r| r.name == name).map(|r| region(r, here)),

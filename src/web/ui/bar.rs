@@ -54,6 +54,15 @@ impl SwitchEntry {
     }
 }
 
+/// The experiments to switch between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SwitchList {
+    /// All that are known.
+    pub entries: Vec<SwitchEntry>,
+    /// Why there may be others by now, in words without a full stop.
+    pub doubt: Option<String>,
+}
+
 /// How true the page is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Freshness {
@@ -146,7 +155,7 @@ fn age(since: &str, clock: &str) -> Markup {
 /// Every entry is a button of one plain form, so that it also works without the script.
 pub(crate) fn switcher_region(
     current: Option<&SwitchEntry>,
-    entries: &[SwitchEntry],
+    list: &SwitchList,
     administers: bool,
     here: &str,
 ) -> Markup {
@@ -161,11 +170,18 @@ pub(crate) fn switcher_region(
                 }
                 form id="switcher-entries" method="post" hx-boost="false" {
                     input type="hidden" name="next" value=(here);
-                    @for entry in entries {
+                    @for entry in &list.entries {
                         (switch_button(entry, current.is_some_and(|current| current.id == entry.id)))
                     }
                     p class="switcher-none" data-none hidden { "No experiment matches." }
-                    @if entries.is_empty() { p class="switcher-none" { "No experiment is registered yet." } }
+                    @match &list.doubt {
+                        Some(doubt) if list.entries.is_empty() => {
+                            p class="switcher-none" data-doubt { "Which experiments there are is not known: " (doubt) "." }
+                        }
+                        Some(doubt) => { p class="switcher-none" data-doubt { "There may be others by now: " (doubt) "." } }
+                        None if list.entries.is_empty() => { p class="switcher-none" { "No experiment is registered yet." } }
+                        None => {}
+                    }
                 }
                 @if administers { a class="switcher-all" href=(urls::experiments()) { "All experiments" } }
             }

@@ -12,7 +12,9 @@ mod scale;
 mod table;
 mod value;
 
-pub(crate) use bar::{EntryState, Freshness, SwitchEntry, freshness_badge, pending_counts, switcher_region};
+pub(crate) use bar::{
+    EntryState, Freshness, SwitchEntry, SwitchList, freshness_badge, pending_counts, switcher_region,
+};
 pub(crate) use chart::{ScoreChart, ScorePoint, sparkline};
 pub(crate) use detail::{Figure, crumbs, definitions, figures, halves, panel, wide_and_narrow};
 pub(crate) use form::{Button, Field, Input, button, field, file_field, textarea};
