@@ -136,16 +136,8 @@ impl Fault {
             Self::NoControlPlane => "no-control-plane",
             Self::Unseeded => "unseeded",
             Self::NotHostedHere => "not-hosted-here",
-            Self::ControlPlane(trouble) => match trouble.kind {
-                TroubleKind::Unreachable => "control-plane-unreachable",
-                TroubleKind::NoCredential => "control-plane-credential",
-                TroubleKind::Refused => "control-plane-refused",
-            },
-            Self::TaskStore(trouble) => match trouble.kind {
-                TroubleKind::Unreachable => "task-store-unreachable",
-                TroubleKind::NoCredential => "cannot-bootstrap-credential",
-                TroubleKind::Refused => "task-store-refused",
-            },
+            Self::ControlPlane(trouble) => control_plane_key(trouble.kind),
+            Self::TaskStore(trouble) => task_store_key(trouble.kind),
             Self::StillReading(_) => "still-reading",
             Self::CrossSite => "cross-site",
             Self::BadRequest(_) => "bad-request",
@@ -179,5 +171,23 @@ impl Fault {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
+    }
+}
+
+/// What goes wrong with the control plane.
+pub(crate) fn control_plane_key(kind: TroubleKind) -> &'static str {
+    match kind {
+        TroubleKind::Unreachable => "control-plane-unreachable",
+        TroubleKind::NoCredential => "control-plane-credential",
+        TroubleKind::Refused => "control-plane-refused",
+    }
+}
+
+/// What goes wrong with a task store.
+pub(crate) fn task_store_key(kind: TroubleKind) -> &'static str {
+    match kind {
+        TroubleKind::Unreachable => "task-store-unreachable",
+        TroubleKind::NoCredential => "cannot-bootstrap-credential",
+        TroubleKind::Refused => "task-store-refused",
     }
 }
