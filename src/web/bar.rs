@@ -4,7 +4,7 @@ use super::answer::Page;
 use super::context::{Context, Followed};
 use super::gate::Role;
 use super::stream::Since;
-use super::ui::{self, EntryState, Shell, SwitchEntry};
+use super::ui::{self, EntryState, Shell, SwitchEntry, SwitchList};
 use super::urls;
 use crate::live::{Freshness, Hosting, RegistryRow};
 use crate::protocol::{ExperimentState, TaskKind, TaskState};
@@ -15,7 +15,7 @@ use maud::Markup;
 pub(crate) struct Bar<'a> {
     context: &'a Context,
     /// Every registered experiment.
-    pub entries: Vec<SwitchEntry>,
+    pub list: SwitchList,
     current: Option<usize>,
     live: String,
     /// Pending ideation, execution and evaluation tasks.
@@ -53,9 +53,13 @@ impl<'a> Bar<'a> {
                 (urls::fleet_live(&since.to_string()), None)
             }
         };
+        let doubt = match &context.registry.freshness {
+            Freshness::Stale { trouble, .. } => Some(trouble.words.clone()),
+            Freshness::CatchingUp | Freshness::Live | Freshness::Polling => None,
+        };
         Self {
             context,
-            entries,
+            list: SwitchList { entries, doubt },
             current,
             live,
             pending,
@@ -81,14 +85,14 @@ impl<'a> Bar<'a> {
     }
 
     /// What there is to switch to; nothing without a registry of experiments.
-    pub fn switchable(&self) -> Option<&[SwitchEntry]> {
+    pub fn switchable(&self) -> Option<&SwitchList> {
         let several = self.context.console.stores.has_control_plane();
-        several.then_some(&self.entries)
+        several.then_some(&self.list)
     }
 
     /// The experiment of the page.
     pub fn current(&self) -> Option<&SwitchEntry> {
-        self.current.map(|index| &self.entries[index])
+        self.current.map(|index| &self.list.entries[index])
     }
 }
 

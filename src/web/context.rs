@@ -14,7 +14,7 @@ use super::gate::{Role, operator_of};
 use super::session::{self, Operator, SignedIn};
 use crate::client::ExperimentClient;
 use crate::live::{Freshness, Live, Mirror, Phase, RegistryView, Snapshot, View};
-use crate::protocol::{ExperimentId, percent_decode};
+use crate::protocol::ExperimentId;
 
 /// How long the first view of an experiment waits for its first list.
 const FIRST_LIST: Duration = Duration::from_secs(3);
@@ -73,24 +73,26 @@ impl Context {
     /// # Errors
     /// [`Fault::NoSuchExperiment`], or [`Fault::ControlPlane`] while it cannot be known.
     pub fn registered(&self, given: &str) -> Result<ExperimentId, PageError> {
-        let fault = |fault| PageError::within(fault, self.clone());
         // A malformed id is answered before anything is asked of anybody.
         let Ok(id) = given.parse::<ExperimentId>() else {
-            return Err(fault(Fault::NoSuchExperiment(given.to_owned())));
+            let fault = Fault::NoSuchExperiment(given.to_owned());
+            return Err(PageError::within(fault, self.clone()));
         };
         if self.registry.rows.contains_key(&id) || self.console.stores.default_experiment() == Some(&id) {
             return Ok(id);
         }
-        // It may have been registered since.
-        let unread = self.unread();
-        Err(fault(
-            unread.unwrap_or_else(|| Fault::NoSuchExperiment(given.to_owned())),
-        ))
+        Err(self.unlisted(Fault::NoSuchExperiment(given.to_owned())))
+    }
+
+    /// That the registry does not have something, if what is known of it is the present; else why it cannot be known.
+    pub fn unlisted(&self, fault: Fault) -> PageError {
+        PageError::within(self.unread().unwrap_or(fault), self.clone())
     }
 
     /// Why the list of experiments may lack some, if it may.
     pub fn unread(&self) -> Option<Fault> {
         match &self.registry.freshness {
+            // Some may have been registered since.
             Freshness::Stale { trouble, .. } => Some(Fault::ControlPlane(trouble.clone())),
             _ if !self.registry.listed => Some(Fault::StillReading("the experiments of this deployment")),
             _ => None,
@@ -153,12 +155,9 @@ impl<'a> FromRequest<'a> for Visitor {
     }
 }
 
-/// A parameter of the path as it was before it was percent-encoded; empty when it is not UTF-8.
+/// A parameter of the path as it was before it was percent-encoded, which poem undoes; empty when it is not UTF-8.
 pub(crate) fn path_segment(request: &Request, name: &str) -> String {
-    let raw = request.raw_path_param(name).unwrap_or_default();
-    percent_decode(raw)
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .unwrap_or_default()
+    request.raw_path_param(name).unwrap_or_default().to_owned()
 }
 
 /// The experiment of the path, resolved: registered, and followed from now on. It may not be seeded or

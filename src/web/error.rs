@@ -58,12 +58,12 @@ pub(crate) enum Fault {
     /// The path names no registered experiment.
     #[error("no such experiment: {0}")]
     NoSuchExperiment(String),
-    /// There is no experiment at all.
-    #[error("no experiment is registered")]
-    NothingRegistered,
     /// No registered experiment has the name.
     #[error("no experiment of the name: {0}")]
     NoSuchName(String),
+    /// There is no experiment, and who asks may not register one.
+    #[error("no experiment is registered")]
+    NoExperiments,
     /// The path names the experiment that was selected, and it is gone. The selection has been cleared.
     #[error("the selected experiment is gone: {0}")]
     StaleSelection(ExperimentId),
@@ -129,23 +129,15 @@ impl Fault {
             Self::RoleUnknown(_) => "role-unknown",
             Self::NoSuchPage => "no-such-page",
             Self::NoSuchExperiment(_) => "no-such-experiment",
-            Self::NothingRegistered => "nothing-registered",
             Self::NoSuchName(_) => "no-such-name",
+            Self::NoExperiments => "no-experiments",
             Self::StaleSelection(_) => STALE_SELECTION,
             Self::NoSuchEntity { .. } | Self::NotRegistered { .. } => "no-such-entity",
             Self::NoControlPlane => "no-control-plane",
             Self::Unseeded => "unseeded",
             Self::NotHostedHere => "not-hosted-here",
-            Self::ControlPlane(trouble) => match trouble.kind {
-                TroubleKind::Unreachable => "control-plane-unreachable",
-                TroubleKind::NoCredential => "control-plane-credential",
-                TroubleKind::Refused => "control-plane-refused",
-            },
-            Self::TaskStore(trouble) => match trouble.kind {
-                TroubleKind::Unreachable => "task-store-unreachable",
-                TroubleKind::NoCredential => "cannot-bootstrap-credential",
-                TroubleKind::Refused => "task-store-refused",
-            },
+            Self::ControlPlane(trouble) => control_plane_key(trouble.kind),
+            Self::TaskStore(trouble) => task_store_key(trouble.kind),
             Self::StillReading(_) => "still-reading",
             Self::CrossSite => "cross-site",
             Self::BadRequest(_) => "bad-request",
@@ -161,8 +153,8 @@ impl Fault {
             Self::SignedOut => StatusCode::UNAUTHORIZED,
             Self::NoSuchPage
             | Self::NoSuchExperiment(_)
-            | Self::NothingRegistered
             | Self::NoSuchName(_)
+            | Self::NoExperiments
             | Self::StaleSelection(_)
             | Self::NoSuchEntity { .. }
             | Self::NotRegistered { .. }
@@ -179,5 +171,23 @@ impl Fault {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
+    }
+}
+
+/// What goes wrong with the control plane.
+pub(crate) fn control_plane_key(kind: TroubleKind) -> &'static str {
+    match kind {
+        TroubleKind::Unreachable => "control-plane-unreachable",
+        TroubleKind::NoCredential => "control-plane-credential",
+        TroubleKind::Refused => "control-plane-refused",
+    }
+}
+
+/// What goes wrong with a task store.
+pub(crate) fn task_store_key(kind: TroubleKind) -> &'static str {
+    match kind {
+        TroubleKind::Unreachable => "task-store-unreachable",
+        TroubleKind::NoCredential => "cannot-bootstrap-credential",
+        TroubleKind::Refused => "task-store-refused",
     }
 }

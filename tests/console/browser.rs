@@ -32,6 +32,14 @@ impl Browser {
         browser
     }
 
+    /// Somebody's who came by a one-time link.
+    pub async fn by_link(base: &str, link: &str) -> Self {
+        let browser = Self::new(base);
+        let page = browser.get(link).await;
+        assert_eq!(page.status, 303, "{}", page.body);
+        browser
+    }
+
     pub async fn get(&self, path: &str) -> Page {
         self.send(self.http.get(self.url(path))).await
     }
@@ -48,6 +56,32 @@ impl Browser {
     /// The same by GET, as a boosted link does.
     pub async fn swap_in(&self, path: &str) -> Page {
         self.send(Self::partial(self.http.get(self.url(path)))).await
+    }
+
+    /// What htmx does for a region that keeps itself up to date.
+    pub async fn region(&self, path: &str, region: &str) -> Page {
+        let request = self.http.get(self.url(path));
+        let request = request
+            .header("hx-request", "true")
+            .header("hx-request-type", "partial");
+        self.send(request.header("hx-target", format!("section#region-{region}")))
+            .await
+    }
+
+    /// A form with parts, as the page that seeds sends it; `htmx` sends what htmx would.
+    pub async fn post_parts(&self, path: &str, parts: &[(&str, &str)], htmx: bool) -> Page {
+        let part = |(name, value): &(&str, &str)| {
+            format!("--bound\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let body: String = parts.iter().map(part).chain(["--bound--\r\n".to_owned()]).collect();
+        let request = self.http.post(self.url(path)).body(body);
+        let request = request.header("content-type", "multipart/form-data; boundary=bound");
+        self.send(if htmx { Self::partial(request) } else { request }).await
+    }
+
+    /// The cookie as it is sent.
+    pub fn cookie(&self) -> Option<String> {
+        self.cookie.lock().expect("whole").clone()
     }
 
     /// Goes where an answer leads, if it leads anywhere.

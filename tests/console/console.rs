@@ -223,6 +223,11 @@ impl Console {
         }
     }
 
+    /// Where a browser finds it.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// A fresh one-time link, as a path.
     pub fn sign_in_link(&self) -> String {
         self.web.issue_sign_in().expect("links are offered")

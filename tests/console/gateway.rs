@@ -154,7 +154,8 @@ impl Endpoint for Front {
             Err(()) => {
                 let broken =
                     futures_util::stream::once(async { Err::<bytes::Bytes, _>(std::io::Error::other("dropped")) });
-                Ok(Response::builder().body(Body::from_bytes_stream(broken)))
+                let promised = Response::builder().header("content-length", 64);
+                Ok(promised.body(Body::from_bytes_stream(broken)))
             }
         }
     }

@@ -23,6 +23,7 @@ mod kills;
 mod lists;
 mod orchestrating;
 mod pages;
+mod parity;
 mod process;
 mod program;
 #[expect(dead_code, reason = "the browser's journeys use the rest")]
@@ -36,4 +37,5 @@ mod roles;
 mod routed;
 mod sessions;
 mod support;
+mod switch;
 mod worlds;

@@ -79,6 +79,16 @@ impl Program {
         line.trim_end().to_owned()
     }
 
+    /// Ends it as a supervisor would; what it wrote to stdout since it was announced, and what it logged.
+    pub fn end(mut self) -> (String, String) {
+        self.signal("-TERM");
+        let status = self.child.wait().expect("it ends");
+        assert_eq!(status.code(), Some(0), "{}", self.log());
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut self.stdout, &mut rest).expect("its stdout");
+        (rest, self.log())
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.stderr.path()).expect("its log")

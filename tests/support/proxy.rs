@@ -89,6 +89,8 @@ struct Log {
 pub struct Proxy {
     address: SocketAddr,
     line: watch::Sender<Line>,
+    /// Counts the cuts, so that one that is healed at once closes what was open all the same.
+    cuts: watch::Sender<u64>,
     log: Arc<Mutex<Log>>,
 }
 
@@ -99,6 +101,7 @@ impl Proxy {
         let proxy = Self {
             address: listener.local_addr().expect("bound"),
             line: watch::Sender::new(Line::Open),
+            cuts: watch::Sender::new(0),
             log: Arc::default(),
         };
         tasks.spawn("proxy", proxy.clone().accept(listener, upstream, tasks.clone()));
@@ -112,6 +115,7 @@ impl Proxy {
     /// Closes every connection and takes no new one.
     pub fn cut(&self) {
         self.line.send_replace(Line::Cut);
+        self.cuts.send_modify(|cuts| *cuts += 1);
     }
 
     /// Passes nothing on, and closes nothing.
@@ -170,6 +174,7 @@ impl Proxy {
     }
 
     async fn carry(&self, client: TcpStream, upstream: SocketAddr) {
+        let mut cuts = self.cuts.subscribe();
         let Ok(server) = TcpStream::connect(upstream).await else {
             return;
         };
@@ -178,12 +183,11 @@ impl Proxy {
             log.connections.push(true);
             log.connections.len() - 1
         };
-        let mut line = self.line.subscribe();
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
         let mut reader = Reader::new(connection);
         // A half that ends takes the other with it: neither browser nor console half-closes.
         tokio::select! {
-            _ = line.wait_for(|line| *line == Line::Cut) => {}
+            _ = cuts.changed() => {}
             () = self.pipe(from_client, to_server, &[Line::Mute], |bytes| self.log().requests.extend(reader.read(bytes))) => {}
             () = self.pipe(from_server, to_client, &[Line::Mute, Line::Deaf], |_| ()) => {}
         }

@@ -13,6 +13,7 @@ use crate::config::file::File;
 use crate::config::{ConfigError, MIN_SESSION_SECRET, ReposConfig, ServeConfig};
 use crate::protocol::{ExperimentId, WorkerId};
 
+/// The help shows no value of a variable that may hold a secret: addresses may with a password, helpers as part of a command.
 #[derive(Debug, ClapArgs)]
 pub(super) struct ServeArgs {
     /// Address to listen on
@@ -22,10 +23,10 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "SWITCHBOARD_PORT", default_value_t = 8090)]
     port: u16,
     /// Address of the task store; {experiment_id} in it stands for the experiment's id, where each has a server of its own
-    #[arg(long, env = "EDEN_TASK_STORE_URL", value_name = "URL")]
+    #[arg(long, env = "EDEN_TASK_STORE_URL", hide_env_values = true, value_name = "URL")]
     task_store_url: Option<String>,
     /// Address of the control plane; without it the console shows one experiment
-    #[arg(long, env = "EDEN_CONTROL_PLANE_URL", value_name = "URL")]
+    #[arg(long, env = "EDEN_CONTROL_PLANE_URL", hide_env_values = true, value_name = "URL")]
     control_plane_url: Option<String>,
     /// File with what does not fit here: `task_store: {default: URL, experiments: {exp_…: URL}}` (YAML); options win over it
     #[arg(long, env = "SWITCHBOARD_CONFIG", value_name = "FILE")]
@@ -73,10 +74,10 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "EDEN_REPO_ROOT", value_name = "DIR")]
     repo_root: Option<PathBuf>,
     /// Remote of the repositories; what stands after its last / is replaced by <experiment-id>.git
-    #[arg(long, env = "EDEN_FORGEJO_URL", value_name = "URL")]
+    #[arg(long, env = "EDEN_FORGEJO_URL", hide_env_values = true, value_name = "URL")]
     forgejo_url: Option<String>,
     /// Program that speaks git's protocol of credential helpers, for that remote
-    #[arg(long, env = "EDEN_CREDENTIAL_HELPER", value_name = "PROGRAM")]
+    #[arg(long, env = "EDEN_CREDENTIAL_HELPER", hide_env_values = true, value_name = "PROGRAM")]
     credential_helper: Option<String>,
     /// How many bytes the clones may take together; the least recently used go first
     #[arg(long, env = "SWITCHBOARD_REPO_BUDGET_BYTES", value_name = "BYTES", default_value_t = 10 << 30)]

@@ -7,7 +7,7 @@ use poem::{Request, Response, Result, handler};
 use crate::web::answer::Page;
 use crate::web::bar::entry;
 use crate::web::context::{Context, path_segment};
-use crate::web::error::{Fault, PageError};
+use crate::web::error::Fault;
 use crate::web::frame::see_other;
 use crate::web::ui::{Column, Mark, Nav, Region, Row, RowKind, Table, empty, page_head, short_id, state, table, when};
 use crate::web::urls;
@@ -27,8 +27,7 @@ pub(crate) fn get(context: Context, request: &Request) -> Result<Response> {
         return Ok(see_other(&urls::overview(&only.id)));
     }
     if found.is_empty() {
-        let fault = context.unread().unwrap_or(Fault::NoSuchName(name));
-        return Err(PageError::within(fault, context).into());
+        return Err(context.unlisted(Fault::NoSuchName(name)).into());
     }
     let rows = found.iter().rev().map(|row| {
         let entry = entry(row);

@@ -12,7 +12,7 @@ use crate::web::context::Context;
 use crate::web::error::Fault;
 use crate::web::frame::{Frame, Want, see_other};
 use crate::web::session::Operator;
-use crate::web::ui::{Nav, Region, bare, error_page};
+use crate::web::ui::{Nav, Region, bare, bare_fragment, error_page};
 use crate::web::urls;
 
 /// What poem itself refuses.
@@ -70,11 +70,17 @@ pub(crate) fn answer(frame: &Frame, uri: &Uri, fault: &Fault, context: Option<&C
             page.status = status;
             context.answer_fresh(&page)
         }
-        None => Response::builder()
-            .status(status)
-            .content_type("text/html; charset=utf-8")
-            .header(header::CACHE_CONTROL, "no-store")
-            .body(bare(words.title, &main).into_string()),
+        None => {
+            let markup = match &frame.want {
+                Want::Main { .. } => bare_fragment(words.title, &main),
+                _ => bare(words.title, &main),
+            };
+            Response::builder()
+                .status(status)
+                .content_type("text/html; charset=utf-8")
+                .header(header::CACHE_CONTROL, "no-store")
+                .body(markup.into_string())
+        }
     }
 }
 
@@ -131,13 +137,13 @@ impl Words {
                 "No such experiment",
                 format!("No experiment with the id {} is registered here. It may have been unregistered, or the address is mistyped.", cut(id)),
             ),
-            Fault::NothingRegistered => (
-                "No experiment is registered",
-                "There is nothing to show yet. An administrator of this deployment registers experiments; this page leads on once there is one.".to_owned(),
-            ),
             Fault::NoSuchName(name) => (
                 "No experiment of this name",
                 format!("No experiment that is registered here is called {}. Names are taken letter for letter.", cut(name)),
+            ),
+            Fault::NoExperiments => (
+                "No experiment yet",
+                "No experiment is registered here. An administrator can register one; this page changes by itself when it is.".to_owned(),
             ),
             Fault::StaleSelection(id) => (
                 "The selected experiment is gone",
@@ -218,7 +224,7 @@ fn may_pass(fault: &Fault) -> bool {
             | Fault::TaskStore(_)
             | Fault::StillReading(_)
             | Fault::NotHostedHere
-            | Fault::NothingRegistered
+            | Fault::NoExperiments
     )
 }
 

@@ -26,10 +26,9 @@ pub(crate) fn get(context: Context, session: &Session) -> Result<Response> {
     Ok(see_other(&match active(&context, session) {
         Active::Is(id) => canonical(&id, path, &query),
         Active::Instead { id, gone } => with_banner(&canonical(&id, path, &query), STALE_SELECTION, &[("exp", &gone)]),
-        Active::None => match context.role.link(urls::experiments().to_owned()) {
-            Some(location) => location,
-            None => return Err(nothing(context).into()),
-        },
+        // An administrator sees there what is the matter, and others here.
+        Active::None if context.role.administers() => urls::experiments().to_owned(),
+        Active::None => return Err(context.unlisted(Fault::NoExperiments).into()),
     }))
 }
 
@@ -39,7 +38,7 @@ pub(crate) fn get(context: Context, session: &Session) -> Result<Response> {
 pub(crate) async fn post(context: Context, session: &Session, request: &Request, body: Body) -> Result<Response> {
     let id = match active(&context, session) {
         Active::Is(id) | Active::Instead { id, .. } => id,
-        Active::None => return Err(PageError::within(Fault::NoSuchPage, context).into()),
+        Active::None => return Err(context.unlisted(Fault::NoExperiments).into()),
     };
     let refused = |words: &str| PageError::within(Fault::BadRequest(words.to_owned()), context.clone());
     let drawn_for = form_experiment_id(request, body).await;
@@ -66,12 +65,6 @@ pub(crate) async fn post(context: Context, session: &Session, request: &Request,
 #[handler]
 pub(crate) fn healthz() -> &'static str {
     "ok\n"
-}
-
-/// There is no experiment to lead to, and the list of them is not for everybody.
-fn nothing(context: Context) -> PageError {
-    let fault = context.unread().unwrap_or(Fault::NothingRegistered);
-    PageError::within(fault, context)
 }
 
 /// What a bare path works on.

@@ -7,7 +7,6 @@ use poem::{Response, handler};
 use std::time::Duration;
 
 use crate::client::ClientError;
-use crate::live::Phase;
 use crate::protocol::{CommitSha, ErrorType, ExperimentConfig, ExperimentId, SeedRequest};
 use crate::web::answer::Page;
 use crate::web::context::{Active, Context, Watched};
@@ -51,8 +50,11 @@ pub(crate) fn get(watched: Watched) -> Response {
 #[handler]
 pub(crate) async fn post(active: Active, multipart: Multipart) -> Result<Response, PageError> {
     let context = &active.context;
-    if matches!(active.view.phase, Phase::Ready(_)) {
-        return Ok(to_overview(&active.id));
+    match active.snapshot() {
+        // Somebody has seeded it.
+        Ok(_) => return Ok(to_overview(&active.id)),
+        Err(error) if matches!(error.fault, Fault::Unseeded) => {}
+        Err(error) => return Err(error),
     }
     let form = read(multipart).await.map_err(|fault| active.fault(fault))?;
     let (form, request) = check(form);

@@ -18,7 +18,10 @@ use crate::web::urls;
 pub(crate) fn clear(context: Context, session: &Session) -> Response {
     session::clear_selection(session);
     let told = format!("{}?selected=cleared", urls::experiments());
-    let location = context.role.link(told).unwrap_or_else(|| urls::home().to_owned());
+    // Where there is no such page, or it is not for them, home is.
+    let told = Some(told).filter(|_| context.console.stores.has_control_plane());
+    let location = told.and_then(|told| context.role.link(told));
+    let location = location.unwrap_or_else(|| urls::home().to_owned());
     context.frame.redirect(&location)
 }
 

@@ -76,7 +76,11 @@ pub(super) fn unread(place: &Place, unread: &Unread) -> Markup {
     } else {
         Tone::Warn
     };
-    notice(tone, &html! { p { strong { (what) } } p { (helps) } })
+    let key = unread.key(place);
+    notice(
+        tone,
+        &html! { div data-fault=(key) { p { strong { (what) } } p { (helps) } } },
+    )
 }
 
 /// A search by `q`, and the other filters that are in force.

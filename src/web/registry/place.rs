@@ -17,6 +17,11 @@ impl Place {
         self.0.as_ref()
     }
 
+    /// Whether it is the deployment's.
+    pub fn is_deployment(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Who keeps it, at the beginning of a sentence.
     pub fn server(&self) -> &'static str {
         match self.0 {

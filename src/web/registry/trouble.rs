@@ -6,6 +6,8 @@ use poem::http::StatusCode;
 
 use super::place::Place;
 use crate::client::ClientError;
+use crate::live::TroubleKind;
+use crate::web::error::{control_plane_key, task_store_key};
 
 /// Why the registry is not known now.
 #[derive(Debug, Clone)]
@@ -22,8 +24,19 @@ impl Unread {
         match self {
             // The page is what it should be; it says what the console lacks.
             Self::NoToken => StatusCode::OK,
-            Self::Failed(error) if error.is_unauthorized() || error.is_unreachable() => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Failed(_) => StatusCode::BAD_GATEWAY,
+            Self::Failed(error) => match kind(error) {
+                TroubleKind::NoCredential | TroubleKind::Unreachable => StatusCode::SERVICE_UNAVAILABLE,
+                TroubleKind::Refused => StatusCode::BAD_GATEWAY,
+            },
+        }
+    }
+
+    /// Its name in markup, the same as on pages of experiments.
+    pub fn key(&self, place: &Place) -> &'static str {
+        match self {
+            Self::NoToken => "admin-disabled",
+            Self::Failed(error) if place.is_deployment() => control_plane_key(kind(error)),
+            Self::Failed(error) => task_store_key(kind(error)),
         }
     }
 
@@ -42,6 +55,16 @@ impl Unread {
                 format!("{} Nothing here was changed; reload to try again.", advice(error)),
             ),
         }
+    }
+}
+
+fn kind(error: &ClientError) -> TroubleKind {
+    if error.is_unauthorized() {
+        TroubleKind::NoCredential
+    } else if error.is_unreachable() {
+        TroubleKind::Unreachable
+    } else {
+        TroubleKind::Refused
     }
 }
 

@@ -54,6 +54,15 @@ impl SwitchEntry {
     }
 }
 
+/// The experiments to switch between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SwitchList {
+    /// All that are known.
+    pub entries: Vec<SwitchEntry>,
+    /// Why there may be others by now, in words without a full stop.
+    pub doubt: Option<String>,
+}
+
 /// How true the page is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Freshness {
@@ -146,12 +155,12 @@ fn age(since: &str, clock: &str) -> Markup {
 /// Every entry is a button of one plain form, so that it also works without the script.
 pub(crate) fn switcher_region(
     current: Option<&SwitchEntry>,
-    entries: Option<&[SwitchEntry]>,
+    list: Option<&SwitchList>,
     administers: bool,
     here: &str,
 ) -> Markup {
-    let body = match entries {
-        Some(entries) => choice(current, entries, administers, here),
+    let body = match list {
+        Some(list) => choice(current, list, administers, here),
         None => html! { div id="switcher" class="only" { (current_experiment(current)) } },
     };
     html! {
@@ -164,7 +173,7 @@ pub(crate) fn switcher_region(
     }
 }
 
-fn choice(current: Option<&SwitchEntry>, entries: &[SwitchEntry], administers: bool, here: &str) -> Markup {
+fn choice(current: Option<&SwitchEntry>, list: &SwitchList, administers: bool, here: &str) -> Markup {
     html! {
         details id="switcher" class="switcher" {
             summary { (current_experiment(current)) span class="sr" { ". Switch experiment" } (chevron()) }
@@ -176,11 +185,18 @@ fn choice(current: Option<&SwitchEntry>, entries: &[SwitchEntry], administers: b
                 }
                 form id="switcher-entries" method="post" hx-boost="false" {
                     input type="hidden" name="next" value=(here);
-                    @for entry in entries {
+                    @for entry in &list.entries {
                         (switch_button(entry, current.is_some_and(|current| current.id == entry.id)))
                     }
                     p class="switcher-none" data-none hidden { "No experiment matches." }
-                    @if entries.is_empty() { p class="switcher-none" { "No experiment is registered yet." } }
+                    @match &list.doubt {
+                        Some(doubt) if list.entries.is_empty() => {
+                            p class="switcher-none" data-doubt { "Which experiments there are is not known: " (doubt) "." }
+                        }
+                        Some(doubt) => { p class="switcher-none" data-doubt { "There may be others by now: " (doubt) "." } }
+                        None if list.entries.is_empty() => { p class="switcher-none" { "No experiment is registered yet." } }
+                        None => {}
+                    }
                 }
                 div class="switcher-foot" {
                     @if administers { a href=(urls::experiments()) { "All experiments" } }

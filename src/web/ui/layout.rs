@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::bar::{Freshness, SwitchEntry, freshness_badge, pending_counts, stream_lost, switcher_region};
+use super::bar::{Freshness, SwitchEntry, SwitchList, freshness_badge, pending_counts, stream_lost, switcher_region};
 use crate::protocol::ExperimentId;
 use crate::web::assets::{self, Asset};
 use crate::web::urls;
@@ -72,7 +72,7 @@ pub(crate) struct Shell<'a> {
     /// The active experiment.
     pub experiment: Option<&'a SwitchEntry>,
     /// Every experiment to switch to; none without a registry of them.
-    pub switcher: Option<&'a [SwitchEntry]>,
+    pub switcher: Option<&'a SwitchList>,
     /// How true the page is; absent on pages that follow nothing.
     pub freshness: Option<&'a Freshness>,
     /// Who is signed in.
@@ -141,10 +141,22 @@ pub(crate) fn bare(title: &str, main: &Markup) -> Markup {
             (head(&format!("{title} \u{b7} Switchboard")))
             body class="bare" data-experiment="" {
                 header class="bare-brand" { (brand()) }
-                main id="main" tabindex="-1" data-experiment="" { (main) }
+                (main_outside(main))
             }
         }
     }
+}
+
+/// The same for htmx, which swaps `<main>`: what stands around it on the page that asked stays.
+pub(crate) fn bare_fragment(title: &str, main: &Markup) -> Markup {
+    html! {
+        title { (title) " \u{b7} Switchboard" }
+        (main_outside(main))
+    }
+}
+
+fn main_outside(main: &Markup) -> Markup {
+    html! { main id="main" tabindex="-1" data-experiment="" { (main) } }
 }
 
 /// The top of a page: its only `h1`, one line of context, and its actions.
@@ -350,12 +362,12 @@ mod tests {
         }
     }
 
-    fn shell<'a>(entry: &'a SwitchEntry, operator: &'a Signed, main: &'a Markup) -> Shell<'a> {
+    fn shell<'a>(list: &'a SwitchList, operator: &'a Signed, main: &'a Markup) -> Shell<'a> {
         Shell {
             title: "Tasks",
             nav: Nav::Tasks,
-            experiment: Some(entry),
-            switcher: Some(std::slice::from_ref(entry)),
+            experiment: list.entries.first(),
+            switcher: Some(list),
             freshness: Some(&Freshness::Live),
             operator,
             here: "/x/e/admin/tasks/?kind=<b>",
@@ -365,18 +377,22 @@ mod tests {
         }
     }
 
-    fn entry() -> SwitchEntry {
-        SwitchEntry {
+    fn list() -> SwitchList {
+        let entry = SwitchEntry {
             id: "exp_01jz0000000000000000ab8k3m".parse().expect("an id"),
             name: Some("<i>name</i>".to_owned()),
             state: EntryState::Running,
+        };
+        SwitchList {
+            entries: vec![entry],
+            doubt: None,
         }
     }
 
     #[test]
     fn nothing_in_the_shell_needs_an_unsafe_policy() {
-        let (entry, operator, main) = (entry(), operator(true), html! { h1 { "Tasks" } });
-        let page = document(&shell(&entry, &operator, &main)).0;
+        let (list, operator, main) = (list(), operator(true), html! { h1 { "Tasks" } });
+        let page = document(&shell(&list, &operator, &main)).0;
         assert!(!page.contains(" style=") && !page.contains("<style"), "{page}");
         let handler = |rest: &str| {
             rest.split_once('=')
@@ -395,8 +411,8 @@ mod tests {
 
     #[test]
     fn a_fragment_replaces_the_stream_only_when_it_leads_elsewhere() {
-        let (entry, operator, main) = (entry(), operator(true), html! { h1 { "Tasks" } });
-        let shell = shell(&entry, &operator, &main);
+        let (list, operator, main) = (list(), operator(true), html! { h1 { "Tasks" } });
+        let shell = shell(&list, &operator, &main);
         for part in [
             "<title>",
             "<main id=\"main\"",
@@ -411,8 +427,8 @@ mod tests {
 
     #[test]
     fn who_may_not_go_there_is_led_nowhere() {
-        let (entry, main) = (entry(), html! { h1 { "Overview" } });
-        let page = |administers| document(&shell(&entry, &operator(administers), &main)).0;
+        let (list, main) = (list(), html! { h1 { "Overview" } });
+        let page = |administers| document(&shell(&list, &operator(administers), &main)).0;
         let led = |page: &str| page.matches("href=\"/admin/").count() + page.matches("/admin/tasks/\"").count();
         assert!(led(&page(true)) > 0 && page(true).contains("Go to tasks"));
         assert_eq!(led(&page(false)), 0, "{}", page(false));

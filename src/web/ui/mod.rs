@@ -12,11 +12,13 @@ mod scale;
 mod table;
 mod value;
 
-pub(crate) use bar::{EntryState, Freshness, SwitchEntry, freshness_badge, pending_counts, switcher_region};
+pub(crate) use bar::{
+    EntryState, Freshness, SwitchEntry, SwitchList, freshness_badge, pending_counts, switcher_region,
+};
 pub(crate) use chart::{ScoreChart, ScorePoint, sparkline};
 pub(crate) use detail::{Figure, crumbs, definitions, figures, halves, panel, wide_and_narrow};
 pub(crate) use form::{Button, Field, Input, button, field, file_field, textarea};
-pub(crate) use layout::{Nav, Shell, Signed, bare, document, fragment, page_head};
+pub(crate) use layout::{Nav, Shell, Signed, bare, bare_fragment, document, fragment, page_head};
 pub(crate) use mark::{Mark, experiment_state, state, state_of};
 pub(crate) use notice::{Tone, empty, error_page, notice};
 pub(crate) use region::{Region, region};
