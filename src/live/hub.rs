@@ -142,7 +142,9 @@ impl Live {
                     };
                     tasks.spawn("mirror", follow(follower, writer));
                 }
-                None => writer.without(Phase::Elsewhere),
+                None => {
+                    writer.without(Phase::Elsewhere);
+                }
             }
             mirror
         });

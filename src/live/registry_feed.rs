@@ -98,7 +98,7 @@ impl RegistryFeed {
 
     async fn watch(&mut self, control: &ControlClient) -> Result<(), ClientError> {
         // Watching first: what changes while the list is read is told afterwards and read again.
-        match feed::opened(control.watch().await?).await? {
+        match feed::supported(control.watch().await)? {
             Some(stream) => self.pushed(control, stream).await,
             None => self.poll(control).await,
         }
