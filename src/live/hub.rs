@@ -12,6 +12,7 @@ use super::admins::Admins;
 use super::details::Details;
 use super::follow::{Follower, follow};
 use super::mirror::{Mirror, Phase, Writer};
+use super::probe::Prober;
 use super::registry::{Hosting, Registry};
 use super::registry_feed::RegistryFeed;
 use super::revision::Epoch;
@@ -68,11 +69,18 @@ impl Live {
         let admins = Admins::new(options.stores.clone(), options.clock.clone());
         let (changed, changes) = mpsc::unbounded_channel();
         let (noticed, notices) = mpsc::unbounded_channel();
+        let (looks, to_look_at) = mpsc::unbounded_channel();
+        let (find, found) = mpsc::unbounded_channel();
+        let prober = Prober {
+            stores: options.stores.clone(),
+            configs: options.configs.clone(),
+        };
         let feed = RegistryFeed {
             registry: registry.clone(),
             admins: admins.clone(),
             stores: options.stores.clone(),
-            configs: options.configs.clone(),
+            looks,
+            found,
             clock: options.clock.clone(),
             every: options.registry_every,
             retry_cap: options.retry_cap,
@@ -90,6 +98,7 @@ impl Live {
             fleet: Arc::new(watch::Sender::new(0)),
             noticed,
         }));
+        tasks.spawn("probes", prober.run(to_look_at, find, tasks.stopping()));
         tasks.spawn("registry", feed.follow(tasks.stopping()));
         tasks.spawn("mirror-keeper", live.clone().keep(changes));
         live

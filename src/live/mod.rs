@@ -18,6 +18,7 @@ mod members;
 mod membership;
 mod mirror;
 mod pace;
+mod probe;
 mod registry;
 mod registry_feed;
 mod revision;

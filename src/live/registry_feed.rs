@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{FutureExt, StreamExt, stream};
+use futures_util::{FutureExt, StreamExt};
 use imbl::OrdMap;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -16,18 +16,14 @@ use super::backoff::Backoff;
 use super::feed;
 use super::follow::chain;
 use super::freshness::Freshness;
+use super::probe::{Depth, Look};
 use super::registry::{Hosting, Registry, RegistryRow, RegistryView};
 use super::trouble::{Server, Trouble};
 use crate::access::{Scope, StoreFactory};
 use crate::client::{ClientError, ControlClient, PushEvent, PushStream};
 use crate::clock::Clock;
-use crate::configs::ConfigSource;
 use crate::protocol::{ExperimentId, RegistryEntry};
 
-/// Task stores asked at the same time.
-const PARALLEL_PROBES: usize = 8;
-/// How long the registry waits for a task store to say what it hosts.
-const PROBE: Duration = Duration::from_secs(2);
 /// How long the list is kept fresh after the last look, where it has to be asked for.
 const SPELL: Duration = Duration::from_secs(30);
 /// Every so many lists, task stores are asked again that did not have an experiment, or did not answer.
@@ -39,7 +35,10 @@ pub(super) struct RegistryFeed {
     /// Told what becomes of the deployment's workers and groups.
     pub admins: Arc<Admins>,
     pub stores: StoreFactory,
-    pub configs: ConfigSource,
+    /// What to look at beside the feed.
+    pub looks: mpsc::UnboundedSender<Look>,
+    /// What came of it.
+    pub found: mpsc::UnboundedReceiver<Look>,
     pub clock: Clock,
     /// How often the list is read where the control plane does not push.
     pub every: Duration,
@@ -66,10 +65,15 @@ impl RegistryFeed {
                 warn!(error = %chain(&error), "the registry's feed broke; showing what is known");
             }
             let trouble = Trouble::of(Server::ControlPlane, &error);
-            self.broken(trouble).await;
-            tokio::select! {
-                () = stopping.cancelled() => return,
-                () = tokio::time::sleep(backoff.next(started.elapsed())) => {}
+            self.broken(trouble);
+            let end = tokio::time::sleep(backoff.next(started.elapsed()));
+            tokio::pin!(end);
+            loop {
+                tokio::select! {
+                    () = stopping.cancelled() => return,
+                    Some(look) = self.found.recv() => self.found(look),
+                    () = &mut end => break,
+                }
             }
         }
     }
@@ -87,12 +91,11 @@ impl RegistryFeed {
 
     /// The one experiment of a deployment without a control plane.
     async fn alone(&mut self) -> Result<(), ClientError> {
-        let rows = self.probed(Vec::new()).await;
-        self.list(rows);
+        self.list(Vec::new(), Depth::Store);
         self.freshness(Freshness::Live);
         loop {
             self.pause(None).await?;
-            self.ask_again().await;
+            self.ask_again();
         }
     }
 
@@ -118,6 +121,10 @@ impl RegistryFeed {
                             self.refresh(control, id).await?;
                             continue;
                         }
+                        Some(look) = self.found.recv() => {
+                            self.found(look);
+                            continue;
+                        }
                         item = stream.next() => item,
                     }
                 }
@@ -126,12 +133,12 @@ impl RegistryFeed {
             let Some(item) = item.transpose()? else {
                 return Ok(());
             };
-            self.registry.heard(&self.clock);
             match item {
                 PushEvent::Connected | PushEvent::Resync => {
                     watching.changed();
-                    let rows = self.probed(control.experiments().await?).await;
-                    self.list(rows);
+                    let entries = control.experiments().await?;
+                    self.registry.heard(&self.clock);
+                    self.list(entries, Depth::Store);
                     listed = true;
                     self.freshness(Freshness::Live);
                 }
@@ -146,7 +153,11 @@ impl RegistryFeed {
                         Err(_) => self.registry.set(|view| view),
                     }
                 }
-                PushEvent::Heartbeat if listed => self.ask_again().await,
+                PushEvent::Heartbeat if listed => {
+                    // Everything before the beat has been told and read.
+                    self.registry.heard(&self.clock);
+                    self.ask_again();
+                }
                 PushEvent::Signalled(_) | PushEvent::Heartbeat | PushEvent::Logged { .. } => {}
             }
         }
@@ -157,10 +168,9 @@ impl RegistryFeed {
         for round in 0_u32.. {
             let entries = control.experiments().await?;
             self.registry.heard(&self.clock);
-            let rows = self.compared(entries).await;
-            self.list(rows);
+            self.list(entries, Depth::Disk);
             if round % ASK_AGAIN == 0 {
-                self.ask_again().await;
+                self.ask_again();
             }
             self.freshness(Freshness::Polling);
             self.pause(Some(control)).await?;
@@ -173,19 +183,17 @@ impl RegistryFeed {
         Ok(())
     }
 
-    /// Waits, and sees to what mirrors notice meanwhile.
+    /// Waits, and sees to what mirrors notice and task stores say meanwhile.
     async fn pause(&mut self, control: Option<&ControlClient>) -> Result<(), ClientError> {
         let end = tokio::time::sleep(self.every);
         tokio::pin!(end);
         loop {
             tokio::select! {
                 () = &mut end => return Ok(()),
+                Some(look) = self.found.recv() => self.found(look),
                 Some(id) = self.noticed.recv() => match control {
                     Some(control) => self.refresh(control, id).await?,
-                    None => {
-                        let row = self.row(id, None).await;
-                        self.put(row);
-                    }
+                    None => self.tell_of(id, None),
                 }
             }
         }
@@ -199,161 +207,118 @@ impl RegistryFeed {
             Err(error) => return Err(error),
         };
         if entry.is_some() || self.stores.default_experiment() == Some(&id) {
-            let row = self.row(id.clone(), entry).await;
-            self.put(row);
+            self.tell_of(id, entry);
         } else if self.registry.view().rows.contains_key(&id) {
             self.registry.set(|mut view| {
                 view.rows.remove(&id);
                 view
             });
+            // A receiver that is gone means the process is stopping.
+            let _ = self.changed.send(id);
         }
-        // A receiver that is gone means the process is stopping.
-        let _ = self.changed.send(id);
         Ok(())
     }
 
+    /// Shows what the control plane says of an experiment, and has its task store asked.
+    fn tell_of(&self, id: ExperimentId, entry: Option<RegistryEntry>) {
+        let row = self.known(id, entry);
+        self.put(row.clone());
+        self.look(row, Depth::Anew);
+    }
+
     /// Looks again at what is on disk, and, while anybody looks, at what the task stores did not have or say.
-    async fn ask_again(&self) {
-        let view = self.registry.view();
-        let rows: Vec<_> = view.rows.values().map(|row| RegistryRow::clone(row)).collect();
-        let asked = rows.into_iter().map(|row| self.asked_again(row));
-        let rows: Vec<_> = stream::iter(asked).buffer_unordered(PARALLEL_PROBES).collect().await;
-        rows.into_iter().for_each(|row| self.put(row));
-    }
-
-    async fn asked_again(&self, row: RegistryRow) -> RegistryRow {
-        match row.hosting {
-            Hosting::Hosted(_) => self.with_readiness(row).await,
-            _ if self.registry.is_watched(&self.clock, SPELL) => self.row(row.id, row.entry).await,
-            _ => row,
+    fn ask_again(&self) {
+        let is_watched = self.registry.is_watched(&self.clock, SPELL);
+        for row in self.registry.view().rows.values() {
+            let is_known = matches!(row.hosting, Hosting::Hosted(_)) && row.tells_config.is_some();
+            match (is_known, is_watched) {
+                (true, _) => self.look(RegistryRow::clone(row), Depth::Disk),
+                (false, true) => self.look(RegistryRow::clone(row), Depth::Store),
+                (false, false) => {}
+            }
         }
     }
 
-    /// Every entry, and the default experiment even if it is not registered, with what the task stores say.
-    async fn probed(&self, entries: Vec<RegistryEntry>) -> Vec<RegistryRow> {
-        self.rows(entries, |_| None).await
+    fn look(&self, row: RegistryRow, depth: Depth) {
+        // A receiver that is gone means the process is stopping.
+        let _ = self.looks.send((row, depth));
     }
 
-    /// The same, asking only about what the control plane tells of otherwise than before.
-    async fn compared(&self, entries: Vec<RegistryEntry>) -> Vec<RegistryRow> {
+    /// What a look has brought to light, unless the experiment is gone meanwhile. What the control plane says of it may
+    /// be newer than the look.
+    fn found(&self, (found, depth): Look) {
         let view = self.registry.view();
-        self.rows(entries, |entry| {
-            let held = view.rows.get(&entry.experiment_id)?;
-            (held.entry.as_ref() == Some(entry)).then(|| RegistryRow::clone(held))
-        })
-        .await
-    }
-
-    async fn rows(
-        &self,
-        entries: Vec<RegistryEntry>,
-        held: impl Fn(&RegistryEntry) -> Option<RegistryRow>,
-    ) -> Vec<RegistryRow> {
-        let default = self.stores.default_experiment();
-        let unregistered = default.filter(|id| entries.iter().all(|entry| entry.experiment_id != **id));
-        let entries = entries
-            .into_iter()
-            .map(|entry| (entry.experiment_id.clone(), held(&entry), Some(entry)));
-        let all = entries.chain(unregistered.map(|id| (id.clone(), None, None)));
-        let all: Vec<_> = all.collect();
-        let rows = all
-            .into_iter()
-            .map(|(id, held, entry)| self.held_or_asked(id, held, entry));
-        stream::iter(rows).buffer_unordered(PARALLEL_PROBES).collect().await
-    }
-
-    async fn held_or_asked(
-        &self,
-        id: ExperimentId,
-        held: Option<RegistryRow>,
-        entry: Option<RegistryEntry>,
-    ) -> RegistryRow {
-        match held {
-            Some(row) => self.with_readiness(row).await,
-            None => self.row(id, entry).await,
+        let Some(held) = view.rows.get(&found.id) else { return };
+        if depth == Depth::Disk && (&found.hosting, found.tells_config) != (&held.hosting, held.tells_config) {
+            // It was looked for what the task store has taken back meanwhile.
+            return;
         }
+        let entry = held.entry.clone();
+        self.put(RegistryRow { entry, ..found });
     }
 
-    async fn row(&self, id: ExperimentId, entry: Option<RegistryEntry>) -> RegistryRow {
-        let hosting = match self.stores.probe(&id) {
-            None => Hosting::Elsewhere,
-            Some(client) => match tokio::time::timeout(PROBE, client.read()).await {
-                Err(_) => Hosting::Unknown(Trouble::of(Server::TaskStore, &ClientError::Late)),
-                Ok(Ok(experiment)) => Hosting::Hosted(Box::new(experiment)),
-                Ok(Err(error)) if error.is_not_hosted_here() => Hosting::Elsewhere,
-                Ok(Err(error)) if error.is_not_found() => Hosting::NotHosted,
-                Ok(Err(error)) => Hosting::Unknown(Trouble::of(Server::TaskStore, &error)),
+    /// A row as far as it is known.
+    fn known(&self, id: ExperimentId, entry: Option<RegistryEntry>) -> RegistryRow {
+        match self.registry.view().rows.get(&id) {
+            Some(held) => RegistryRow {
+                entry,
+                ..RegistryRow::clone(held)
             },
-        };
-        let is_told = match (&hosting, self.stores.probe(&id)) {
-            (Hosting::Hosted(_), Some(client)) => client.config().await.is_ok(),
-            _ => false,
-        };
-        let row = RegistryRow {
-            credential: self.stores.credential_state(&id),
-            config: Ok(()),
-            id,
-            entry,
-            hosting,
-            tells_config: is_told,
-        };
-        self.with_readiness(row).await
-    }
-
-    /// Looks at what is on disk.
-    async fn with_readiness(&self, row: RegistryRow) -> RegistryRow {
-        let config = match &row.hosting {
-            Hosting::Hosted(_) if !row.tells_config => self.configs.of(&row.id).await.map(drop),
-            // Nobody asks for the configuration of what is not there.
-            _ => Ok(()),
-        };
-        let config = config.map_err(|trouble| trouble.to_string());
-        RegistryRow {
-            credential: self.stores.credential_state(&row.id),
-            config,
-            ..row
+            None => {
+                let credential = self.stores.credential_state(&id);
+                RegistryRow::unasked(id, entry, credential)
+            }
         }
     }
 
     fn put(&self, row: RegistryRow) {
         let view = self.registry.view();
         if view.rows.get(&row.id).map(Arc::as_ref) != Some(&row) {
+            let id = row.id.clone();
             self.registry.set(|mut view| {
                 view.rows.insert(row.id.clone(), Arc::new(row));
                 view
             });
+            let _ = self.changed.send(id);
         }
     }
 
-    /// Swaps in a whole list, if it is another.
-    fn list(&self, rows: Vec<RegistryRow>) {
-        let rows: OrdMap<_, _> = rows.into_iter().map(|row| (row.id.clone(), Arc::new(row))).collect();
+    /// Swaps in a whole list, if it is another: every entry, and the default experiment even if it is not registered.
+    /// Task stores are asked about what is told otherwise than before, and about the rest as far as `depth`.
+    fn list(&self, entries: Vec<RegistryEntry>, depth: Depth) {
+        let default = self.stores.default_experiment();
+        let unregistered = default.filter(|id| entries.iter().all(|entry| entry.experiment_id != **id));
+        let entries = entries
+            .into_iter()
+            .map(|entry| (entry.experiment_id.clone(), Some(entry)));
+        let rows: OrdMap<_, _> = entries
+            .chain(unregistered.map(|id| (id.clone(), None)))
+            .map(|(id, entry)| (id.clone(), Arc::new(self.known(id, entry))))
+            .collect();
         let view = self.registry.view();
-        if view.listed && view.rows == rows {
-            return;
+        let is_same = |id: &ExperimentId| view.rows.get(id) == rows.get(id);
+        for (id, row) in &rows {
+            let depth = if is_same(id) { depth } else { Depth::Anew };
+            self.look(RegistryRow::clone(row), depth);
         }
-        for id in view
-            .rows
-            .keys()
-            .chain(rows.keys())
-            .filter(|id| view.rows.get(*id) != rows.get(*id))
-        {
+        for id in view.rows.keys().chain(rows.keys()).filter(|id| !is_same(id)) {
             let _ = self.changed.send(id.clone());
         }
-        self.registry.set(|view| RegistryView {
-            listed: true,
-            rows,
-            ..view
-        });
+        if !view.listed || view.rows != rows {
+            self.registry.set(|view| RegistryView {
+                listed: true,
+                rows,
+                ..view
+            });
+        }
     }
 
     /// What is known stays, and is old from now on. The default experiment needs no registry to be there.
-    async fn broken(&self, trouble: Trouble) {
+    fn broken(&self, trouble: Trouble) {
         if !self.registry.view().listed
             && let Some(id) = self.stores.default_experiment()
         {
-            let row = self.row(id.clone(), None).await;
-            self.put(row);
+            self.tell_of(id.clone(), None);
         }
         self.freshness(Freshness::Stale {
             since: self.registry.last_heard(),
