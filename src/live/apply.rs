@@ -85,7 +85,7 @@ pub(super) async fn apply(follower: &Follower, writer: &Writer, events: Vec<(u64
     let has_ended = topics.contains(&Topic::Experiment);
     writer.publish(snapshot, &topics);
     if has_ended {
-        follower.tell();
+        follower.changed();
     }
     Ok(())
 }

@@ -60,14 +60,25 @@ pub(super) struct Follower {
     /// The longest wait before a broken feed is tried again.
     pub retry_cap: Duration,
     /// Told when the experiment itself changed, which the registry may not hear of otherwise.
-    pub changed: mpsc::UnboundedSender<ExperimentId>,
+    pub noticed: mpsc::UnboundedSender<Noticed>,
+}
+
+/// What the registry should look at again.
+pub(super) enum Noticed {
+    /// The experiment changed, and so what the control plane says of it.
+    Changed(ExperimentId),
+    /// Its task store does something else than it did; the control plane knows nothing of that.
+    OtherAtStore(ExperimentId),
 }
 
 impl Follower {
-    /// Has the registry look at the experiment again.
-    pub(super) fn tell(&self) {
+    pub(super) fn changed(&self) {
         // A receiver that is gone means the process is stopping.
-        let _ = self.changed.send(self.client.id().clone());
+        let _ = self.noticed.send(Noticed::Changed(self.client.id().clone()));
+    }
+
+    fn other_at_store(&self) {
+        let _ = self.noticed.send(Noticed::OtherAtStore(self.client.id().clone()));
     }
 }
 
@@ -91,7 +102,7 @@ pub(super) async fn follow(follower: Follower, writer: Writer) {
             Pause::Without(phase) => {
                 relist = true;
                 if writer.without(phase) {
-                    follower.tell();
+                    follower.other_at_store();
                 }
                 (LOOK_AGAIN.min(follower.retry_cap), Duration::ZERO)
             }
@@ -103,7 +114,7 @@ pub(super) async fn follow(follower: Follower, writer: Writer) {
                 if !std::mem::replace(&mut is_broken, true) {
                     let id = follower.client.id();
                     warn!(experiment.id = %id, error = %chain(&error), "the feed broke; showing what is known");
-                    follower.tell();
+                    follower.other_at_store();
                 }
                 (backoff.next(started.elapsed()), POKED)
             }
@@ -143,7 +154,7 @@ async fn watch(
         writer.heard();
         writer.publish(snapshot, &Topic::ALL);
         if !was_known {
-            follower.tell();
+            follower.changed();
         }
     } else {
         continues(client, writer).await?;
@@ -205,7 +216,7 @@ async fn watch(
             // Only now is what is held the present: everything before the beat has been told and applied.
             writer.heard();
             if std::mem::take(is_broken) {
-                follower.tell();
+                follower.other_at_store();
             }
             writer.freshness(Freshness::Live);
         } else if !matches!(writer.view().freshness, Freshness::Live) {

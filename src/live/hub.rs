@@ -10,7 +10,7 @@ use tracing::debug;
 
 use super::admins::Admins;
 use super::details::Details;
-use super::follow::{Follower, follow};
+use super::follow::{Follower, Noticed, follow};
 use super::mirror::{Mirror, Phase, Writer};
 use super::probe::Prober;
 use super::registry::{Hosting, Registry};
@@ -56,8 +56,8 @@ struct Hub {
     /// Held only to look up, insert or remove; never across an await.
     mirrors: Mutex<HashMap<ExperimentId, Arc<Mirror>>>,
     fleet: Arc<watch::Sender<u64>>,
-    /// Ids whose experiment a mirror saw change.
-    noticed: mpsc::UnboundedSender<ExperimentId>,
+    /// What mirrors and pages saw change.
+    noticed: mpsc::UnboundedSender<Noticed>,
 }
 
 const DETAILS: usize = 4096;
@@ -147,7 +147,7 @@ impl Live {
                         configs: configs.clone(),
                         admins: self.is_alone(id).then(|| self.0.admins.clone()),
                         retry_cap: *retry_cap,
-                        changed: self.0.noticed.clone(),
+                        noticed: self.0.noticed.clone(),
                     };
                     tasks.spawn("mirror", follow(follower, writer));
                 }
@@ -183,7 +183,7 @@ impl Live {
     /// Asks for an experiment's entry to be read again now, since somebody knows that it changed.
     pub fn look_again(&self, id: &ExperimentId) {
         // A receiver that is gone means the process is stopping.
-        let _ = self.0.noticed.send(id.clone());
+        let _ = self.0.noticed.send(Noticed::Changed(id.clone()));
     }
 
     /// This process's life; the fleet's revisions mean nothing in another.

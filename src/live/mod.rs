@@ -21,6 +21,7 @@ mod pace;
 mod probe;
 mod registry;
 mod registry_feed;
+mod registry_rows;
 mod revision;
 mod rows;
 mod snapshot;

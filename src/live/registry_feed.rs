@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
-use imbl::OrdMap;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -14,18 +13,18 @@ use tracing::{debug, warn};
 use super::admins::Admins;
 use super::backoff::Backoff;
 use super::feed;
-use super::follow::chain;
+use super::follow::{Noticed, chain};
 use super::freshness::Freshness;
 use super::probe::{Depth, Look};
-use super::registry::{Hosting, Registry, RegistryRow, RegistryView};
+use super::registry::{Registry, RegistryRow, RegistryView};
 use super::trouble::{Server, Trouble};
 use crate::access::{Scope, StoreFactory};
 use crate::client::{ClientError, ControlClient, PushEvent, PushStream};
 use crate::clock::Clock;
-use crate::protocol::{ExperimentId, RegistryEntry};
+use crate::protocol::ExperimentId;
 
 /// How long the list is kept fresh after the last look, where it has to be asked for.
-const SPELL: Duration = Duration::from_secs(30);
+pub(super) const SPELL: Duration = Duration::from_secs(30);
 /// Every so many lists, task stores are asked again that did not have an experiment, or did not answer.
 const ASK_AGAIN: u32 = 3;
 
@@ -46,8 +45,8 @@ pub(super) struct RegistryFeed {
     pub retry_cap: Duration,
     /// Ids whose mirrors should look again.
     pub changed: mpsc::UnboundedSender<ExperimentId>,
-    /// Ids that a mirror saw change.
-    pub noticed: mpsc::UnboundedReceiver<ExperimentId>,
+    /// What mirrors and pages saw change.
+    pub noticed: mpsc::UnboundedReceiver<Noticed>,
 }
 
 impl RegistryFeed {
@@ -116,9 +115,9 @@ impl RegistryFeed {
                 None => {
                     watching.caught_up();
                     tokio::select! {
-                        Some(id) = self.noticed.recv() => {
+                        Some(noticed) = self.noticed.recv() => {
                             watching.busy();
-                            self.refresh(control, id).await?;
+                            self.see_to(Some(control), noticed).await?;
                             continue;
                         }
                         Some(look) = self.found.recv() => {
@@ -152,6 +151,7 @@ impl RegistryFeed {
                         // About a worker or a group. They are not held here; whoever shows them looks again.
                         Err(_) => self.registry.set(|view| view),
                     }
+                    self.registry.heard(&self.clock);
                 }
                 PushEvent::Heartbeat if listed => {
                     // Everything before the beat has been told and read.
@@ -191,12 +191,22 @@ impl RegistryFeed {
             tokio::select! {
                 () = &mut end => return Ok(()),
                 Some(look) = self.found.recv() => self.found(look),
-                Some(id) = self.noticed.recv() => match control {
-                    Some(control) => self.refresh(control, id).await?,
-                    None => self.tell_of(id, None),
+                Some(noticed) = self.noticed.recv() => self.see_to(control, noticed).await?,
+            }
+        }
+    }
+
+    async fn see_to(&self, control: Option<&ControlClient>, noticed: Noticed) -> Result<(), ClientError> {
+        match (noticed, control) {
+            (Noticed::Changed(id), Some(control)) => return self.refresh(control, id).await,
+            (Noticed::Changed(id), None) => self.tell_of(id, None),
+            (Noticed::OtherAtStore(id), _) => {
+                if let Some(row) = self.registry.view().rows.get(&id) {
+                    self.look(RegistryRow::clone(row), Depth::Anew);
                 }
             }
         }
+        Ok(())
     }
 
     /// Reads one entry again, with its lease.
@@ -217,100 +227,6 @@ impl RegistryFeed {
             let _ = self.changed.send(id);
         }
         Ok(())
-    }
-
-    /// Shows what the control plane says of an experiment, and has its task store asked.
-    fn tell_of(&self, id: ExperimentId, entry: Option<RegistryEntry>) {
-        let row = self.known(id, entry);
-        self.put(row.clone());
-        self.look(row, Depth::Anew);
-    }
-
-    /// Looks again at what is on disk, and, while anybody looks, at what the task stores did not have or say.
-    fn ask_again(&self) {
-        let is_watched = self.registry.is_watched(&self.clock, SPELL);
-        for row in self.registry.view().rows.values() {
-            let is_known = matches!(row.hosting, Hosting::Hosted(_)) && row.tells_config.is_some();
-            match (is_known, is_watched) {
-                (true, _) => self.look(RegistryRow::clone(row), Depth::Disk),
-                (false, true) => self.look(RegistryRow::clone(row), Depth::Store),
-                (false, false) => {}
-            }
-        }
-    }
-
-    fn look(&self, row: RegistryRow, depth: Depth) {
-        // A receiver that is gone means the process is stopping.
-        let _ = self.looks.send((row, depth));
-    }
-
-    /// What a look has brought to light, unless the experiment is gone meanwhile. What the control plane says of it may
-    /// be newer than the look.
-    fn found(&self, (found, depth): Look) {
-        let view = self.registry.view();
-        let Some(held) = view.rows.get(&found.id) else { return };
-        if depth == Depth::Disk && (&found.hosting, found.tells_config) != (&held.hosting, held.tells_config) {
-            // It was looked for what the task store has taken back meanwhile.
-            return;
-        }
-        let entry = held.entry.clone();
-        self.put(RegistryRow { entry, ..found });
-    }
-
-    /// A row as far as it is known.
-    fn known(&self, id: ExperimentId, entry: Option<RegistryEntry>) -> RegistryRow {
-        match self.registry.view().rows.get(&id) {
-            Some(held) => RegistryRow {
-                entry,
-                ..RegistryRow::clone(held)
-            },
-            None => {
-                let credential = self.stores.credential_state(&id);
-                RegistryRow::unasked(id, entry, credential)
-            }
-        }
-    }
-
-    fn put(&self, row: RegistryRow) {
-        let view = self.registry.view();
-        if view.rows.get(&row.id).map(Arc::as_ref) != Some(&row) {
-            let id = row.id.clone();
-            self.registry.set(|mut view| {
-                view.rows.insert(row.id.clone(), Arc::new(row));
-                view
-            });
-            let _ = self.changed.send(id);
-        }
-    }
-
-    /// Swaps in a whole list, if it is another: every entry, and the default experiment even if it is not registered.
-    /// Task stores are asked about what is told otherwise than before, and about the rest as far as `depth`.
-    fn list(&self, entries: Vec<RegistryEntry>, depth: Depth) {
-        let default = self.stores.default_experiment();
-        let unregistered = default.filter(|id| entries.iter().all(|entry| entry.experiment_id != **id));
-        let entries = entries
-            .into_iter()
-            .map(|entry| (entry.experiment_id.clone(), Some(entry)));
-        let rows: OrdMap<_, _> = entries
-            .chain(unregistered.map(|id| (id.clone(), None)))
-            .map(|(id, entry)| (id.clone(), Arc::new(self.known(id, entry))))
-            .collect();
-        let view = self.registry.view();
-        let is_same = |id: &ExperimentId| view.rows.get(id) == rows.get(id);
-        for (id, row) in &rows {
-            let depth = if is_same(id) { depth } else { Depth::Anew };
-            self.look(RegistryRow::clone(row), depth);
-        }
-        for id in view.rows.keys().chain(rows.keys()).filter(|id| !is_same(id)) {
-            let _ = self.changed.send(id.clone());
-        }
-        if !view.listed || view.rows != rows {
-            self.registry.set(|view| RegistryView {
-                listed: true,
-                rows,
-                ..view
-            });
-        }
     }
 
     /// What is known stays, and is old from now on. The default experiment needs no registry to be there.
