@@ -36,19 +36,17 @@ impl Call {
 
     /// Sends, and turns every answer that is not a success into a [`ClientError`].
     pub(super) async fn send(self) -> Result<Response, ClientError> {
-        let Credential::Renewable(source) = &self.credential else {
-            let bearer = self.credential.bearer().await?;
-            return checked(send(self.request, bearer.as_ref()).await?).await;
-        };
-        let bearer = source.bearer().await?;
+        let bearer = self.credential.bearer().await?;
         // A body that streams cannot be sent twice; such a call fails where others are repeated.
         let again = self.request.try_clone();
         let response = send(self.request, bearer.as_ref()).await?;
         let (StatusCode::UNAUTHORIZED, Some(again)) = (response.status(), again) else {
             return checked(response).await;
         };
-        let renewed = source.renewed(bearer).await?;
-        checked(send(again, renewed.as_ref()).await?).await
+        match self.credential.renewed(bearer).await? {
+            Some(renewed) => checked(send(again, renewed.as_ref()).await?).await,
+            None => checked(response).await,
+        }
     }
 
     pub(super) async fn fetch<T: DeserializeOwned>(self) -> Result<T, ClientError> {

@@ -121,7 +121,7 @@ impl ControlClient {
             .leases)
     }
 
-    /// Follows the registry by push. Ends or fails when the connection does; the caller reconnects and lists.
+    /// Follows the registry by push; comes back once the stream stands. Ends or fails when the connection does; the caller reconnects and lists.
     pub async fn watch(&self) -> Result<PushStream, ClientError> {
         let url = format!("{}/v0/control/events", self.client.base);
         push::open(&url, &self.client.credential, None, None).await

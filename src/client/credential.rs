@@ -80,9 +80,21 @@ impl Credential {
         match self {
             Self::Fixed(bearer) => Ok(Some(bearer.clone())),
             Self::Anonymous => Ok(None),
-            Self::Renewable(source) => source.bearer().await,
+            Self::Renewable(source) => source.bearer().await.map_err(of_bootstrap),
         }
     }
+
+    /// Another bearer than the refused one, to try once; none when there is no other.
+    pub(super) async fn renewed(&self, refused: Option<Bearer>) -> Result<Option<Option<Bearer>>, ClientError> {
+        match self {
+            Self::Renewable(source) => source.renewed(refused).await.map(Some).map_err(of_bootstrap),
+            Self::Fixed(_) | Self::Anonymous => Ok(None),
+        }
+    }
+}
+
+fn of_bootstrap(error: ClientError) -> ClientError {
+    ClientError::Bootstrap(Box::new(error))
 }
 
 impl From<Bearer> for Credential {

@@ -33,6 +33,9 @@ pub enum ClientError {
     /// A failure that several callers waited for together.
     #[error(transparent)]
     Shared(Arc<Self>),
+    /// The call was not made, because getting the credential for it failed so. It says nothing of what was asked for.
+    #[error(transparent)]
+    Bootstrap(Box<Self>),
     /// The event stream broke or could not be opened.
     #[error("the event stream broke: {0}")]
     Stream(String),
@@ -48,6 +51,7 @@ impl ClientError {
         match self {
             Self::Refused(problem) => problem.error_type(),
             Self::Shared(error) => error.error_type(),
+            Self::Bootstrap(error) => error.error_type(),
             _ => None,
         }
     }
@@ -66,6 +70,7 @@ impl ClientError {
     pub fn is_without_credential(&self) -> bool {
         match self {
             Self::Shared(error) => error.is_without_credential(),
+            Self::Bootstrap(error) => error.is_without_credential(),
             Self::NoCredential(_) | Self::UnusableSecret => true,
             _ => false,
         }
@@ -73,7 +78,12 @@ impl ClientError {
 
     /// Whether the server lacks the endpoint, as one of another make may that answers without a problem document.
     pub fn is_unsupported(&self) -> bool {
-        matches!(self.status(), Some(404 | 405 | 406 | 501))
+        match self {
+            // The endpoint was never asked.
+            Self::Bootstrap(_) => false,
+            Self::Shared(error) => error.is_unsupported(),
+            _ => matches!(self.status(), Some(404 | 405 | 406 | 501)),
+        }
     }
 
     /// Whether the server hosts other experiments than the one asked for (`ch07 §1.3`).
@@ -87,6 +97,7 @@ impl ClientError {
             Self::Refused(problem) => Some(problem.status),
             Self::UnexpectedStatus(status) => Some(*status),
             Self::Shared(error) => error.status(),
+            Self::Bootstrap(error) => error.status(),
             _ => None,
         }
     }
@@ -100,7 +111,7 @@ impl ClientError {
             Self::UnexpectedStatus(status) => !(400..500).contains(status),
             Self::Refused(problem) => !(400..500).contains(&problem.status),
             Self::Shared(error) => error.leaves_open(),
-            Self::Setup(_) | Self::NoCredential(_) | Self::UnusableSecret => false,
+            Self::Setup(_) | Self::NoCredential(_) | Self::UnusableSecret | Self::Bootstrap(_) => false,
         }
     }
 
@@ -111,7 +122,28 @@ impl ClientError {
             Self::UnexpectedStatus(status) => *status >= 500,
             Self::Refused(problem) => problem.status >= 500,
             Self::Shared(error) => error.is_unreachable(),
+            Self::Bootstrap(error) => error.is_unreachable(),
             Self::Setup(_) | Self::Decode(_) | Self::NoCredential(_) | Self::UnusableSecret => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_credential_failed_of_says_nothing_of_the_endpoint() {
+        let direct = ClientError::UnexpectedStatus(404);
+        assert!(direct.is_unsupported());
+        let shared = ClientError::Shared(Arc::new(ClientError::UnexpectedStatus(404)));
+        assert!(shared.is_unsupported());
+        let bootstrap = ClientError::Bootstrap(Box::new(shared));
+        assert!(!bootstrap.is_unsupported());
+        assert_eq!(bootstrap.status(), Some(404), "it tells of the experiment all the same");
+        assert!(
+            !ClientError::Bootstrap(Box::new(ClientError::Late)).leaves_open(),
+            "nothing was sent"
+        );
     }
 }

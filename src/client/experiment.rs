@@ -264,6 +264,16 @@ impl ExperimentClient {
         request.fetch().await
     }
 
+    /// The log's length. What its events say does not matter, so that one which cannot be read is no hindrance.
+    pub async fn log_length(&self) -> Result<u64, ClientError> {
+        #[derive(serde::Deserialize)]
+        struct Length {
+            cursor: u64,
+        }
+        let batch: Length = self.get("/events").query("cursor", 0).fetch().await?;
+        Ok(batch.cursor)
+    }
+
     /// The log from `cursor`, waiting for at most `patience` (as far as the server heeds it) while there is nothing
     /// after it.
     pub async fn subscribe(&self, cursor: u64, patience: Duration) -> Result<EventBatch, ClientError> {
@@ -274,7 +284,7 @@ impl ExperimentClient {
         call.with(|request| request.timeout(LONGEST_POLL)).fetch().await
     }
 
-    /// Follows the log from `cursor` by push. Ends or fails when the connection does; the caller reconnects.
+    /// Follows the log from `cursor` by push; comes back once the stream stands. Ends or fails when the connection does; the caller reconnects.
     pub async fn watch(&self, cursor: u64) -> Result<PushStream, ClientError> {
         let url = format!("{}/v0/experiments/{}/events/stream", self.client.base, self.id);
         push::open(&url, &self.client.credential, Some(self.id.as_str()), Some(cursor)).await

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use eventsource_client::{Client as _, ClientBuilder, Error, ReconnectOptions, SSE};
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use launchdarkly_sdk_transport::HyperTransport;
 
 use super::{Bearer, ClientError, Credential};
@@ -39,6 +39,7 @@ pub type PushStream = Pin<Box<dyn Stream<Item = Result<PushEvent, ClientError>> 
 /// A stream that is silent for longer than this counts as broken; servers beat every 5 s.
 const SILENCE: Duration = Duration::from_secs(15);
 
+/// Opens a stream, and comes back once it stands. A bearer that is refused is replaced and tried again, once.
 pub(super) async fn open(
     url: &str,
     credential: &Credential,
@@ -46,6 +47,21 @@ pub(super) async fn open(
     cursor: Option<u64>,
 ) -> Result<PushStream, ClientError> {
     let bearer = credential.bearer().await?;
+    match connect(url, bearer.as_ref(), experiment, cursor).await {
+        Err(ClientError::UnexpectedStatus(401)) => match credential.renewed(bearer).await? {
+            Some(renewed) => connect(url, renewed.as_ref(), experiment, cursor).await,
+            None => Err(ClientError::UnexpectedStatus(401)),
+        },
+        answer => answer,
+    }
+}
+
+async fn connect(
+    url: &str,
+    bearer: Option<&Bearer>,
+    experiment: Option<&str>,
+    cursor: Option<u64>,
+) -> Result<PushStream, ClientError> {
     let broken = |error: &dyn std::fmt::Display| ClientError::Stream(error.to_string());
     let transport = HyperTransport::builder()
         .disable_proxy()
@@ -54,7 +70,7 @@ pub(super) async fn open(
         .build_http()
         .map_err(|e| broken(&e))?;
     let mut builder = ClientBuilder::for_url(url).map_err(|e| broken(&e))?;
-    if let Some(bearer) = &bearer {
+    if let Some(bearer) = bearer {
         builder = builder
             .header("Authorization", &bearer.header())
             .map_err(|e| broken(&e))?;
@@ -69,32 +85,17 @@ pub(super) async fn open(
         builder = builder.last_event_id(cursor.to_string());
     }
     let client = builder.build_with_transport(transport);
-    let credential = credential.clone();
-    let stream = client.stream().filter_map(move |item| {
-        let (credential, bearer) = (credential.clone(), bearer.clone());
-        async move {
-            match item {
-                Ok(sse) => decode(sse).transpose(),
-                Err(Error::Eof) => None,
-                Err(Error::UnexpectedResponse(response, _)) => {
-                    Some(Err(unexpected(response.status(), &credential, bearer).await))
-                }
-                Err(error) => Some(Err(ClientError::Stream(error.to_string()))),
-            }
-        }
-    });
-    Ok(Box::pin(stream))
-}
-
-/// A refused bearer is reported at once, so that the caller's next try has another one.
-async fn unexpected(status: u16, credential: &Credential, bearer: Option<Bearer>) -> ClientError {
-    match credential {
-        Credential::Renewable(source) if status == 401 => match source.renewed(bearer).await {
-            Ok(_) => ClientError::UnexpectedStatus(status),
-            Err(error) => error,
-        },
-        _ => ClientError::UnexpectedStatus(status),
-    }
+    let mut stream = Box::pin(client.stream().filter_map(async |item| match item {
+        Ok(sse) => decode(sse).transpose(),
+        Err(Error::Eof) => None,
+        Err(Error::UnexpectedResponse(response, _)) => Some(Err(ClientError::UnexpectedStatus(response.status()))),
+        Err(error) => Some(Err(ClientError::Stream(error.to_string()))),
+    }));
+    let first = stream
+        .next()
+        .await
+        .unwrap_or_else(|| Err(broken(&"the server closed it")))?;
+    Ok(Box::pin(stream::iter([Ok(first)]).chain(stream)))
 }
 
 fn decode(sse: SSE) -> Result<Option<PushEvent>, ClientError> {

@@ -1,39 +1,34 @@
 //! Keeps one mirror true: list, watch from there, re-read what events name, and say so when it breaks.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::admins::{Admins, Watching};
+use super::apply::apply;
 use super::backoff::Backoff;
-use super::feed::{self, Feed};
+use super::feed::Feed;
 use super::freshness::Freshness;
-use super::listing::{list, optional};
+use super::listing::list;
+use super::members::{Members, refresh_members};
 use super::mirror::{Phase, Writer};
 use super::revision::Topic;
-use super::snapshot::Snapshot;
 use super::trouble::{Server, Trouble};
 use crate::access::{Scope, StoreFactory};
-use crate::client::{ClientError, ExperimentClient, PushEvent, PushStream};
+use crate::client::{ClientError, ExperimentClient, PushEvent};
 use crate::configs::ConfigSource;
-use crate::protocol::{Event, Experiment, ExperimentId, Idea, Subject, Task, Variant};
+use crate::protocol::ExperimentId;
 
-/// Events taken in one step; a longer backlog is applied in several, so that readers see progress.
-const BATCH: usize = 256;
-/// Entities read at the same time.
-const PARALLEL_READS: usize = 8;
-/// Past this many entities in one batch, listing is cheaper than reading each.
-const RELIST_ABOVE: usize = 200;
 /// How often a task store is asked again for an experiment that it does not host.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// The shortest wait after a failure, however often somebody says that it is worth looking again.
+const POKED: Duration = Duration::from_secs(1);
 
 /// Why following stopped for now.
-enum Pause {
+pub(super) enum Pause {
     /// The log moved in a way that cannot be replayed: list again.
     Relist,
     /// The task store does not host the experiment, in the way that the phase says.
@@ -65,13 +60,25 @@ pub(super) struct Follower {
     /// The longest wait before a broken feed is tried again.
     pub retry_cap: Duration,
     /// Told when the experiment itself changed, which the registry may not hear of otherwise.
-    pub changed: mpsc::UnboundedSender<ExperimentId>,
+    pub noticed: mpsc::UnboundedSender<Noticed>,
+}
+
+/// What the registry should look at again.
+pub(super) enum Noticed {
+    /// The experiment changed, and so what the control plane says of it.
+    Changed(ExperimentId),
+    /// Its task store does something else than it did; the control plane knows nothing of that.
+    OtherAtStore(ExperimentId),
 }
 
 impl Follower {
-    fn tell(&self) {
+    pub(super) fn changed(&self) {
         // A receiver that is gone means the process is stopping.
-        let _ = self.changed.send(self.client.id().clone());
+        let _ = self.noticed.send(Noticed::Changed(self.client.id().clone()));
+    }
+
+    fn other_at_store(&self) {
+        let _ = self.noticed.send(Noticed::OtherAtStore(self.client.id().clone()));
     }
 }
 
@@ -79,74 +86,90 @@ impl Follower {
 pub(super) async fn follow(follower: Follower, writer: Writer) {
     let stopping = writer.stopping();
     let mut backoff = Backoff::new(follower.retry_cap);
-    let mut relist = true;
+    let (mut relist, mut is_broken) = (true, false);
     loop {
         let started = Instant::now();
         let pause = tokio::select! {
             () = stopping.cancelled() => return,
-            pause = attempt(&follower, &writer, relist) => pause,
+            pause = attempt(&follower, &writer, relist, &mut is_broken) => pause,
         };
-        let wait = match pause {
+        // What waits for something to appear looks as soon as it may have; what failed waits all the same.
+        let (wait, patience) = match pause {
             Pause::Relist => {
                 relist = true;
-                backoff.next(started.elapsed())
+                (backoff.next(started.elapsed()), POKED)
             }
             Pause::Without(phase) => {
                 relist = true;
-                writer.without(phase);
-                LOOK_AGAIN.min(follower.retry_cap)
+                if writer.without(phase) {
+                    follower.other_at_store();
+                }
+                (LOOK_AGAIN.min(follower.retry_cap), Duration::ZERO)
             }
             Pause::Broken(error) => {
-                // What is held resumes from its cursor; with nothing held there is nothing to resume.
-                relist = writer.view().snapshot().is_none();
-                if !matches!(writer.view().freshness, Freshness::Stale { .. }) {
+                // What is held resumes from its cursor; with nothing held there is nothing to resume, and what cannot
+                // be understood would come again.
+                relist = writer.view().snapshot().is_none() || matches!(error, ClientError::Decode(_));
+                writer.stale(Trouble::of(Server::TaskStore, &error));
+                if !std::mem::replace(&mut is_broken, true) {
                     let id = follower.client.id();
                     warn!(experiment.id = %id, error = %chain(&error), "the feed broke; showing what is known");
+                    follower.other_at_store();
                 }
-                writer.stale(Trouble::of(Server::TaskStore, &error));
-                backoff.next(started.elapsed())
+                (backoff.next(started.elapsed()), POKED)
             }
+        };
+        let poked = async {
+            tokio::time::sleep(patience).await;
+            writer.poked().await;
         };
         tokio::select! {
             () = stopping.cancelled() => return,
-            () = writer.poked() => {}
+            () = poked => {}
             () = tokio::time::sleep(wait) => {}
         }
     }
 }
 
 /// One connection's life. It never succeeds: it ends in the reason to pause.
-async fn attempt(follower: &Follower, writer: &Writer, relist: bool) -> Pause {
-    match watch(follower, writer, relist).await {
+async fn attempt(follower: &Follower, writer: &Writer, relist: bool, is_broken: &mut bool) -> Pause {
+    match watch(follower, writer, relist, is_broken).await {
         Ok(never) => match never {},
         Err(pause) => pause,
     }
 }
 
-async fn watch(follower: &Follower, writer: &Writer, relist: bool) -> Result<std::convert::Infallible, Pause> {
+async fn watch(
+    follower: &Follower,
+    writer: &Writer,
+    relist: bool,
+    is_broken: &mut bool,
+) -> Result<std::convert::Infallible, Pause> {
     let Follower { client, stores, .. } = follower;
-    let resuming = !relist && matches!(writer.view().phase, Phase::Ready(_));
-    if !resuming {
+    if relist || !matches!(writer.view().phase, Phase::Ready(_)) {
         let listed = list(client, &follower.configs, writer.next_revision()).await?;
         let snapshot = listed.ok_or(Pause::Without(Phase::NotHosted))?;
         debug!(experiment.id = %client.id(), cursor = snapshot.cursor, tasks = snapshot.counts.total(), "listed");
         let was_known = writer.view().snapshot().is_some();
+        writer.heard();
         writer.publish(snapshot, &Topic::ALL);
         if !was_known {
-            follower.tell();
+            follower.changed();
         }
+    } else {
+        continues(client, writer).await?;
     }
     let cursor = writer.view().snapshot().map_or(0, |snapshot| snapshot.cursor);
-    let Feed { mut stream, is_pushed } = feed::open(client, cursor).await?;
-    let admins = follower.admins.as_ref().filter(|_| is_pushed);
+    let mut feed = Feed::open(client, cursor).await?;
+    let admins = follower.admins.as_ref().filter(|_| feed.is_pushed());
     let watching = admins.map(|admins| admins.watched());
+    let mut members = (!feed.is_pushed()).then(|| Members::read(writer.now()));
     loop {
-        // Nothing is lost when it is not ready: its first item is what it waits for, and it waits for no other.
-        let batch = match next_batch(&mut stream).now_or_never() {
+        let batch = match feed.ready() {
             Some(batch) => batch,
             None => {
                 watching.iter().for_each(Watching::caught_up);
-                next_batch(&mut stream).await
+                feed.next_batch().await
             }
         };
         watching.iter().for_each(Watching::busy);
@@ -171,11 +194,20 @@ async fn watch(follower: &Follower, writer: &Writer, relist: bool) -> Result<std
                 PushEvent::Resync => return Err(Pause::Relist),
             }
         }
+        if let (Some(members), Some(snapshot)) = (&mut members, writer.view().snapshot()) {
+            signalled |= members.are_unknown(&events, snapshot);
+            if members.are_old(writer.now()) && writer.is_looked_at(Members::LIFE) {
+                // A server may have been replaced between two polls, and neither of them have failed.
+                continues(client, writer).await?;
+                signalled = true;
+            }
+        }
         if !events.is_empty() {
             apply(follower, writer, events).await?;
         }
         if signalled {
             refresh_members(client, writer).await?;
+            members.iter_mut().for_each(|members| members.were_read(writer.now()));
         }
         if beat && config_changed(follower, writer).await {
             return Err(Pause::Relist);
@@ -183,10 +215,27 @@ async fn watch(follower: &Follower, writer: &Writer, relist: bool) -> Result<std
         if beat {
             // Only now is what is held the present: everything before the beat has been told and applied.
             writer.heard();
+            if std::mem::take(is_broken) {
+                follower.other_at_store();
+            }
             writer.freshness(Freshness::Live);
         } else if !matches!(writer.view().freshness, Freshness::Live) {
             writer.freshness(Freshness::CatchingUp);
         }
+    }
+}
+
+/// Checks that the log that is there is the one that is held: a position past the end of another one would be waited at
+/// for ever, as servers repeat whatever cursor they are given.
+async fn continues(client: &ExperimentClient, writer: &Writer) -> Result<(), Pause> {
+    let view = writer.view();
+    let Some((cursor, held)) = view.snapshot().and_then(|snapshot| snapshot.last_event()) else {
+        return Ok(());
+    };
+    let there = client.events(cursor - 1, Some(1)).await?.events;
+    match there.first() {
+        Some(event) if event.event_id == held.event_id => Ok(()),
+        _ => Err(Pause::Relist),
     }
 }
 
@@ -198,105 +247,6 @@ async fn config_changed(follower: &Follower, writer: &Writer) -> bool {
         Some(revision) => follower.configs.revision(follower.client.id()).await != revision,
         None => false,
     }
-}
-
-/// Waits for one item and takes with it whatever else is there already.
-async fn next_batch(stream: &mut PushStream) -> Result<Vec<PushEvent>, Pause> {
-    let ended = || ClientError::Stream("the server closed it".into());
-    let mut items = vec![stream.try_next().await?.ok_or_else(ended)?];
-    while items.len() < BATCH {
-        match stream.next().now_or_never() {
-            Some(item) => items.push(item.ok_or_else(ended)??),
-            None => break,
-        }
-    }
-    Ok(items)
-}
-
-/// An entity as it is now.
-enum Entity {
-    Task(Task),
-    Idea(Idea),
-    Variant(Variant),
-    Experiment(Experiment),
-    Gone,
-}
-
-async fn read(client: &ExperimentClient, subject: Subject) -> Result<Entity, ClientError> {
-    let entity = match subject {
-        Subject::Task(id) => optional(client.task(&id).await)?.map(Entity::Task),
-        Subject::Idea(id) => optional(client.idea(&id).await)?.map(Entity::Idea),
-        Subject::Variant(id) => optional(client.variant(&id).await)?.map(Entity::Variant),
-        Subject::Experiment => optional(client.read().await)?.map(Entity::Experiment),
-    };
-    Ok(entity.unwrap_or(Entity::Gone))
-}
-
-/// Re-reads what the events name and publishes all of it as one revision.
-async fn apply(follower: &Follower, writer: &Writer, events: Vec<(u64, Arc<Event>)>) -> Result<(), Pause> {
-    let subjects: BTreeSet<Subject> = events.iter().flat_map(|(_, event)| event.subjects()).collect();
-    if subjects.len() > RELIST_ABOVE {
-        return Err(Pause::Relist);
-    }
-    let entities: Vec<Entity> = stream::iter(subjects.into_iter().map(|subject| read(&follower.client, subject)))
-        .buffer_unordered(PARALLEL_READS)
-        .try_collect()
-        .await?;
-    let view = writer.view();
-    let Some(held) = view.snapshot() else {
-        return Err(Pause::Relist);
-    };
-    let mut snapshot = Snapshot::clone(held);
-    let revision = writer.next_revision();
-    let mut topics = vec![Topic::Events];
-    for entity in entities {
-        let topic = match entity {
-            Entity::Task(task) => {
-                snapshot.put_task(&task, revision);
-                Topic::Tasks
-            }
-            Entity::Idea(idea) => {
-                snapshot.put_idea(&idea, revision);
-                Topic::Ideas
-            }
-            Entity::Variant(variant) => {
-                snapshot.put_variant(&variant, revision);
-                Topic::Variants
-            }
-            Entity::Experiment(experiment) => {
-                snapshot.experiment = experiment;
-                Topic::Experiment
-            }
-            // Nothing in the protocol deletes one of these; a listing will tell what happened.
-            Entity::Gone => return Err(Pause::Relist),
-        };
-        if !topics.contains(&topic) {
-            topics.push(topic);
-        }
-    }
-    for (cursor, event) in events {
-        snapshot.push_event(cursor, event);
-    }
-    let has_ended = topics.contains(&Topic::Experiment);
-    writer.publish(snapshot, &topics);
-    if has_ended {
-        follower.tell();
-    }
-    Ok(())
-}
-
-/// Workers and groups are not in the log; the push stream signals their changes apart.
-async fn refresh_members(client: &ExperimentClient, writer: &Writer) -> Result<(), Pause> {
-    let (workers, groups) = futures_util::future::try_join(client.workers(), client.groups()).await?;
-    let view = writer.view();
-    let Some(held) = view.snapshot() else {
-        return Err(Pause::Relist);
-    };
-    let mut snapshot = Snapshot::clone(held);
-    snapshot.workers = Arc::new(workers.into_iter().map(|w| (w.worker_id.clone(), w)).collect());
-    snapshot.groups = Arc::new(groups);
-    writer.publish(snapshot, &[Topic::Experiment]);
-    Ok(())
 }
 
 /// An error and its causes in one line, for the log.

@@ -10,8 +10,9 @@ use tracing::debug;
 
 use super::admins::Admins;
 use super::details::Details;
-use super::follow::{Follower, follow};
+use super::follow::{Follower, Noticed, follow};
 use super::mirror::{Mirror, Phase, Writer};
+use super::probe::Prober;
 use super::registry::{Hosting, Registry};
 use super::registry_feed::RegistryFeed;
 use super::revision::Epoch;
@@ -55,8 +56,8 @@ struct Hub {
     /// Held only to look up, insert or remove; never across an await.
     mirrors: Mutex<HashMap<ExperimentId, Arc<Mirror>>>,
     fleet: Arc<watch::Sender<u64>>,
-    /// Ids whose experiment a mirror saw change.
-    noticed: mpsc::UnboundedSender<ExperimentId>,
+    /// What mirrors and pages saw change.
+    noticed: mpsc::UnboundedSender<Noticed>,
 }
 
 const DETAILS: usize = 4096;
@@ -68,11 +69,18 @@ impl Live {
         let admins = Admins::new(options.stores.clone(), options.clock.clone());
         let (changed, changes) = mpsc::unbounded_channel();
         let (noticed, notices) = mpsc::unbounded_channel();
+        let (looks, to_look_at) = mpsc::unbounded_channel();
+        let (find, found) = mpsc::unbounded_channel();
+        let prober = Prober {
+            stores: options.stores.clone(),
+            configs: options.configs.clone(),
+        };
         let feed = RegistryFeed {
             registry: registry.clone(),
             admins: admins.clone(),
             stores: options.stores.clone(),
-            configs: options.configs.clone(),
+            looks,
+            found,
             clock: options.clock.clone(),
             every: options.registry_every,
             retry_cap: options.retry_cap,
@@ -90,6 +98,7 @@ impl Live {
             fleet: Arc::new(watch::Sender::new(0)),
             noticed,
         }));
+        tasks.spawn("probes", prober.run(to_look_at, find, tasks.stopping()));
         tasks.spawn("registry", feed.follow(tasks.stopping()));
         tasks.spawn("mirror-keeper", live.clone().keep(changes));
         live
@@ -138,11 +147,13 @@ impl Live {
                         configs: configs.clone(),
                         admins: self.is_alone(id).then(|| self.0.admins.clone()),
                         retry_cap: *retry_cap,
-                        changed: self.0.noticed.clone(),
+                        noticed: self.0.noticed.clone(),
                     };
                     tasks.spawn("mirror", follow(follower, writer));
                 }
-                None => writer.without(Phase::Elsewhere),
+                None => {
+                    writer.without(Phase::Elsewhere);
+                }
             }
             mirror
         });
@@ -172,7 +183,7 @@ impl Live {
     /// Asks for an experiment's entry to be read again now, since somebody knows that it changed.
     pub fn look_again(&self, id: &ExperimentId) {
         // A receiver that is gone means the process is stopping.
-        let _ = self.0.noticed.send(id.clone());
+        let _ = self.0.noticed.send(Noticed::Changed(id.clone()));
     }
 
     /// This process's life; the fleet's revisions mean nothing in another.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::try_join3;
 use imbl::OrdMap;
+use tracing::warn;
 
 use super::configuration::Configuration;
 use super::snapshot::{Snapshot, TAIL};
@@ -33,7 +34,7 @@ pub(super) async fn list(
         Some(cursors) => cursors.into_iter().min().unwrap_or(0),
         None => {
             // A server that does not tell still has a log; what is listed after its length was read is no older.
-            let length = client.events(0, None).await?.cursor;
+            let length = client.log_length().await?;
             (tasks, ideas, variants) = lists().await?;
             length
         }
@@ -60,8 +61,16 @@ pub(super) async fn list(
     );
     snapshot.groups = Arc::new(groups);
     let from = cursor.saturating_sub(TAIL as u64);
-    let tail = client.events(from, Some(TAIL as u64)).await?;
-    for (seen, event) in (from + 1..).zip(tail.events) {
+    let tail = match client.events(from, Some(TAIL as u64)).await {
+        Ok(batch) => batch.events,
+        // One event that cannot be read must not keep everything else from being shown.
+        Err(ClientError::Decode(error)) => {
+            warn!(experiment.id = %client.id(), %error, "the newest events cannot be read; showing what comes after them");
+            Vec::new()
+        }
+        Err(error) => return Err(error),
+    };
+    for (seen, event) in (from + 1..).zip(tail) {
         if seen <= cursor {
             snapshot.push_event(seen, Arc::new(event));
         }

@@ -201,6 +201,15 @@ impl Writer {
         self.mirror.view.load().revisions.current() + 1
     }
 
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether anybody looks, or did within `spell`.
+    pub(super) fn is_looked_at(&self, spell: Duration) -> bool {
+        !self.mirror.is_idle(&self.clock, spell)
+    }
+
     /// The server was heard: what is held is true as of now.
     pub(super) fn heard(&self) {
         self.mirror
@@ -208,20 +217,22 @@ impl Writer {
             .store(self.clock.now().instant().as_millisecond(), Ordering::Relaxed);
     }
 
-    /// Swaps in a new picture in which `topics` changed.
+    /// Swaps in a new picture in which `topics` changed. Whether all of it is of now, [`Writer::heard`] says.
     pub(super) fn publish(&self, snapshot: Snapshot, topics: &[Topic]) {
-        self.heard();
         self.set(Phase::Ready(Arc::new(snapshot)), None, topics);
     }
 
-    /// The task store says that there is no picture to hold: `phase` tells why.
-    pub(super) fn without(&self, phase: Phase) {
+    /// The task store says that there is no picture to hold: `phase` tells why. Whether that is news.
+    pub(super) fn without(&self, phase: Phase) -> bool {
         self.heard();
-        if std::mem::discriminant(&self.view().phase) == std::mem::discriminant(&phase) {
-            self.freshness(Freshness::Live);
-        } else {
+        let view = self.view();
+        let is_news = std::mem::discriminant(&view.phase) != std::mem::discriminant(&phase);
+        if is_news {
             self.set(phase, Some(Freshness::Live), &Topic::ALL);
+        } else {
+            self.freshness(Freshness::Live);
         }
+        is_news || matches!(view.freshness, Freshness::Stale { .. })
     }
 
     /// Says how fresh the picture is, if that changed.

@@ -5,6 +5,7 @@
 //! an immutable snapshot with a revision and never wait on a lock. Nothing here knows of the web.
 
 mod admins;
+mod apply;
 mod backoff;
 mod configuration;
 mod details;
@@ -13,10 +14,14 @@ mod follow;
 mod freshness;
 mod hub;
 mod listing;
+mod members;
 mod membership;
 mod mirror;
+mod pace;
+mod probe;
 mod registry;
 mod registry_feed;
+mod registry_rows;
 mod revision;
 mod rows;
 mod snapshot;

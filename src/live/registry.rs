@@ -9,7 +9,7 @@ use imbl::OrdMap;
 use tokio::sync::{Notify, watch};
 
 use super::freshness::Freshness;
-use super::trouble::Trouble;
+use super::trouble::{Trouble, TroubleKind};
 use crate::access::CredentialState;
 use crate::clock::Clock;
 use crate::protocol::{Experiment, ExperimentId, ExperimentState, RegistryEntry, Timestamp};
@@ -40,8 +40,10 @@ pub struct RegistryRow {
     pub credential: CredentialState,
     /// Whether its configuration is known, or why not, in words.
     pub config: Result<(), String>,
-    /// Whether the task store tells it.
-    pub(super) tells_config: bool,
+    /// Whether the task store tells it, once that is known.
+    pub(super) tells_config: Option<bool>,
+    /// Whether the task store was asked.
+    pub(super) is_asked: bool,
 }
 
 impl RegistryRow {
@@ -53,7 +55,25 @@ impl RegistryRow {
             hosting,
             credential,
             config: Ok(()),
-            tells_config: true,
+            tells_config: None,
+            is_asked: true,
+        }
+    }
+
+    /// An experiment whose task store is still to be asked.
+    pub(super) fn unasked(id: ExperimentId, entry: Option<RegistryEntry>, credential: CredentialState) -> Self {
+        let trouble = Trouble {
+            kind: TroubleKind::Unreachable,
+            words: "the task store has not been asked yet".to_owned(),
+        };
+        Self {
+            id,
+            entry,
+            hosting: Hosting::Unknown(trouble),
+            credential,
+            config: Ok(()),
+            tells_config: None,
+            is_asked: false,
         }
     }
 
@@ -123,13 +143,14 @@ impl Registry {
         self.revision.subscribe()
     }
 
-    /// Waits until the list is of now, or until it is known that it cannot be, at most `limit`.
+    /// Waits until the list is of now, or until it is known that it cannot be, at most `limit`; and a moment longer for
+    /// the task stores, most of which answer at once.
     pub async fn settled(&self, limit: Duration) -> Arc<RegistryView> {
-        let mut revision = self.subscribe();
+        const STORES: Duration = Duration::from_millis(500);
         self.looked.notify_one();
-        let wait =
-            async { while self.view().freshness == Freshness::CatchingUp && revision.changed().await.is_ok() {} };
-        let _ = tokio::time::timeout(limit, wait).await;
+        self.until(limit, |view| view.freshness != Freshness::CatchingUp).await;
+        self.until(STORES, |view| view.rows.values().all(|row| row.is_asked))
+            .await;
         self.view()
     }
 

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{FutureExt, StreamExt, stream};
-use imbl::OrdMap;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -14,22 +13,18 @@ use tracing::{debug, warn};
 use super::admins::Admins;
 use super::backoff::Backoff;
 use super::feed;
-use super::follow::chain;
+use super::follow::{Noticed, chain};
 use super::freshness::Freshness;
-use super::registry::{Hosting, Registry, RegistryRow, RegistryView};
+use super::probe::{Depth, Look};
+use super::registry::{Registry, RegistryRow, RegistryView};
 use super::trouble::{Server, Trouble};
 use crate::access::{Scope, StoreFactory};
 use crate::client::{ClientError, ControlClient, PushEvent, PushStream};
 use crate::clock::Clock;
-use crate::configs::ConfigSource;
-use crate::protocol::{ExperimentId, RegistryEntry};
+use crate::protocol::ExperimentId;
 
-/// Task stores asked at the same time.
-const PARALLEL_PROBES: usize = 8;
-/// How long the registry waits for a task store to say what it hosts.
-const PROBE: Duration = Duration::from_secs(2);
 /// How long the list is kept fresh after the last look, where it has to be asked for.
-const SPELL: Duration = Duration::from_secs(30);
+pub(super) const SPELL: Duration = Duration::from_secs(30);
 /// Every so many lists, task stores are asked again that did not have an experiment, or did not answer.
 const ASK_AGAIN: u32 = 3;
 
@@ -39,7 +34,10 @@ pub(super) struct RegistryFeed {
     /// Told what becomes of the deployment's workers and groups.
     pub admins: Arc<Admins>,
     pub stores: StoreFactory,
-    pub configs: ConfigSource,
+    /// What to look at beside the feed.
+    pub looks: mpsc::UnboundedSender<Look>,
+    /// What came of it.
+    pub found: mpsc::UnboundedReceiver<Look>,
     pub clock: Clock,
     /// How often the list is read where the control plane does not push.
     pub every: Duration,
@@ -47,8 +45,8 @@ pub(super) struct RegistryFeed {
     pub retry_cap: Duration,
     /// Ids whose mirrors should look again.
     pub changed: mpsc::UnboundedSender<ExperimentId>,
-    /// Ids that a mirror saw change.
-    pub noticed: mpsc::UnboundedReceiver<ExperimentId>,
+    /// What mirrors and pages saw change.
+    pub noticed: mpsc::UnboundedReceiver<Noticed>,
 }
 
 impl RegistryFeed {
@@ -66,10 +64,15 @@ impl RegistryFeed {
                 warn!(error = %chain(&error), "the registry's feed broke; showing what is known");
             }
             let trouble = Trouble::of(Server::ControlPlane, &error);
-            self.broken(trouble).await;
-            tokio::select! {
-                () = stopping.cancelled() => return,
-                () = tokio::time::sleep(backoff.next(started.elapsed())) => {}
+            self.broken(trouble);
+            let end = tokio::time::sleep(backoff.next(started.elapsed()));
+            tokio::pin!(end);
+            loop {
+                tokio::select! {
+                    () = stopping.cancelled() => return,
+                    Some(look) = self.found.recv() => self.found(look),
+                    () = &mut end => break,
+                }
             }
         }
     }
@@ -87,18 +90,17 @@ impl RegistryFeed {
 
     /// The one experiment of a deployment without a control plane.
     async fn alone(&mut self) -> Result<(), ClientError> {
-        let rows = self.probed(Vec::new()).await;
-        self.list(rows);
+        self.list(Vec::new(), Depth::Store);
         self.freshness(Freshness::Live);
         loop {
             self.pause(None).await?;
-            self.ask_again().await;
+            self.ask_again();
         }
     }
 
     async fn watch(&mut self, control: &ControlClient) -> Result<(), ClientError> {
         // Watching first: what changes while the list is read is told afterwards and read again.
-        match feed::opened(control.watch().await?).await? {
+        match feed::supported(control.watch().await)? {
             Some(stream) => self.pushed(control, stream).await,
             None => self.poll(control).await,
         }
@@ -113,9 +115,13 @@ impl RegistryFeed {
                 None => {
                     watching.caught_up();
                     tokio::select! {
-                        Some(id) = self.noticed.recv() => {
+                        Some(noticed) = self.noticed.recv() => {
                             watching.busy();
-                            self.refresh(control, id).await?;
+                            self.see_to(Some(control), noticed).await?;
+                            continue;
+                        }
+                        Some(look) = self.found.recv() => {
+                            self.found(look);
                             continue;
                         }
                         item = stream.next() => item,
@@ -126,12 +132,12 @@ impl RegistryFeed {
             let Some(item) = item.transpose()? else {
                 return Ok(());
             };
-            self.registry.heard(&self.clock);
             match item {
                 PushEvent::Connected | PushEvent::Resync => {
                     watching.changed();
-                    let rows = self.probed(control.experiments().await?).await;
-                    self.list(rows);
+                    let entries = control.experiments().await?;
+                    self.registry.heard(&self.clock);
+                    self.list(entries, Depth::Store);
                     listed = true;
                     self.freshness(Freshness::Live);
                 }
@@ -145,8 +151,13 @@ impl RegistryFeed {
                         // About a worker or a group. They are not held here; whoever shows them looks again.
                         Err(_) => self.registry.set(|view| view),
                     }
+                    self.registry.heard(&self.clock);
                 }
-                PushEvent::Heartbeat if listed => self.ask_again().await,
+                PushEvent::Heartbeat if listed => {
+                    // Everything before the beat has been told and read.
+                    self.registry.heard(&self.clock);
+                    self.ask_again();
+                }
                 PushEvent::Signalled(_) | PushEvent::Heartbeat | PushEvent::Logged { .. } => {}
             }
         }
@@ -157,10 +168,9 @@ impl RegistryFeed {
         for round in 0_u32.. {
             let entries = control.experiments().await?;
             self.registry.heard(&self.clock);
-            let rows = self.compared(entries).await;
-            self.list(rows);
+            self.list(entries, Depth::Disk);
             if round % ASK_AGAIN == 0 {
-                self.ask_again().await;
+                self.ask_again();
             }
             self.freshness(Freshness::Polling);
             self.pause(Some(control)).await?;
@@ -173,22 +183,30 @@ impl RegistryFeed {
         Ok(())
     }
 
-    /// Waits, and sees to what mirrors notice meanwhile.
+    /// Waits, and sees to what mirrors notice and task stores say meanwhile.
     async fn pause(&mut self, control: Option<&ControlClient>) -> Result<(), ClientError> {
         let end = tokio::time::sleep(self.every);
         tokio::pin!(end);
         loop {
             tokio::select! {
                 () = &mut end => return Ok(()),
-                Some(id) = self.noticed.recv() => match control {
-                    Some(control) => self.refresh(control, id).await?,
-                    None => {
-                        let row = self.row(id, None).await;
-                        self.put(row);
-                    }
+                Some(look) = self.found.recv() => self.found(look),
+                Some(noticed) = self.noticed.recv() => self.see_to(control, noticed).await?,
+            }
+        }
+    }
+
+    async fn see_to(&self, control: Option<&ControlClient>, noticed: Noticed) -> Result<(), ClientError> {
+        match (noticed, control) {
+            (Noticed::Changed(id), Some(control)) => return self.refresh(control, id).await,
+            (Noticed::Changed(id), None) => self.tell_of(id, None),
+            (Noticed::OtherAtStore(id), _) => {
+                if let Some(row) = self.registry.view().rows.get(&id) {
+                    self.look(RegistryRow::clone(row), Depth::Anew);
                 }
             }
         }
+        Ok(())
     }
 
     /// Reads one entry again, with its lease.
@@ -199,161 +217,24 @@ impl RegistryFeed {
             Err(error) => return Err(error),
         };
         if entry.is_some() || self.stores.default_experiment() == Some(&id) {
-            let row = self.row(id.clone(), entry).await;
-            self.put(row);
+            self.tell_of(id, entry);
         } else if self.registry.view().rows.contains_key(&id) {
             self.registry.set(|mut view| {
                 view.rows.remove(&id);
                 view
             });
+            // A receiver that is gone means the process is stopping.
+            let _ = self.changed.send(id);
         }
-        // A receiver that is gone means the process is stopping.
-        let _ = self.changed.send(id);
         Ok(())
     }
 
-    /// Looks again at what is on disk, and, while anybody looks, at what the task stores did not have or say.
-    async fn ask_again(&self) {
-        let view = self.registry.view();
-        let rows: Vec<_> = view.rows.values().map(|row| RegistryRow::clone(row)).collect();
-        let asked = rows.into_iter().map(|row| self.asked_again(row));
-        let rows: Vec<_> = stream::iter(asked).buffer_unordered(PARALLEL_PROBES).collect().await;
-        rows.into_iter().for_each(|row| self.put(row));
-    }
-
-    async fn asked_again(&self, row: RegistryRow) -> RegistryRow {
-        match row.hosting {
-            Hosting::Hosted(_) => self.with_readiness(row).await,
-            _ if self.registry.is_watched(&self.clock, SPELL) => self.row(row.id, row.entry).await,
-            _ => row,
-        }
-    }
-
-    /// Every entry, and the default experiment even if it is not registered, with what the task stores say.
-    async fn probed(&self, entries: Vec<RegistryEntry>) -> Vec<RegistryRow> {
-        self.rows(entries, |_| None).await
-    }
-
-    /// The same, asking only about what the control plane tells of otherwise than before.
-    async fn compared(&self, entries: Vec<RegistryEntry>) -> Vec<RegistryRow> {
-        let view = self.registry.view();
-        self.rows(entries, |entry| {
-            let held = view.rows.get(&entry.experiment_id)?;
-            (held.entry.as_ref() == Some(entry)).then(|| RegistryRow::clone(held))
-        })
-        .await
-    }
-
-    async fn rows(
-        &self,
-        entries: Vec<RegistryEntry>,
-        held: impl Fn(&RegistryEntry) -> Option<RegistryRow>,
-    ) -> Vec<RegistryRow> {
-        let default = self.stores.default_experiment();
-        let unregistered = default.filter(|id| entries.iter().all(|entry| entry.experiment_id != **id));
-        let entries = entries
-            .into_iter()
-            .map(|entry| (entry.experiment_id.clone(), held(&entry), Some(entry)));
-        let all = entries.chain(unregistered.map(|id| (id.clone(), None, None)));
-        let all: Vec<_> = all.collect();
-        let rows = all
-            .into_iter()
-            .map(|(id, held, entry)| self.held_or_asked(id, held, entry));
-        stream::iter(rows).buffer_unordered(PARALLEL_PROBES).collect().await
-    }
-
-    async fn held_or_asked(
-        &self,
-        id: ExperimentId,
-        held: Option<RegistryRow>,
-        entry: Option<RegistryEntry>,
-    ) -> RegistryRow {
-        match held {
-            Some(row) => self.with_readiness(row).await,
-            None => self.row(id, entry).await,
-        }
-    }
-
-    async fn row(&self, id: ExperimentId, entry: Option<RegistryEntry>) -> RegistryRow {
-        let hosting = match self.stores.probe(&id) {
-            None => Hosting::Elsewhere,
-            Some(client) => match tokio::time::timeout(PROBE, client.read()).await {
-                Err(_) => Hosting::Unknown(Trouble::of(Server::TaskStore, &ClientError::Late)),
-                Ok(Ok(experiment)) => Hosting::Hosted(Box::new(experiment)),
-                Ok(Err(error)) if error.is_not_hosted_here() => Hosting::Elsewhere,
-                Ok(Err(error)) if error.is_not_found() => Hosting::NotHosted,
-                Ok(Err(error)) => Hosting::Unknown(Trouble::of(Server::TaskStore, &error)),
-            },
-        };
-        let is_told = match (&hosting, self.stores.probe(&id)) {
-            (Hosting::Hosted(_), Some(client)) => client.config().await.is_ok(),
-            _ => false,
-        };
-        let row = RegistryRow {
-            credential: self.stores.credential_state(&id),
-            config: Ok(()),
-            id,
-            entry,
-            hosting,
-            tells_config: is_told,
-        };
-        self.with_readiness(row).await
-    }
-
-    /// Looks at what is on disk.
-    async fn with_readiness(&self, row: RegistryRow) -> RegistryRow {
-        let config = match &row.hosting {
-            Hosting::Hosted(_) if !row.tells_config => self.configs.of(&row.id).await.map(drop),
-            // Nobody asks for the configuration of what is not there.
-            _ => Ok(()),
-        };
-        let config = config.map_err(|trouble| trouble.to_string());
-        RegistryRow {
-            credential: self.stores.credential_state(&row.id),
-            config,
-            ..row
-        }
-    }
-
-    fn put(&self, row: RegistryRow) {
-        let view = self.registry.view();
-        if view.rows.get(&row.id).map(Arc::as_ref) != Some(&row) {
-            self.registry.set(|mut view| {
-                view.rows.insert(row.id.clone(), Arc::new(row));
-                view
-            });
-        }
-    }
-
-    /// Swaps in a whole list, if it is another.
-    fn list(&self, rows: Vec<RegistryRow>) {
-        let rows: OrdMap<_, _> = rows.into_iter().map(|row| (row.id.clone(), Arc::new(row))).collect();
-        let view = self.registry.view();
-        if view.listed && view.rows == rows {
-            return;
-        }
-        for id in view
-            .rows
-            .keys()
-            .chain(rows.keys())
-            .filter(|id| view.rows.get(*id) != rows.get(*id))
-        {
-            let _ = self.changed.send(id.clone());
-        }
-        self.registry.set(|view| RegistryView {
-            listed: true,
-            rows,
-            ..view
-        });
-    }
-
     /// What is known stays, and is old from now on. The default experiment needs no registry to be there.
-    async fn broken(&self, trouble: Trouble) {
+    fn broken(&self, trouble: Trouble) {
         if !self.registry.view().listed
             && let Some(id) = self.stores.default_experiment()
         {
-            let row = self.row(id.clone(), None).await;
-            self.put(row);
+            self.tell_of(id.clone(), None);
         }
         self.freshness(Freshness::Stale {
             since: self.registry.last_heard(),

@@ -195,6 +195,12 @@ impl Snapshot {
         self.tail.front().map(|(cursor, _)| *cursor)
     }
 
+    /// The last event consumed and its cursor, when it is held.
+    pub(super) fn last_event(&self) -> Option<(u64, &Event)> {
+        let (cursor, event) = self.tail.back()?;
+        (*cursor == self.cursor).then_some((*cursor, event))
+    }
+
     pub(super) fn put_task(&mut self, task: &Task, revision: u64) {
         let row = Arc::new(TaskRow::new(task, revision));
         if let Some(old) = self.tasks.insert(row.id.clone(), row.clone()) {

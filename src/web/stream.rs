@@ -16,7 +16,7 @@ use super::console::Console;
 use super::context::{Context, Watched};
 use super::query::Query;
 use super::session::SignedIn;
-use crate::live::{Epoch, Live, Revisions, Viewer};
+use crate::live::{Epoch, Live, RegistryViewer, Revisions, Viewer};
 
 /// The browser holds a stream that has not beaten for 3 s for broken.
 const BEAT: Duration = Duration::from_secs(1);
@@ -160,6 +160,8 @@ struct Follower<S> {
     epoch: Epoch,
     registry: watch::Receiver<u64>,
     registry_told: u64,
+    /// An open page keeps the registry read where it has to be asked for.
+    _looks: RegistryViewer,
     beat: Interval,
     /// When topics were last told.
     told_at: Option<Instant>,
@@ -233,6 +235,7 @@ fn topics<S: Source>(context: &Context, source: S, epoch: Epoch, since: Option<S
         epoch,
         registry: context.live().registry().subscribe(),
         registry_told: since.map_or(u64::MAX, |since| since.registry),
+        _looks: context.live().registry().viewer(),
         beat,
         told_at: None,
         first: true,

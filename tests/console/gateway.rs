@@ -18,8 +18,12 @@ pub enum Fault {
     Page(u16),
     /// 200, and a body that is no JSON.
     Garbage,
+    /// 200, and this as JSON.
+    Json(&'static str),
     /// Nothing: the connection is dropped.
     Drop,
+    /// Nothing, and the connection stays.
+    Silence,
 }
 
 /// Whom it answers in the other's place.
@@ -93,6 +97,9 @@ impl Gateway {
             .iter()
             .find(|(applies, _)| applies(&path, &principal))
             .map(|(_, fault)| *fault);
+        if rule == Some(Fault::Silence) {
+            std::future::pending::<()>().await;
+        }
         if let Some(fault) = rule {
             return said(fault, &path);
         }
@@ -127,7 +134,8 @@ fn is_hop(name: &HeaderName) -> bool {
 
 fn said(fault: Fault, path: &str) -> Result<Response, ()> {
     let (status, content_type, body) = match fault {
-        Fault::Drop => return Err(()),
+        Fault::Drop | Fault::Silence => return Err(()),
+        Fault::Json(body) => (200, "application/json", body.to_owned()),
         Fault::Garbage => (200, "application/json", "<not json".to_owned()),
         Fault::Page(status) => (status, "text/html", "<h1>Somewhere on the way</h1>".to_owned()),
         Fault::Problem(status, slug) => {

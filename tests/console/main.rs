@@ -21,6 +21,7 @@ mod hostile_wire;
 mod journeys;
 mod kills;
 mod lists;
+mod long_poll;
 mod orchestrating;
 mod pages;
 mod parity;

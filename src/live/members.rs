@@ -1,0 +1,67 @@
+//! The workers and groups of an experiment. They are not in the log: a push stream signals their changes apart, and where
+//! there is none they are read again now and then.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::follow::Pause;
+use super::mirror::Writer;
+use super::revision::Topic;
+use super::snapshot::Snapshot;
+use crate::client::ExperimentClient;
+use crate::protocol::{Event, GroupId, Timestamp, WorkerId};
+
+/// When to read them again, where nobody signals that they changed.
+pub(super) struct Members {
+    read_at: Timestamp,
+    /// Ids that were read for already; one that is still unknown is not read for again.
+    missed: BTreeSet<String>,
+}
+
+impl Members {
+    /// How long they are good for while anybody looks.
+    pub(super) const LIFE: Duration = Duration::from_secs(30);
+
+    /// They were read, the first time.
+    pub(super) fn read(now: Timestamp) -> Self {
+        Self {
+            read_at: now,
+            missed: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn were_read(&mut self, now: Timestamp) {
+        self.read_at = now;
+    }
+
+    pub(super) fn are_old(&self, now: Timestamp) -> bool {
+        now.instant().duration_since(self.read_at.instant()).unsigned_abs() >= Self::LIFE
+    }
+
+    /// Whether an event names a worker or a group that the picture does not have.
+    pub(super) fn are_unknown(&mut self, events: &[(u64, Arc<Event>)], held: &Snapshot) -> bool {
+        let named = events.iter().flat_map(|(_, event)| event.data.values());
+        let unknown = named.filter_map(|value| value.as_str()).filter(|text| {
+            let worker = text.parse::<WorkerId>();
+            let group = text.parse::<GroupId>();
+            worker.is_ok_and(|id| !held.workers.contains_key(&id))
+                || group.is_ok_and(|id| held.groups.iter().all(|group| group.group_id != id))
+        });
+        unknown.fold(false, |is_new, id| self.missed.insert(id.to_owned()) | is_new)
+    }
+}
+
+/// Reads them again.
+pub(super) async fn refresh_members(client: &ExperimentClient, writer: &Writer) -> Result<(), Pause> {
+    let (workers, groups) = futures_util::future::try_join(client.workers(), client.groups()).await?;
+    let view = writer.view();
+    let Some(held) = view.snapshot() else {
+        return Err(Pause::Relist);
+    };
+    let mut snapshot = Snapshot::clone(held);
+    snapshot.workers = Arc::new(workers.into_iter().map(|w| (w.worker_id.clone(), w)).collect());
+    snapshot.groups = Arc::new(groups);
+    writer.publish(snapshot, &[Topic::Experiment]);
+    Ok(())
+}
