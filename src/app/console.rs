@@ -124,7 +124,7 @@ pub(super) fn kept_session_key(directory: &Path) -> Result<[u8; 64], AppError> {
 
 fn web(parts: Parts, clock: &Clock, tasks: &Tasks) -> Result<Web, AppError> {
     let signed_out = parts.access.credentials.join("signed-out");
-    let stores = StoreFactory::new(parts.access)?;
+    let stores = StoreFactory::new(parts.access, clock.clone(), tasks.clone())?;
     match stores.posture() {
         Posture::WithoutCredentials => warn!(
             "there is a control plane, and neither an admin token nor kept credentials: nothing can be read until there is"

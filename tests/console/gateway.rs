@@ -18,6 +18,8 @@ pub enum Fault {
     Page(u16),
     /// 200, and a body that is no JSON.
     Garbage,
+    /// 200, and this JSON.
+    Json(&'static str),
     /// Nothing: the connection is dropped.
     Drop,
 }
@@ -129,6 +131,7 @@ fn said(fault: Fault, path: &str) -> Result<Response, ()> {
     let (status, content_type, body) = match fault {
         Fault::Drop => return Err(()),
         Fault::Garbage => (200, "application/json", "<not json".to_owned()),
+        Fault::Json(body) => (200, "application/json", body.to_owned()),
         Fault::Page(status) => (status, "text/html", "<h1>Somewhere on the way</h1>".to_owned()),
         Fault::Problem(status, slug) => {
             let problem = json!({
