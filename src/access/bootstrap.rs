@@ -45,7 +45,7 @@ enum Look {
     Settled(Option<Bearer>),
     /// Nothing that is kept is good.
     ToBeMade {
-        locked: Locked,
+        locked: Box<Locked>,
         admin: RegistryClient,
     },
 }
@@ -102,7 +102,10 @@ impl Bootstrap {
         };
         let admin = self.as_bearer(Bearer::new(Actor::Admin, admin.clone()));
         locked.stored = Ok(stored);
-        Ok(Look::ToBeMade { locked, admin })
+        Ok(Look::ToBeMade {
+            locked: Box::new(locked),
+            admin,
+        })
     }
 
     fn as_bearer(&self, bearer: impl Into<Credential>) -> RegistryClient {

@@ -105,9 +105,7 @@ impl Shared {
     /// The flight for a clone that was not fetched for `fresh_for`: the one under way, or a new one. `None` when there
     /// is no remote, or it failed a moment ago.
     pub(super) fn board(self: &Arc<Self>, id: &ExperimentId, fresh_for: Duration) -> Option<watch::Receiver<()>> {
-        if self.options.remote.is_none() {
-            return None;
-        }
+        self.options.remote.as_ref()?;
         let now = self.clock.now();
         let mut entries = self.flights.entries();
         let entry = entries.entry(id.clone()).or_default();
