@@ -33,9 +33,12 @@ pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
 /// # Errors
 /// When it cannot be written or renamed.
 pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let aside = path.with_extension("tmp");
-    write_private(&aside, content)?;
-    fs::rename(aside, path)?;
+    // A name of its own: two who write at once must not write into one another.
+    let aside = path.with_extension(format!("{:016x}.tmp", rand::random::<u64>()));
+    if let Err(error) = write_private(&aside, content).and_then(|()| fs::rename(&aside, path)) {
+        let _ = fs::remove_file(&aside);
+        return Err(error);
+    }
     // The name is as much at stake as the content.
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
@@ -101,6 +104,7 @@ mod tests {
         let mode = fs::metadata(&path).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(fs::read(&path).expect("bytes"), b"short");
-        assert!(!path.with_extension("tmp").exists());
+        let beside = dir.path().join("exp").read_dir().expect("the directory");
+        assert_eq!(beside.count(), 1, "nothing is left beside it");
     }
 }

@@ -104,7 +104,8 @@ impl Deployment {
     pub fn console(&self) -> Outcome<Console> {
         let base = format!("http://{}", self.backend);
         let credentials = self._scratch.path().join("console");
-        let stores = StoreFactory::new(access::Options::of_one_server(&base, self.token.clone(), credentials)?)?;
+        let access = access::Options::of_one_server(&base, self.token.clone(), credentials)?;
+        let stores = StoreFactory::new(access, Clock::default(), self.tasks.clone())?;
         let (live, web) = self.runtime.block_on(async {
             let live = Live::start(live::Options {
                 stores: stores.clone(),

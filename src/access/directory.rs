@@ -4,25 +4,36 @@
 //! The layouts of the reference console are read too, so that a deployment can move over: `<worker id>.token` in the
 //! scope's directory, and for the default experiment also in the root itself.
 
-use std::fs::{self, File, OpenOptions};
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::{CredentialError, Scope};
 use crate::client::Bearer;
 use crate::private_file::{create_private_dir, create_private_once, replace_private, write_private};
-use crate::protocol::{Actor, WorkerId};
+use crate::protocol::{Actor, Timestamp, WorkerId};
+
+/// Between two tries to take a lock.
+const RETRY: Duration = Duration::from_millis(50);
+/// Whoever holds a lock for longer is stopped, or speaks to a server that hardly answers.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A worker of the console's and its secret.
 #[derive(Debug, Clone)]
 pub(super) struct Identity {
     pub worker: WorkerId,
     pub secret: SecretString,
+    /// When this directory had its secret replaced.
+    pub reissued_at: Option<Timestamp>,
 }
 
 impl Identity {
@@ -35,12 +46,17 @@ impl Identity {
 struct Stored {
     worker_id: WorkerId,
     token: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reissued_at: Option<Timestamp>,
 }
 
 /// Where the console's credentials are.
 #[derive(Debug, Clone)]
 pub(super) struct CredentialDir {
     root: PathBuf,
+    patience: Duration,
+    /// Directories of which it was said that they hold too many files.
+    warned: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 /// What a bootstrap works with while it holds the scope's lock.
@@ -51,13 +67,17 @@ pub(super) struct Locked {
     pub stored: Result<Option<Identity>, CredentialError>,
     /// What the reference console left.
     pub legacy: Option<Identity>,
-    /// Closing it opens the lock.
-    _lock: File,
+    /// Closing it opens the lock, so that whatever writes holds it too.
+    lock: Arc<File>,
 }
 
 impl CredentialDir {
     pub(super) fn new(root: PathBuf) -> Self {
-        Self { root }
+        Self {
+            root,
+            patience: PATIENCE,
+            warned: Arc::default(),
+        }
     }
 
     /// Where a scope's credential is kept.
@@ -68,10 +88,11 @@ impl CredentialDir {
     /// Whether a scope's credential is kept, as far as can be told without a lock.
     pub(super) fn has(&self, scope: &Scope, named: Option<&WorkerId>, is_default: bool) -> bool {
         let dir = self.root.join(scope.directory());
-        dir.join("worker.json").exists() || legacy(&self.root, &dir, named, is_default).is_some()
+        dir.join("worker.json").exists()
+            || legacy(&self.root, &dir, named, is_default).is_ok_and(|found| found.is_some())
     }
 
-    /// Takes the scope's lock, waiting for whoever has it, and reads what is kept. `named` is the worker that the
+    /// Takes the scope's lock, waiting a while for whoever has it, and reads what is kept. `named` is the worker that the
     /// reference's files are of; `is_default` lets files of the root count.
     pub(super) async fn lock(
         &self,
@@ -80,25 +101,53 @@ impl CredentialDir {
         is_default: bool,
     ) -> Result<Locked, CredentialError> {
         let (root, dir) = (self.root.clone(), self.root.join(scope.directory()));
+        let lock = self.held(&dir).await?;
+        let warned = self.warned.clone();
         blocking(dir.clone(), move || {
-            create_private_dir(&dir).map_err(at(&dir))?;
-            let path = dir.join("worker.lock");
-            let open = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(&path);
-            let lock = open.map_err(at(&path))?;
-            lock.lock().map_err(at(&path))?;
+            let legacy = legacy(&root, &dir, named.as_ref(), is_default).unwrap_or_else(|Several| {
+                let mut warned = warned.lock().unwrap_or_else(PoisonError::into_inner);
+                if warned.insert(dir.clone()) {
+                    warn!(dir = %dir.display(), "several .token files and no --worker-id to choose by; none is used");
+                }
+                None
+            });
             Ok(Locked {
                 stored: stored(&dir.join("worker.json")),
-                legacy: legacy(&root, &dir, named.as_ref(), is_default),
+                legacy,
                 dir,
-                _lock: lock,
+                lock,
             })
         })
         .await
+    }
+
+    /// Waiting costs no thread: whoever holds the lock may do so for ever.
+    async fn held(&self, dir: &Path) -> Result<Arc<File>, CredentialError> {
+        let path = dir.join("worker.lock");
+        let (dir, opened) = (dir.to_owned(), path.clone());
+        let file = blocking(path.clone(), move || {
+            create_private_dir(&dir).map_err(at(&dir))?;
+            let mut open = OpenOptions::new();
+            open.write(true).create(true).truncate(false).mode(0o600);
+            open.open(&opened).map(Arc::new).map_err(at(&opened))
+        });
+        let file = file.await?;
+        let deadline = Instant::now() + self.patience;
+        loop {
+            let (tried, named) = (file.clone(), path.clone());
+            let is_ours = blocking(path.clone(), move || match tried.try_lock() {
+                Ok(()) => Ok(true),
+                Err(TryLockError::WouldBlock) => Ok(false),
+                Err(TryLockError::Error(error)) => Err(at(&named)(error)),
+            });
+            if is_ours.await? {
+                return Ok(file);
+            }
+            if Instant::now() >= deadline {
+                return Err(CredentialError::Locked { path });
+            }
+            sleep(RETRY).await;
+        }
     }
 
     /// What this directory's workers are labelled with, so that one whose credential was never written is found again.
@@ -112,13 +161,25 @@ impl CredentialDir {
         })
         .await
     }
+
+    /// Another label for the workers to come, since somebody else uses this one.
+    pub(super) async fn fresh_instance(&self) -> Result<String, CredentialError> {
+        let path = self.root.join("instance");
+        blocking(path.clone(), move || {
+            let made = format!("{:016x}", rand::random::<u64>());
+            replace_private(&path, made.as_bytes()).map_err(at(&path))?;
+            Ok(made)
+        })
+        .await
+    }
 }
 
 impl Locked {
     /// Makes sure that a new secret could be kept, before the old one is given up for it.
     pub(super) async fn probe(&self) -> Result<(), CredentialError> {
-        let path = self.dir.join("worker.probe");
+        let (path, lock) = (self.dir.join("worker.probe"), self.lock.clone());
         blocking(path.clone(), move || {
+            let _held = lock;
             write_private(&path, b"may be removed\n").map_err(at(&path))?;
             fs::remove_file(&path).map_err(at(&path))
         })
@@ -127,12 +188,14 @@ impl Locked {
 
     /// Keeps an identity; it is on disk when this returns.
     pub(super) async fn keep(&self, identity: &Identity) -> Result<(), CredentialError> {
-        let path = self.dir.join("worker.json");
+        let (path, lock) = (self.dir.join("worker.json"), self.lock.clone());
         let stored = Stored {
             worker_id: identity.worker.clone(),
             token: identity.secret.expose_secret().to_owned(),
+            reissued_at: identity.reissued_at,
         };
         blocking(path.clone(), move || {
+            let _held = lock;
             let text = serde_json::to_vec(&stored).map_err(|error| at(&path)(error.into()))?;
             replace_private(&path, &text).map_err(at(&path))
         })
@@ -147,7 +210,7 @@ fn at(path: &Path) -> impl Fn(io::Error) -> CredentialError {
     }
 }
 
-/// A lock may be waited for and a disk may be slow, so neither is asked on the threads of requests.
+/// A disk may be slow, so it is not asked on the threads of requests.
 async fn blocking<T: Send + 'static>(
     path: PathBuf,
     work: impl FnOnce() -> Result<T, CredentialError> + Send + 'static,
@@ -169,6 +232,7 @@ fn stored(path: &Path) -> Result<Option<Identity>, CredentialError> {
     Ok(Some(Identity {
         worker: stored.worker_id,
         secret: stored.token.into(),
+        reissued_at: stored.reissued_at,
     }))
 }
 
@@ -179,9 +243,12 @@ fn malformed(path: &Path, reason: &str) -> CredentialError {
     }
 }
 
+/// There are several files, and nothing to choose by.
+struct Several;
+
 /// The file of the worker that is named; without a name the only one in the scope's directory. The root is shared with
 /// other programs, so nothing is taken from there without a name.
-fn legacy(root: &Path, dir: &Path, named: Option<&WorkerId>, is_default: bool) -> Option<Identity> {
+fn legacy(root: &Path, dir: &Path, named: Option<&WorkerId>, is_default: bool) -> Result<Option<Identity>, Several> {
     let candidates: Vec<PathBuf> = match named {
         Some(worker) => {
             let file = format!("{worker}.token");
@@ -190,24 +257,78 @@ fn legacy(root: &Path, dir: &Path, named: Option<&WorkerId>, is_default: bool) -
             paths
         }
         None => {
-            let entries = fs::read_dir(dir).ok()?.filter_map(Result::ok).map(|entry| entry.path());
+            let entries = fs::read_dir(dir)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.path());
             let tokens: Vec<_> = entries
                 .filter(|path| path.extension().is_some_and(|end| end == "token"))
                 .collect();
             if tokens.len() > 1 {
-                warn!(dir = %dir.display(), "several .token files and no --worker-id to choose by; none is used");
-                return None;
+                return Err(Several);
             }
             tokens
         }
     };
-    candidates.iter().find_map(|path| {
+    Ok(candidates.iter().find_map(|path| {
         let worker = path.file_stem()?.to_str()?.parse().ok()?;
         let token = fs::read_to_string(path).ok()?;
         let secret = token.trim();
         (!secret.is_empty()).then(|| Identity {
             worker,
             secret: secret.into(),
+            reissued_at: None,
         })
-    })
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn that_there_are_several_files_is_said_by_a_bootstrap_and_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let credentials = CredentialDir::new(dir.path().to_owned());
+        let of_scope = dir.path().join("control-plane");
+        fs::create_dir(&of_scope).expect("made");
+        for digit in ["1", "2"] {
+            let file = format!("wkr_{}.token", digit.repeat(26));
+            fs::write(of_scope.join(file), "secret").expect("written");
+        }
+        let warned = || credentials.warned.lock().expect("whole").len();
+        assert!(!credentials.has(&Scope::ControlPlane, None, false));
+        assert_eq!(warned(), 0, "looking at it says nothing");
+        for _ in 0..2 {
+            let locked = credentials.lock(&Scope::ControlPlane, None, false).await.expect("free");
+            assert!(locked.legacy.is_none());
+            assert_eq!(warned(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_nobody_lets_go_of_is_named() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut credentials = CredentialDir::new(dir.path().to_owned());
+        let scope = Scope::ControlPlane;
+        let holder = credentials.lock(&scope, None, false).await.expect("free");
+        credentials.patience = Duration::ZERO;
+        let refused = credentials
+            .lock(&scope, None, false)
+            .await
+            .err()
+            .expect("refused")
+            .to_string();
+        assert!(
+            refused.contains("worker.lock") && refused.contains("another console"),
+            "{refused}"
+        );
+        // A write that nobody waits for any more still keeps the others out.
+        let lock = holder.lock.clone();
+        drop(holder);
+        assert!(credentials.lock(&scope, None, false).await.is_err());
+        drop(lock);
+        assert!(credentials.lock(&scope, None, false).await.is_ok());
+    }
 }

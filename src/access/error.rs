@@ -49,6 +49,19 @@ pub enum CredentialError {
         /// Why.
         source: io::Error,
     },
+    /// Somebody else is at it, and does not let go.
+    #[error(
+        "{} is held by another console on the same directory, which is stopped or slow; let it go on or end it, and \
+         look again",
+        path.display()
+    )]
+    Locked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It was given up: the process stops, or its task died.
+    #[error("the work on the credential was broken off; it is taken up again when it is next asked for")]
+    Interrupted,
     /// A file that should hold a credential holds something else.
     #[error("{} holds no credential: {reason}; put a good one there, or start the console with --admin-token", path.display())]
     Malformed {

@@ -1,127 +1,55 @@
 //! Clients by experiment and role.
 
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use quick_cache::sync::Cache;
 use secrecy::SecretString;
+use tokio::time::Instant;
 
 use super::bearers::BearerCache;
-use super::bootstrap::Bootstrap;
+use super::bootstrap::{Bootstrap, join_admins};
 use super::directory::CredentialDir;
-use super::{RouteError, Scope, TaskStores};
-use crate::client::RegistryClient;
-use crate::client::{Bearer, BearerSource, Client, ClientError, ControlClient, Credential, ExperimentClient};
+use super::sources::{AdminBearer, ScopeBearer};
+use super::{CredentialState, Options, Posture, Scope};
+use crate::client::{Bearer, Client, ClientError, ControlClient, Credential, ExperimentClient, RegistryClient};
+use crate::clock::Clock;
+use crate::lifecycle::Tasks;
 use crate::protocol::{Actor, ExperimentId, WorkerId};
 
-/// What a [`StoreFactory`] is made from.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Where task stores are.
-    pub task_stores: TaskStores,
-    /// Where the control plane is; none in a deployment of one experiment.
-    pub control_plane: Option<String>,
-    /// The secret of the task stores' principal `admin`.
-    pub admin_token: Option<SecretString>,
-    /// The same of the control plane.
-    pub control_admin_token: Option<SecretString>,
-    /// Where credentials are kept; replicas share it.
-    pub credentials: PathBuf,
-    /// What the console's workers are called.
-    pub worker_name: String,
-    /// The experiment that the deployment names.
-    pub default_experiment: Option<ExperimentId>,
-    /// The worker that an earlier console used in it.
-    pub worker_id: Option<WorkerId>,
-    /// The same of the control plane.
-    pub control_worker_id: Option<WorkerId>,
-}
-
-impl Options {
-    /// A task store and control plane at one address, with one admin token for both.
-    ///
-    /// # Errors
-    /// When the address is none.
-    pub fn of_one_server(base: &str, admin_token: SecretString, credentials: PathBuf) -> Result<Self, RouteError> {
-        Ok(Self {
-            task_stores: TaskStores::everywhere(base)?,
-            control_plane: Some(base.to_owned()),
-            control_admin_token: Some(admin_token.clone()),
-            admin_token: Some(admin_token),
-            credentials,
-            worker_name: Self::WORKER_NAME.to_owned(),
-            default_experiment: None,
-            worker_id: None,
-            control_worker_id: None,
-        })
-    }
-
-    /// What the console's workers are called unless somebody says otherwise.
-    pub const WORKER_NAME: &str = "switchboard";
-}
-
-/// How the console stands to the deployment (design section 6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Posture {
-    /// A: one experiment and no control plane.
-    SingleExperiment,
-    /// B: a control plane and its admin token: credentials are made as they are needed.
-    Administered,
-    /// C: a control plane and the credentials of an earlier start, nothing to make others with.
-    StoredCredentials,
-    /// D: a control plane, and neither.
-    WithoutCredentials,
-}
-
-impl Posture {
-    /// The letter of the parity document (`D-CRED-6`).
-    pub fn letter(self) -> char {
-        match self {
-            Self::SingleExperiment => 'A',
-            Self::Administered => 'B',
-            Self::StoredCredentials => 'C',
-            Self::WithoutCredentials => 'D',
-        }
-    }
-}
-
-/// Whether an experiment can be read, as far as that is known without asking anybody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CredentialState {
-    /// In use: the task store took it.
-    Verified,
-    /// Kept on disk.
-    Stored,
-    /// None yet; the admin token makes one on the first look.
-    ToBeMade,
-    /// None, and nothing to make one with.
-    Missing,
-    /// No task store has an address for the experiment.
-    NoAddress,
-}
+/// What was on disk is taken for what is there for so long: pages ask for every row.
+const GLANCE: Duration = Duration::from_secs(2);
+/// Of how many scopes that is remembered.
+const GLANCES: usize = 1024;
 
 /// Vends clients. Cheap to clone; everything it vends shares one connection pool.
 #[derive(Clone)]
 pub struct StoreFactory(Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     options: Options,
+    clock: Clock,
+    tasks: Tasks,
     http: Client,
     directory: CredentialDir,
-    bearers: BearerCache,
+    bearers: Arc<BearerCache>,
+    glances: Cache<Scope, (Instant, bool)>,
 }
 
 impl StoreFactory {
-    /// A factory; nobody is asked anything yet.
+    /// A factory; nobody is asked anything yet. Credentials are made in `tasks`, so that nobody who stops waiting for one
+    /// breaks that off.
     ///
     /// # Errors
     /// [`ClientError::Setup`] when the platform offers no HTTP client.
-    pub fn new(options: Options) -> Result<Self, ClientError> {
+    pub fn new(options: Options, clock: Clock, tasks: Tasks) -> Result<Self, ClientError> {
         Ok(Self(Arc::new(Inner {
             http: Client::new("", Credential::Anonymous)?,
             directory: CredentialDir::new(options.credentials.clone()),
-            bearers: BearerCache::new(),
+            bearers: Arc::new(BearerCache::new(tasks.clone())),
+            glances: Cache::new(GLANCES),
+            clock,
+            tasks,
             options,
         })))
     }
@@ -136,9 +64,18 @@ impl StoreFactory {
         self.experiment(id, admin(self.0.options.admin_token.as_ref()?))
     }
 
-    /// An experiment for looking whether it is there, which registers nobody while that can be helped.
+    /// An experiment for looking whether it is there, which registers nobody while that can be helped. An admin token
+    /// that is refused is no reason not to look where the console has a worker.
     pub fn probe(&self, id: &ExperimentId) -> Option<ExperimentClient> {
-        self.admin(id).or_else(|| self.worker(id))
+        let Some(token) = &self.0.options.admin_token else {
+            return self.worker(id);
+        };
+        let source = AdminBearer {
+            inner: self.0.clone(),
+            scope: Scope::Experiment(id.clone()),
+            admin: admin(token),
+        };
+        self.experiment(id, Credential::Renewable(Arc::new(source)))
     }
 
     /// An experiment as whoever shows `credential`.
@@ -217,6 +154,16 @@ impl StoreFactory {
         }
     }
 
+    /// Has the console's worker of an experiment join the groups named `admins` that have come since it registered. To be
+    /// called when a group was registered or changed; it does nothing twice, and nothing without the admin token or
+    /// before the worker is known. What goes wrong is logged.
+    pub async fn join_admins(&self, id: &ExperimentId) {
+        let scope = Scope::Experiment(id.clone());
+        if let (Some(worker), Some(admin)) = (self.worker_id(&scope), self.admin(id)) {
+            join_admins(&scope, &admin.registry(), &worker).await;
+        }
+    }
+
     fn renewable(&self, scope: Scope) -> Credential {
         Credential::Renewable(Arc::new(ScopeBearer {
             inner: self.0.clone(),
@@ -243,8 +190,28 @@ impl Inner {
         }
     }
 
+    /// Whether a credential is on disk, as it was a moment ago.
     fn is_kept(&self, scope: &Scope) -> bool {
-        self.directory.has(scope, self.named(scope), self.is_default(scope))
+        let now = Instant::now();
+        if let Some((at, is_kept)) = self.glances.get(scope)
+            && now.duration_since(at) < GLANCE
+        {
+            return is_kept;
+        }
+        let is_kept = self.directory.has(scope, self.named(scope), self.is_default(scope));
+        self.glances.insert(scope.clone(), (now, is_kept));
+        is_kept
+    }
+
+    /// Whether there is a credential of the console's own, in use or on disk.
+    pub(super) fn has_own(&self, scope: &Scope) -> bool {
+        self.bearers.has(scope) || self.is_kept(scope)
+    }
+
+    /// A bearer of the console's own was refused.
+    pub(super) fn refused(&self, scope: &Scope, refused: Option<&Bearer>) {
+        self.bearers.refused(scope, refused);
+        self.glances.remove(scope);
     }
 
     fn registry(&self, scope: &Scope) -> Option<RegistryClient> {
@@ -261,43 +228,28 @@ impl Inner {
         }
     }
 
-    async fn bearer(&self, scope: &Scope) -> Result<Option<Bearer>, ClientError> {
+    pub(super) async fn bearer(&self, scope: &Scope) -> Result<Option<Bearer>, ClientError> {
         // Clients are vended only where there is an address.
         let Some(registry) = self.registry(scope) else {
             return Ok(None);
         };
-        let bootstrap = Bootstrap {
-            scope,
-            registry,
-            directory: &self.directory,
-            admin: match scope {
-                Scope::ControlPlane => self.options.control_admin_token.as_ref(),
-                Scope::Experiment(_) => self.options.admin_token.as_ref(),
-            },
-            name: &self.options.worker_name,
-            named: self.named(scope),
-            is_default: self.is_default(scope),
+        let bootstrap = || {
+            let bootstrap = Bootstrap {
+                scope: scope.clone(),
+                registry,
+                directory: self.directory.clone(),
+                admin: match scope {
+                    Scope::ControlPlane => self.options.control_admin_token.clone(),
+                    Scope::Experiment(_) => self.options.admin_token.clone(),
+                },
+                name: self.options.worker_name.clone(),
+                named: self.named(scope).cloned(),
+                is_default: self.is_default(scope),
+                clock: self.clock.clone(),
+                stopping: self.tasks.stopping(),
+            };
+            bootstrap.run()
         };
-        self.bearers.get(scope, bootstrap.run()).await
-    }
-}
-
-/// The bearer of one scope, whatever it is by then.
-struct ScopeBearer {
-    inner: Arc<Inner>,
-    scope: Scope,
-}
-
-impl BearerSource for ScopeBearer {
-    fn bearer(&self) -> BoxFuture<'_, Result<Option<Bearer>, ClientError>> {
-        self.inner.bearer(&self.scope).boxed()
-    }
-
-    fn renewed(&self, refused: Option<Bearer>) -> BoxFuture<'_, Result<Option<Bearer>, ClientError>> {
-        async move {
-            self.inner.bearers.refused(&self.scope, refused.as_ref());
-            self.inner.bearer(&self.scope).await
-        }
-        .boxed()
+        self.bearers.get(scope, bootstrap).await
     }
 }

@@ -10,10 +10,15 @@ mod bootstrap;
 mod directory;
 mod error;
 mod factory;
+mod options;
 mod routes;
 mod scope;
+mod sources;
+mod standing;
 
 pub use error::CredentialError;
-pub use factory::{CredentialState, Options, Posture, StoreFactory};
+pub use factory::StoreFactory;
+pub use options::Options;
 pub use routes::{RouteError, TaskStores, check_address};
 pub use scope::Scope;
+pub use standing::{CredentialState, Posture};

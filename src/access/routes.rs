@@ -48,13 +48,14 @@ impl TaskStores {
         Ok(self)
     }
 
-    /// One experiment at an address of its own.
+    /// One experiment at an address of its own, in which the placeholder is good too.
     ///
     /// # Errors
     /// As for [`TaskStores::everywhere`].
     pub fn with(mut self, id: ExperimentId, url: &str) -> Result<Self, RouteError> {
-        check_address(url)?;
-        self.experiments.insert(id, url.to_owned());
+        let url = url.replace(PLACEHOLDER, id.as_str());
+        check_address(&url)?;
+        self.experiments.insert(id, url);
         Ok(self)
     }
 
@@ -100,9 +101,9 @@ pub fn check_address(url: &str) -> Result<(), RouteError> {
 
 /// The address without what may be a secret.
 fn shown(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme < at => format!("{}://…{}", &url[..scheme], &url[at..]),
-        _ => url.to_owned(),
+    match url.split(['?', '#']).next() {
+        Some(before) if !url.contains('@') => before.to_owned(),
+        _ => "…".to_owned(),
     }
 }
 
@@ -120,7 +121,8 @@ mod tests {
         assert_eq!(stores.address(&id('1')).as_deref(), Some("http://one:1"));
         let templated = format!("http://ts-{}:8080/", id('2'));
         assert_eq!(stores.address(&id('2')), Some(templated));
-        let mapped = TaskStores::default().with(id('1'), "http://one:1")?;
+        let mapped = TaskStores::default().with(id('1'), "http://ts-{experiment_id}:1")?;
+        assert_eq!(mapped.address(&id('1')), Some(format!("http://ts-{}:1", id('1'))));
         assert_eq!(mapped.address(&id('2')), None);
         Ok(())
     }
@@ -135,6 +137,9 @@ mod tests {
             "http://",
             "http://h/?a=b",
             "http://u:hunter2@h",
+            "http:u:hunter2@h",
+            "u:hunter2@h",
+            "http://h/?token=hunter2",
         ] {
             let error = TaskStores::everywhere(bad).expect_err(bad).to_string();
             assert!(!error.contains("hunter2"), "{error}");

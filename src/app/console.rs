@@ -72,8 +72,8 @@ pub(super) async fn serve(config: ServeConfig, listener: TcpListener, tasks: &Ta
         path: credentials.clone(),
         source,
     })?;
-    for flag in &config.ignored {
-        warn!(flag, "this option changes nothing here");
+    for (flag, reason) in &config.ignored {
+        warn!(flag, reason, "this option changes nothing here");
     }
     let default = config.access.default_experiment.clone();
     let parts = Parts {
@@ -107,9 +107,24 @@ fn repos(
         return Ok(None);
     }
     let mut options = repos::Options::at(config.root.clone());
-    options.remote = config.remote.as_deref().map(Remote::parse).transpose()?;
+    match config
+        .remote
+        .as_ref()
+        .map(|remote| Remote::parse(remote.expose_secret()))
+    {
+        Some(Ok(remote)) => options.remote = Some(remote),
+        Some(Err(error)) => {
+            warn!(%error, "repositories are read as they are here");
+            options.unusable = Some(error);
+        }
+        None => {}
+    }
     options.provided = default.zip(config.path.clone());
-    options.credential = config.credential_helper.clone().map(CredentialSource::Helper);
+    let helper = config.credential_helper.as_ref();
+    options.credential = match &config.credential_file {
+        Some(file) => Some(CredentialSource::File(file.clone())),
+        None => helper.map(|helper| CredentialSource::Helper(helper.expose_secret().to_owned())),
+    };
     options.byte_budget = config.budget_bytes;
     Ok(Some(RepoMaterializer::new(options, clock.clone(), tasks.clone())?))
 }
@@ -124,7 +139,7 @@ pub(super) fn kept_session_key(directory: &Path) -> Result<[u8; 64], AppError> {
 
 fn web(parts: Parts, clock: &Clock, tasks: &Tasks) -> Result<Web, AppError> {
     let signed_out = parts.access.credentials.join("signed-out");
-    let stores = StoreFactory::new(parts.access)?;
+    let stores = StoreFactory::new(parts.access, clock.clone(), tasks.clone())?;
     match stores.posture() {
         Posture::WithoutCredentials => warn!(
             "there is a control plane, and neither an admin token nor kept credentials: nothing can be read until there is"

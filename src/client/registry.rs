@@ -15,6 +15,12 @@ macro_rules! registry_operations {
                 self.request(Method::GET, "/whoami").fetch().await
             }
 
+            /// The caller's id here; `None` when it is no worker's id, as on a server whose authentication is off.
+            pub async fn caller(&self) -> Result<Option<WorkerId>, ClientError> {
+                let caller: Caller = self.request(Method::GET, "/whoami").fetch().await?;
+                Ok(caller.worker_id.parse().ok())
+            }
+
             /// Every worker.
             pub async fn workers(&self) -> Result<Vec<Worker>, ClientError> {
                 let list: WorkerList = self.request(Method::GET, "/workers").fetch().await?;

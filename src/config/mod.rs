@@ -63,21 +63,23 @@ pub struct ServeConfig {
     pub experiment_config_dir: Option<PathBuf>,
     /// Repositories.
     pub repos: ReposConfig,
-    /// Options that were given and change nothing, for the log.
-    pub ignored: Vec<&'static str>,
+    /// Options that were given and change nothing, each with the reason, for the log.
+    pub ignored: Vec<(&'static str, &'static str)>,
 }
 
 /// Where experiments' repositories come from and go to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct ReposConfig {
     /// The default experiment's bare clone.
     pub path: Option<PathBuf>,
     /// Holds the clones of the others; `None` clones nothing.
     pub root: Option<PathBuf>,
-    /// The remote; what stands after the last `/` is replaced by `<experiment id>.git`.
-    pub remote: Option<String>,
+    /// The remote; what stands after the last `/` is replaced by `<experiment id>.git`. A password may be in it.
+    pub remote: Option<SecretString>,
     /// A program that speaks git's protocol of credential helpers.
-    pub credential_helper: Option<String>,
+    pub credential_helper: Option<SecretString>,
+    /// A file with what the remote is shown.
+    pub credential_file: Option<PathBuf>,
     /// How many bytes the clones may take.
     pub budget_bytes: u64,
 }

@@ -229,13 +229,14 @@ impl Admins {
 mod tests {
     use super::*;
     use crate::access::Options;
+    use crate::lifecycle::Tasks;
     use tempfile::TempDir;
 
     fn admins() -> (Arc<Admins>, Clock, TempDir) {
         let clock = Clock::manual("2026-01-02T03:04:05Z".parse().expect("an instant"));
         let scratch = tempfile::tempdir().expect("a directory");
         let options = Options::of_one_server("http://127.0.0.1:9", "secret".into(), scratch.path().to_owned());
-        let stores = StoreFactory::new(options.expect("an address")).expect("a client");
+        let stores = StoreFactory::new(options.expect("an address"), clock.clone(), Tasks::new()).expect("a client");
         (Admins::new(stores, clock.clone()), clock, scratch)
     }
 

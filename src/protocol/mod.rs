@@ -46,7 +46,7 @@ pub use task::{
 pub use time::Timestamp;
 pub use variant::{CommitSha, Evaluation, IntegrateRequest, Variant, VariantStatus};
 pub use worker::{
-    AddMember, Credentialed, Group, GroupList, RegisterGroup, RegisterWorker, Whoami, Worker, WorkerList,
+    AddMember, Caller, Credentialed, Group, GroupList, RegisterGroup, RegisterWorker, Whoami, Worker, WorkerList,
 };
 
 /// Unknown members of an entity. EDEN tolerates them, so they are kept and echoed (`ch02 §1`).

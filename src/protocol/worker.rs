@@ -107,6 +107,13 @@ pub struct AddMember {
     pub member_id: MemberId,
 }
 
+/// `GET /whoami` as any server may say it: one whose authentication is off answers with a word that is no worker's id.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Caller {
+    /// What it calls the caller.
+    pub worker_id: String,
+}
+
 /// `GET /whoami`; the name is omitted when unset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Whoami {

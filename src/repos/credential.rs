@@ -13,7 +13,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 /// Where the credential of the remote is kept. It is asked each time, so that a new one needs no restart.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum CredentialSource {
     /// A credential helper as git has them: the path of a program with its arguments, `!` and a shell command, or the
     /// name of a helper that is installed with git.
@@ -33,6 +33,16 @@ pub(super) struct Credential {
 const PATIENCE: Duration = Duration::from_secs(15);
 /// A helper's answer is a few lines.
 const ANSWER: u64 = 64 * 1024;
+
+// A shell command may hold the password that it says.
+impl fmt::Debug for CredentialSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Helper(_) => f.write_str("Helper"),
+            Self::File(path) => write!(f, "File({})", path.display()),
+        }
+    }
+}
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

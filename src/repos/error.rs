@@ -36,6 +36,9 @@ pub enum RepoError {
     /// There is no directory for repositories.
     #[error("no directory for repositories is configured: start with --repo-root")]
     Disabled,
+    /// The remote that was given cannot be fetched from, ever.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     /// There is nothing here and nowhere to get it from.
     #[error(
         "there is no repository at {}, and no remote to clone it from: put a bare clone there, or start \

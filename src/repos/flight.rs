@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use git2::Repository;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -15,7 +16,7 @@ use super::place::{self, Lock, Look, Place};
 use super::remote::Target;
 use super::smart::Session;
 use super::state::Stale;
-use super::{Shared, is_within, transfer};
+use super::{Shared, Site, is_within, transfer};
 use crate::protocol::{ExperimentId, Timestamp};
 
 /// A remote that failed is left alone for so long, doubled each time, up to a minute.
@@ -104,9 +105,7 @@ impl Shared {
     /// The flight for a clone that was not fetched for `fresh_for`: the one under way, or a new one. `None` when there
     /// is no remote, or it failed a moment ago.
     pub(super) fn board(self: &Arc<Self>, id: &ExperimentId, fresh_for: Duration) -> Option<watch::Receiver<()>> {
-        if self.options.remote.is_none() || self.is_provided(id) {
-            return None;
-        }
+        self.options.remote.as_ref()?;
         let now = self.clock.now();
         let mut entries = self.flights.entries();
         let entry = entries.entry(id.clone()).or_default();
@@ -155,10 +154,21 @@ impl Shared {
     }
 
     async fn fly(&self, id: &ExperimentId, fresh_for: Duration) -> Result<(), RepoError> {
-        let (Some(remote), Some(root)) = (&self.options.remote, &self.options.root) else {
+        let Some(remote) = &self.options.remote else {
             return Err(RepoError::Disabled);
         };
-        let place = Place::new(root, id);
+        let (place, is_provided) = match self.site(id)? {
+            Site::At(place) => (place, false),
+            Site::Provided(path) => {
+                let given = path.clone();
+                let is_bare = move || Repository::open(&given).is_ok_and(|git| git.is_bare());
+                match Place::of(&path) {
+                    // What is checked out is somebody's work, and what cannot be opened is theirs to mend.
+                    Some(place) if blocking(is_bare).await? => (place, true),
+                    _ => return Ok(()),
+                }
+            }
+        };
         let site = place.clone();
         let lock = blocking(move || site.lock()).await??;
         // From here on, since waiting for the lock may have taken long.
@@ -170,6 +180,9 @@ impl Shared {
             Look::Ready(found) if is_within(found.fetched, asked, fresh_for) => return Ok(()),
             Look::Ready(_) => true,
             Look::Absent => false,
+            Look::Broken(why) if is_provided => {
+                return Err(RepoError::git(&work.place.path())(git2::Error::from_str(&why)));
+            }
             Look::Broken(why) => {
                 work.run(move |place| place.clear(&why, asked)).await?;
                 false
@@ -179,7 +192,7 @@ impl Shared {
             true => work.place.path(),
             false => work.run(Place::init).await?,
         };
-        let is_ours = !is_present || work.place.is_ours();
+        let is_ours = !is_present || (!is_provided && work.place.is_ours());
         let advertised = match remote.target(id) {
             Target::Directory(source) => {
                 let clone = clone.clone();
@@ -206,7 +219,10 @@ impl Shared {
             info!(experiment.id = %id, repository = %work.place.path().display(), "the repository is cloned");
         }
         drop(work);
-        self.make_room(root, id).await
+        match &self.options.root {
+            Some(root) => self.make_room(root, id).await,
+            None => Ok(()),
+        }
     }
 
     /// Brings what the remote has and the clone lacks.

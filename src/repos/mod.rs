@@ -8,6 +8,7 @@ mod commit;
 mod credential;
 mod error;
 mod flight;
+mod options;
 mod pkt;
 mod place;
 mod remote;
@@ -20,6 +21,7 @@ mod transfer;
 pub use commit::{ChangedFile, CommitSummary, FileChange};
 pub use credential::CredentialSource;
 pub use error::{RemoteFailure, RemoteFault, RepoError, SetupError};
+pub use options::Options;
 pub use remote::Remote;
 pub use smart::NetworkLimits;
 pub use state::{RepoState, Stale};
@@ -39,47 +41,6 @@ use flight::{Flights, blocking};
 use place::{Look, Place};
 use smart::Http;
 
-/// What repositories are had from and how.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Where clones are: `<root>/<experiment_id>.git`. Without a remote what is there is read and never changed.
-    pub root: Option<PathBuf>,
-    /// Where they are cloned from.
-    pub remote: Option<Remote>,
-    /// What the remote is shown; what stands in its address is used when this is `None`.
-    pub credential: Option<CredentialSource>,
-    /// One experiment's own clone, which is read where it is and never fetched or thrown away.
-    pub provided: Option<(ExperimentId, PathBuf)>,
-    /// Clones made here are thrown away, least recently used first, when they take more bytes than this together. It
-    /// is also the most that one fetch may bring.
-    pub byte_budget: u64,
-    /// A clone that was fetched since is not fetched again.
-    pub fetch_after: Duration,
-    /// The same for a clone that lacks the commit somebody asks for.
-    pub miss_after: Duration,
-    /// How long a page waits.
-    pub patience: Duration,
-    /// How long the network may take.
-    pub network: NetworkLimits,
-}
-
-impl Options {
-    /// Clones below `root`, and what usually fits for everything else.
-    pub fn at(root: Option<PathBuf>) -> Self {
-        Self {
-            root,
-            remote: None,
-            credential: None,
-            provided: None,
-            byte_budget: 4 * 1024 * 1024 * 1024,
-            fetch_after: Duration::from_secs(30),
-            miss_after: Duration::from_secs(5),
-            patience: Duration::from_secs(1),
-            network: NetworkLimits::default(),
-        }
-    }
-}
-
 /// Commits in short that are kept; a commit never changes.
 const COMMITS: usize = 512;
 
@@ -95,6 +56,8 @@ struct Shared {
     clock: Clock,
     tasks: Tasks,
     flights: Flights,
+    /// Since when a remote that cannot be used is known as such.
+    started: Timestamp,
     commits: Cache<(ExperimentId, CommitSha, Option<CommitSha>), Arc<CommitSummary>>,
 }
 
@@ -135,12 +98,13 @@ impl RepoMaterializer {
     /// # Errors
     /// When the options contradict each other.
     pub fn new(options: Options, clock: Clock, tasks: Tasks) -> Result<Self, SetupError> {
-        if options.remote.is_some() && options.root.is_none() {
+        if options.remote.is_some() && options.root.is_none() && options.provided.is_none() {
             return Err(SetupError::NoRoot);
         }
         let shared = Shared {
             http: Http::new(options.network)?,
             options,
+            started: clock.now(),
             clock,
             tasks,
             flights: Flights::default(),
@@ -226,11 +190,20 @@ impl RepoMaterializer {
         let options = &self.shared.options;
         let place = match self.shared.site(id) {
             Err(_) => return RepoState::Disabled,
-            Ok(Site::Provided(path)) => return RepoState::Provided { path },
+            Ok(Site::Provided(path)) => match self.shared.failure(id) {
+                None => return RepoState::Provided { path },
+                Some(stale) => {
+                    return RepoState::Failed {
+                        error: stale.error,
+                        since: stale.since,
+                        fetched: place::fetched(&path),
+                    };
+                }
+            },
             Ok(Site::At(place)) => place,
         };
         let (is_there, fetched) = place.glance();
-        match (self.shared.flights.failure(id), is_there) {
+        match (self.shared.failure(id), is_there) {
             (Some(stale), _) => RepoState::Failed {
                 error: stale.error,
                 since: stale.since,
@@ -245,9 +218,7 @@ impl RepoMaterializer {
 
     async fn open_by(&self, id: &ExperimentId, fresh_for: Duration, deadline: Instant) -> Result<Handle, RepoError> {
         if let Ok(handle) = self.shared.present(id).await
-            && (self.shared.options.remote.is_none()
-                || self.shared.is_provided(id)
-                || is_within(handle.fetched, self.shared.clock.now(), fresh_for))
+            && (self.shared.options.remote.is_none() || is_within(handle.fetched, self.shared.clock.now(), fresh_for))
         {
             return Ok(handle);
         }
@@ -267,8 +238,15 @@ enum Site {
 }
 
 impl Shared {
-    fn is_provided(&self, id: &ExperimentId) -> bool {
-        matches!(&self.options.provided, Some((own, _)) if own == id)
+    /// Why a repository may be older than its remote, or is not here at all.
+    fn failure(&self, id: &ExperimentId) -> Option<Stale> {
+        let unusable = || {
+            Some(Stale {
+                error: self.options.unusable.clone()?.into(),
+                since: self.started,
+            })
+        };
+        self.flights.failure(id).or_else(unusable)
     }
 
     fn site(&self, id: &ExperimentId) -> Result<Site, RepoError> {
@@ -285,18 +263,21 @@ impl Shared {
             Site::At(place) => place,
             Site::Provided(path) => {
                 let given = path.clone();
-                blocking(move || git2::Repository::open(&given).map(drop).map_err(RepoError::git(&given))).await??;
+                let opened =
+                    blocking(move || git2::Repository::open(&given).map(drop).map_err(RepoError::git(&given))).await?;
+                // That it cannot be had is why it is not there.
+                opened.map_err(|error| self.failure(id).map_or(error, |stale| stale.error))?;
                 return Ok(Handle {
+                    fetched: place::fetched(&path),
+                    stale: self.failure(id),
                     path,
-                    fetched: None,
-                    stale: None,
                     in_use: None,
                 });
             }
         };
         let (path, now) = (place.path(), self.clock.now());
         let look = blocking(move || place.look(now)).await??;
-        let stale = self.flights.failure(id);
+        let stale = self.failure(id);
         match (look, stale) {
             (Look::Ready(found), stale) => Ok(Handle {
                 path,

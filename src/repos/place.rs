@@ -59,6 +59,15 @@ impl Place {
         }
     }
 
+    /// A clone that others made, where it is. None for what is no directory in another.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let path = std::path::absolute(path).ok()?;
+        Some(Self {
+            root: path.parent()?.to_owned(),
+            name: path.file_name()?.to_str()?.to_owned(),
+        })
+    }
+
     pub(super) fn path(&self) -> PathBuf {
         self.root.join(&self.name)
     }
@@ -75,7 +84,7 @@ impl Place {
     /// Whether something is there, and when it was fetched, from two looks at the directory.
     pub(super) fn glance(&self) -> (bool, Option<Timestamp>) {
         let path = self.path();
-        (path.exists(), time(&path.join(FETCHED)))
+        (path.exists(), fetched(&path))
     }
 
     /// Opens the clone for reading, which counts as a use at `now`.
@@ -102,7 +111,7 @@ impl Place {
         match check(&path) {
             Ok(()) => Ok(Look::Ready(Found {
                 in_use,
-                fetched: time(&path.join(FETCHED)),
+                fetched: fetched(&path),
             })),
             // A repository all the same, only not ours to read, or not now; throwing it away would not help.
             Err(error)
@@ -179,6 +188,11 @@ impl Place {
         fs::rename(self.path(), &gone)?;
         fs::remove_dir_all(gone)
     }
+}
+
+/// When a clone was last fetched from here.
+pub(super) fn fetched(clone: &Path) -> Option<Timestamp> {
+    time(&clone.join(FETCHED))
 }
 
 /// Notes that a clone is as its remote was at `asked`.

@@ -38,8 +38,8 @@ impl Console {
         let scratch = tempfile::tempdir().expect("a directory");
         let credentials = scratch.path().to_owned();
         let access = access::Options::of_one_server(&back.base(), ADMIN_TOKEN.into(), credentials).expect("an address");
-        let stores = StoreFactory::new(access).expect("an HTTP client");
         let clock = Clock::default();
+        let stores = StoreFactory::new(access, clock.clone(), tasks.clone()).expect("an HTTP client");
         let live = Live::start(live::Options {
             stores: stores.clone(),
             configs: ConfigSource::new(configs::Options::default(), Clock::default()),

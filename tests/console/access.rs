@@ -4,9 +4,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use switchboard::access::{CredentialState, Options, Posture, Scope, StoreFactory, TaskStores};
 use switchboard::client::{ClientError, PushEvent};
+use switchboard::clock::Clock;
+use switchboard::lifecycle::Tasks;
 use switchboard::protocol::*;
 
 use crate::gateway::{Fault, Gateway};
@@ -25,7 +28,11 @@ fn without_token(base: &str, dir: &Path) -> Options {
 }
 
 fn factory(options: Options) -> StoreFactory {
-    StoreFactory::new(options).expect("an HTTP client")
+    factory_at(options, &Clock::default())
+}
+
+fn factory_at(options: Options, clock: &Clock) -> StoreFactory {
+    StoreFactory::new(options, clock.clone(), Tasks::new()).expect("an HTTP client")
 }
 
 fn said(error: &ClientError) -> String {
@@ -345,7 +352,8 @@ async fn consoles_that_share_a_directory_converge_under_rotation() {
     let world = World::start().await;
     let dir = tempfile::tempdir().expect("a directory");
     let lab = world.lab("one").await;
-    let consoles = [(); 2].map(|()| factory(options(&world.base, dir.path())));
+    let clock = Clock::manual("2026-01-02T03:04:05Z".parse().expect("an instant"));
+    let consoles = [(); 2].map(|()| factory_at(options(&world.base, dir.path()), &clock));
     let clients = consoles
         .each_ref()
         .map(|stores| stores.worker(&lab.id).expect("an address"));
@@ -383,6 +391,8 @@ async fn consoles_that_share_a_directory_converge_under_rotation() {
     for rotation in 1..=ROTATIONS {
         let goal = rotation * REQUESTS / (ROTATIONS + 1);
         eventually("progress on both", || count(0).min(count(1)) >= goal.min(REQUESTS)).await;
+        // Nobody rotates so often that it looks like a fight over the worker.
+        clock.advance(Duration::from_secs(3600));
         lab.admin.reissue_credential(&me).await.expect("rotated");
     }
     eventually("the end", || count(0) == REQUESTS && count(1) == REQUESTS).await;
@@ -401,5 +411,126 @@ async fn consoles_that_share_a_directory_converge_under_rotation() {
     );
     let scope = Scope::Experiment(lab.id.clone());
     assert_eq!(consoles[0].worker_id(&scope), Some(me));
+    world.stop().await;
+}
+
+/// A directory that was copied, as a volume is from a snapshot.
+#[tokio::test]
+async fn consoles_on_copies_of_a_directory_part_ways() {
+    let world = World::start().await;
+    let dirs = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
+    let lab = world.lab("one").await;
+    let consoles = dirs.each_ref().map(|dir| factory(options(&world.base, dir.path())));
+    let clients = consoles
+        .each_ref()
+        .map(|stores| stores.worker(&lab.id).expect("an address"));
+    let first = clients[0].whoami().await.expect("made").worker_id;
+    std::fs::create_dir(dirs[1].path().join(lab.id.as_str())).expect("made");
+    for file in ["instance".to_owned(), format!("{}/worker.json", lab.id)] {
+        std::fs::copy(dirs[0].path().join(&file), dirs[1].path().join(&file)).expect("copied");
+    }
+    clients[1].whoami().await.expect("the copy is good");
+    lab.admin.reissue_credential(&first).await.expect("rotated");
+    for _ in 0..4 {
+        for client in &clients {
+            client.whoami().await.expect("known");
+        }
+    }
+    let kept = dirs.each_ref().map(|dir| {
+        let kept = std::fs::read_to_string(dir.path().join(lab.id.as_str()).join("worker.json"));
+        kept.expect("kept")
+    });
+    for client in clients.iter().cycle().take(6) {
+        client.whoami().await.expect("known");
+    }
+    for (dir, kept) in dirs.iter().zip(kept) {
+        let now = std::fs::read_to_string(dir.path().join(lab.id.as_str()).join("worker.json"));
+        assert_eq!(now.expect("kept"), kept, "nobody replaces anything any more");
+    }
+    assert_eq!(ours(&lab.admin.registry()).await.len(), 2);
+    let instances = dirs
+        .each_ref()
+        .map(|dir| std::fs::read_to_string(dir.path().join("instance")).expect("kept"));
+    assert_ne!(instances[0], instances[1]);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_knows_nobody_by_id_is_read() {
+    let world = World::start().await;
+    let lab = world.lab("one").await;
+    let dirs = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
+    let known = factory(options(&world.base, dirs[0].path()));
+    let client = known.worker(&lab.id).expect("an address");
+    let me = client.whoami().await.expect("made").worker_id;
+
+    let gateway = Gateway::before(&world.base, &world.tasks).await;
+    let scope = Scope::Experiment(lab.id.clone());
+    let faults = [
+        Fault::Json("{\"worker_id\": \"anonymous\"}"),
+        Fault::Problem(403, "forbidden"),
+    ];
+    for fault in faults {
+        gateway.heal();
+        gateway.fail(fault, |path, _| path.ends_with("/whoami"));
+        gateway.fail(Fault::Json("[]"), |path, _| path.contains("/tasks"));
+        let keeps = factory(without_token(gateway.base(), dirs[0].path()));
+        let client = keeps.worker(&lab.id).expect("an address");
+        client.tasks().await.expect("read as the worker that is kept");
+        assert_eq!(keeps.worker_id(&scope), Some(me.clone()));
+        let has_none = factory(without_token(gateway.base(), dirs[1].path()));
+        let client = has_none.worker(&lab.id).expect("an address");
+        client.tasks().await.expect("read as nobody");
+        assert_eq!(has_none.worker_id(&scope), None);
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_admin_token_hides_nothing_that_a_kept_credential_reads() {
+    let world = World::start().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let (kept, other) = (world.lab("one").await, world.lab("two").await);
+    let good = factory(options(&world.base, dir.path()));
+    let client = good.worker(&kept.id).expect("an address");
+    client.whoami().await.expect("made");
+    let wrong = factory(Options {
+        admin_token: Some("not the token".into()),
+        ..options(&world.base, dir.path())
+    });
+    let probe = wrong.probe(&kept.id).expect("an address");
+    assert_eq!(probe.read().await.expect("as the worker").experiment_id, kept.id);
+    let probe = wrong.probe(&other.id).expect("an address");
+    let words = said(&probe.read().await.expect_err("nothing is kept"));
+    assert!(words.contains("refuses the admin token"), "{words}");
+    assert_eq!(ours(&other.admin.registry()).await, [], "nobody was registered");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn admins_that_come_later_are_joined_when_told() {
+    let world = World::start().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let lab = world.lab("one").await;
+    let stores = factory(options(&world.base, dir.path()));
+    stores.join_admins(&lab.id).await;
+    assert_eq!(ours(&lab.admin.registry()).await, [], "it registers nobody");
+    let client = stores.worker(&lab.id).expect("an address");
+    let me = client.whoami().await.expect("made").worker_id;
+    let admins = lab.admin.groups_named("admins").await.expect("a list").remove(0);
+    lab.admin
+        .remove_member(&admins.group_id, &(&me).into())
+        .await
+        .expect("sent out");
+    for _ in 0..2 {
+        stores.join_admins(&lab.id).await;
+        let admins = lab.admin.groups_named("admins").await.expect("a list").remove(0);
+        let mine: Vec<_> = admins
+            .members
+            .iter()
+            .filter(|member| **member == (&me).into())
+            .collect();
+        assert_eq!(mine.len(), 1);
+    }
     world.stop().await;
 }

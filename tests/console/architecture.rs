@@ -12,7 +12,7 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
     ("private_file", &[]),
     ("listener", &[]),
     ("client", &["protocol"]),
-    ("access", &["protocol", "client", "private_file"]),
+    ("access", &["protocol", "clock", "lifecycle", "client", "private_file"]),
     (
         "live",
         &["protocol", "clock", "lifecycle", "client", "access", "configs"],

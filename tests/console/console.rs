@@ -175,7 +175,7 @@ impl Console {
         let console = Tasks::new();
         let access = setup.access;
         let signed_out = access.credentials.join("signed-out");
-        let stores = StoreFactory::new(access.clone()).expect("an HTTP client");
+        let stores = StoreFactory::new(access.clone(), clock.clone(), console.clone()).expect("an HTTP client");
         let live = Live::start(live::Options {
             stores: stores.clone(),
             configs: ConfigSource::new(setup.configs, clock.clone()),

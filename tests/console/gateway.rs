@@ -135,8 +135,8 @@ fn is_hop(name: &HeaderName) -> bool {
 fn said(fault: Fault, path: &str) -> Result<Response, ()> {
     let (status, content_type, body) = match fault {
         Fault::Drop | Fault::Silence => return Err(()),
-        Fault::Json(body) => (200, "application/json", body.to_owned()),
         Fault::Garbage => (200, "application/json", "<not json".to_owned()),
+        Fault::Json(body) => (200, "application/json", body.to_owned()),
         Fault::Page(status) => (status, "text/html", "<h1>Somewhere on the way</h1>".to_owned()),
         Fault::Problem(status, slug) => {
             let problem = json!({

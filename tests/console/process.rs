@@ -219,3 +219,28 @@ fn it_ends_when_told_though_nobody_reads_its_log() {
     child.wait().expect("gone");
     assert_eq!(ended.and_then(|status| status.code()), Some(0));
 }
+
+#[test]
+fn a_console_starts_whatever_its_remote_is_and_repeats_no_secret() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("repos/x.git");
+    let path = path.to_str().expect("a path in UTF-8");
+    let id = "exp_00000000000000000000000001";
+    let args = ["--task-store-url", "http://127.0.0.1:9", "--experiment-id", id];
+    for remote in ["https://bot:canary@h/o/x.git", "http://bot:canary@127.0.0.1:9/o/x.git"] {
+        let more = ["--host", "localhost", "--repo-path", path, "--forgejo-url", remote];
+        let program = Program::serve(&dir.path().join("credentials"), &[&args[..], &more].concat());
+        let log = program.log();
+        assert_eq!(log.contains("without TLS"), remote.starts_with("https"), "{log}");
+        assert!(!log.contains("canary"), "{log}");
+    }
+    let (code, words) = fails(&["serve", "--task-store-url", "http:bot:canary@h", "--experiment-id", id]);
+    assert!(code != Some(0) && !words.contains("canary"), "{words}");
+    let secrets = ["EDEN_FORGEJO_URL", "EDEN_CREDENTIAL_HELPER", "EDEN_TASK_STORE_URL"];
+    let help = command(&["serve", "--help"])
+        .envs(secrets.map(|name| (name, "http://bot:canary@h/x.git")))
+        .output()
+        .expect("the program runs");
+    let help = String::from_utf8(help.stdout).expect("text");
+    assert!(help.contains("EDEN_FORGEJO_URL") && !help.contains("canary"), "{help}");
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use secrecy::SecretString;
 
-use super::{StorageArgs, seconds, secret, set};
+use super::{StorageArgs, host, seconds, secret, set};
 use crate::config::{AuthenticationConfig, BackendConfig, ConfigError, Limits, SeedConfig};
 use crate::protocol::{CommitSha, ExperimentId};
 
@@ -16,7 +16,7 @@ pub(super) struct BackendArgs {
     #[command(flatten)]
     storage: StorageArgs,
     /// Address to listen on
-    #[arg(long, env = "SWITCHBOARD_HOST", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    #[arg(long, env = "SWITCHBOARD_HOST", value_name = "HOST", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_parser = host)]
     host: IpAddr,
     /// Port of the task store and control plane; 0 takes a free one
     #[arg(long, env = "SWITCHBOARD_BACKEND_PORT", default_value_t = 8080)]

@@ -5,6 +5,7 @@ mod serve;
 mod up;
 
 use std::convert::Infallible;
+use std::net::{IpAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,6 +61,18 @@ struct LogArgs {
 
 fn secret(text: &str) -> Result<SecretString, Infallible> {
     Ok(text.trim().into())
+}
+
+/// An address to listen on, or a name such as `localhost` that stands for one; its IPv4 address comes first.
+fn host(text: &str) -> Result<IpAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let found = (text, 0)
+        .to_socket_addrs()
+        .map_err(|error| format!("neither an address nor a name that has one: {error}"))?;
+    let address = found.map(|socket| socket.ip()).min_by_key(IpAddr::is_ipv6);
+    address.ok_or_else(|| "the name has no address".to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -290,9 +303,88 @@ mod tests {
         ];
         let config = serve(&more);
         assert_eq!(
-            config.ignored,
+            flags(&config),
             ["--artifacts-dir", "--claim-ttl-seconds", "--log-level"]
         );
+    }
+
+    fn flags(config: &ServeConfig) -> Vec<&'static str> {
+        config.ignored.iter().map(|(flag, _)| *flag).collect()
+    }
+
+    #[test]
+    fn what_changes_nothing_is_said() {
+        let single = serve(&[
+            "--control-plane-worker-id",
+            "wkr_00000000000000000000000001",
+            "--experiment-config-dir",
+            "/c",
+            "--forgejo-url",
+            "http://bot:sesame@h/o/x.git",
+            "--credential-helper",
+            "!echo password=sesame",
+        ]);
+        let all = [
+            "--experiment-config-dir",
+            "--control-plane-worker-id",
+            "--forgejo-url",
+            "--credential-helper",
+        ];
+        assert_eq!(flags(&single), all);
+        assert!(!format!("{single:?}").contains("sesame"), "secrets do not print");
+        let args = [
+            "serve",
+            "--task-store-url",
+            "http://ts:1",
+            "--control-plane-url",
+            "http://cp:1",
+            "--experiment-config",
+            "/e.yaml",
+            "--worker-id",
+            "wkr_00000000000000000000000001",
+            "--repo-path",
+            "/r/x.git",
+        ];
+        let Run::Console(no_default) = config(&args).run else {
+            panic!("a deployment")
+        };
+        assert_eq!(
+            flags(&no_default),
+            ["--experiment-config", "--worker-id", "--repo-path"]
+        );
+    }
+
+    #[test]
+    fn repositories_are_beside_the_one_that_is_named() {
+        let beside = serve(&["--repo-path", "/r/x.git", "--repo-credential-file", "/run/secret"]).repos;
+        assert_eq!(beside.root.as_deref(), Some(std::path::Path::new("/r")));
+        assert!(beside.credential_file.is_some());
+        let apart = serve(&["--repo-path", "/r/x.git", "--repo-root", "/s"]).repos;
+        assert_eq!(apart.root.as_deref(), Some(std::path::Path::new("/s")));
+        let relative = serve(&["--repo-path", "x.git"]).repos;
+        assert_eq!(relative.root, std::env::current_dir().ok());
+    }
+
+    #[test]
+    fn a_name_of_this_machine_is_an_address() {
+        assert!(serve(&["--host", "localhost"]).listen.ip().is_loopback());
+        assert_eq!(serve(&["--host", "::1"]).listen.ip().to_string(), "::1");
+        let bad = Args::try_parse_from([&SERVE[..], &["--host", "not a host"]].concat());
+        assert!(bad.is_err());
+    }
+
+    #[test]
+    fn help_repeats_no_variable_that_may_hold_a_secret() {
+        let grammar = Args::command();
+        let serve = grammar.find_subcommand("serve").expect("there");
+        let may_hold = ["url", "token", "secret", "helper"];
+        let shown: Vec<_> = serve
+            .get_arguments()
+            .filter(|arg| may_hold.iter().any(|word| arg.get_id().as_str().contains(word)))
+            .filter(|arg| arg.get_env().is_some() && !arg.is_hide_env_values_set())
+            .map(|arg| arg.get_id().to_string())
+            .collect();
+        assert!(shown.is_empty(), "{shown:?}");
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! `switchboard serve`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 use clap::builder::{FalseyValueParser, NonEmptyStringValueParser};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{secret, set};
+use super::{host, secret, set};
 use crate::access::{self, check_address};
 use crate::config::file::File;
 use crate::config::{ConfigError, MIN_SESSION_SECRET, ReposConfig, ServeConfig};
@@ -17,7 +17,7 @@ use crate::protocol::{ExperimentId, WorkerId};
 #[derive(Debug, ClapArgs)]
 pub(super) struct ServeArgs {
     /// Address to listen on
-    #[arg(long, env = "SWITCHBOARD_HOST", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    #[arg(long, env = "SWITCHBOARD_HOST", value_name = "HOST", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_parser = host)]
     host: IpAddr,
     /// Port to listen on; 0 takes a free one
     #[arg(long, env = "SWITCHBOARD_PORT", default_value_t = 8090)]
@@ -70,15 +70,18 @@ pub(super) struct ServeArgs {
     /// Bare clone of the default experiment's repository
     #[arg(long, env = "EDEN_REPO_PATH", value_name = "DIR")]
     repo_path: Option<PathBuf>,
-    /// Where repositories of the others are cloned to
+    /// Where repositories of the others are cloned to [default: the parent of --repo-path]
     #[arg(long, env = "EDEN_REPO_ROOT", value_name = "DIR")]
     repo_root: Option<PathBuf>,
     /// Remote of the repositories; what stands after its last / is replaced by <experiment-id>.git
-    #[arg(long, env = "EDEN_FORGEJO_URL", hide_env_values = true, value_name = "URL")]
-    forgejo_url: Option<String>,
+    #[arg(long, env = "EDEN_FORGEJO_URL", hide_env_values = true, value_name = "URL", value_parser = secret)]
+    forgejo_url: Option<SecretString>,
     /// Program that speaks git's protocol of credential helpers, for that remote
-    #[arg(long, env = "EDEN_CREDENTIAL_HELPER", hide_env_values = true, value_name = "PROGRAM")]
-    credential_helper: Option<String>,
+    #[arg(long, env = "EDEN_CREDENTIAL_HELPER", hide_env_values = true, value_name = "PROGRAM", value_parser = secret)]
+    credential_helper: Option<SecretString>,
+    /// File that only its owner may read, with `username:password` or a token for that remote; wins over the helper
+    #[arg(long, env = "EDEN_REPO_CREDENTIAL_FILE", hide_env_values = true, value_name = "FILE")]
+    repo_credential_file: Option<PathBuf>,
     /// How many bytes the clones may take together; the least recently used go first
     #[arg(long, env = "SWITCHBOARD_REPO_BUDGET_BYTES", value_name = "BYTES", default_value_t = 10 << 30)]
     repo_budget_bytes: u64,
@@ -118,6 +121,7 @@ impl ServeArgs {
         } else if self.experiment_id.is_none() {
             return Err(ConfigError::NoExperiment);
         }
+        let ignored = self.ignored();
         let session_secret = set(self.session_secret);
         let is_short = |secret: &SecretString| secret.expose_secret().chars().count() < MIN_SESSION_SECRET;
         if session_secret.as_ref().is_some_and(is_short) {
@@ -142,32 +146,73 @@ impl ServeArgs {
             experiment_config: self.experiment_config,
             experiment_config_dir: self.experiment_config_dir,
             repos: ReposConfig {
+                root: self.repo_root.or_else(|| parent(self.repo_path.as_deref()?)),
                 path: self.repo_path,
-                root: self.repo_root,
-                remote: self.forgejo_url,
-                credential_helper: self.credential_helper,
+                remote: set(self.forgejo_url),
+                credential_helper: set(self.credential_helper),
+                credential_file: self.repo_credential_file,
                 budget_bytes: self.repo_budget_bytes,
             },
-            ignored: self.ignored.given(),
+            ignored,
         })
     }
 }
 
-impl IgnoredArgs {
-    fn given(&self) -> Vec<&'static str> {
+impl ServeArgs {
+    /// What was given and changes nothing, and why.
+    fn ignored(&self) -> Vec<(&'static str, &'static str)> {
+        let of_reference = &self.ignored;
+        let unused = "nothing here is decided by it";
+        let no_default = "it is about the default experiment, and there is no --experiment-id";
+        let no_registry = "there is no --control-plane-url, so there is one experiment";
+        let no_clones = "there is neither --repo-path nor --repo-root to clone to";
+        let is_single = self.control_plane_url.is_none();
+        let has_no_default = self.experiment_id.is_none();
+        let has_no_clones = self.repo_path.is_none() && self.repo_root.is_none();
         let all = [
-            ("--artifacts-dir", self.artifacts_dir.is_some()),
-            ("--startup-timeout", self.startup_timeout.is_some()),
-            ("--claim-ttl-seconds", self.claim_ttl_seconds.is_some()),
-            ("--clone-url", self.clone_url.is_some()),
-            ("--base-commit-sha", self.base_commit_sha.is_some()),
-            ("--log-level", self.log_level.is_some()),
+            ("--artifacts-dir", of_reference.artifacts_dir.is_some(), unused),
+            ("--startup-timeout", of_reference.startup_timeout.is_some(), unused),
+            ("--claim-ttl-seconds", of_reference.claim_ttl_seconds.is_some(), unused),
+            ("--clone-url", of_reference.clone_url.is_some(), unused),
+            ("--base-commit-sha", of_reference.base_commit_sha.is_some(), unused),
+            ("--log-level", of_reference.log_level.is_some(), unused),
+            (
+                "--experiment-config",
+                self.experiment_config.is_some() && has_no_default,
+                no_default,
+            ),
+            ("--worker-id", self.worker_id.is_some() && has_no_default, no_default),
+            ("--repo-path", self.repo_path.is_some() && has_no_default, no_default),
+            (
+                "--experiment-config-dir",
+                self.experiment_config_dir.is_some() && is_single,
+                no_registry,
+            ),
+            (
+                "--control-plane-worker-id",
+                self.control_plane_worker_id.is_some() && is_single,
+                no_registry,
+            ),
+            ("--forgejo-url", self.forgejo_url.is_some() && has_no_clones, no_clones),
+            (
+                "--credential-helper",
+                self.credential_helper.is_some() && has_no_clones,
+                no_clones,
+            ),
+            (
+                "--repo-credential-file",
+                self.repo_credential_file.is_some() && has_no_clones,
+                no_clones,
+            ),
         ];
-        all.into_iter()
-            .filter(|(_, given)| *given)
-            .map(|(flag, _)| flag)
-            .collect()
+        let given = all.into_iter().filter(|(_, given, _)| *given);
+        given.map(|(flag, _, why)| (flag, why)).collect()
     }
+}
+
+/// Where the repositories of the others are beside the one that is named (`D-CLI-1`).
+fn parent(path: &Path) -> Option<PathBuf> {
+    Some(std::path::absolute(path).ok()?.parent()?.to_owned())
 }
 
 /// Where the reference console keeps its credentials unless told otherwise (`D-CRED-1`).

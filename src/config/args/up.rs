@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use clap::Args as ClapArgs;
 use clap::builder::FalseyValueParser;
 
-use super::StorageArgs;
+use super::{StorageArgs, host};
 use crate::config::{AuthenticationConfig, BackendConfig, ConsoleConfig, DeploymentConfig, Run};
 
 #[derive(Debug, ClapArgs)]
@@ -13,7 +13,7 @@ pub(super) struct UpArgs {
     #[command(flatten)]
     storage: StorageArgs,
     /// Address to listen on, console and backend alike
-    #[arg(long, env = "SWITCHBOARD_HOST", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    #[arg(long, env = "SWITCHBOARD_HOST", value_name = "HOST", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_parser = host)]
     host: IpAddr,
     /// Port of the console; 0 takes a free one
     #[arg(long, env = "SWITCHBOARD_PORT", default_value_t = 8090)]

@@ -40,16 +40,57 @@ async fn the_provided_clone_is_used_where_it_is_for_its_experiment_alone() {
     own.commit("main", None, "a.txt", b"1\n");
     world.source(&id('b')).commit("main", None, "b.txt", b"1\n");
     let before = names(&own.0);
+    let mut alone = world.options(None);
+    alone.provided = Some((id('a'), own.0.clone()));
+    let repos = world.repos(alone);
+    assert_eq!(repos.open(&id('a')).await.expect("there").path(), own.0);
+    assert!(matches!(repos.state(&id('a')), RepoState::Provided { .. }));
+    assert_eq!(names(&own.0), before);
+
     let mut options = world.options(Some(&format!("{}/any.git", world.sources().display())));
     options.provided = Some((id('a'), own.0.clone()));
     let repos = world.repos(options);
-    assert_eq!(repos.open(&id('a')).await.expect("there").path(), own.0);
+    let handle = repos.open(&id('a')).await.expect("served as it is");
+    assert!(handle.path() == own.0 && handle.stale().is_some());
+    assert!(matches!(repos.state(&id('a')), RepoState::Failed { .. }));
+    assert_eq!(names(&own.0), before);
+
+    // Branches are added and forwarded, and those that are only here stay.
+    let source = world.source(&id('a'));
+    let seed = source.commit("main", None, "a.txt", b"1\n");
+    let next = source.commit("main", Some(&seed), "a.txt", b"2\n");
+    source.commit("work/v-1", Some(&seed), "b.txt", b"3\n");
+    own.commit("mine", Some(&seed), "c.txt", b"4\n");
+    world.clock.advance(LONG);
+    let handle = repos.open_with(&id('a'), &next).await.expect("fetched");
+    assert_eq!(handle.fetched(), Some(world.clock.now()));
+    assert_eq!(branches(&own.0), ["main", "mine", "work/v-1"]);
     assert!(matches!(repos.state(&id('a')), RepoState::Provided { .. }));
     assert_eq!(
         repos.open(&id('b')).await.expect("cloned").path(),
         world.clone_of(&id('b'))
     );
-    assert_eq!(names(&own.0), before);
+    assert!(own.0.exists());
+}
+
+#[tokio::test]
+async fn a_remote_that_cannot_be_used_is_said_where_it_is_missed() {
+    let world = World::new();
+    let seed = world.source(&id('a')).commit("main", None, "a.txt", b"1\n");
+    let mut options = world.options(None);
+    options.unusable = Some(SetupError::Https);
+    options.provided = Some((id('a'), world.sources().join(format!("{}.git", id('a')))));
+    let repos = world.repos(options);
+    let handle = repos.open_with(&id('a'), &seed).await.expect("served as it is");
+    assert!(handle.stale().is_some());
+    for id in [id('a'), id('b')] {
+        match repos.state(&id) {
+            RepoState::Failed { error, .. } => assert!(error.to_string().contains("https"), "{error}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    let refused = repos.open(&id('b')).await.expect_err("nothing is here");
+    assert!(matches!(refused, RepoError::Setup(SetupError::Https)), "{refused}");
 }
 
 #[tokio::test]
