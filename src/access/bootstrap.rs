@@ -18,8 +18,10 @@ const LABEL: &str = "console-instance";
 /// Its members administer an experiment, or the deployment (`ch08 §9.3`).
 const ADMINS: &str = "admins";
 
-/// Who replaced a secret and finds it refused within this time shares the worker with somebody who does the same.
+/// Who replaced a secret [`TIMES`] times within this time, and finds it refused again, shares the worker with somebody who
+/// does the same. An administrator who rotates it by hand does not get that far.
 const FOUGHT_OVER: Duration = Duration::from_secs(600);
+const TIMES: usize = 4;
 
 /// One scope's way to a credential.
 pub(super) struct Bootstrap {
@@ -169,16 +171,17 @@ impl Bootstrap {
         let identity = Identity {
             worker: worker.worker_id,
             secret,
-            reissued_at: None,
+            reissued: Vec::new(),
         };
         locked.keep(&identity).await?;
         info!(scope = %self.scope, worker.id = %identity.worker, "registered the console as a worker");
         Ok(identity)
     }
 
-    /// Whether the secret that was refused is one that this directory had replaced just before.
+    /// Whether the secret that was refused is one that this directory had to replace again and again just before.
     fn is_fought_over(&self, stored: &Identity) -> bool {
-        stored.reissued_at.is_some_and(|at| {
+        let oldest = stored.reissued.iter().rev().nth(TIMES - 1);
+        oldest.is_some_and(|at| {
             let age = self.clock.now().instant().duration_since(at.instant());
             u128::try_from(age.as_millis()).is_ok_and(|age| age < FOUGHT_OVER.as_millis())
         })
@@ -192,7 +195,7 @@ impl Bootstrap {
         stored: Option<&Identity>,
     ) -> Result<Option<Identity>, ClientError> {
         if let Some(known) = stored.or(locked.legacy.as_ref())
-            && let Some(identity) = self.reissued(admin, &known.worker).await?
+            && let Some(identity) = self.reissued(admin, known).await?
         {
             info!(scope = %self.scope, worker.id = %known.worker, "the kept credential was refused and has been replaced");
             locked.keep(&identity).await?;
@@ -204,7 +207,7 @@ impl Bootstrap {
         let is_ours = |label: Option<&String>| label.is_some_and(|label| *label == instance);
         let lost = named.iter().find(|worker| is_ours(worker.labels.get(LABEL)));
         if let Some(lost) = lost
-            && let Some(identity) = self.reissued(admin, &lost.worker_id).await?
+            && let Some(identity) = self.reissued(admin, &Identity::lost(lost.worker_id.clone())).await?
         {
             warn!(
                 scope = %self.scope, worker.id = %lost.worker_id,
@@ -217,13 +220,18 @@ impl Bootstrap {
     }
 
     /// A new secret for a worker; none when the server has no such worker.
-    async fn reissued(&self, admin: &RegistryClient, worker: &WorkerId) -> Result<Option<Identity>, ClientError> {
-        match admin.reissue_credential(worker).await {
-            Ok(secret) => Ok(Some(Identity {
-                worker: worker.clone(),
-                secret,
-                reissued_at: Some(self.clock.now()),
-            })),
+    async fn reissued(&self, admin: &RegistryClient, known: &Identity) -> Result<Option<Identity>, ClientError> {
+        match admin.reissue_credential(&known.worker).await {
+            Ok(secret) => {
+                let mut reissued = known.reissued.clone();
+                reissued.push(self.clock.now());
+                reissued.drain(..reissued.len().saturating_sub(TIMES));
+                Ok(Some(Identity {
+                    worker: known.worker.clone(),
+                    secret,
+                    reissued,
+                }))
+            }
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(self.of_admin(error)),
         }

@@ -32,11 +32,20 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Identity {
     pub worker: WorkerId,
     pub secret: SecretString,
-    /// When this directory had its secret replaced.
-    pub reissued_at: Option<Timestamp>,
+    /// When this directory had its secret replaced, the last times that it did.
+    pub reissued: Vec<Timestamp>,
 }
 
 impl Identity {
+    /// A worker whose secret nobody knows.
+    pub(super) fn lost(worker: WorkerId) -> Self {
+        Self {
+            worker,
+            secret: String::new().into(),
+            reissued: Vec::new(),
+        }
+    }
+
     pub(super) fn bearer(&self) -> Bearer {
         Bearer::new(Actor::Worker(self.worker.clone()), self.secret.clone())
     }
@@ -46,8 +55,8 @@ impl Identity {
 struct Stored {
     worker_id: WorkerId,
     token: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    reissued_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    reissued: Vec<Timestamp>,
 }
 
 /// Where the console's credentials are.
@@ -192,7 +201,7 @@ impl Locked {
         let stored = Stored {
             worker_id: identity.worker.clone(),
             token: identity.secret.expose_secret().to_owned(),
-            reissued_at: identity.reissued_at,
+            reissued: identity.reissued.clone(),
         };
         blocking(path.clone(), move || {
             let _held = lock;
@@ -232,7 +241,7 @@ fn stored(path: &Path) -> Result<Option<Identity>, CredentialError> {
     Ok(Some(Identity {
         worker: stored.worker_id,
         secret: stored.token.into(),
-        reissued_at: stored.reissued_at,
+        reissued: stored.reissued,
     }))
 }
 
@@ -278,7 +287,7 @@ fn legacy(root: &Path, dir: &Path, named: Option<&WorkerId>, is_default: bool) -
         (!secret.is_empty()).then(|| Identity {
             worker,
             secret: secret.into(),
-            reissued_at: None,
+            reissued: Vec::new(),
         })
     }))
 }
