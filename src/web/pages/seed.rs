@@ -50,11 +50,9 @@ pub(crate) fn get(watched: Watched) -> Response {
 #[handler]
 pub(crate) async fn post(active: Active, multipart: Multipart) -> Result<Response, PageError> {
     let context = &active.context;
-    match active.snapshot() {
-        // Somebody has seeded it.
-        Ok(_) => return Ok(to_overview(&active.id)),
-        Err(error) if matches!(error.fault, Fault::Unseeded) => {}
-        Err(error) => return Err(error),
+    // Somebody has seeded it. While that cannot be known the servers say, and what was typed is kept.
+    if active.snapshot().is_ok() {
+        return Ok(to_overview(&active.id));
     }
     let form = read(multipart).await.map_err(|fault| active.fault(fault))?;
     let (form, request) = check(form);

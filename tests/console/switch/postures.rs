@@ -46,7 +46,7 @@ const EXPECTED: &str = "
 /admin/control/groups/:group/                  noCP   noCP   admin  ok     ok     admin  notok  role?  role?  notok  role?  role?
 POST register                                  noCP   noCP   admin  ok     ok     admin  no     role?  role?  no     role?  role?
 unseeded: /x/:experiment/                      noexp  noexp  noexp  unseed unseed unseed nocred nocred nocred CP?    CP?    CP?
-POST seed                                      noexp  noexp  admin  ok     ok     admin  nocred role?  role?  CP?    role?  role?
+POST seed                                      noexp  noexp  admin  ok     ok     admin  unseed role?  role?  CP?    role?  role?
 POST select                                    noexp  noexp  noexp  ok     ok     ok     nocred nocred nocred CP?    CP?    CP?
 POST clear-selection                           ok     ok     ok     ok     ok     ok     ok     ok     ok     stale  CP?    CP?
 POST unregister, running                       noCP   noCP   admin  no     no     admin  no     role?  role?  CP?    role?  role?
