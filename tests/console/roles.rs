@@ -423,12 +423,22 @@ async fn in_a_deployment_of_one_experiment_its_own_groups_decide() {
         (get(&console, &tasks, &cookie).await.status == 200).then_some(())
     })
     .await;
+    // The notice of it may come after the page that read through, and after it what was read is read again.
     let mirror = console.live.mirror(&lab.id);
-    until("the feed", async || {
-        (mirror.view().freshness.word() == "live").then_some(())
+    let grace = (&grace.worker_id).into();
+    until("the feed, with the notice", async || {
+        let view = mirror.view();
+        let told = view
+            .snapshot()?
+            .groups()
+            .iter()
+            .any(|group| group.members.contains(&grace));
+        (told && view.freshness.word() == "live").then_some(())
     })
     .await;
-    get(&console, &tasks, &cookie).await;
+    for _ in 0..3 {
+        get(&console, &tasks, &cookie).await;
+    }
     console.clock.advance(Duration::from_secs(600));
     proxy.take_requests();
     for _ in 0..20 {
