@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::ConfigError;
 use crate::access::TaskStores;
-use crate::protocol::ExperimentId;
+use crate::protocol::{ExperimentId, from_yaml};
 
 /// More is no configuration of a console.
 const LONGEST: u64 = 1024 * 1024;
@@ -49,7 +49,7 @@ impl File {
             return Ok(Self::default());
         }
         // The error names the line, and what would have been right.
-        serde_yaml::from_str(&text).map_err(|error| refused(error.to_string()))
+        from_yaml(&text).map_err(refused)
     }
 
     /// The routes, with what the command line says before what the file says.

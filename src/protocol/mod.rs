@@ -21,6 +21,7 @@ mod weight;
 mod worker;
 
 pub use actor::{Actor, Principal};
+pub use config::from_yaml;
 pub use config::{
     AutoCheckpoint, Baseline, ConfigFaults, Deadlines, Direction, EvaluationSchema, ExperimentConfig, Fault,
     IdeationPolicy, MetricType, Objective, Place, Settings, TerminationPolicy,

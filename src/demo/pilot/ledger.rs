@@ -220,7 +220,7 @@ mod tests {
     fn each_policy_ends_when_its_condition_holds() {
         let start: Timestamp = "2026-01-01T00:00:00.000Z".parse().expect("an instant");
         let later: Timestamp = "2026-01-01T00:10:00.000Z".parse().expect("an instant");
-        let policy = |text: &str| -> TerminationPolicy { serde_yaml::from_str(text).expect("a policy") };
+        let policy = |text: &str| -> TerminationPolicy { crate::protocol::from_yaml(text).expect("a policy") };
         let verdict = |policy: &TerminationPolicy, scores: &[f64]| {
             let mut ledger = Ledger::new(start);
             for (n, score) in scores.iter().enumerate() {

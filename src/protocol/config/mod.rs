@@ -23,6 +23,7 @@ use super::{DispatchMode, Extra};
 pub use fault::{ConfigFaults, Fault, Place};
 pub use metric::{Direction, EvaluationSchema, MetricType, Objective};
 pub use settings::{AutoCheckpoint, Baseline, Deadlines, IdeationPolicy, Settings, TerminationPolicy};
+pub use yaml::from_yaml;
 
 /// How many faults of one text are told; the place of each takes another look at the text.
 const TOLD: usize = 20;

@@ -36,6 +36,14 @@ pub(super) fn place(text: &str, at: usize) -> Option<Place> {
     stopped.err().as_ref().and_then(place_of)
 }
 
+/// Reads any other YAML, so that the library is named here alone.
+///
+/// # Errors
+/// What is wrong, with its line where the library knows it, and what would have been right.
+pub fn from_yaml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_yaml::from_str(text).map_err(|error| error.to_string())
+}
+
 fn place_of(error: &serde_yaml::Error) -> Option<Place> {
     error.location().map(|location| Place {
         line: location.line(),
