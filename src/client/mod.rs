@@ -24,7 +24,7 @@ pub use control::ControlClient;
 pub use credential::{Bearer, BearerSource, Credential};
 pub use error::ClientError;
 pub use experiment::{ExperimentClient, Listed};
-pub use push::{PushEvent, PushStream};
+pub use push::{Change, PushStream};
 pub use registry::RegistryClient;
 
 use crate::protocol::ExperimentId;

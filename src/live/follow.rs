@@ -11,14 +11,14 @@ use super::admins::{Admins, Watching};
 use super::apply::apply;
 use super::backoff::Backoff;
 use super::feed::Feed;
-use super::freshness::Freshness;
+use super::freshness::{Freshness, Means};
 use super::listing::list;
 use super::members::{Members, refresh_members};
 use super::mirror::{Phase, Writer};
 use super::revision::Topic;
 use super::trouble::{Server, Trouble};
 use crate::access::{Scope, StoreFactory};
-use crate::client::{ClientError, ExperimentClient, PushEvent};
+use crate::client::{ClientError, ExperimentClient, Change};
 use crate::configs::ConfigSource;
 use crate::protocol::ExperimentId;
 
@@ -101,10 +101,11 @@ pub(super) async fn follow(follower: Follower, writer: Writer) {
             }
             Pause::Without(phase) => {
                 relist = true;
-                if writer.without(phase) {
+                let every = LOOK_AGAIN.min(follower.retry_cap);
+                if writer.without(phase, every) {
                     follower.other_at_store();
                 }
-                (LOOK_AGAIN.min(follower.retry_cap), Duration::ZERO)
+                (every, Duration::ZERO)
             }
             Pause::Broken(error) => {
                 // What is held resumes from its cursor; with nothing held there is nothing to resume, and what cannot
@@ -161,9 +162,10 @@ async fn watch(
     }
     let cursor = writer.view().snapshot().map_or(0, |snapshot| snapshot.cursor);
     let mut feed = Feed::open(client, cursor).await?;
-    let admins = follower.admins.as_ref().filter(|_| feed.is_pushed());
+    let means = feed.means();
+    let admins = follower.admins.as_ref().filter(|_| means == Means::Push);
     let watching = admins.map(|admins| admins.watched());
-    let mut members = (!feed.is_pushed()).then(|| Members::read(writer.now()));
+    let mut members = (means == Means::LongPoll).then(|| Members::read(writer.now()));
     loop {
         let batch = match feed.ready() {
             Some(batch) => batch,
@@ -177,26 +179,26 @@ async fn watch(
         let (mut signalled, mut beat) = (false, false);
         for item in batch? {
             match item {
-                PushEvent::Connected => {
+                Change::Connected => {
                     info!(experiment.id = %client.id(), cursor, "following");
                     // Signals are not replayed, so what they would have said until now is read instead.
                     signalled = true;
                 }
-                PushEvent::Heartbeat => beat = true,
-                PushEvent::Logged { event, cursor } => events.push((cursor, Arc::new(*event))),
-                PushEvent::Signalled(notice) => {
+                Change::Heartbeat => beat = true,
+                Change::Logged { event, cursor } => events.push((cursor, Arc::new(*event))),
+                Change::Signalled(notice) => {
                     watching.iter().for_each(|watching| watching.noticed(&notice));
                     if let Ok(worker) = notice.id.parse() {
                         stores.credential_changed(&Scope::Experiment(client.id().clone()), &worker);
                     }
                     signalled = true;
                 }
-                PushEvent::Resync => return Err(Pause::Relist),
+                Change::Resync => return Err(Pause::Relist),
             }
         }
         if let (Some(members), Some(snapshot)) = (&mut members, writer.view().snapshot()) {
             signalled |= members.are_unknown(&events, snapshot);
-            if members.are_old(writer.now()) && writer.is_looked_at(Members::LIFE) {
+            if members.are_old(writer.now()) && members.were_viewed(writer.last_viewed()) {
                 // A server may have been replaced between two polls, and neither of them have failed.
                 continues(client, writer).await?;
                 signalled = true;
@@ -218,8 +220,8 @@ async fn watch(
             if std::mem::take(is_broken) {
                 follower.other_at_store();
             }
-            writer.freshness(Freshness::Live);
-        } else if !matches!(writer.view().freshness, Freshness::Live) {
+            writer.freshness(Freshness::Live(means));
+        } else if !matches!(writer.view().freshness, Freshness::Live(_)) {
             writer.freshness(Freshness::CatchingUp);
         }
     }

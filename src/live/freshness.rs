@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::trouble::Trouble;
 use crate::protocol::Timestamp;
 
@@ -7,9 +9,12 @@ pub enum Freshness {
     /// Nothing has been listed yet, or a backlog is being applied.
     CatchingUp,
     /// Changes arrive as they are committed.
-    Live,
-    /// Changes are asked for every few seconds.
-    Polling,
+    Live(Means),
+    /// Changes are asked for.
+    Polling {
+        /// So often.
+        every: Duration,
+    },
     /// The feed is broken; what is shown was true at `since`.
     Stale {
         /// When the server was last heard.
@@ -19,14 +24,38 @@ pub enum Freshness {
     },
 }
 
+/// How changes arrive while they arrive by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Means {
+    /// The server pushes them (`docs/push.md`).
+    Push,
+    /// A request is always waiting for the next one (`ch07 §8`).
+    LongPoll,
+}
+
+impl Means {
+    /// Its word in headers and metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::LongPoll => "long-poll",
+        }
+    }
+}
+
 impl Freshness {
-    /// The word of the `data-freshness` hook.
+    /// The word of the `data-freshness` hook, of headers and of metrics.
     pub fn word(&self) -> &'static str {
         match self {
             Self::CatchingUp => "catching-up",
-            Self::Live => "live",
-            Self::Polling => "polling",
+            Self::Live(_) => "live",
+            Self::Polling { .. } => "polling",
             Self::Stale { .. } => "stale",
         }
+    }
+
+    /// Whether what is shown is the present, as far as the means of learning of it reach.
+    pub fn is_current(&self) -> bool {
+        matches!(self, Self::Live(_) | Self::Polling { .. })
     }
 }

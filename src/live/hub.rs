@@ -152,7 +152,8 @@ impl Live {
                     tasks.spawn("mirror", follow(follower, writer));
                 }
                 None => {
-                    writer.without(Phase::Elsewhere);
+                    // Nobody asks: there is no address to ask at.
+                    writer.without(Phase::Elsewhere, *retry_cap);
                 }
             }
             mirror

@@ -1,5 +1,5 @@
 //! The workers and groups of an experiment. They are not in the log: a push stream signals their changes apart, and where
-//! there is none they are read again now and then.
+//! there is none they are read through, with a short life.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ pub(super) struct Members {
 }
 
 impl Members {
-    /// How long they are good for while anybody looks.
-    pub(super) const LIFE: Duration = Duration::from_secs(30);
+    /// How long they are good for; the next view after that has them read again.
+    const LIFE: Duration = Duration::from_secs(30);
 
     /// They were read, the first time.
     pub(super) fn read(now: Timestamp) -> Self {
@@ -37,6 +37,11 @@ impl Members {
 
     pub(super) fn are_old(&self, now: Timestamp) -> bool {
         now.instant().duration_since(self.read_at.instant()).unsigned_abs() >= Self::LIFE
+    }
+
+    /// Whether a page was viewed since. An open page that nothing changes on asks for nothing.
+    pub(super) fn were_viewed(&self, last_viewed: Timestamp) -> bool {
+        last_viewed.instant() > self.read_at.instant()
     }
 
     /// Whether an event names a worker or a group that the picture does not have.

@@ -108,10 +108,7 @@ impl Mirror {
 
     /// When the server was last heard.
     pub fn last_heard(&self) -> Timestamp {
-        let millis = self.heard.load(Ordering::Relaxed);
-        jiff::Timestamp::from_millisecond(millis)
-            .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
-            .into()
+        timestamp(self.heard.load(Ordering::Relaxed))
     }
 
     /// Waits until something is known (a picture, or that there is none), at most `limit`; and a moment longer
@@ -170,6 +167,12 @@ impl Mirror {
     }
 }
 
+fn timestamp(millis: i64) -> Timestamp {
+    jiff::Timestamp::from_millisecond(millis)
+        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        .into()
+}
+
 /// Somebody looks at a mirror; dropping it says they left.
 #[derive(Debug)]
 pub struct Viewer(Arc<Mirror>);
@@ -205,9 +208,9 @@ impl Writer {
         self.clock.now()
     }
 
-    /// Whether anybody looks, or did within `spell`.
-    pub(super) fn is_looked_at(&self, spell: Duration) -> bool {
-        !self.mirror.is_idle(&self.clock, spell)
+    /// When a page of it was last asked for.
+    pub(super) fn last_viewed(&self) -> Timestamp {
+        timestamp(self.mirror.last_viewed_ms())
     }
 
     /// The server was heard: what is held is true as of now.
@@ -222,15 +225,16 @@ impl Writer {
         self.set(Phase::Ready(Arc::new(snapshot)), None, topics);
     }
 
-    /// The task store says that there is no picture to hold: `phase` tells why. Whether that is news.
-    pub(super) fn without(&self, phase: Phase) -> bool {
+    /// The task store says that there is no picture to hold: `phase` tells why, and it is asked again `every` so often.
+    /// Whether that is news.
+    pub(super) fn without(&self, phase: Phase, every: Duration) -> bool {
         self.heard();
         let view = self.view();
         let is_news = std::mem::discriminant(&view.phase) != std::mem::discriminant(&phase);
         if is_news {
-            self.set(phase, Some(Freshness::Live), &Topic::ALL);
+            self.set(phase, Some(Freshness::Polling { every }), &Topic::ALL);
         } else {
-            self.freshness(Freshness::Live);
+            self.freshness(Freshness::Polling { every });
         }
         is_news || matches!(view.freshness, Freshness::Stale { .. })
     }

@@ -17,7 +17,6 @@ mod listing;
 mod members;
 mod membership;
 mod mirror;
-mod pace;
 mod probe;
 mod registry;
 mod registry_feed;
@@ -29,7 +28,7 @@ mod trouble;
 
 pub use admins::Admins;
 pub use details::{Details, TaskDetail};
-pub use freshness::Freshness;
+pub use freshness::{Freshness, Means};
 pub use hub::{Live, Options};
 pub use mirror::{Mirror, Phase, View, Viewer};
 pub use registry::{Hosting, Registry, RegistryRow, RegistryView, RegistryViewer};

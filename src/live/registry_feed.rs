@@ -14,12 +14,12 @@ use super::admins::Admins;
 use super::backoff::Backoff;
 use super::feed;
 use super::follow::{Noticed, chain};
-use super::freshness::Freshness;
+use super::freshness::{Freshness, Means};
 use super::probe::{Depth, Look};
 use super::registry::{Registry, RegistryRow, RegistryView};
 use super::trouble::{Server, Trouble};
 use crate::access::{Scope, StoreFactory};
-use crate::client::{ClientError, ControlClient, PushEvent, PushStream};
+use crate::client::{ClientError, ControlClient, Change, PushStream};
 use crate::clock::Clock;
 use crate::protocol::ExperimentId;
 
@@ -91,7 +91,7 @@ impl RegistryFeed {
     /// The one experiment of a deployment without a control plane.
     async fn alone(&mut self) -> Result<(), ClientError> {
         self.list(Vec::new(), Depth::Store);
-        self.freshness(Freshness::Live);
+        self.freshness(Freshness::Polling { every: self.every });
         loop {
             self.pause(None).await?;
             self.ask_again();
@@ -133,15 +133,15 @@ impl RegistryFeed {
                 return Ok(());
             };
             match item {
-                PushEvent::Connected | PushEvent::Resync => {
+                Change::Connected | Change::Resync => {
                     watching.changed();
                     let entries = control.experiments().await?;
                     self.registry.heard(&self.clock);
                     self.list(entries, Depth::Store);
                     listed = true;
-                    self.freshness(Freshness::Live);
+                    self.freshness(Freshness::Live(Means::Push));
                 }
-                PushEvent::Signalled(notice) if listed => {
+                Change::Signalled(notice) if listed => {
                     watching.noticed(&notice);
                     if let Ok(worker) = notice.id.parse() {
                         self.stores.credential_changed(&Scope::ControlPlane, &worker);
@@ -153,12 +153,12 @@ impl RegistryFeed {
                     }
                     self.registry.heard(&self.clock);
                 }
-                PushEvent::Heartbeat if listed => {
+                Change::Heartbeat if listed => {
                     // Everything before the beat has been told and read.
                     self.registry.heard(&self.clock);
                     self.ask_again();
                 }
-                PushEvent::Signalled(_) | PushEvent::Heartbeat | PushEvent::Logged { .. } => {}
+                Change::Signalled(_) | Change::Heartbeat | Change::Logged { .. } => {}
             }
         }
     }
@@ -172,7 +172,7 @@ impl RegistryFeed {
             if round % ASK_AGAIN == 0 {
                 self.ask_again();
             }
-            self.freshness(Freshness::Polling);
+            self.freshness(Freshness::Polling { every: self.every });
             self.pause(Some(control)).await?;
             if !self.registry.is_watched(&self.clock, SPELL) {
                 // Who looks next waits for a list of then.

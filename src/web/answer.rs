@@ -17,10 +17,10 @@ use super::banner::banner;
 use super::bar::Bar;
 use super::context::{Active, Context};
 use super::frame::Want;
+use super::freshness;
 use super::gate::Role;
 use super::session::Operator;
-use super::ui::{Nav, Region, document, fragment, freshness_badge, pending_counts, region, switcher_region};
-use crate::live::RegistryView;
+use super::ui::{Nav, Region, document, fragment, freshness_badge, pending_counts, region, staleness, switcher_region};
 
 /// A page, before it is known how much of it is wanted.
 pub(crate) struct Page {
@@ -132,11 +132,10 @@ impl Context {
 
     fn render(&self, page: &Page) -> Rendered {
         let bar = Bar::of(self);
-        let here = &self.frame.here;
         let markup = match &self.frame.want {
-            Want::Document => document(&bar.shell(page, &main_of(page, here, &self.registry))),
+            Want::Document => document(&bar.shell(page, &self.main(&bar, page))),
             Want::Main { stream_changes } => {
-                fragment(&bar.shell(page, &main_of(page, here, &self.registry)), *stream_changes)
+                fragment(&bar.shell(page, &self.main(&bar, page)), *stream_changes)
             }
             Want::Region(name) => return self.render_region(&bar, page, name),
         };
@@ -144,6 +143,18 @@ impl Context {
             status: page.status,
             body: markup.into_string().into(),
             etag: None,
+        }
+    }
+
+    /// What is above the page's own parts comes from its surroundings; a fault says itself what is the matter.
+    fn main(&self, bar: &Bar, page: &Page) -> Markup {
+        let here = &self.frame.here;
+        html! {
+            @if let Some(banner) = banner(here, &self.registry) { (banner) }
+            @if page.status.is_success() { (region(&staleness(&bar.freshness), here)) }
+            (page.head)
+            @for part in &page.regions { (region(part, here)) }
+            (page.foot)
         }
     }
 
@@ -157,6 +168,7 @@ impl Context {
                 here,
             )),
             "freshness" => Some(freshness_badge(&bar.freshness, here)),
+            "staleness" => Some(region(&staleness(&bar.freshness), here)),
             "pending" => bar.pending.map(|pending| pending_counts(pending, here)),
             name => page.regions.iter().find(|r| r.name == name).map(|r| region(r, here)),
         };
@@ -186,6 +198,7 @@ impl Context {
         if let Some(tag) = etag.and_then(|etag| HeaderValue::try_from(format!("\"{etag}\"")).ok()) {
             headers.insert(header::ETAG, tag);
         }
+        headers.insert(freshness::HEADER, freshness::header(&self.freshness()));
         headers.insert(
             header::VARY,
             HeaderValue::from_static("HX-Request, HX-Request-Type, HX-Target, Cookie"),
@@ -199,13 +212,4 @@ impl Context {
 fn etag_in(body: &str) -> Option<String> {
     let (_, rest) = body.split_once("data-etag=\"")?;
     rest.split_once('"').map(|(etag, _)| etag.to_owned())
-}
-
-fn main_of(page: &Page, here: &str, registry: &RegistryView) -> Markup {
-    html! {
-        @if let Some(banner) = banner(here, registry) { (banner) }
-        (page.head)
-        @for part in &page.regions { (region(part, here)) }
-        (page.foot)
-    }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Bar<'a> {
     /// Pending ideation, execution and evaluation tasks.
     pub pending: Option<[u64; 3]>,
     /// The badge.
-    pub freshness: ui::Freshness,
+    pub freshness: Freshness,
     operator: ui::Signed,
 }
 
@@ -55,7 +55,7 @@ impl<'a> Bar<'a> {
         };
         let doubt = match &context.registry.freshness {
             Freshness::Stale { trouble, .. } => Some(trouble.words.clone()),
-            Freshness::CatchingUp | Freshness::Live | Freshness::Polling => None,
+            _ => None,
         };
         Self {
             context,
@@ -63,7 +63,7 @@ impl<'a> Bar<'a> {
             current,
             live,
             pending,
-            freshness: badge(context.freshness()),
+            freshness: context.freshness(),
             operator: signed(context),
         }
     }
@@ -120,18 +120,6 @@ fn signed(context: &Context) -> ui::Signed {
             Role::Administrator => "Administrator".to_owned(),
             Role::Other => "No administrator: not in the group admins".to_owned(),
             Role::Unknown(trouble) => format!("No administrator for now: {trouble}"),
-        },
-    }
-}
-
-fn badge(freshness: Freshness) -> ui::Freshness {
-    match freshness {
-        Freshness::CatchingUp => ui::Freshness::CatchingUp,
-        Freshness::Live => ui::Freshness::Live,
-        Freshness::Polling => ui::Freshness::Polling,
-        Freshness::Stale { since, trouble } => ui::Freshness::Stale {
-            since,
-            reason: trouble.words,
         },
     }
 }

@@ -16,6 +16,7 @@ mod error;
 mod events_table;
 mod experiments_table;
 mod frame;
+mod freshness;
 mod gate;
 mod headers;
 mod links;

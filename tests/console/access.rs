@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use switchboard::access::{CredentialState, Options, Posture, Scope, StoreFactory, TaskStores};
-use switchboard::client::{ClientError, PushEvent};
+use switchboard::client::{ClientError, Change};
 use switchboard::clock::Clock;
 use switchboard::lifecycle::Tasks;
 use switchboard::protocol::*;
@@ -366,9 +366,9 @@ async fn consoles_that_share_a_directory_converge_under_rotation() {
         let mut reissued = 0;
         while let Some(Ok(item)) = futures_util::StreamExt::next(&mut stream).await {
             match item {
-                PushEvent::Signalled(notice) if notice.kind == "worker.credential_reissued" => reissued += 1,
+                Change::Signalled(notice) if notice.kind == "worker.credential_reissued" => reissued += 1,
                 // The last thing that happens here, so that nothing is left to count.
-                PushEvent::Signalled(notice) if notice.kind == "worker.registered" => break,
+                Change::Signalled(notice) if notice.kind == "worker.registered" => break,
                 _ => {}
             }
         }

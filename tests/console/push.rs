@@ -3,21 +3,21 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use switchboard::client::{Bearer, PushEvent, PushStream};
+use switchboard::client::{Bearer, Change, PushStream};
 use switchboard::protocol::*;
 
 use crate::support::{World, join};
 
-pub async fn next(stream: &mut PushStream) -> PushEvent {
+pub async fn next(stream: &mut PushStream) -> Change {
     let item = tokio::time::timeout(Duration::from_secs(5), stream.next()).await;
     item.expect("in time").expect("not over").expect("well-formed")
 }
 
 /// The next thing that is neither the opening nor a heartbeat.
-pub async fn news(stream: &mut PushStream) -> PushEvent {
+pub async fn news(stream: &mut PushStream) -> Change {
     loop {
         match next(stream).await {
-            PushEvent::Connected | PushEvent::Heartbeat => {}
+            Change::Connected | Change::Heartbeat => {}
             other => return other,
         }
     }
@@ -25,7 +25,7 @@ pub async fn news(stream: &mut PushStream) -> PushEvent {
 
 async fn logged(stream: &mut PushStream) -> (Event, u64) {
     match news(stream).await {
-        PushEvent::Logged { event, cursor } => (*event, cursor),
+        Change::Logged { event, cursor } => (*event, cursor),
         other => panic!("an event, not {other:?}"),
     }
 }
@@ -75,7 +75,7 @@ async fn a_cursor_beyond_the_log_asks_for_a_new_list() {
     let lab = world.lab("beyond").await;
     lab.ideation("t-1").await;
     let mut stream = lab.worker.watch(7).await.expect("a stream");
-    assert_eq!(news(&mut stream).await, PushEvent::Resync);
+    assert_eq!(news(&mut stream).await, Change::Resync);
     lab.ideation("t-2").await;
     assert_eq!(logged(&mut stream).await.1, 2, "then it follows the present");
 }
@@ -85,10 +85,10 @@ async fn signals_beside_the_log_are_notices() {
     let world = World::start().await;
     let lab = world.lab("signals").await;
     let mut stream = lab.worker.watch(0).await.expect("a stream");
-    assert_eq!(next(&mut stream).await, PushEvent::Connected);
+    assert_eq!(next(&mut stream).await, Change::Connected);
     assert_eq!(
         next(&mut stream).await,
-        PushEvent::Heartbeat,
+        Change::Heartbeat,
         "the opening comes at once"
     );
     let (worker, _) = join(&lab.admin, "late").await;
@@ -104,7 +104,7 @@ async fn signals_beside_the_log_are_notices() {
         ("worker.credential_reissued", worker.to_string()),
         ("group.changed", admins.group_id.to_string()),
     ] {
-        let PushEvent::Signalled(notice) = news(&mut stream).await else {
+        let Change::Signalled(notice) = news(&mut stream).await else {
             panic!("a notice");
         };
         assert_eq!((notice.kind.as_str(), &notice.id), (kind, &id));
@@ -122,12 +122,12 @@ async fn signals_beside_the_log_are_notices() {
 async fn the_registry_is_pushed_too() {
     let world = World::start().await;
     let mut stream = world.admin.control().watch().await.expect("a stream");
-    assert_eq!(next(&mut stream).await, PushEvent::Connected);
-    assert_eq!(next(&mut stream).await, PushEvent::Heartbeat);
+    assert_eq!(next(&mut stream).await, Change::Connected);
+    assert_eq!(next(&mut stream).await, Change::Heartbeat);
     let lab = world.lab("pushed").await;
     lab.orchestrator.terminate("enough").await.expect("terminated");
     for expected in ["experiment.registered", "experiment.seeded", "experiment.state_changed"] {
-        let PushEvent::Signalled(notice) = news(&mut stream).await else {
+        let Change::Signalled(notice) = news(&mut stream).await else {
             panic!("a notice");
         };
         assert_eq!((notice.kind.as_str(), notice.id.as_str()), (expected, lab.id.as_str()));
@@ -153,8 +153,8 @@ async fn a_reissued_credential_ends_the_streams_that_the_old_one_opened() {
         .await
         .expect("a stream");
     for stream in [&mut log, &mut registry] {
-        assert_eq!(next(stream).await, PushEvent::Connected);
-        assert_eq!(next(stream).await, PushEvent::Heartbeat);
+        assert_eq!(next(stream).await, Change::Connected);
+        assert_eq!(next(stream).await, Change::Heartbeat);
     }
     lab.admin.reissue_credential(&lab.worker_id).await.expect("reissued");
     control.reissue_credential(&operator.worker_id).await.expect("reissued");
@@ -162,7 +162,7 @@ async fn a_reissued_credential_ends_the_streams_that_the_old_one_opened() {
         let end = async {
             loop {
                 match stream.next().await {
-                    Some(Ok(PushEvent::Heartbeat)) => {}
+                    Some(Ok(Change::Heartbeat)) => {}
                     other => return other,
                 }
             }
@@ -188,6 +188,6 @@ async fn stopping_ends_open_streams_and_long_polls_soon() {
         .await
         .expect("it ends")
     {
-        assert!(matches!(item, Ok(PushEvent::Heartbeat) | Err(_)), "{item:?}");
+        assert!(matches!(item, Ok(Change::Heartbeat) | Err(_)), "{item:?}");
     }
 }

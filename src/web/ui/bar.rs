@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::mark::{Mark, state};
+use super::mark::Mark;
 use super::region::{etag, trigger};
 use super::value::{count, id_text};
-use crate::protocol::{ExperimentId, Timestamp};
+use crate::protocol::ExperimentId;
 use crate::web::urls;
 
 /// What the registry and the task store say of an experiment.
@@ -61,93 +61,6 @@ pub(crate) struct SwitchList {
     pub entries: Vec<SwitchEntry>,
     /// Why there may be others by now, in words without a full stop.
     pub doubt: Option<String>,
-}
-
-/// How true the page is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Freshness {
-    /// The feed is open: what is shown is what is.
-    Live,
-    /// A list is being read, or a gap replayed.
-    CatchingUp,
-    /// Without push: as fresh as the last poll.
-    Polling,
-    /// The feed is broken.
-    Stale {
-        /// What is shown was true then.
-        since: Timestamp,
-        /// Why, and what is being done about it.
-        reason: String,
-    },
-}
-
-impl Freshness {
-    /// The word of `data-freshness`.
-    pub(crate) fn word(&self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::CatchingUp => "catching-up",
-            Self::Polling => "polling",
-            Self::Stale { .. } => "stale",
-        }
-    }
-}
-
-/// The freshness badge. It answers to the region name `freshness`, and the script rewrites it when the stream
-/// itself breaks.
-pub(crate) fn freshness_badge(freshness: &Freshness, here: &str) -> Markup {
-    let (mark, label, as_of, why) = match freshness {
-        Freshness::Live => (Mark::Filled, "Live", None, "This page follows the event log."),
-        Freshness::CatchingUp => (
-            Mark::ClaimedHalf,
-            "Catching up",
-            None,
-            "Reading what happened meanwhile.",
-        ),
-        Freshness::Polling => (
-            Mark::SubmittedThreeQuarters,
-            "Polling",
-            None,
-            "The task store cannot push, so it is asked every few seconds.",
-        ),
-        Freshness::Stale { since, reason } => (Mark::Triangle, "Stale", Some(*since), reason.as_str()),
-    };
-    let body = badge_body(
-        mark,
-        label,
-        as_of.map(|at| age(&at.to_string(), &at.instant().strftime("%H:%M:%S UTC").to_string())),
-        why,
-    );
-    html! {
-        div id="freshness" class="freshness" data-freshness=(freshness.word()) data-region="freshness"
-            data-etag=(etag(&body.0)) title=(why) hx-get=(here) hx-target="this" hx-swap="outerMorph"
-            hx-trigger=(trigger(&["freshness"], "500ms")) "hx-status:4xx"="swap:none" "hx-status:5xx"="swap:none" {
-            (body)
-        }
-    }
-}
-
-/// What the badge shows once the page's own stream is lost; the script fills in since when.
-pub(super) fn stream_lost() -> Markup {
-    badge_body(
-        Mark::Triangle,
-        "Stale",
-        Some(age("", "")),
-        "Connection to the console lost; retrying.",
-    )
-}
-
-fn badge_body(mark: Mark, label: &str, age: Option<Markup>, why: &str) -> Markup {
-    html! {
-        (state(mark, label))
-        @if let Some(age) = age { span class="age" { (age) } }
-        span class="why" { (why) }
-    }
-}
-
-/// How old something is; without the script, since when.
-fn age(since: &str, clock: &str) -> Markup {
-    html! { time datetime=(since) title=(since) data-when="age" { "since " (clock) } }
 }
 
 /// The switcher: the present experiment, and a list to pick another from. Region name `switcher`.

@@ -2,7 +2,9 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::bar::{Freshness, SwitchEntry, SwitchList, freshness_badge, pending_counts, stream_lost, switcher_region};
+use super::bar::{SwitchEntry, SwitchList, pending_counts, switcher_region};
+use super::freshness::{freshness_badge, stream_lost};
+use crate::live::Freshness;
 use crate::protocol::ExperimentId;
 use crate::web::assets::{self, Asset};
 use crate::web::urls;
@@ -352,6 +354,7 @@ fn keys(administers: bool) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::live::Means;
     use crate::web::ui::EntryState;
 
     fn operator(administers: bool) -> Signed {
@@ -368,7 +371,7 @@ mod tests {
             nav: Nav::Tasks,
             experiment: list.entries.first(),
             switcher: Some(list),
-            freshness: Some(&Freshness::Live),
+            freshness: Some(&Freshness::Live(Means::Push)),
             operator,
             here: "/x/e/admin/tasks/?kind=<b>",
             live: Some("/x/e/live?since=7"),
