@@ -114,7 +114,7 @@ impl Deployment {
                 tasks: self.tasks.clone(),
                 idle: Duration::from_secs(3600),
                 mirrors: 64,
-                retry_cap: Duration::from_secs(15),
+                retry_cap: live::Options::RETRY_CAP,
                 registry_every: Duration::from_secs(2),
             });
             let web = Web::new(web::Options {

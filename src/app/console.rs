@@ -25,8 +25,6 @@ use crate::web::{self, Web};
 
 /// How long a mirror is kept after the last view.
 const MIRROR_IDLE: Duration = Duration::from_secs(300);
-/// The longest wait before a broken feed is tried again.
-const RETRY_CAP: Duration = Duration::from_secs(15);
 /// How often the registry is read where the control plane does not push.
 const REGISTRY_EVERY: Duration = Duration::from_secs(2);
 /// How many mirrors are kept at most.
@@ -153,7 +151,7 @@ fn web(parts: Parts, clock: &Clock, tasks: &Tasks) -> Result<Web, AppError> {
         tasks: tasks.clone(),
         idle: MIRROR_IDLE,
         mirrors: MIRRORS,
-        retry_cap: RETRY_CAP,
+        retry_cap: live::Options::RETRY_CAP,
         registry_every: REGISTRY_EVERY,
     });
     Ok(Web::new(web::Options {

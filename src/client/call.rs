@@ -53,6 +53,24 @@ impl Call {
         decode(self.send().await?).await
     }
 
+    /// What is there and its tag, or nothing when it is what `known` is the tag of (RFC 9110 §13).
+    pub(super) async fn fetch_unless<T: DeserializeOwned>(
+        self,
+        known: Option<&str>,
+    ) -> Result<Option<(T, Option<String>)>, ClientError> {
+        let call = match known {
+            Some(tag) => self.with(|request| request.header(header::IF_NONE_MATCH, tag)),
+            None => self,
+        };
+        let response = call.send().await?;
+        if response.status() == StatusCode::NOT_MODIFIED {
+            return Ok(None);
+        }
+        let tag = response.headers().get(header::ETAG);
+        let tag = tag.and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        Ok(Some((decode(response).await?, tag)))
+    }
+
     /// For replies whose body carries nothing (`ch07 §5` has integrate answer 200 with zero bytes).
     pub(super) async fn acknowledge(self) -> Result<(), ClientError> {
         self.send().await.map(drop)
@@ -80,7 +98,8 @@ async fn send(request: RequestBuilder, bearer: Option<&Bearer>) -> Result<Respon
 
 async fn checked(response: Response) -> Result<Response, ClientError> {
     let status = response.status();
-    if status.is_success() {
+    // Whoever asked for no more than news gets 304, and nobody else does.
+    if status.is_success() || status == StatusCode::NOT_MODIFIED {
         return Ok(response);
     }
     let body = response.bytes().await.map_err(ClientError::from_transport)?;

@@ -37,6 +37,17 @@ impl ControlClient {
         Ok(list.experiments)
     }
 
+    /// Every registered experiment with the list's tag, if the server gives it one; nothing when it is still the list
+    /// that `known` is the tag of.
+    pub async fn experiments_unless(
+        &self,
+        known: Option<&str>,
+    ) -> Result<Option<(Vec<RegistryEntry>, Option<String>)>, ClientError> {
+        let call = self.request(Method::GET, "/experiments");
+        let list = call.fetch_unless::<ExperimentList>(known).await?;
+        Ok(list.map(|(list, tag)| (list.experiments, tag)))
+    }
+
     /// One registered experiment.
     pub async fn experiment(&self, id: &ExperimentId) -> Result<RegistryEntry, ClientError> {
         self.request(Method::GET, &format!("/experiments/{id}")).fetch().await

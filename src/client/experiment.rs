@@ -14,6 +14,9 @@ use crate::protocol::*;
 /// A server may hold a subscription for 30 s whatever it is asked (`ch07 §8`); this leaves room for the way.
 const LONGEST_POLL: Duration = Duration::from_secs(40);
 
+/// A list of a large experiment takes a slow server longer than other calls may take.
+const LIST: Duration = Duration::from_secs(60);
+
 /// A list and the log position it is true for.
 #[derive(Debug, Clone)]
 pub struct Listed<T> {
@@ -68,7 +71,8 @@ impl ExperimentClient {
     }
 
     async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Listed<T>, ClientError> {
-        let response = self.get(path).send().await?;
+        let call = self.get(path).with(|request| request.timeout(LIST));
+        let response = call.send().await?;
         let cursor = response
             .headers()
             .get(CURSOR_HEADER)

@@ -43,6 +43,12 @@ pub struct Options {
     pub registry_every: Duration,
 }
 
+impl Options {
+    /// The longest wait before a broken feed is tried again, where nothing else is wanted. Pages are to be live within
+    /// 5 s of a server's return, and a refused connection costs next to nothing.
+    pub const RETRY_CAP: Duration = Duration::from_secs(4);
+}
+
 /// The pages' handle on everything that is known. Cheap to clone.
 #[derive(Clone)]
 pub struct Live(Arc<Hub>);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join3;
+use futures_util::future::try_join;
 use imbl::OrdMap;
 use tracing::warn;
 
@@ -25,23 +25,18 @@ pub(super) async fn list(
         return Ok(None);
     }
     let config = Configuration::read(client, configs).await?;
-    let lists = || try_join3(client.tasks(), client.ideas(), client.variants());
-    let (mut tasks, mut ideas, mut variants) = lists().await?;
-    let told = [tasks.cursor, ideas.cursor, variants.cursor]
-        .into_iter()
-        .collect::<Option<Vec<_>>>();
-    let cursor = match told {
-        Some(cursors) => cursors.into_iter().min().unwrap_or(0),
-        None => {
-            // A server that does not tell still has a log; what is listed after its length was read is no older.
-            let length = client.log_length().await?;
-            (tasks, ideas, variants) = lists().await?;
-            length
-        }
+    let tasks = client.tasks().await?;
+    // A server that does not tell still has a log; what is listed after its length was read is no older.
+    let (length, tasks) = match tasks.cursor {
+        Some(_) => (None, tasks),
+        None => (Some(client.log_length().await?), client.tasks().await?),
     };
+    let (ideas, variants) = try_join(client.ideas(), client.variants()).await?;
+    let told = [length, tasks.cursor, ideas.cursor, variants.cursor];
+    let cursor = told.into_iter().flatten().min().unwrap_or(0);
     // Read after the lists: the cursor is theirs, and what happened to the experiment since is in the log after it.
     let experiment = client.read().await?;
-    let (workers, groups) = futures_util::future::try_join(client.workers(), client.groups()).await?;
+    let (workers, groups) = try_join(client.workers(), client.groups()).await?;
 
     let mut snapshot = Snapshot::empty(experiment, config, cursor);
     for task in &tasks.items {

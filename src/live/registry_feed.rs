@@ -27,6 +27,8 @@ use crate::protocol::ExperimentId;
 pub(super) const SPELL: Duration = Duration::from_secs(30);
 /// Every so many lists, task stores are asked again that did not have an experiment, or did not answer.
 const ASK_AGAIN: u32 = 3;
+/// Every so many lists, a control plane that did not push is asked whether it does by now.
+const PROBE_AGAIN: u32 = 30;
 
 /// The only one who changes the registry.
 pub(super) struct RegistryFeed {
@@ -99,10 +101,12 @@ impl RegistryFeed {
     }
 
     async fn watch(&mut self, control: &ControlClient) -> Result<(), ClientError> {
-        // Watching first: what changes while the list is read is told afterwards and read again.
-        match feed::supported(control.watch().await)? {
-            Some(stream) => self.pushed(control, stream).await,
-            None => self.poll(control).await,
+        loop {
+            // Watching first: what changes while the list is read is told afterwards and read again.
+            match feed::supported(control.watch().await)? {
+                Some(stream) => return self.pushed(control, stream).await,
+                None => self.poll(control).await?,
+            }
         }
     }
 
@@ -163,12 +167,16 @@ impl RegistryFeed {
         }
     }
 
+    /// Lists again and again, for as long as no better way is asked for.
     async fn poll(&mut self, control: &ControlClient) -> Result<(), ClientError> {
         debug!("the control plane does not push; asking every so often while anybody looks");
-        for round in 0_u32.. {
-            let entries = control.experiments().await?;
+        let mut known = None;
+        for round in 0..PROBE_AGAIN {
+            if let Some((entries, tag)) = control.experiments_unless(known.as_deref()).await? {
+                self.list(entries, Depth::Disk);
+                known = tag;
+            }
             self.registry.heard(&self.clock);
-            self.list(entries, Depth::Disk);
             if round % ASK_AGAIN == 0 {
                 self.ask_again();
             }

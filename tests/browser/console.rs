@@ -47,7 +47,7 @@ impl Console {
             tasks: tasks.clone(),
             idle: Duration::from_secs(300),
             mirrors: 8,
-            retry_cap: Duration::from_secs(15),
+            retry_cap: live::Options::RETRY_CAP,
             registry_every: Duration::from_secs(2),
         });
         let web = Web::new(web::Options {

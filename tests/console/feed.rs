@@ -163,10 +163,10 @@ async fn what_waits_to_be_seeded_recovers_from_an_outage_too() {
         let mirror = mirror.clone();
         async move || (mirror.view().freshness.word() == word).then_some(())
     };
-    until("the first answer", is("live")).await;
+    until("the first answer", is("polling")).await;
     proxy.cut();
     mirror.poke();
     until("staleness", is("stale")).await;
     proxy.heal();
-    until("the answer again", is("live")).await;
+    until("the answer again", is("polling")).await;
 }
