@@ -36,6 +36,9 @@ pub enum ClientError {
     /// The call was not made, because getting the credential for it failed so. It says nothing of what was asked for.
     #[error(transparent)]
     Bootstrap(Box<Self>),
+    /// The call was not made: the server is known not to answer, and so what is known of it is old.
+    #[error("{0}")]
+    NotSent(String),
     /// The event stream broke or could not be opened.
     #[error("the event stream broke: {0}")]
     Stream(String),
@@ -111,14 +114,18 @@ impl ClientError {
             Self::UnexpectedStatus(status) => !(400..500).contains(status),
             Self::Refused(problem) => !(400..500).contains(&problem.status),
             Self::Shared(error) => error.leaves_open(),
-            Self::Setup(_) | Self::NoCredential(_) | Self::UnusableSecret | Self::Bootstrap(_) => false,
+            Self::Setup(_)
+            | Self::NoCredential(_)
+            | Self::UnusableSecret
+            | Self::Bootstrap(_)
+            | Self::NotSent(_) => false,
         }
     }
 
     /// Whether nothing usable came back, so that trying again later may help.
     pub fn is_unreachable(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Stream(_) | Self::Late => true,
+            Self::Unreachable(_) | Self::Stream(_) | Self::Late | Self::NotSent(_) => true,
             Self::UnexpectedStatus(status) => *status >= 500,
             Self::Refused(problem) => problem.status >= 500,
             Self::Shared(error) => error.is_unreachable(),

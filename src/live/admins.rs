@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -37,6 +37,8 @@ struct Pulse {
     is_told: AtomicBool,
     /// Grows whenever anything may have changed.
     generation: AtomicU64,
+    /// Milliseconds since the Unix epoch at which such a feed was last heard to have told everything.
+    heard: AtomicI64,
 }
 
 impl Pulse {
@@ -51,6 +53,8 @@ pub(super) struct Watching(Arc<Admins>);
 impl Watching {
     /// A group or a worker changed, or may have.
     pub(super) fn changed(&self) {
+        // Who administered before may not have until now.
+        self.0.formerly.store(None);
         self.0.pulse.grow();
     }
 
@@ -69,6 +73,11 @@ impl Watching {
         self.0.pulse.is_told.store(true, Ordering::SeqCst);
     }
 
+    /// The feed was heard, and everything before has been dealt with.
+    pub(super) fn heard(&self, now: Timestamp) {
+        self.0.pulse.heard.store(now.as_millisecond(), Ordering::SeqCst);
+    }
+
     /// Something is being dealt with, and what comes meanwhile waits unread.
     pub(super) fn busy(&self) {
         self.0.pulse.is_told.store(false, Ordering::SeqCst);
@@ -77,8 +86,9 @@ impl Watching {
 
 impl Drop for Watching {
     fn drop(&mut self) {
+        self.0.remember();
         self.busy();
-        self.changed();
+        self.0.pulse.grow();
     }
 }
 
@@ -98,6 +108,8 @@ pub struct Admins {
     clock: Clock,
     pulse: Pulse,
     held: ArcSwapOption<Reading>,
+    /// Who administered when that was last known, and when that was.
+    formerly: ArcSwapOption<(BTreeSet<WorkerId>, Timestamp)>,
     /// Readings begun. One is under way at a time: whoever has the lock makes it.
     begun: AtomicU64,
     /// The number of the last that came to an end.
@@ -114,6 +126,7 @@ impl Admins {
             clock,
             pulse: Pulse::default(),
             held: ArcSwapOption::empty(),
+            formerly: ArcSwapOption::empty(),
             begun: AtomicU64::new(0),
             ended: AtomicU64::new(0),
             reading: Mutex::default(),
@@ -129,6 +142,13 @@ impl Admins {
         let reading = self.present().await;
         let workers = reading.workers.as_ref().map_err(Trouble::clone)?;
         Ok(workers.contains(worker))
+    }
+
+    /// Until when a worker is known to have administered: at least then it did. No decision about the present is made
+    /// from it; what was known then may be shown to who might have seen it then.
+    pub fn contained_at(&self, worker: &WorkerId) -> Option<Timestamp> {
+        let formerly = self.formerly.load_full()?;
+        formerly.0.contains(worker).then_some(formerly.1)
     }
 
     /// Whether the worker's credential was replaced at `instant` or later, as far as a feed told.
@@ -154,6 +174,16 @@ impl Admins {
         self.reissued.store(Arc::new(known));
     }
 
+    /// Keeps what is held as what was known when the feed was last heard, if it was the present until then.
+    fn remember(&self) {
+        let Some(held) = self.held.load_full() else { return };
+        let is_same = held.generation == self.pulse.generation.load(Ordering::SeqCst);
+        if let (true, Ok(workers)) = (is_same, &held.workers) {
+            let heard = Timestamp::from_millisecond(self.pulse.heard.load(Ordering::SeqCst));
+            self.formerly.store(Some(Arc::new((workers.clone(), heard.max(held.asked_at)))));
+        }
+    }
+
     async fn present(&self) -> Arc<Reading> {
         if let Some(held) = self.usable() {
             return held;
@@ -171,6 +201,9 @@ impl Admins {
             }
         }
         let reading = Arc::new(self.read().await);
+        if let Ok(workers) = &reading.workers {
+            self.formerly.store(Some(Arc::new((workers.clone(), reading.asked_at))));
+        }
         self.held.store(Some(reading.clone()));
         self.ended.store(reading.number, Ordering::SeqCst);
         reading

@@ -217,6 +217,7 @@ async fn watch(
         if beat {
             // Only now is what is held the present: everything before the beat has been told and applied.
             writer.heard();
+            watching.iter().for_each(|watching| watching.heard(writer.now()));
             if std::mem::take(is_broken) {
                 follower.other_at_store();
             }

@@ -10,12 +10,14 @@ use tracing::debug;
 
 use super::admins::Admins;
 use super::details::Details;
+use super::freshness::Freshness;
 use super::follow::{Follower, Noticed, follow};
 use super::mirror::{Mirror, Phase, Writer};
 use super::probe::Prober;
 use super::registry::{Hosting, Registry};
 use super::registry_feed::RegistryFeed;
 use super::revision::Epoch;
+use super::trouble::{Trouble, TroubleKind};
 use crate::access::StoreFactory;
 use crate::client::ExperimentClient;
 use crate::clock::Clock;
@@ -119,6 +121,19 @@ impl Live {
     /// Who administers.
     pub fn admins(&self) -> &Admins {
         &self.0.admins
+    }
+
+    /// Why the server that tells who administers is known not to answer, if it is.
+    pub fn unanswered(&self) -> Option<Trouble> {
+        let stores = &self.0.options.stores;
+        let freshness = match (stores.has_control_plane(), stores.default_experiment()) {
+            (false, Some(alone)) => self.existing_mirror(alone)?.view().freshness.clone(),
+            _ => self.0.registry.view().freshness.clone(),
+        };
+        match freshness {
+            Freshness::Stale { trouble, .. } if trouble.kind == TroubleKind::Unreachable => Some(trouble),
+            _ => None,
+        }
     }
 
     /// Whole entities.

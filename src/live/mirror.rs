@@ -78,8 +78,8 @@ impl Mirror {
                 revisions,
             }),
             revisions: watch::Sender::new(revisions),
-            heard: AtomicI64::new(clock.now().instant().as_millisecond()),
-            viewed: AtomicI64::new(clock.now().instant().as_millisecond()),
+            heard: AtomicI64::new(clock.now().as_millisecond()),
+            viewed: AtomicI64::new(clock.now().as_millisecond()),
             viewers: AtomicUsize::new(0),
             poke: Notify::new(),
             stop,
@@ -108,7 +108,7 @@ impl Mirror {
 
     /// When the server was last heard.
     pub fn last_heard(&self) -> Timestamp {
-        timestamp(self.heard.load(Ordering::Relaxed))
+        Timestamp::from_millisecond(self.heard.load(Ordering::Relaxed))
     }
 
     /// Waits until something is known (a picture, or that there is none), at most `limit`; and a moment longer
@@ -149,12 +149,12 @@ impl Mirror {
 
     pub(super) fn touch(&self, clock: &Clock) {
         self.viewed
-            .store(clock.now().instant().as_millisecond(), Ordering::Relaxed);
+            .store(clock.now().as_millisecond(), Ordering::Relaxed);
     }
 
     /// Whether nobody has looked for longer than `idle`.
     pub(super) fn is_idle(&self, clock: &Clock, idle: Duration) -> bool {
-        let silent = clock.now().instant().as_millisecond() - self.viewed.load(Ordering::Relaxed);
+        let silent = clock.now().as_millisecond() - self.viewed.load(Ordering::Relaxed);
         self.viewers.load(Ordering::Relaxed) == 0 && silent > i64::try_from(idle.as_millis()).unwrap_or(i64::MAX)
     }
 
@@ -165,12 +165,6 @@ impl Mirror {
     pub(super) fn stop(&self) {
         self.stop.cancel();
     }
-}
-
-fn timestamp(millis: i64) -> Timestamp {
-    jiff::Timestamp::from_millisecond(millis)
-        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
-        .into()
 }
 
 /// Somebody looks at a mirror; dropping it says they left.
@@ -210,14 +204,14 @@ impl Writer {
 
     /// When a page of it was last asked for.
     pub(super) fn last_viewed(&self) -> Timestamp {
-        timestamp(self.mirror.last_viewed_ms())
+        Timestamp::from_millisecond(self.mirror.last_viewed_ms())
     }
 
     /// The server was heard: what is held is true as of now.
     pub(super) fn heard(&self) {
         self.mirror
             .heard
-            .store(self.clock.now().instant().as_millisecond(), Ordering::Relaxed);
+            .store(self.clock.now().as_millisecond(), Ordering::Relaxed);
     }
 
     /// Swaps in a new picture in which `topics` changed. Whether all of it is of now, [`Writer::heard`] says.

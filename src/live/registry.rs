@@ -126,8 +126,8 @@ impl Registry {
                 revision: 0,
             }),
             revision: watch::Sender::new(0),
-            heard: AtomicI64::new(clock.now().instant().as_millisecond()),
-            viewed: AtomicI64::new(clock.now().instant().as_millisecond()),
+            heard: AtomicI64::new(clock.now().as_millisecond()),
+            viewed: AtomicI64::new(clock.now().as_millisecond()),
             viewers: AtomicUsize::new(0),
             looked: Notify::new(),
         })
@@ -170,12 +170,12 @@ impl Registry {
 
     pub(super) fn touch(&self, clock: &Clock) {
         self.viewed
-            .store(clock.now().instant().as_millisecond(), Ordering::Relaxed);
+            .store(clock.now().as_millisecond(), Ordering::Relaxed);
     }
 
     /// Whether anybody looks, or did within `spell`.
     pub(super) fn is_watched(&self, clock: &Clock, spell: Duration) -> bool {
-        let silent = clock.now().instant().as_millisecond() - self.viewed.load(Ordering::Relaxed);
+        let silent = clock.now().as_millisecond() - self.viewed.load(Ordering::Relaxed);
         self.viewers.load(Ordering::Relaxed) > 0 || silent <= i64::try_from(spell.as_millis()).unwrap_or(i64::MAX)
     }
 
@@ -186,14 +186,11 @@ impl Registry {
 
     pub(super) fn heard(&self, clock: &Clock) {
         self.heard
-            .store(clock.now().instant().as_millisecond(), Ordering::Relaxed);
+            .store(clock.now().as_millisecond(), Ordering::Relaxed);
     }
 
     pub(super) fn last_heard(&self) -> Timestamp {
-        let millis = self.heard.load(Ordering::Relaxed);
-        jiff::Timestamp::from_millisecond(millis)
-            .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
-            .into()
+        Timestamp::from_millisecond(self.heard.load(Ordering::Relaxed))
     }
 
     /// Swaps in a new view. Only the feed does, and there is one.

@@ -160,6 +160,7 @@ impl RegistryFeed {
                 Change::Heartbeat if listed => {
                     // Everything before the beat has been told and read.
                     self.registry.heard(&self.clock);
+                    watching.heard(self.clock.now());
                     self.ask_again();
                 }
                 Change::Signalled(_) | Change::Heartbeat | Change::Logged { .. } => {}

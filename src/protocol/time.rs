@@ -16,6 +16,16 @@ impl Timestamp {
         Self(jiff::Timestamp::from_millisecond(instant.as_millisecond()).unwrap_or(instant))
     }
 
+    /// So many milliseconds after the Unix epoch; what no calendar has is the epoch itself.
+    pub fn from_millisecond(millis: i64) -> Self {
+        Self(jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub fn as_millisecond(self) -> i64 {
+        self.0.as_millisecond()
+    }
+
     /// The instant for arithmetic.
     pub fn instant(self) -> jiff::Timestamp {
         self.0

@@ -119,6 +119,7 @@ fn signed(context: &Context) -> ui::Signed {
         standing: match &context.role {
             Role::Administrator => "Administrator".to_owned(),
             Role::Other => "No administrator: not in the group admins".to_owned(),
+            Role::Formerly(trouble) => format!("Administrator until lately, and reading only: {trouble}"),
             Role::Unknown(trouble) => format!("No administrator for now: {trouble}"),
         },
     }

@@ -115,7 +115,7 @@ impl<'a> FromRequest<'a> for Context {
         let registry = console.live.registry().settled(FIRST_LIST).await;
         let role = match request.data::<Role>() {
             Some(role) => role.clone(),
-            None => console.role_seen(&signed_in.operator, &registry).await,
+            None => console.role_seen(&signed_in.operator, request.uri().path()).await,
         };
         let fleet = *console.live.fleet().borrow();
         Ok(Self {

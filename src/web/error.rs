@@ -6,6 +6,7 @@ use poem::http::StatusCode;
 use super::banner::STALE_SELECTION;
 use super::context::Context;
 use super::session::Operator;
+use crate::client::ClientError;
 use crate::live::{Trouble, TroubleKind};
 use crate::protocol::ExperimentId;
 
@@ -37,6 +38,14 @@ impl ResponseError for PageError {
     /// The middleware that draws faults replaces the body.
     fn status(&self) -> StatusCode {
         self.fault.status()
+    }
+}
+
+/// The status of a page that tells why a write was not carried out, where the server did not find fault with the write.
+pub(crate) fn error_status(error: &ClientError) -> StatusCode {
+    match error.is_unreachable() {
+        true => StatusCode::SERVICE_UNAVAILABLE,
+        false => StatusCode::BAD_GATEWAY,
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Frame {
     pub none_match: Option<String>,
     /// Whether htmx asks.
     pub htmx: bool,
+    /// Whether something was sent that may be lost with the page it was typed on.
+    pub writes: bool,
 }
 
 impl Frame {
@@ -58,6 +60,7 @@ impl Frame {
             here,
             none_match: text(headers, "if-none-match").map(|tag| tag.trim_matches('"').to_owned()),
             htmx,
+            writes: !request.method().is_safe(),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use poem::http::{Method, header};
 use poem::session::Session;
 use poem::{Endpoint, FromRequest, IntoResponse, Request, Response, Result};
@@ -15,8 +16,8 @@ use super::frame::{Frame, Want, experiment_of};
 use super::same_origin::comes_from_here;
 use super::session::{Operator, SignedIn};
 use super::urls;
-use crate::live::{Freshness, RegistryView, Trouble, TroubleKind};
-use crate::protocol::percent_decode;
+use crate::live::{Freshness, Trouble, TroubleKind};
+use crate::protocol::{WorkerId, percent_decode};
 
 /// What the operator may do, as of this request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -25,22 +26,32 @@ pub(crate) enum Role {
     Administrator,
     /// Work and read; they are not in the group `admins`.
     Other,
-    /// The same, for as long as it is not known whether they are.
+    /// Read what was known when they were last known to administer; whether they still do cannot be known.
+    Formerly(Trouble),
+    /// Work and read, for as long as it is not known whether they administer.
     Unknown(Trouble),
 }
 
 impl Role {
-    /// Whether they may pass the gate.
+    /// Whether they may pass the gate, and change what is behind it.
     pub fn administers(&self) -> bool {
         matches!(self, Self::Administrator)
+    }
+
+    /// Whether they may look at what is behind the gate.
+    fn may_look(&self) -> bool {
+        matches!(self, Self::Administrator | Self::Formerly(_))
     }
 
     /// A link, unless it leads where they may not go.
     pub fn link(&self, href: String) -> Option<String> {
         let path = href.split(['?', '#']).next().unwrap_or_default();
-        (self.administers() || !is_gated(path)).then_some(href)
+        (self.may_look() || !is_gated(path)).then_some(href)
     }
 }
+
+/// What is shown of an outage may be this much younger than what is known of who administered.
+const LATELY: SignedDuration = SignedDuration::from_secs(60);
 
 impl Console {
     /// What an operator may do now.
@@ -54,17 +65,34 @@ impl Console {
             },
         }
     }
-}
 
-impl Console {
-    /// The same where it only decides what is shown. While the control plane is known not to answer, nobody waits for it
-    /// to fail once more.
-    pub async fn role_seen(&self, operator: &Operator, registry: &RegistryView) -> Role {
-        match (operator, &registry.freshness) {
-            (Operator::Worker { .. }, Freshness::Stale { trouble, .. }) if trouble.kind == TroubleKind::Unreachable => {
-                Role::Unknown(trouble.clone())
-            }
+    /// What they may do where nothing is changed. While the server that tells who administers is known not to answer,
+    /// nobody waits for it to fail once more.
+    ///
+    /// Of an outage is shown what was known before it. Whoever administered then may look at that: no decision about the
+    /// present is made from old news, and nothing is shown that they could not have seen when it was new.
+    pub async fn role_seen(&self, operator: &Operator, path: &str) -> Role {
+        let known = match (operator, self.live.unanswered()) {
+            (Operator::Worker { .. }, Some(trouble)) => Role::Unknown(trouble),
             _ => self.role(operator).await,
+        };
+        match (known, operator) {
+            (Role::Unknown(trouble), Operator::Worker { id, .. }) if self.was_shown_to(id, path) => Role::Formerly(trouble),
+            (known, _) => known,
+        }
+    }
+
+    /// Whether what stands at `path` is of an outage, and from when the worker administered.
+    fn was_shown_to(&self, worker: &WorkerId, path: &str) -> bool {
+        let freshness = match experiment_of(path) {
+            Some(id) => self.live.existing_mirror(&id).map(|mirror| mirror.view().freshness.clone()),
+            None => Some(self.live.registry().view().freshness.clone()),
+        };
+        match (freshness, self.live.admins().contained_at(worker)) {
+            (Some(Freshness::Stale { since, trouble }), Some(at)) if trouble.kind == TroubleKind::Unreachable => {
+                since.instant().duration_since(at.instant()) <= LATELY
+            }
+            _ => false,
         }
     }
 }
@@ -91,10 +119,14 @@ pub(crate) async fn signed_in_only<E: Endpoint>(next: Arc<E>, mut request: Reque
 pub(crate) async fn administrators_only<E: Endpoint>(next: Arc<E>, mut request: Request) -> Result<Response> {
     if needs_administrator(request.method(), request.uri().path()) {
         let operator = operator_of(&request)?.operator.clone();
-        let role = console_of(&request)?.role(&operator).await;
+        let console = console_of(&request)?;
+        let role = match request.method().is_safe() {
+            true => console.role_seen(&operator, request.uri().path()).await,
+            false => console.role(&operator).await,
+        };
         request.set_data(role.clone());
         let fault = match role {
-            Role::Administrator => None,
+            Role::Administrator | Role::Formerly(_) => None,
             Role::Other => Some(Fault::NotAdministrator(operator)),
             Role::Unknown(trouble) => Some(Fault::RoleUnknown(trouble)),
         };
@@ -120,8 +152,7 @@ fn console_of(request: &Request) -> Result<Arc<Console>, PageError> {
 }
 
 fn refuse_other_sites(request: &Request) -> Result<(), PageError> {
-    let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    match is_safe || comes_from_here(request.headers()) {
+    match request.method().is_safe() || comes_from_here(request.headers()) {
         true => Ok(()),
         false => Err(PageError::new(Fault::CrossSite)),
     }

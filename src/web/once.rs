@@ -11,6 +11,7 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 use super::context::Context;
 use super::session::Operator;
 use crate::client::ClientError;
+use crate::live::{Freshness, TroubleKind};
 use crate::protocol::{ExperimentId, GroupId, WorkerId};
 
 /// How long a write may take before its outcome counts as open.
@@ -118,6 +119,20 @@ pub(crate) enum Sent<T> {
 }
 
 impl Context {
+    /// That a write may be sent: the server is not known to be away. What a page shows during an outage is old, and who
+    /// changes something on the strength of it should not have to wait to be told so.
+    ///
+    /// # Errors
+    /// [`ClientError::NotSent`], with the reason.
+    pub fn may_write(&self) -> Result<(), ClientError> {
+        match self.freshness() {
+            Freshness::Stale { trouble, .. } if trouble.kind == TroubleKind::Unreachable => {
+                Err(ClientError::NotSent(trouble.words))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Carries a form out, unless the same one was before. It is carried through even if the browser goes away, so
     /// that what is remembered is what happened.
     pub async fn carry_out<T: Send + 'static>(
@@ -130,6 +145,9 @@ impl Context {
         let mut turn = self.console.once.turn(self.operator(), action, form).await;
         if let Some(kept) = turn.as_ref() {
             return Sent::Before(kept.clone());
+        }
+        if let Err(error) = self.may_write() {
+            return Sent::Refused(error);
         }
         let (tell, told) = oneshot::channel();
         self.console.tasks.spawn("write", async move {

@@ -291,7 +291,7 @@ async fn nobody_administers_while_the_groups_cannot_be_read() {
     let (console, proxy) = Console::behind_a_proxy().await;
     let control = console.admin.control();
     let (ada, credential) = worker(&control, "Ada").await;
-    group(&control, "admins", vec![(&ada).into()]).await;
+    let admins = group(&control, "admins", vec![(&ada).into()]).await;
     let cookie = console.sign_in_as(&credential).await;
     let page = async |path: &str| get(&console, path, &cookie).await;
     until("an administrator", async || {
@@ -299,14 +299,30 @@ async fn nobody_administers_while_the_groups_cannot_be_read() {
     })
     .await;
 
+    let (bob, dismissed) = worker(&control, "Bob").await;
+    control.add_member(&admins, (&bob).into()).await.expect("added");
+    let dismissed = console.sign_in_as(&dismissed).await;
+    let of_bob = async || get(&console, "/admin/experiments/", &dismissed).await;
+    until("another administrator", async || (of_bob().await.status == 200).then_some(())).await;
+    control.remove_member(&admins, &(&bob).into()).await.expect("removed");
+    until("the end of it", async || (of_bob().await.status == 403).then_some(())).await;
+
     proxy.cut();
-    let refused = until("the cut", async || {
-        Some(page("/admin/experiments/").await).filter(|p| p.status != 200)
+    let stale = until("the cut", async || {
+        Some(page("/admin/experiments/").await).filter(|p| !p.texts("[data-freshness=stale]").is_empty())
     })
     .await;
+    assert_eq!(stale.status, 200, "what Ada might have seen before is shown as it was");
+    assert!(
+        stale.texts("#operator .popover p")[1].contains("reading only"),
+        "the bar says so: {}",
+        stale.body
+    );
+    let refused = of_bob().await;
     assert_eq!(
         (refused.status, faults(&refused)),
-        (503, vec!["role-unknown".to_owned()])
+        (503, vec!["role-unknown".to_owned()]),
+        "what was known before the outage does not make Bob one again"
     );
     assert!(
         refused.texts("[data-fault]").concat().contains("does not answer"),
@@ -319,10 +335,11 @@ async fn nobody_administers_while_the_groups_cannot_be_read() {
     );
     assert_eq!(
         console
-            .post("/admin/experiments/", &[("cookie", &cookie), HERE], &[])
+            .post("/admin/experiments/register", &[("cookie", &cookie), HERE], &[])
             .await
             .status,
-        503
+        503,
+        "nothing is changed on the strength of it"
     );
     // Who came by a link needs no groups.
     let link = console.sign_in().await;

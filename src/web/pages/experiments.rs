@@ -14,6 +14,7 @@ use crate::protocol::{DisplayName, ErrorType, RegisterExperiment, RegistryEntry}
 use crate::web::answer::Page;
 use crate::web::banner::with_outcome;
 use crate::web::context::{Context, Deployment};
+use crate::web::error::error_status;
 use crate::web::experiments_table::ExperimentsTable;
 use crate::web::once::{Filled, Kept, Sent, once};
 use crate::web::session;
@@ -99,7 +100,7 @@ impl Registration {
             Some(ErrorType::BadRequest) => &mut self.uri_error,
             _ => {
                 self.refusal = Some(format!("Nothing was registered: {error}."));
-                return StatusCode::BAD_GATEWAY;
+                return error_status(error);
             }
         };
         *place = Some(error.to_string());

@@ -12,7 +12,7 @@ use crate::web::context::Context;
 use crate::web::error::Fault;
 use crate::web::frame::{Frame, Want, see_other};
 use crate::web::session::Operator;
-use crate::web::ui::{Nav, Region, bare, bare_fragment, error_page};
+use crate::web::ui::{Nav, Region, Tone, bare, bare_fragment, error_page, notice};
 use crate::web::urls;
 
 /// What poem itself refuses.
@@ -45,6 +45,9 @@ pub(crate) fn answer(frame: &Frame, uri: &Uri, fault: &Fault, context: Option<&C
         }
     }
     let words = Words::of(fault);
+    if frame.writes && frame.htmx && may_pass(fault) {
+        return beside_the_form(status, &words);
+    }
     let administers = context.is_some_and(|context| context.role.administers());
     let main = error_page(
         fault.key(),
@@ -82,6 +85,20 @@ pub(crate) fn answer(frame: &Frame, uri: &Uri, fault: &Fault, context: Option<&C
                 .body(markup.into_string())
         }
     }
+}
+
+/// What was typed stays where it is, and why nothing came of it is said beside it: it can be sent again in a moment.
+fn beside_the_form(status: StatusCode, words: &Words) -> Response {
+    let said = html! { p { strong { "Nothing was sent. " (words.title) ". " } (words.advice) } };
+    let markup = html! {
+        hx-partial hx-target="#notices" hx-swap="innerHTML" { (notice(Tone::Bad, &said)) }
+    };
+    Response::builder()
+        .status(status)
+        .content_type("text/html; charset=utf-8")
+        .header("hx-reswap", "none")
+        .header(header::CACHE_CONTROL, "no-store")
+        .body(markup.into_string())
 }
 
 fn to_sign_in(frame: &Frame) -> Response {

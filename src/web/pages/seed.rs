@@ -10,7 +10,7 @@ use crate::client::ClientError;
 use crate::protocol::{CommitSha, ErrorType, ExperimentConfig, ExperimentId, SeedRequest};
 use crate::web::answer::Page;
 use crate::web::context::{Active, Context, Watched};
-use crate::web::error::{Fault, PageError};
+use crate::web::error::{Fault, PageError, error_status};
 use crate::web::frame::see_other;
 use crate::web::ui::{
     Button, Field, Input, Nav, Region, Tone, button, field, file_field, notice, page_head, short, short_id, textarea,
@@ -63,7 +63,11 @@ pub(crate) async fn post(active: Active, multipart: Multipart) -> Result<Respons
         let refusal = Some("Seeding needs the admin token of the control plane; start the console with it.".to_owned());
         return Ok(page(context, StatusCode::CONFLICT, &Form { refusal, ..form }));
     };
-    match control.seed(&active.id, &request).await {
+    let seeded = match context.may_write() {
+        Ok(()) => control.seed(&active.id, &request).await,
+        Err(error) => Err(error),
+    };
+    match seeded {
         Ok(_) => {}
         // Somebody else was faster; what they seeded is what there is to see.
         Err(error) if error.error_type() == Some(ErrorType::AlreadyExists) => {}
@@ -93,7 +97,7 @@ fn refused(error: &ClientError, form: Form) -> (StatusCode, Form) {
             "This deployment's servers cannot be seeded from here: run their own set-up, or import a checkpoint."
                 .to_owned(),
         ),
-        error => (StatusCode::BAD_GATEWAY, format!("Nothing was seeded: {error}.")),
+        error => (error_status(error), format!("Nothing was seeded: {error}.")),
     };
     let refusal = Some(refusal);
     (status, Form { refusal, ..form })

@@ -15,7 +15,7 @@ use crate::web::answer::Page;
 use crate::web::banner::with_outcome;
 use crate::web::bar::entry;
 use crate::web::context::Deployment;
-use crate::web::error::{Fault, PageError};
+use crate::web::error::{Fault, PageError, error_status};
 use crate::web::experiments_table::unregister_obstacle;
 use crate::web::session;
 use crate::web::ui::Mark;
@@ -85,7 +85,11 @@ pub(crate) async fn post(
             },
         );
     }
-    match control.unregister(&row.id).await {
+    let unregistered = match deployment.context.may_write() {
+        Ok(()) => control.unregister(&row.id).await,
+        Err(error) => Err(error),
+    };
+    match unregistered {
         Ok(()) => {}
         // Somebody else was faster, and what was wanted has come about.
         Err(error) if error.is_not_found() => {}
@@ -98,7 +102,7 @@ pub(crate) async fn post(
             );
             return words(StatusCode::SERVICE_UNAVAILABLE, open);
         }
-        Err(error) => return words(StatusCode::BAD_GATEWAY, format!("Nothing was changed: {error}.")),
+        Err(error) => return words(error_status(&error), format!("Nothing was changed: {error}.")),
     }
     if session::selected(session).as_ref() == Some(&row.id) {
         session::clear_selection(session);
