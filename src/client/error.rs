@@ -114,11 +114,9 @@ impl ClientError {
             Self::UnexpectedStatus(status) => !(400..500).contains(status),
             Self::Refused(problem) => !(400..500).contains(&problem.status),
             Self::Shared(error) => error.leaves_open(),
-            Self::Setup(_)
-            | Self::NoCredential(_)
-            | Self::UnusableSecret
-            | Self::Bootstrap(_)
-            | Self::NotSent(_) => false,
+            Self::Setup(_) | Self::NoCredential(_) | Self::UnusableSecret | Self::Bootstrap(_) | Self::NotSent(_) => {
+                false
+            }
         }
     }
 

@@ -180,7 +180,8 @@ impl Admins {
         let is_same = held.generation == self.pulse.generation.load(Ordering::SeqCst);
         if let (true, Ok(workers)) = (is_same, &held.workers) {
             let heard = Timestamp::from_millisecond(self.pulse.heard.load(Ordering::SeqCst));
-            self.formerly.store(Some(Arc::new((workers.clone(), heard.max(held.asked_at)))));
+            self.formerly
+                .store(Some(Arc::new((workers.clone(), heard.max(held.asked_at)))));
         }
     }
 

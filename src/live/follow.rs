@@ -18,7 +18,7 @@ use super::mirror::{Phase, Writer};
 use super::revision::Topic;
 use super::trouble::{Server, Trouble};
 use crate::access::{Scope, StoreFactory};
-use crate::client::{ClientError, ExperimentClient, Change};
+use crate::client::{Change, ClientError, ExperimentClient};
 use crate::configs::ConfigSource;
 use crate::protocol::ExperimentId;
 
@@ -113,6 +113,7 @@ pub(super) async fn follow(follower: Follower, writer: Writer) {
                 relist = writer.view().snapshot().is_none() || matches!(error, ClientError::Decode(_));
                 writer.stale(Trouble::of(Server::TaskStore, &error));
                 if !std::mem::replace(&mut is_broken, true) {
+                    writer.tally().broke();
                     let id = follower.client.id();
                     warn!(experiment.id = %id, error = %chain(&error), "the feed broke; showing what is known");
                     follower.other_at_store();
@@ -152,6 +153,7 @@ async fn watch(
         let snapshot = listed.ok_or(Pause::Without(Phase::NotHosted))?;
         debug!(experiment.id = %client.id(), cursor = snapshot.cursor, tasks = snapshot.counts.total(), "listed");
         let was_known = writer.view().snapshot().is_some();
+        writer.tally().listed();
         writer.heard();
         writer.publish(snapshot, &Topic::ALL);
         if !was_known {

@@ -10,8 +10,8 @@ use tracing::debug;
 
 use super::admins::Admins;
 use super::details::Details;
-use super::freshness::Freshness;
 use super::follow::{Follower, Noticed, follow};
+use super::freshness::Freshness;
 use super::mirror::{Mirror, Phase, Writer};
 use super::probe::Prober;
 use super::registry::{Hosting, Registry};
@@ -186,6 +186,18 @@ impl Live {
     /// The mirror of an experiment, if it is followed already.
     pub fn existing_mirror(&self, id: &ExperimentId) -> Option<Arc<Mirror>> {
         self.mirrors().get(id).cloned()
+    }
+
+    /// The mirrors that are followed now, by experiment. Asking is not looking at them.
+    pub fn followed(&self) -> Vec<Arc<Mirror>> {
+        let mut mirrors: Vec<_> = self.mirrors().values().cloned().collect();
+        mirrors.sort_by(|a, b| a.experiment().cmp(b.experiment()));
+        mirrors
+    }
+
+    /// The registry as it is known, without looking at it.
+    pub fn registry_unlooked(&self) -> &Registry {
+        &self.0.registry
     }
 
     /// The mirrors of every hosted experiment, the newest as many as are kept at all, followed from now on.

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::freshness::Freshness;
 use super::revision::{Epoch, Revisions, Topic};
 use super::snapshot::Snapshot;
+use super::tally::Tally;
 use super::trouble::Trouble;
 use crate::clock::Clock;
 use crate::protocol::{ExperimentId, Timestamp};
@@ -62,6 +63,7 @@ pub struct Mirror {
     heard: AtomicI64,
     viewed: AtomicI64,
     viewers: AtomicUsize,
+    tally: Tally,
     poke: Notify,
     stop: CancellationToken,
 }
@@ -81,6 +83,7 @@ impl Mirror {
             heard: AtomicI64::new(clock.now().as_millisecond()),
             viewed: AtomicI64::new(clock.now().as_millisecond()),
             viewers: AtomicUsize::new(0),
+            tally: Tally::default(),
             poke: Notify::new(),
             stop,
         })
@@ -109,6 +112,16 @@ impl Mirror {
     /// When the server was last heard.
     pub fn last_heard(&self) -> Timestamp {
         Timestamp::from_millisecond(self.heard.load(Ordering::Relaxed))
+    }
+
+    /// How many hold it open: the pages whose streams follow it.
+    pub fn viewers(&self) -> usize {
+        self.viewers.load(Ordering::Relaxed)
+    }
+
+    /// What following it has taken so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Waits until something is known (a picture, or that there is none), at most `limit`; and a moment longer
@@ -148,8 +161,7 @@ impl Mirror {
     }
 
     pub(super) fn touch(&self, clock: &Clock) {
-        self.viewed
-            .store(clock.now().as_millisecond(), Ordering::Relaxed);
+        self.viewed.store(clock.now().as_millisecond(), Ordering::Relaxed);
     }
 
     /// Whether nobody has looked for longer than `idle`.
@@ -196,6 +208,10 @@ impl Writer {
     /// The revision that the next change will have.
     pub(super) fn next_revision(&self) -> u64 {
         self.mirror.view.load().revisions.current() + 1
+    }
+
+    pub(super) fn tally(&self) -> &Tally {
+        &self.mirror.tally
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -24,6 +24,7 @@ mod registry_rows;
 mod revision;
 mod rows;
 mod snapshot;
+mod tally;
 mod trouble;
 
 pub use admins::Admins;
@@ -35,4 +36,5 @@ pub use registry::{Hosting, Registry, RegistryRow, RegistryView, RegistryViewer}
 pub use revision::{Epoch, Revisions, Topic};
 pub use rows::{IdeaRow, TaskRow, TaskSubject, VariantRow};
 pub use snapshot::{Counts, Snapshot};
+pub use tally::Tally;
 pub use trouble::{Trouble, TroubleKind};

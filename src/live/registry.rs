@@ -169,8 +169,7 @@ impl Registry {
     }
 
     pub(super) fn touch(&self, clock: &Clock) {
-        self.viewed
-            .store(clock.now().as_millisecond(), Ordering::Relaxed);
+        self.viewed.store(clock.now().as_millisecond(), Ordering::Relaxed);
     }
 
     /// Whether anybody looks, or did within `spell`.
@@ -185,11 +184,11 @@ impl Registry {
     }
 
     pub(super) fn heard(&self, clock: &Clock) {
-        self.heard
-            .store(clock.now().as_millisecond(), Ordering::Relaxed);
+        self.heard.store(clock.now().as_millisecond(), Ordering::Relaxed);
     }
 
-    pub(super) fn last_heard(&self) -> Timestamp {
+    /// When the control plane was last heard.
+    pub fn last_heard(&self) -> Timestamp {
         Timestamp::from_millisecond(self.heard.load(Ordering::Relaxed))
     }
 

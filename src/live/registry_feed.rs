@@ -19,7 +19,7 @@ use super::probe::{Depth, Look};
 use super::registry::{Registry, RegistryRow, RegistryView};
 use super::trouble::{Server, Trouble};
 use crate::access::{Scope, StoreFactory};
-use crate::client::{ClientError, ControlClient, Change, PushStream};
+use crate::client::{Change, ClientError, ControlClient, PushStream};
 use crate::clock::Clock;
 use crate::protocol::ExperimentId;
 

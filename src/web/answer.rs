@@ -134,9 +134,7 @@ impl Context {
         let bar = Bar::of(self);
         let markup = match &self.frame.want {
             Want::Document => document(&bar.shell(page, &self.main(&bar, page))),
-            Want::Main { stream_changes } => {
-                fragment(&bar.shell(page, &self.main(&bar, page)), *stream_changes)
-            }
+            Want::Main { stream_changes } => fragment(&bar.shell(page, &self.main(&bar, page)), *stream_changes),
             Want::Region(name) => return self.render_region(&bar, page, name),
         };
         Rendered::Html {

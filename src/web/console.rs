@@ -7,6 +7,7 @@ use super::once::Once;
 use super::registry::Registries;
 use super::session::Sessions;
 use crate::access::StoreFactory;
+use crate::clock::Clock;
 use crate::lifecycle::Tasks;
 use crate::live::Live;
 use crate::repos::RepoMaterializer;
@@ -17,6 +18,8 @@ pub(crate) struct Console {
     /// Who acts, and where.
     pub stores: StoreFactory,
     pub tasks: Tasks,
+    /// Time of day.
+    pub clock: Clock,
     pub sessions: Sessions,
     /// Wrong sign-ins of late.
     pub attempts: Attempts,

@@ -1,5 +1,5 @@
 //! Who may pass where. Two middlewares around the whole route table decide, by the path alone, so that a page cannot be
-//! forgotten: nothing but signing in, the assets and the health check answers who is not signed in, and nothing below
+//! forgotten: nothing but signing in, the assets, the health check and the metrics answers who is not signed in, and nothing below
 //! `/admin` or `/x/{E}/admin` answers who does not administer.
 
 use std::sync::Arc;
@@ -77,7 +77,9 @@ impl Console {
             _ => self.role(operator).await,
         };
         match (known, operator) {
-            (Role::Unknown(trouble), Operator::Worker { id, .. }) if self.was_shown_to(id, path) => Role::Formerly(trouble),
+            (Role::Unknown(trouble), Operator::Worker { id, .. }) if self.was_shown_to(id, path) => {
+                Role::Formerly(trouble)
+            }
             (known, _) => known,
         }
     }
@@ -85,7 +87,10 @@ impl Console {
     /// Whether what stands at `path` is of an outage, and from when the worker administered.
     fn was_shown_to(&self, worker: &WorkerId, path: &str) -> bool {
         let freshness = match experiment_of(path) {
-            Some(id) => self.live.existing_mirror(&id).map(|mirror| mirror.view().freshness.clone()),
+            Some(id) => self
+                .live
+                .existing_mirror(&id)
+                .map(|mirror| mirror.view().freshness.clone()),
             None => Some(self.live.registry().view().freshness.clone()),
         };
         match (freshness, self.live.admins().contained_at(worker)) {
@@ -175,7 +180,7 @@ async fn refusal(fault: Fault, request: &Request) -> Result<PageError> {
 /// What answers who is not signed in. It is compared as it came, which is how the table is searched, so that no way of
 /// writing leads through here to anywhere else.
 fn is_open(path: &str) -> bool {
-    matches!(path, "/healthz" | "/signin") || path.starts_with("/assets/")
+    matches!(path, "/healthz" | "/metrics" | "/signin") || path.starts_with("/assets/")
 }
 
 /// Whether a request needs an administrator.
@@ -348,12 +353,13 @@ mod tests {
 
     #[test]
     fn little_is_open() {
-        for path in ["/healthz", "/signin", "/assets/console-1.js"] {
+        for path in ["/healthz", "/metrics", "/signin", "/assets/console-1.js"] {
             assert!(is_open(path), "{path}");
         }
         for path in [
             "/",
             "/healthz/",
+            "/metrics/",
             "/signin/",
             "/assets",
             "/signout",

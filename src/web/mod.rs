@@ -52,7 +52,7 @@ use frame::Frame;
 use links::Links;
 use pages::{
     by_name, control_group, control_groups, control_worker, control_workers, events, experiments, fault, home, idea,
-    ideas, overview, seed, select, sign_in, task, tasks, unregister, variant, variants,
+    ideas, metrics, overview, seed, select, sign_in, task, tasks, unregister, variant, variants,
 };
 use session::Sessions;
 
@@ -111,7 +111,8 @@ impl Web {
             stores: options.stores,
             sessions,
             attempts: Attempts::new(options.clock.clone()),
-            links: options.sign_in_links.then(|| Links::new(options.clock)),
+            links: options.sign_in_links.then(|| Links::new(options.clock.clone())),
+            clock: options.clock,
             tasks: options.tasks,
             pages: answer::page_cache(options.page_cache_bytes),
             repos: options.repos,
@@ -228,6 +229,7 @@ fn pages() -> Route {
         .at("/admin/control/groups/:group/delete", post(control_group::delete))
         // Machinery.
         .at("/healthz", get(home::healthz))
+        .at("/metrics", get(metrics::get))
         .nest("/assets", Assets)
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use switchboard::access::{CredentialState, Options, Posture, Scope, StoreFactory, TaskStores};
-use switchboard::client::{ClientError, Change};
+use switchboard::client::{Change, ClientError};
 use switchboard::clock::Clock;
 use switchboard::lifecycle::Tasks;
 use switchboard::protocol::*;

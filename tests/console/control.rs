@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use switchboard::client::{Bearer, Client, ControlClient, Change, PushStream};
+use switchboard::client::{Bearer, Change, Client, ControlClient, PushStream};
 use switchboard::clock::Clock;
 use switchboard::embedded::{Authentication, Location};
 use switchboard::protocol::*;

@@ -15,6 +15,7 @@ mod control;
 mod demo;
 mod durability;
 mod feed;
+mod freshness;
 mod gateway;
 mod hostile;
 mod hostile_wire;

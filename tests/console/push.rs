@@ -86,11 +86,7 @@ async fn signals_beside_the_log_are_notices() {
     let lab = world.lab("signals").await;
     let mut stream = lab.worker.watch(0).await.expect("a stream");
     assert_eq!(next(&mut stream).await, Change::Connected);
-    assert_eq!(
-        next(&mut stream).await,
-        Change::Heartbeat,
-        "the opening comes at once"
-    );
+    assert_eq!(next(&mut stream).await, Change::Heartbeat, "the opening comes at once");
     let (worker, _) = join(&lab.admin, "late").await;
     lab.admin.reissue_credential(&worker).await.expect("reissued");
     let admins = lab.admin.groups_named("admins").await.expect("a list").remove(0);

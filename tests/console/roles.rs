@@ -58,7 +58,7 @@ const OPEN_TO_OPERATORS: [(&str, &str); 2] = [
     ("POST", "/admin/experiments/clear-selection"),
 ];
 
-const OPEN_TO_ALL: [&str; 3] = ["/healthz", "/signin", "/assets"];
+const OPEN_TO_ALL: [&str; 4] = ["/healthz", "/metrics", "/signin", "/assets"];
 
 /// Ways to write a path that mean, or might be taken to mean, the same.
 fn spellings(path: &str) -> Vec<String> {
@@ -303,7 +303,10 @@ async fn nobody_administers_while_the_groups_cannot_be_read() {
     control.add_member(&admins, (&bob).into()).await.expect("added");
     let dismissed = console.sign_in_as(&dismissed).await;
     let of_bob = async || get(&console, "/admin/experiments/", &dismissed).await;
-    until("another administrator", async || (of_bob().await.status == 200).then_some(())).await;
+    until("another administrator", async || {
+        (of_bob().await.status == 200).then_some(())
+    })
+    .await;
     control.remove_member(&admins, &(&bob).into()).await.expect("removed");
     until("the end of it", async || (of_bob().await.status == 403).then_some(())).await;
 

@@ -154,7 +154,11 @@ mod tests {
         );
         assert_eq!(poll.answered(now, now, answer(7, 7, 10)), [Change::Heartbeat]);
         let ask = poll.ask();
-        assert_eq!((ask.cursor, ask.not_before), (7, None), "the first says nothing of its pace");
+        assert_eq!(
+            (ask.cursor, ask.not_before),
+            (7, None),
+            "the first says nothing of its pace"
+        );
         assert!(ask.wait.is_some());
     }
 

@@ -11,6 +11,7 @@ pub(crate) mod fault;
 pub(crate) mod home;
 pub(crate) mod idea;
 pub(crate) mod ideas;
+pub(crate) mod metrics;
 pub(crate) mod overview;
 pub(crate) mod seed;
 pub(crate) mod select;

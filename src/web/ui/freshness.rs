@@ -46,7 +46,9 @@ fn why(freshness: &Freshness) -> &str {
         Freshness::Live(Means::LongPoll) => {
             "The server cannot push, so one request is always waiting for the next change."
         }
-        Freshness::Polling { .. } => "The server cannot push this, so it is asked again and again while somebody looks.",
+        Freshness::Polling { .. } => {
+            "The server cannot push this, so it is asked again and again while somebody looks."
+        }
         Freshness::Stale { trouble, .. } => &trouble.words,
     }
 }

@@ -1,0 +1,148 @@
+//! Figures for a monitoring system, in the text format of OpenMetrics. They are read off what is there when they are asked
+//! for, so that none has to be kept up to date. They name experiments by id and nothing else.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use poem::http::header;
+use poem::web::Data;
+use poem::{Response, handler};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::live::{Freshness, Mirror};
+use crate::protocol::{ExperimentId, Timestamp};
+use crate::web::console::Console;
+use crate::web::error::{Fault, PageError};
+
+type Labels = Vec<(&'static str, String)>;
+type Figures = Family<Labels, Gauge<f64, AtomicU64>>;
+type Counts = Family<Labels, Counter>;
+
+const STATES: [&str; 4] = ["catching-up", "live", "polling", "stale"];
+
+/// `GET /metrics`
+#[handler]
+pub(crate) fn get(console: Data<&Arc<Console>>) -> Result<Response, PageError> {
+    let text = text(console.0).map_err(|error| PageError::new(Fault::Internal(error.to_string())))?;
+    Ok(Response::builder()
+        .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+        .header(header::CACHE_CONTROL, "no-store")
+        .body(text))
+}
+
+fn text(console: &Console) -> Result<String, fmt::Error> {
+    let now = console.clock.now();
+    let mut registry = Registry::with_prefix("switchboard");
+    let feeds = Feeds::register(&mut registry);
+    for mirror in console.live.followed() {
+        feeds.tell(&mirror, now);
+    }
+    feeds.tell_registry(console, now);
+    let mut text = String::new();
+    encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+/// The figures of feeds and of what they fill.
+struct Feeds {
+    state: Figures,
+    by: Figures,
+    silence: Figures,
+    viewers: Figures,
+    rows: Figures,
+    events: Counts,
+    lists: Counts,
+    breaks: Counts,
+}
+
+impl Feeds {
+    fn register(to: &mut Registry) -> Self {
+        let feeds = Self {
+            state: Family::default(),
+            by: Family::default(),
+            silence: Family::default(),
+            viewers: Family::default(),
+            rows: Family::default(),
+            events: Family::default(),
+            lists: Family::default(),
+            breaks: Family::default(),
+        };
+        let Self { state, by, silence, .. } = &feeds;
+        to.register("feed_state", "1 for the state that the feed is in", state.clone());
+        to.register("feed_by", "1 for the means by which changes arrive", by.clone());
+        let said = "Time since the server was last heard to have told everything";
+        to.register_with_unit("feed_silence", said, Unit::Seconds, silence.clone());
+        to.register("viewers", "Streams of open pages that follow it", feeds.viewers.clone());
+        to.register("mirror_rows", "Rows held, by kind", feeds.rows.clone());
+        to.register("mirror_events", "Events of the log applied", feeds.events.clone());
+        to.register("mirror_lists", "Times that everything was listed", feeds.lists.clone());
+        to.register("feed_breaks", "Times that the feed broke", feeds.breaks.clone());
+        feeds
+    }
+
+    fn tell(&self, mirror: &Mirror, now: Timestamp) {
+        let view = mirror.view();
+        let labels = of(mirror.experiment());
+        self.freshness(&labels, &view.freshness, mirror.last_heard(), now);
+        self.viewers.get_or_create(&labels).set(count(mirror.viewers()));
+        if let Some(held) = view.snapshot() {
+            for (kind, rows) in [
+                ("tasks", usize::try_from(held.counts.total()).unwrap_or(usize::MAX)),
+                ("ideas", held.ideas().len()),
+                ("variants", held.variants().len()),
+            ] {
+                self.rows.get_or_create(&with(&labels, "kind", kind)).set(count(rows));
+            }
+        }
+        let tally = mirror.tally();
+        self.events.get_or_create(&labels).inc_by(tally.events());
+        self.lists.get_or_create(&labels).inc_by(tally.lists());
+        self.breaks.get_or_create(&labels).inc_by(tally.breaks());
+    }
+
+    fn tell_registry(&self, console: &Console, now: Timestamp) {
+        let registry = console.live.registry_unlooked();
+        let view = registry.view();
+        let labels = vec![("experiment_id", String::new())];
+        self.freshness(&labels, &view.freshness, registry.last_heard(), now);
+        let rows = with(&labels, "kind", "experiments");
+        self.rows.get_or_create(&rows).set(count(view.rows.len()));
+    }
+
+    fn freshness(&self, labels: &Labels, freshness: &Freshness, heard: Timestamp, now: Timestamp) {
+        for state in STATES {
+            let is = f64::from(u8::from(state == freshness.word()));
+            self.state.get_or_create(&with(labels, "state", state)).set(is);
+        }
+        let by = match freshness {
+            Freshness::Live(means) => Some(means.word()),
+            Freshness::Polling { .. } => Some("polling"),
+            Freshness::CatchingUp | Freshness::Stale { .. } => None,
+        };
+        if let Some(by) = by {
+            self.by.get_or_create(&with(labels, "by", by)).set(1.0);
+        }
+        let silence = now.instant().duration_since(heard.instant());
+        self.silence.get_or_create(labels).set(silence.as_secs_f64().max(0.0));
+    }
+}
+
+fn of(experiment: &ExperimentId) -> Labels {
+    vec![("experiment_id", experiment.to_string())]
+}
+
+fn with(labels: &Labels, name: &'static str, value: &str) -> Labels {
+    let mut labels = labels.clone();
+    labels.push((name, value.to_owned()));
+    labels
+}
+
+/// Counts are small enough to be told exactly.
+fn count(of: usize) -> f64 {
+    u32::try_from(of).map_or(f64::INFINITY, f64::from)
+}

@@ -1,0 +1,148 @@
+//! How true a page is, as it is told: in the bar, above what is old, in a header, and to a monitoring system.
+
+use crate::browser::Browser;
+use crate::console::{Console, Page, until};
+use crate::proxy::Proxy;
+use crate::support::Lab;
+
+async fn outage() -> (Console, Proxy, Lab, Browser) {
+    let (console, proxy) = Console::behind_a_proxy().await;
+    let lab = Lab::begin(&console.admin, "Line of sight", console.clock.clone()).await;
+    lab.ideation("ideate-1").await;
+    let browser = Browser::by_link(console.base(), &console.sign_in_link()).await;
+    let mirror = console.live.mirror(&lab.id);
+    until("the feed", async || {
+        (mirror.view().freshness.word() == "live").then_some(())
+    })
+    .await;
+    (console, proxy, lab, browser)
+}
+
+async fn stale(browser: &Browser, path: &str) -> Page {
+    until("staleness", async || {
+        let page = browser.get(path).await;
+        (!page.texts("[data-freshness=stale]").is_empty()).then_some(page)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_page_says_how_true_it_is() {
+    let (_console, proxy, lab, browser) = outage().await;
+    let path = format!("/x/{}/admin/tasks/", lab.id);
+    let live = browser.get(&path).await;
+    assert_eq!(live.header("switchboard-freshness"), Some("live;by=push"));
+    assert_eq!(live.attributes("#freshness", "data-freshness"), ["live"]);
+    assert_eq!(
+        live.texts("#region-staleness"),
+        [""],
+        "the notice has a place, and nothing to say"
+    );
+
+    proxy.cut();
+    let page = stale(&browser, &path).await;
+    assert_eq!(page.status, 200);
+    let header = page.header("switchboard-freshness").expect("a header");
+    // The clock stands still, so the instant is known.
+    assert!(header.starts_with("stale;since=@"), "{header}");
+    let notice = page.texts("#region-staleness").concat();
+    assert!(
+        notice.contains("Not live") && notice.contains("does not answer"),
+        "{notice}"
+    );
+    assert_eq!(page.attributes("#region-staleness time", "data-when"), ["age"]);
+    assert_eq!(
+        page.attributes("tr[data-task]", "data-task"),
+        ["ideate-1"],
+        "what was known is shown"
+    );
+    let region = browser.region(&path, "staleness").await;
+    assert!(region.body.contains("Not live"), "{}", region.body);
+
+    proxy.heal();
+    until("life", async || {
+        let page = browser.get(&path).await;
+        (page.header("switchboard-freshness") == Some("live;by=push")).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_monitoring_system_reads_the_same() {
+    let (console, proxy, lab, browser) = outage().await;
+    let figures = async || console.get("/metrics", &[]).await;
+    let page = figures().await;
+    assert_eq!(page.status, 200, "nobody has to sign in");
+    let id = &lab.id;
+    let has = |page: &Page, line: &str| page.body.lines().any(|found| found == line);
+    for line in [
+        format!("switchboard_feed_state{{experiment_id=\"{id}\",state=\"live\"}} 1.0"),
+        format!("switchboard_feed_state{{experiment_id=\"{id}\",state=\"stale\"}} 0.0"),
+        format!("switchboard_feed_by{{experiment_id=\"{id}\",by=\"push\"}} 1.0"),
+        "switchboard_feed_state{experiment_id=\"\",state=\"live\"} 1.0".to_owned(),
+        format!("switchboard_mirror_rows{{experiment_id=\"{id}\",kind=\"tasks\"}} 1.0"),
+        format!("switchboard_mirror_lists_total{{experiment_id=\"{id}\"}} 1"),
+        format!("switchboard_feed_breaks_total{{experiment_id=\"{id}\"}} 0"),
+        "# EOF".to_owned(),
+    ] {
+        assert!(has(&page, &line), "{line} in\n{}", page.body);
+    }
+    assert!(!page.body.contains("Line of sight"), "no name is told");
+
+    proxy.cut();
+    stale(&browser, &format!("/x/{id}/")).await;
+    console.clock.advance(std::time::Duration::from_secs(90));
+    let page = figures().await;
+    for line in [
+        format!("switchboard_feed_state{{experiment_id=\"{id}\",state=\"stale\"}} 1.0"),
+        format!("switchboard_feed_silence_seconds{{experiment_id=\"{id}\"}} 90.0"),
+        format!("switchboard_feed_breaks_total{{experiment_id=\"{id}\"}} 1"),
+    ] {
+        assert!(has(&page, &line), "{line} in\n{}", page.body);
+    }
+}
+
+#[tokio::test]
+async fn a_write_into_an_outage_is_refused_at_once_and_nothing_typed_is_lost() {
+    let (console, proxy, _lab, browser) = outage().await;
+    proxy.cut();
+    stale(&browser, "/admin/experiments/").await;
+    let passed = proxy.requests().len();
+    let form = [
+        ("name", "Second sight"),
+        ("config_uri", "file:///etc/eden/second.yaml"),
+        ("request_id", "1"),
+    ];
+    let page = browser.post("/admin/experiments/register", &form).await;
+    assert_eq!(page.status, 503);
+    let said = page.texts("main .notice").concat();
+    assert!(
+        said.contains("Nothing was registered") && said.contains("does not answer"),
+        "{said}"
+    );
+    assert_eq!(page.attributes("input[name=name]", "value"), ["Second sight"]);
+    assert_eq!(
+        page.attributes("input[name=config_uri]", "value"),
+        ["file:///etc/eden/second.yaml"]
+    );
+    assert!(
+        proxy.requests()[passed..]
+            .iter()
+            .all(|request| request.method != "POST"),
+        "it was not tried"
+    );
+
+    proxy.heal();
+    // The same form goes through once the server is back, since it was never sent.
+    let page = until("the server", async || {
+        let page = browser.post("/admin/experiments/register", &form).await;
+        (page.status != 503).then_some(page)
+    })
+    .await;
+    assert_eq!(page.status, 303, "{}", page.body);
+    let entries = console.admin.control().experiments().await.expect("a list");
+    let named = entries
+        .iter()
+        .filter(|entry| entry.name.as_ref().is_some_and(|name| name.as_str() == "Second sight"));
+    assert_eq!(named.count(), 1);
+}
