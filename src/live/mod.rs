@@ -26,6 +26,7 @@ mod registry;
 mod registry_feed;
 mod registry_rows;
 mod revision;
+mod room;
 mod rows;
 mod scores;
 mod snapshot;
