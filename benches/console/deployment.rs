@@ -58,6 +58,16 @@ pub struct Console {
     pub live: Live,
 }
 
+impl Console {
+    /// Waits until it knows of an experiment.
+    pub async fn knows(&self, id: &ExperimentId) {
+        let registry = self.live.registry();
+        registry
+            .until(Duration::from_secs(10), |view| view.rows.contains_key(id))
+            .await;
+    }
+}
+
 impl Deployment {
     pub fn start() -> Outcome<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -114,6 +124,7 @@ impl Deployment {
                 tasks: self.tasks.clone(),
                 idle: Duration::from_secs(3600),
                 mirrors: 64,
+                mirror_bytes: 1 << 30,
                 retry_cap: live::Options::RETRY_CAP,
                 registry_every: Duration::from_secs(2),
             });

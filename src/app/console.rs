@@ -38,6 +38,8 @@ pub(super) struct Parts {
     pub configs: configs::Options,
     pub repos: Option<RepoMaterializer>,
     pub session_key: [u8; 64],
+    /// How many bytes all mirrors together may take.
+    pub mirror_bytes: u64,
     /// Whether browsers send the session cookie over HTTPS only.
     pub secure_cookies: bool,
     /// Whether one-time links let in whoever operates the process.
@@ -85,6 +87,7 @@ pub(super) async fn serve(config: ServeConfig, listener: TcpListener, tasks: &Ta
             None => kept_session_key(&credentials)?,
         },
         access: config.access,
+        mirror_bytes: config.mirror_budget_bytes,
         secure_cookies: config.secure_cookies,
         sign_in_links: false,
     };
@@ -151,6 +154,7 @@ fn web(parts: Parts, clock: &Clock, tasks: &Tasks) -> Result<Web, AppError> {
         tasks: tasks.clone(),
         idle: MIRROR_IDLE,
         mirrors: MIRRORS,
+        mirror_bytes: parts.mirror_bytes,
         retry_cap: live::Options::RETRY_CAP,
         registry_every: REGISTRY_EVERY,
     });

@@ -173,6 +173,7 @@ async fn start(
         repos: Some(repos),
         sign_in_links: true,
         secure_cookies: false,
+        mirror_bytes: config.mirror_budget_bytes,
         session_key: console::kept_session_key(&home.path)?,
     };
     console::with_backend(home, parts, listener, asked, &clock, tasks)?;

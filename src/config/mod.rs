@@ -63,6 +63,8 @@ pub struct ServeConfig {
     pub experiment_config_dir: Option<PathBuf>,
     /// Repositories.
     pub repos: ReposConfig,
+    /// How many bytes of experiments are kept in memory.
+    pub mirror_budget_bytes: u64,
     /// Options that were given and change nothing, each with the reason, for the log.
     pub ignored: Vec<(&'static str, &'static str)>,
 }
@@ -191,6 +193,8 @@ pub struct ConsoleConfig {
     pub listen: SocketAddr,
     /// Whether the demo experiments run.
     pub demo: bool,
+    /// How many bytes of experiments are kept in memory.
+    pub mirror_budget_bytes: u64,
 }
 
 /// Where everything is kept.

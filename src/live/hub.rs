@@ -17,6 +17,7 @@ use super::probe::Prober;
 use super::registry::{Hosting, Registry};
 use super::registry_feed::RegistryFeed;
 use super::revision::Epoch;
+use super::room::{LOOK, Occupant, Room};
 use super::trouble::{Trouble, TroubleKind};
 use crate::access::StoreFactory;
 use crate::client::ExperimentClient;
@@ -37,8 +38,10 @@ pub struct Options {
     pub tasks: Tasks,
     /// How long a mirror is kept after the last view.
     pub idle: Duration,
-    /// How many mirrors are kept at most; beyond, the least recently viewed go first.
+    /// How many mirrors are kept at most; beyond, the least recently viewed go first. One that somebody looks at stays.
     pub mirrors: usize,
+    /// What all mirrors together may take in memory, in bytes; beyond, the same holds.
+    pub mirror_bytes: u64,
     /// The longest wait before a broken feed is tried again.
     pub retry_cap: Duration,
     /// How often the registry is read where the control plane does not push.
@@ -68,7 +71,10 @@ struct Hub {
     noticed: mpsc::UnboundedSender<Noticed>,
 }
 
-const DETAILS: usize = 4096;
+/// Bytes of whole entities that are kept for detail pages.
+const DETAIL_BYTES: u64 = 64 * 1024 * 1024;
+/// The longest time between two looks at which mirrors are still wanted.
+const SWEEP: Duration = Duration::from_secs(15);
 
 impl Live {
     /// Starts following the registry.
@@ -101,7 +107,7 @@ impl Live {
             options,
             registry,
             admins,
-            details: Details::new(DETAILS),
+            details: Details::new(DETAIL_BYTES),
             mirrors: Mutex::default(),
             fleet: Arc::new(watch::Sender::new(0)),
             noticed,
@@ -200,16 +206,22 @@ impl Live {
         &self.0.registry
     }
 
-    /// The mirrors of every hosted experiment, the newest as many as are kept at all, followed from now on.
+    /// The mirrors of every hosted experiment, followed from now on: the newest as many as are kept at all, and of those
+    /// that were not followed before, as many as there is room for.
     pub fn hosted(&self) -> Vec<Arc<Mirror>> {
+        let Options {
+            mirrors, mirror_bytes, ..
+        } = &self.0.options;
         let view = self.0.registry.view();
         let hosted = view
             .rows
             .iter()
             .rev()
             .filter(|(_, row)| matches!(row.hosting, Hosting::Hosted(_)));
+        let weight: u64 = self.mirrors().values().map(|mirror| mirror.weight() as u64).sum();
         hosted
-            .take(self.0.options.mirrors)
+            .take(*mirrors)
+            .filter(|(id, _)| weight < *mirror_bytes || self.existing_mirror(id).is_some())
             .map(|(id, _)| self.mirror(id))
             .collect()
     }
@@ -244,7 +256,8 @@ impl Live {
     /// Wakes mirrors whose experiment changed in the registry, and ends those nobody looks at.
     async fn keep(self, mut changes: mpsc::UnboundedReceiver<ExperimentId>) {
         let stopping = self.0.options.tasks.stopping();
-        let mut sweep = tokio::time::interval(self.0.options.idle.max(Duration::from_secs(2)) / 2);
+        let mut sweep = tokio::time::interval((self.0.options.idle.max(Duration::from_secs(2)) / 2).min(SWEEP));
+        let mut fleet = self.fleet();
         loop {
             tokio::select! {
                 () = stopping.cancelled() => return,
@@ -253,47 +266,64 @@ impl Live {
                         mirror.poke();
                     }
                 }
+                // A mirror that grows makes room at once, not only when it is looked around again.
+                Ok(()) = fleet.changed() => self.make_room(),
                 _ = sweep.tick() => self.sweep(),
             }
         }
     }
 
+    /// Ends the mirrors that nobody looked at for long, and those there is no room for.
     fn sweep(&self) {
+        let Options { clock, idle, .. } = &self.0.options;
+        let mirrors = self.mirrors();
+        let idle: Vec<_> = mirrors
+            .values()
+            .filter(|mirror| mirror.is_idle(clock, *idle))
+            .cloned()
+            .collect();
+        self.end(mirrors, idle.iter().map(|mirror| mirror.experiment()));
+        self.make_room();
+    }
+
+    /// Ends mirrors until those that are left are few and light enough.
+    fn make_room(&self) {
         let Options {
             clock,
-            idle,
             mirrors: limit,
+            mirror_bytes,
             ..
         } = &self.0.options;
-        let mut mirrors = self.mirrors();
-        let before = mirrors.len();
-        mirrors.retain(|_, mirror| {
-            let keep = !mirror.is_idle(clock, *idle);
-            if !keep {
-                mirror.stop();
-            }
-            keep
+        let room = Room {
+            mirrors: *limit,
+            bytes: *mirror_bytes,
+        };
+        let mirrors = self.mirrors();
+        let occupants = mirrors.values().map(|mirror| Occupant {
+            id: mirror.experiment().clone(),
+            bytes: mirror.weight() as u64,
+            viewed: mirror.last_viewed_ms(),
+            is_looked_at: !mirror.is_idle(clock, LOOK),
         });
-        if mirrors.len() > *limit {
-            let mut by_age: Vec<_> = mirrors
-                .values()
-                .filter(|m| m.is_idle(clock, Duration::ZERO))
-                .cloned()
-                .collect();
-            by_age.sort_by_key(|mirror| mirror.last_viewed_ms());
-            for mirror in by_age.into_iter().take(mirrors.len() - *limit) {
-                mirror.stop();
-                mirrors.remove(mirror.experiment());
-            }
+        let excess = room.excess(occupants.collect());
+        self.end(mirrors, &excess);
+    }
+
+    fn end<'a>(
+        &self,
+        mut mirrors: MutexGuard<'_, HashMap<ExperimentId, Arc<Mirror>>>,
+        ids: impl IntoIterator<Item = &'a ExperimentId>,
+    ) {
+        let before = mirrors.len();
+        for mirror in ids.into_iter().filter_map(|id| mirrors.remove(id)) {
+            mirror.stop();
         }
-        if mirrors.len() < before {
+        let left = mirrors.len();
+        drop(mirrors);
+        if left < before {
             // Pages that summed them up must look again, and so follow them again.
             self.0.fleet.send_modify(|fleet| *fleet += 1);
-            debug!(
-                mirrors = mirrors.len(),
-                ended = before - mirrors.len(),
-                "ended mirrors nobody looks at"
-            );
+            debug!(mirrors = left, ended = before - left, "ended mirrors nobody looks at");
         }
     }
 }

@@ -7,7 +7,7 @@ use imbl::OrdMap;
 use tracing::warn;
 
 use super::configuration::Configuration;
-use super::snapshot::{Snapshot, TAIL};
+use super::snapshot::{Listed, Snapshot, TAIL};
 use crate::client::{ClientError, ExperimentClient};
 use crate::configs::ConfigSource;
 
@@ -38,16 +38,12 @@ pub(super) async fn list(
     let experiment = client.read().await?;
     let (workers, groups) = try_join(client.workers(), client.groups()).await?;
 
-    let mut snapshot = Snapshot::empty(experiment, config, cursor);
-    for task in &tasks.items {
-        snapshot.put_task(task, revision);
-    }
-    for idea in &ideas.items {
-        snapshot.put_idea(idea, revision);
-    }
-    for variant in &variants.items {
-        snapshot.put_variant(variant, revision);
-    }
+    let listed = Listed {
+        tasks: tasks.items,
+        ideas: ideas.items,
+        variants: variants.items,
+    };
+    let mut snapshot = apart(move || Snapshot::of(experiment, config, cursor, listed, revision)).await?;
     snapshot.workers = Arc::new(
         workers
             .into_iter()
@@ -71,6 +67,15 @@ pub(super) async fn list(
         }
     }
     Ok(Some(snapshot))
+}
+
+/// Does what keeps a processor busy, such as putting a hundred thousand rows in order, where nothing else waits for it.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ClientError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(ClientError::Late),
+    }
 }
 
 /// An endpoint that the server may lack.

@@ -104,6 +104,11 @@ impl Mirror {
         self.view.load_full()
     }
 
+    /// What it takes in memory, in bytes, near enough to keep within a budget.
+    pub fn weight(&self) -> usize {
+        self.view.load().snapshot().map_or(0, |snapshot| snapshot.weight())
+    }
+
     /// Follows the revisions; a slow follower skips, it never queues.
     pub fn subscribe(&self) -> watch::Receiver<Revisions> {
         self.revisions.subscribe()

@@ -1,7 +1,8 @@
 //! Compact rows: enough of each entity to draw lists, counts and charts without a call.
 
-use std::sync::Arc;
+use serde_json::Value;
 
+use super::weight::{block, id, shared, value};
 use crate::protocol::{
     Actor, CommitSha, Evaluation, Idea, IdeaId, IdeaState, Target, Task, TaskId, TaskKind, TaskState, Timestamp,
     Variant, VariantId, VariantStatus, WorkerId,
@@ -33,7 +34,7 @@ pub struct TaskRow {
 }
 
 /// What a task works on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TaskSubject {
     /// Ideation: the experiment as a whole.
     Experiment,
@@ -66,6 +67,18 @@ impl TaskRow {
             updated_at: task.updated_at,
             revision,
         }
+    }
+
+    /// What it weighs in memory, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        let subject = match &self.subject {
+            TaskSubject::Experiment => 0,
+            TaskSubject::Idea(idea) => id(idea.as_str()),
+            TaskSubject::Variant(variant) => id(variant.as_str()),
+        };
+        let target = self.target.as_ref().map_or(0, |target| id(target.id.as_str()));
+        let worker = self.worker.as_ref().map_or(0, |worker| id(worker.as_str()));
+        shared(size_of::<Self>()) + id(self.id.as_str()) + subject + target + worker
     }
 }
 
@@ -103,6 +116,16 @@ impl IdeaRow {
             revision,
         }
     }
+
+    /// What it weighs in memory, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        let author = self.created_by.as_ref().and_then(Actor::worker);
+        shared(size_of::<Self>())
+            + id(self.id.as_str())
+            + block(self.slug.capacity())
+            + commits(&self.parents)
+            + author.map_or(0, |worker| id(worker.as_str()))
+    }
 }
 
 /// A variant, as lists and the chart show it.
@@ -123,7 +146,7 @@ pub struct VariantRow {
     /// Its squash commit, once integrated.
     pub integrated: Option<CommitSha>,
     /// What was measured.
-    pub evaluation: Option<Arc<Evaluation>>,
+    pub evaluation: Option<Measurements>,
     /// When it was begun.
     pub started_at: Timestamp,
     /// When it left `starting`.
@@ -146,7 +169,7 @@ impl VariantRow {
             parents: variant.parent_commits.clone(),
             commit: variant.commit_sha.clone(),
             integrated: variant.variant_commit_sha.clone(),
-            evaluation: variant.evaluation.clone().map(Arc::new),
+            evaluation: variant.evaluation.as_ref().map(Measurements::new),
             started_at: variant.started_at,
             completed_at: variant.completed_at,
             executed_by: variant.executed_by.clone(),
@@ -159,4 +182,52 @@ impl VariantRow {
     pub fn metric(&self, name: &str) -> Option<f64> {
         self.evaluation.as_ref()?.get(name)?.as_f64()
     }
+
+    /// What it weighs in memory, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        let people = self.executed_by.iter().chain(&self.evaluated_by);
+        let single = self.commit.iter().chain(&self.integrated);
+        shared(size_of::<Self>())
+            + id(self.id.as_str())
+            + self.idea.as_ref().map_or(0, |idea| id(idea.as_str()))
+            + commits(&self.parents)
+            + single.map(|sha| id(sha.as_str())).sum::<usize>()
+            + self.evaluation.as_ref().map_or(0, Measurements::weight)
+            + people.map(|worker| id(worker.as_str())).sum::<usize>()
+    }
+}
+
+/// What was measured of a variant, by name. A map would take ten times the memory for the few metrics that there are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measurements(Box<[(Box<str>, Value)]>);
+
+impl Measurements {
+    fn new(evaluation: &Evaluation) -> Self {
+        let pairs = evaluation.iter();
+        Self(
+            pairs
+                .map(|(name, value)| (name.as_str().into(), value.clone()))
+                .collect(),
+        )
+    }
+
+    /// The value of one metric.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        let (_, value) = self.0.iter().find(|(known, _)| **known == *name)?;
+        Some(value)
+    }
+
+    /// Every metric with its value, in the order of the evaluation.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (&**name, value))
+    }
+
+    fn weight(&self) -> usize {
+        let held = self.0.iter().map(|(name, held)| block(name.len()) + value(held));
+        block(size_of_val(&*self.0)) + held.sum::<usize>()
+    }
+}
+
+fn commits(shas: &Vec<CommitSha>) -> usize {
+    block(shas.capacity() * size_of::<CommitSha>()) + shas.iter().map(|sha| id(sha.as_str())).sum::<usize>()
 }

@@ -6,12 +6,19 @@ use std::sync::Arc;
 use imbl::{OrdMap, Vector};
 
 use super::configuration::Configuration;
+use super::filing::{ByChange, ByCreation, ByIdea, ByMetric, ByPriority, ByStart, BySubject};
+use super::order::{Order, Sorted, Table};
 use super::rows::{IdeaRow, TaskRow, VariantRow};
+use super::scores::Scores;
+use super::weight;
 use crate::configs::ConfigTrouble;
 use crate::protocol::{
-    CommitSha, Event, Experiment, ExperimentConfig, Group, Idea, IdeaId, Task, TaskId, TaskKind, TaskState, Timestamp,
-    Variant, VariantId, VariantStatus, Worker, WorkerId,
+    CommitSha, Event, Experiment, ExperimentConfig, Group, Idea, IdeaId, MetricType, Task, TaskId, TaskKind, TaskState,
+    Variant, VariantId, Worker, WorkerId,
 };
+
+/// How many metrics variants are kept in order of: those that lists show.
+const METRICS: usize = 4;
 
 /// How many of the newest events a picture holds; older ones are read on demand.
 pub(super) const TAIL: usize = 500;
@@ -59,41 +66,90 @@ pub struct Snapshot {
     pub cursor: u64,
     /// Tasks by kind and state.
     pub counts: Counts,
-    pub(super) tasks: OrdMap<TaskId, Arc<TaskRow>>,
-    pub(super) tasks_by_age: OrdMap<(Timestamp, TaskId), Arc<TaskRow>>,
-    pub(super) tasks_by_change: OrdMap<(Timestamp, TaskId), Arc<TaskRow>>,
-    pub(super) ideas: OrdMap<IdeaId, Arc<IdeaRow>>,
-    pub(super) ideas_by_age: OrdMap<(Timestamp, IdeaId), Arc<IdeaRow>>,
-    pub(super) variants: OrdMap<VariantId, Arc<VariantRow>>,
-    pub(super) variants_by_age: OrdMap<(Timestamp, VariantId), Arc<VariantRow>>,
-    pub(super) scored: OrdMap<(Timestamp, VariantId), f64>,
-    pub(super) by_commit: OrdMap<CommitSha, VariantId>,
+    pub(super) metrics: Arc<[Arc<str>]>,
+    pub(super) tasks: Table<TaskRow>,
+    pub(super) tasks_by_subject: Sorted<TaskRow>,
+    pub(super) ideas: Table<IdeaRow>,
+    pub(super) variants: Table<VariantRow>,
+    pub(super) variants_by_idea: Sorted<VariantRow>,
+    /// None without an objective that is a single metric.
+    scores: Option<Scores>,
+    integrated: usize,
+    by_commit: OrdMap<CommitSha, VariantId>,
     pub(super) workers: Arc<OrdMap<WorkerId, Worker>>,
     pub(super) groups: Arc<Vec<Group>>,
-    pub(super) tail: Vector<(u64, Arc<Event>)>,
+    tail: Vector<(u64, Arc<Event>)>,
+    /// What the tail weighs, in bytes.
+    tail_weight: usize,
+}
+
+/// What a picture is made of at once.
+pub(super) struct Listed {
+    pub tasks: Vec<Task>,
+    pub ideas: Vec<Idea>,
+    pub variants: Vec<Variant>,
 }
 
 impl Snapshot {
-    pub(super) fn empty(experiment: Experiment, config: Configuration, cursor: u64) -> Self {
-        Self {
+    /// The picture of what was listed at `cursor`, whose rows carry `revision`; workers, groups and events are added.
+    pub(super) fn of(
+        experiment: Experiment,
+        config: Configuration,
+        cursor: u64,
+        listed: Listed,
+        revision: u64,
+    ) -> Self {
+        let known = config.known.as_deref().ok();
+        let metrics: Arc<[Arc<str>]> = known.map(metrics).unwrap_or_default().into();
+        // One kind after the other: the entities are much larger than their rows and are let go of as these are made.
+        let tasks = rows(listed.tasks, |task| TaskRow::new(&task, revision));
+        let ideas = rows(listed.ideas, |idea| IdeaRow::new(&idea, revision));
+        let variants = rows(listed.variants, |variant| VariantRow::new(&variant, revision));
+
+        let orders: [Arc<dyn Order<TaskRow>>; 2] = [Arc::new(ByCreation), Arc::new(ByChange)];
+        let task_table = Table::of(orders.into(), tasks);
+        let mut tasks: Vec<_> = task_table.by_id().iter().cloned().collect();
+        let orders: [Arc<dyn Order<IdeaRow>>; 2] = [Arc::new(ByCreation), Arc::new(ByPriority)];
+        let idea_table = Table::of(orders.into(), ideas);
+        let mut orders: Vec<Arc<dyn Order<VariantRow>>> = vec![Arc::new(ByStart)];
+        orders.extend(
+            metrics
+                .iter()
+                .map(|metric| Arc::new(ByMetric(metric.clone())) as Arc<_>),
+        );
+        let variant_table = Table::of(orders, variants.clone());
+        let mut by_idea: Vec<_> = variant_table.by_id().iter().cloned().collect();
+
+        let objective =
+            known.and_then(|config| Some((Arc::from(config.objective_metric()?), config.objective.direction)));
+        let counts = tasks.iter().fold(Counts::default(), |mut counts, row| {
+            *counts.slot(row) += 1;
+            counts
+        });
+        let mut snapshot = Self {
             experiment,
             config: config.known,
             config_revision: config.revision,
             cursor,
-            counts: Counts::default(),
-            tasks: OrdMap::new(),
-            tasks_by_age: OrdMap::new(),
-            tasks_by_change: OrdMap::new(),
-            ideas: OrdMap::new(),
-            ideas_by_age: OrdMap::new(),
-            variants: OrdMap::new(),
-            variants_by_age: OrdMap::new(),
-            scored: OrdMap::new(),
+            counts,
+            metrics,
+            tasks: task_table,
+            tasks_by_subject: sorted(Arc::new(BySubject), &mut tasks),
+            ideas: idea_table,
+            scores: objective.map(|(metric, direction)| Scores::of(&metric, direction, &by_idea)),
+            integrated: by_idea.iter().filter(|row| row.integrated.is_some()).count(),
             by_commit: OrdMap::new(),
+            variants: variant_table,
+            variants_by_idea: sorted(Arc::new(ByIdea), &mut by_idea),
             workers: Arc::default(),
             groups: Arc::default(),
             tail: Vector::new(),
+            tail_weight: 0,
+        };
+        for row in &variants {
+            snapshot.put_commits(row);
         }
+        snapshot
     }
 
     /// Its configuration, when there is a good one.
@@ -101,63 +157,35 @@ impl Snapshot {
         self.config.as_deref().ok()
     }
 
+    /// The metrics that variants are kept in order of and lists show: the objective's first, then other numbers of the
+    /// schema.
+    pub fn metrics(&self) -> &[Arc<str>] {
+        &self.metrics
+    }
+
     /// One task.
     pub fn task(&self, id: &TaskId) -> Option<&Arc<TaskRow>> {
-        self.tasks.get(id)
-    }
-
-    /// Every task, newest first.
-    pub fn tasks_newest_first(&self) -> impl DoubleEndedIterator<Item = &Arc<TaskRow>> {
-        self.tasks_by_age.values().rev()
-    }
-
-    /// Every task, the one that changed last first.
-    pub fn tasks_last_changed_first(&self) -> impl DoubleEndedIterator<Item = &Arc<TaskRow>> {
-        self.tasks_by_change.values().rev()
+        self.tasks.by_id().find(|row| row.id.cmp(id))
     }
 
     /// One idea.
     pub fn idea(&self, id: &IdeaId) -> Option<&Arc<IdeaRow>> {
-        self.ideas.get(id)
-    }
-
-    /// Every idea, by id.
-    pub fn ideas(&self) -> impl ExactSizeIterator<Item = &Arc<IdeaRow>> {
-        self.ideas.values()
-    }
-
-    /// Every idea, newest first.
-    pub fn ideas_newest_first(&self) -> impl DoubleEndedIterator<Item = &Arc<IdeaRow>> {
-        self.ideas_by_age.values().rev()
+        self.ideas.by_id().find(|row| row.id.cmp(id))
     }
 
     /// One variant.
     pub fn variant(&self, id: &VariantId) -> Option<&Arc<VariantRow>> {
-        self.variants.get(id)
+        self.variants.by_id().find(|row| row.id.cmp(id))
     }
 
-    /// Every variant, by id.
-    pub fn variants(&self) -> impl ExactSizeIterator<Item = &Arc<VariantRow>> {
-        self.variants.values()
+    /// How many variants were integrated.
+    pub fn integrated(&self) -> usize {
+        self.integrated
     }
 
-    /// Every variant, the one begun last first.
-    pub fn variants_newest_first(&self) -> impl DoubleEndedIterator<Item = &Arc<VariantRow>> {
-        self.variants_by_age.values().rev()
-    }
-
-    /// Variants measured in the objective's metric, in the order they were completed.
-    pub fn scored(&self) -> impl ExactSizeIterator<Item = (Timestamp, &VariantId, f64)> {
-        self.scored.iter().map(|((at, id), value)| (*at, id, *value))
-    }
-
-    /// The best score so far and the variant that has it.
-    pub fn best(&self) -> Option<(&VariantId, f64)> {
-        let direction = self.config()?.objective.direction;
-        self.scored.iter().fold(None, |best, ((_, id), value)| match best {
-            Some((_, held)) if !direction.better(*value, held) => best,
-            _ => Some((id, *value)),
-        })
+    /// The objective over time; none when it is not a single metric, or unknown.
+    pub fn scores(&self) -> Option<&Scores> {
+        self.scores.as_ref()
     }
 
     /// The value of the objective's metric, when the variant was measured in it.
@@ -167,7 +195,7 @@ impl Snapshot {
 
     /// The variant whose work branch or squash commit this is.
     pub fn variant_of_commit(&self, sha: &CommitSha) -> Option<&Arc<VariantRow>> {
-        self.variants.get(self.by_commit.get(sha)?)
+        self.variant(self.by_commit.get(sha)?)
     }
 
     /// The registered workers.
@@ -201,46 +229,60 @@ impl Snapshot {
         (*cursor == self.cursor).then_some((*cursor, event))
     }
 
+    /// What the picture takes in memory, in bytes, near enough to keep within a budget.
+    pub fn weight(&self) -> usize {
+        // Members have a name and some labels at most; a commit has its place in a map and shares the rest with its row.
+        const MEMBER: usize = 400;
+        const COMMIT: usize = 56;
+        size_of::<Self>()
+            + self.tasks.weight()
+            + self.tasks_by_subject.weight()
+            + self.ideas.weight()
+            + self.variants.weight()
+            + self.variants_by_idea.weight()
+            + self.scores.as_ref().map_or(0, Scores::weight)
+            + self.by_commit.len() * COMMIT
+            + (self.workers.len() + self.groups.len()) * MEMBER
+            + self.tail_weight
+    }
+
     pub(super) fn put_task(&mut self, task: &Task, revision: u64) {
         let row = Arc::new(TaskRow::new(task, revision));
-        if let Some(old) = self.tasks.insert(row.id.clone(), row.clone()) {
-            *self.counts.slot(&old) -= 1;
-            self.tasks_by_age.remove(&(old.created_at, old.id.clone()));
-            self.tasks_by_change.remove(&(old.updated_at, old.id.clone()));
+        let old = self.tasks.put(&row);
+        if let Some(old) = &old {
+            *self.counts.slot(old) -= 1;
+            self.tasks_by_subject.remove(old);
         }
         *self.counts.slot(&row) += 1;
-        self.tasks_by_age.insert((row.created_at, row.id.clone()), row.clone());
-        self.tasks_by_change.insert((row.updated_at, row.id.clone()), row);
+        self.tasks_by_subject.insert(row);
     }
 
     pub(super) fn put_idea(&mut self, idea: &Idea, revision: u64) {
-        let row = Arc::new(IdeaRow::new(idea, revision));
-        if let Some(old) = self.ideas.insert(row.id.clone(), row.clone()) {
-            self.ideas_by_age.remove(&(old.created_at, old.id.clone()));
-        }
-        self.ideas_by_age.insert((row.created_at, row.id.clone()), row);
+        self.ideas.put(&Arc::new(IdeaRow::new(idea, revision)));
     }
 
     pub(super) fn put_variant(&mut self, variant: &Variant, revision: u64) {
         let row = Arc::new(VariantRow::new(variant, revision));
-        let metric = self.config().and_then(|config| config.objective_metric());
-        if let (VariantStatus::Success, Some(at), Some(value)) = (
-            row.status,
-            row.completed_at,
-            metric.and_then(|metric| row.metric(metric)),
-        ) {
-            self.scored.insert((at, row.id.clone()), value);
+        let old = self.variants.put(&row);
+        if let Some(old) = &old {
+            self.integrated -= usize::from(old.integrated.is_some());
+            self.variants_by_idea.remove(old);
         }
+        self.integrated += usize::from(row.integrated.is_some());
+        if let Some(scores) = &mut self.scores {
+            scores.put(&row, old.as_ref());
+        }
+        self.put_commits(&row);
+        self.variants_by_idea.insert(row);
+    }
+
+    fn put_commits(&mut self, row: &VariantRow) {
         for sha in row.commit.iter().chain(&row.integrated) {
             // A baseline is measured on its parent's own commit; the variant that made a commit comes first.
             if !row.baseline || !self.by_commit.contains_key(sha) {
                 self.by_commit.insert(sha.clone(), row.id.clone());
             }
         }
-        if let Some(old) = self.variants.insert(row.id.clone(), row.clone()) {
-            self.variants_by_age.remove(&(old.started_at, old.id.clone()));
-        }
-        self.variants_by_age.insert((row.started_at, row.id.clone()), row);
     }
 
     pub(super) fn push_event(&mut self, cursor: u64, event: Arc<Event>) {
@@ -248,9 +290,41 @@ impl Snapshot {
             return;
         }
         self.cursor = self.cursor.max(cursor);
+        self.tail_weight += weight_of(&event);
         self.tail.push_back((cursor, event));
-        while self.tail.len() > TAIL {
-            self.tail.pop_front();
+        while self.tail.len() > TAIL
+            && let Some((_, oldest)) = self.tail.pop_front()
+        {
+            self.tail_weight -= weight_of(&oldest);
         }
     }
+}
+
+/// The objective's metric first, then the other numbers of the schema.
+fn metrics(config: &ExperimentConfig) -> Vec<Arc<str>> {
+    let objective = config.objective_metric();
+    let schema = config.evaluation_schema.iter();
+    let numbers = schema.filter(|(_, kind)| *kind != MetricType::Text);
+    let others = numbers.map(|(name, _)| name).filter(|name| Some(*name) != objective);
+    objective
+        .into_iter()
+        .chain(others)
+        .take(METRICS)
+        .map(Arc::from)
+        .collect()
+}
+
+fn rows<E, R>(entities: Vec<E>, row: impl Fn(E) -> R) -> Vec<Arc<R>> {
+    entities.into_iter().map(|entity| Arc::new(row(entity))).collect()
+}
+
+fn sorted<T>(order: Arc<dyn Order<T>>, rows: &mut [Arc<T>]) -> Sorted<T> {
+    rows.sort_by(|a, b| order.compare(a, b));
+    Sorted::of(order, rows)
+}
+
+fn weight_of(event: &Event) -> usize {
+    // The texts of an event beside its members, with their headers.
+    const FIXED: usize = 240;
+    weight::shared(size_of::<Event>()) + FIXED + weight::object(&event.data) + weight::object(&event.extra)
 }

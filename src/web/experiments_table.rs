@@ -73,7 +73,7 @@ impl ExperimentsTable<'_> {
                 self.name(row),
                 state_cell(row, view.as_deref()),
                 pending(&row.id, snapshot),
-                html! { @if let Some(snapshot) = snapshot { (count(snapshot.variants().len() as u64)) } @else { "–" } },
+                html! { @if let Some(snapshot) = snapshot { (count(snapshot.count_variants(None) as u64)) } @else { "–" } },
                 best(&row.id, snapshot),
                 progress(snapshot),
                 last_event(snapshot),
@@ -141,19 +141,24 @@ fn pending(id: &ExperimentId, snapshot: Option<&Snapshot>) -> Markup {
 
 fn best(id: &ExperimentId, snapshot: Option<&Snapshot>) -> Markup {
     html! {
-        @match snapshot.and_then(|snapshot| snapshot.best()) {
-            Some((variant, value)) => { a href=(urls::variant(id, variant)) { (number(value)) } }
+        @match snapshot.and_then(|snapshot| snapshot.scores()?.best()) {
+            Some(best) => { a href=(urls::variant(id, best.variant)) { (number(best.value)) } }
             None => { "–" }
         }
     }
 }
 
 fn progress(snapshot: Option<&Snapshot>) -> Markup {
+    // A line of a hundred pixels has no room for more.
+    const STEPS: usize = 100;
     let Some((snapshot, config)) = snapshot.and_then(|s| Some((s, s.config()?))) else {
         return html! { "–" };
     };
-    let points: Vec<_> = snapshot.scored().map(|(at, _, value)| (at, value)).collect();
-    sparkline(config.objective.direction, &points, "Best score over time")
+    let Some((scores, last)) = snapshot.scores().and_then(|scores| Some((scores, scores.last()?))) else {
+        return Markup::default();
+    };
+    let steps: Vec<_> = scores.steps(STEPS).iter().map(|step| (step.at, step.value)).collect();
+    sparkline(config.objective.direction, &steps, last.at, "Best score over time")
 }
 
 fn last_event(snapshot: Option<&Snapshot>) -> Markup {

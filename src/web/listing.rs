@@ -1,11 +1,13 @@
 //! What every list has in common: filters as chips, columns that sort, pages.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use maud::{Markup, html};
 
 use super::query::{Paging, Query};
 use super::ui::{Chip, Column, Order, Pager, Sort, Table, chips, table};
+use crate::live::{Ranked, Way};
 
 /// The order and the page of a list, and the query that its links are made from.
 pub(crate) struct Listing {
@@ -35,6 +37,20 @@ impl Listing {
     /// The page that exists among so many rows.
     pub fn paging(&self, total: u64) -> Paging {
         self.paging.within(total)
+    }
+
+    /// Which way the mirror's rows are to be read.
+    pub fn way(&self) -> Way {
+        match self.order {
+            Order::Ascending => Way::Ascending,
+            Order::Descending => Way::Descending,
+        }
+    }
+
+    /// The rows of the page that exists.
+    pub fn page<'r, T>(&self, rows: &Ranked<'r, T>) -> Vec<&'r Arc<T>> {
+        let total = rows.len() as u64;
+        rows.page(self.paging(total).range(total))
     }
 
     /// A column that sorts by `word`, or is the usual order without one. The first press sorts largest first; on the

@@ -1,6 +1,7 @@
 //! Lenient queries: unknown values fall back and are dropped from links, so an old bookmark still opens.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Rows a page shows unless told otherwise.
 const PER_DEFAULT: u64 = 100;
@@ -89,18 +90,17 @@ impl Paging {
         }
     }
 
-    /// The rows of this page, of `total` in all. Walks from the nearer end, and no further than the page.
-    pub fn slice<T>(self, total: u64, rows: impl DoubleEndedIterator<Item = T>) -> Vec<T> {
+    /// The positions of this page's rows, of `total` in all.
+    pub fn range(self, total: u64) -> Range<usize> {
         let (total, per) = (index(total), index(self.per));
-        let before = index(self.page - 1).saturating_mul(per).min(total);
-        let here = per.min(total - before);
-        let after = total - before - here;
-        if before <= after {
-            return rows.skip(before).take(here).collect();
-        }
-        let mut page: Vec<T> = rows.rev().skip(after).take(here).collect();
-        page.reverse();
-        page
+        let from = index(self.page - 1).saturating_mul(per).min(total);
+        from..from.saturating_add(per).min(total)
+    }
+
+    /// The rows of this page, of `total` in all, for rows that are at hand anyway.
+    pub fn slice<T>(self, total: u64, rows: impl Iterator<Item = T>) -> Vec<T> {
+        let range = self.range(total);
+        rows.skip(range.start).take(range.len()).collect()
     }
 }
 

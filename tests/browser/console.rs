@@ -47,6 +47,7 @@ impl Console {
             tasks: tasks.clone(),
             idle: Duration::from_secs(300),
             mirrors: 8,
+            mirror_bytes: 1 << 30,
             retry_cap: live::Options::RETRY_CAP,
             registry_every: Duration::from_secs(2),
         });

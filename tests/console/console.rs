@@ -44,6 +44,8 @@ pub struct Setup {
     pub repos: Option<RepoMaterializer>,
     /// `serve` lets nobody in by a link.
     pub sign_in_links: bool,
+    /// What all mirrors together may weigh.
+    pub mirror_bytes: u64,
 }
 
 impl Setup {
@@ -54,6 +56,7 @@ impl Setup {
             configs: configs::Options::default(),
             repos: None,
             sign_in_links: true,
+            mirror_bytes: u64::MAX,
         }
     }
 }
@@ -120,6 +123,20 @@ impl Console {
         )
     }
 
+    /// The same on a console whose mirrors may weigh no more than `bytes` together.
+    pub async fn with_mirrors_of(bytes: u64) -> Self {
+        let (tasks, clock) = (Tasks::new(), fixed_clock());
+        let scratch = tempfile::tempdir().expect("a directory");
+        let address = backend(&scratch, &tasks, &clock).await;
+        let credentials = scratch.path().join("console");
+        let access = access::Options::of_one_server(&address, ADMIN_TOKEN.into(), credentials).expect("an address");
+        let setup = Setup {
+            mirror_bytes: bytes,
+            ..Setup::of(access)
+        };
+        Self::over(setup, admin(&address), tasks, clock, scratch).await
+    }
+
     /// The same with the console's access to it set up otherwise.
     pub async fn start_with(change: impl FnOnce(&mut access::Options)) -> Self {
         let (tasks, clock) = (Tasks::new(), fixed_clock());
@@ -183,6 +200,7 @@ impl Console {
             tasks: console.clone(),
             idle: Duration::from_secs(60),
             mirrors: 16,
+            mirror_bytes: setup.mirror_bytes,
             retry_cap: Duration::from_millis(100),
             registry_every: Duration::from_millis(100),
         });

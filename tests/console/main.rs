@@ -23,6 +23,7 @@ mod journeys;
 mod kills;
 mod lists;
 mod long_poll;
+mod mirrors;
 mod orchestrating;
 mod pages;
 mod parity;

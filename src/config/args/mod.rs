@@ -100,6 +100,13 @@ struct StorageArgs {
     ephemeral: bool,
 }
 
+#[derive(Debug, ClapArgs)]
+struct MirrorArgs {
+    /// How many bytes of experiments to keep in memory; the least recently viewed go first, and none that is being viewed
+    #[arg(long, env = "SWITCHBOARD_MIRROR_BUDGET_BYTES", value_name = "BYTES", default_value_t = 1 << 30)]
+    mirror_budget_bytes: u64,
+}
+
 /// Said after the options of `--help`.
 const SIGN_IN_HELP: &str = "Signing in: a one-time link is printed on stdout once the console listens \
 (SWITCHBOARD_SIGNIN url=…). It is good for 15 minutes. The signal USR1 makes a running `up` print a new one: \
@@ -200,6 +207,7 @@ mod tests {
         assert_eq!(backend.listen.port(), 0);
         let console = console.expect("a console");
         assert_eq!((console.listen.port(), console.demo), (0, false));
+        assert_eq!(console.mirror_budget_bytes, 1024 * 1024 * 1024);
     }
 
     #[test]

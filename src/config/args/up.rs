@@ -5,13 +5,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use clap::Args as ClapArgs;
 use clap::builder::FalseyValueParser;
 
-use super::{StorageArgs, host};
+use super::{MirrorArgs, StorageArgs, host};
 use crate::config::{AuthenticationConfig, BackendConfig, ConsoleConfig, DeploymentConfig, Run};
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct UpArgs {
     #[command(flatten)]
     storage: StorageArgs,
+    #[command(flatten)]
+    mirror: MirrorArgs,
     /// Address to listen on, console and backend alike
     #[arg(long, env = "SWITCHBOARD_HOST", value_name = "HOST", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_parser = host)]
     host: IpAddr,
@@ -31,6 +33,7 @@ impl UpArgs {
         let console = ConsoleConfig {
             listen: SocketAddr::new(self.host, self.port),
             demo: !self.no_demo,
+            mirror_budget_bytes: self.mirror.mirror_budget_bytes,
         };
         let backend = BackendConfig {
             listen: SocketAddr::new(self.host, self.backend_port),

@@ -102,17 +102,9 @@ impl View<'_> {
 
     fn outcome(&self) -> Markup {
         let id = &self.active.id;
-        let works_on_this = |subject: &TaskSubject| matches!(subject, TaskSubject::Idea(idea) if *idea == self.row.id);
-        let tasks: Vec<_> = self
-            .snapshot
-            .tasks_newest_first()
-            .filter(|task| works_on_this(&task.subject))
-            .collect();
-        let variants: Vec<_> = self
-            .snapshot
-            .variants()
-            .filter(|v| v.idea.as_ref() == Some(&self.row.id))
-            .collect();
+        let idea = &self.row.id;
+        let tasks = self.snapshot.tasks_on(&TaskSubject::Idea(idea.clone())).all();
+        let variants = self.snapshot.variants_of(idea).all();
         if tasks.is_empty() && variants.is_empty() {
             return empty(
                 "Nothing yet",

@@ -1,11 +1,9 @@
 //! The list of ideas.
 
-use std::sync::Arc;
-
 use maud::{Markup, html};
 use poem::{Response, handler};
 
-use crate::live::{IdeaRow, Snapshot};
+use crate::live::{IdeaOrder, IdeaRow, Snapshot};
 use crate::protocol::IdeaState;
 use crate::web::answer::Page;
 use crate::web::context::Active;
@@ -13,7 +11,7 @@ use crate::web::error::PageError;
 use crate::web::listing::Listing;
 use crate::web::query::Query;
 use crate::web::ui::{
-    Column, Nav, Order, Region, Row, RowKind, Table, commit, empty, id_link, number, page_head, short, state_of, when,
+    Column, Nav, Region, Row, RowKind, Table, commit, empty, id_link, number, page_head, short, state_of, when,
 };
 use crate::web::urls;
 
@@ -46,7 +44,7 @@ struct List<'a> {
     snapshot: &'a Snapshot,
     listing: Listing,
     state: Option<IdeaState>,
-    by_priority: bool,
+    by: IdeaOrder,
 }
 
 impl<'a> List<'a> {
@@ -56,50 +54,25 @@ impl<'a> List<'a> {
             active,
             snapshot,
             state: query.take("state", IdeaState::from_word),
-            by_priority: query.take("sort", |by| (by == "priority").then_some(())).is_some(),
+            by: query
+                .take("sort", |by| (by == "priority").then_some(IdeaOrder::Priority))
+                .unwrap_or(IdeaOrder::Created),
             listing: Listing::new(query),
         }
     }
 
     fn markup(&self) -> Markup {
-        let kept = self.rows();
-        let total = kept.len() as u64;
-        let shown = self.listing.paging(total).slice(total, kept.into_iter());
-        let rows = shown.into_iter().map(|idea| self.row(idea)).collect();
+        let kept = self.snapshot.list_ideas(self.state, self.by, self.listing.way());
+        let shown = self.listing.page(&kept);
         let table = Table {
             caption: "Ideas",
             columns: self.columns(),
-            rows,
+            rows: shown.into_iter().map(|idea| self.row(idea)).collect(),
             empty: self.nothing(),
         };
-        let filters = self
-            .listing
-            .chips("State", "state", IdeaState::ALL, self.state, |state| {
-                Some(self.count(state))
-            });
-        self.listing.markup("ideas", total, &filters, &table)
-    }
-
-    /// Newest first is how the mirror keeps them; a stable sort leaves that order among equals.
-    fn rows(&self) -> Vec<&'a Arc<IdeaRow>> {
-        let newest_first = self.snapshot.ideas_newest_first();
-        let mut rows: Vec<_> = newest_first
-            .filter(|idea| self.state.is_none_or(|state| idea.state == state))
-            .collect();
-        if self.by_priority {
-            rows.sort_by(|a, b| b.priority.total_cmp(&a.priority));
-        }
-        if self.listing.order == Order::Ascending {
-            rows.reverse();
-        }
-        rows
-    }
-
-    fn count(&self, state: Option<IdeaState>) -> u64 {
-        self.snapshot
-            .ideas()
-            .filter(|idea| state.is_none_or(|state| idea.state == state))
-            .count() as u64
+        let count = |state| Some(self.snapshot.count_ideas(state) as u64);
+        let filters = self.listing.chips("State", "state", IdeaState::ALL, self.state, count);
+        self.listing.markup("ideas", kept.len() as u64, &filters, &table)
     }
 
     fn columns(&self) -> Vec<Column<'static>> {
@@ -107,11 +80,15 @@ impl<'a> List<'a> {
             Column::text("Idea"),
             Column::text("Slug"),
             Column::text("State"),
-            self.listing
-                .sorted(Column::number("Priority"), Some("priority"), self.by_priority),
+            self.listing.sorted(
+                Column::number("Priority"),
+                Some("priority"),
+                self.by == IdeaOrder::Priority,
+            ),
             Column::text("From").minor(),
             Column::text("Proposed by").minor(),
-            self.listing.sorted(Column::text("Created"), None, !self.by_priority),
+            self.listing
+                .sorted(Column::text("Created"), None, self.by == IdeaOrder::Created),
         ]
     }
 
@@ -139,7 +116,7 @@ impl<'a> List<'a> {
     }
 
     fn nothing(&self) -> Markup {
-        if self.snapshot.ideas().len() == 0 {
+        if self.snapshot.count_ideas(None) == 0 {
             return empty(
                 "No idea yet",
                 html! { "Ideators propose them when they take an ideation task." },

@@ -14,7 +14,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::live::{Freshness, Mirror};
+use crate::live::{Freshness, Mirror, TaskFilter};
 use crate::protocol::{ExperimentId, Timestamp};
 use crate::web::console::Console;
 use crate::web::error::{Fault, PageError};
@@ -55,6 +55,7 @@ struct Feeds {
     silence: Figures,
     viewers: Figures,
     rows: Figures,
+    bytes: Figures,
     events: Counts,
     lists: Counts,
     breaks: Counts,
@@ -68,6 +69,7 @@ impl Feeds {
             silence: Family::default(),
             viewers: Family::default(),
             rows: Family::default(),
+            bytes: Family::default(),
             events: Family::default(),
             lists: Family::default(),
             breaks: Family::default(),
@@ -79,6 +81,8 @@ impl Feeds {
         to.register_with_unit("feed_silence", said, Unit::Seconds, silence.clone());
         to.register("viewers", "Streams of open pages that follow it", feeds.viewers.clone());
         to.register("mirror_rows", "Rows held, by kind", feeds.rows.clone());
+        let said = "Memory that the rows take, as far as the budget is concerned";
+        to.register_with_unit("mirror", said, Unit::Bytes, feeds.bytes.clone());
         to.register("mirror_events", "Events of the log applied", feeds.events.clone());
         to.register("mirror_lists", "Times that everything was listed", feeds.lists.clone());
         to.register("feed_breaks", "Times that the feed broke", feeds.breaks.clone());
@@ -90,11 +94,12 @@ impl Feeds {
         let labels = of(mirror.experiment());
         self.freshness(&labels, &view.freshness, mirror.last_heard(), now);
         self.viewers.get_or_create(&labels).set(count(mirror.viewers()));
+        self.bytes.get_or_create(&labels).set(count(mirror.weight()));
         if let Some(held) = view.snapshot() {
             for (kind, rows) in [
-                ("tasks", usize::try_from(held.counts.total()).unwrap_or(usize::MAX)),
-                ("ideas", held.ideas().len()),
-                ("variants", held.variants().len()),
+                ("tasks", held.count_tasks(&TaskFilter::default())),
+                ("ideas", held.count_ideas(None)),
+                ("variants", held.count_variants(None)),
             ] {
                 self.rows.get_or_create(&with(&labels, "kind", kind)).set(count(rows));
             }

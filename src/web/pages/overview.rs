@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use poem::{Response, handler};
 
-use crate::live::Snapshot;
+use crate::live::{Snapshot, VariantOrder, Way};
 use crate::protocol::{Direction, IdeaState, TaskKind, TaskState, VariantStatus};
 use crate::web::answer::Page;
 use crate::web::config_notice::config_trouble;
@@ -17,6 +17,8 @@ use crate::web::ui::{
 use crate::web::urls;
 
 const RECENT: usize = 12;
+/// Evaluations that are drawn at most; a chart of seven hundred pixels has no room for more.
+const DOTS: usize = 400;
 
 /// `GET /x/{E}/`
 #[handler]
@@ -83,17 +85,9 @@ impl Overview<'_> {
     fn figures(&self) -> Markup {
         let id = &self.active.id;
         let counts = &self.snapshot.counts;
-        let evaluated = self
-            .snapshot
-            .variants()
-            .filter(|v| v.status == VariantStatus::Success)
-            .count() as u64;
-        let integrated = self.snapshot.variants().filter(|v| v.integrated.is_some()).count() as u64;
-        let ready = self
-            .snapshot
-            .ideas()
-            .filter(|idea| idea.state == IdeaState::Ready)
-            .count() as u64;
+        let evaluated = self.snapshot.count_variants(Some(VariantStatus::Success));
+        let integrated = self.snapshot.integrated();
+        let ready = self.snapshot.count_ideas(Some(IdeaState::Ready));
         let busy = counts.in_state(TaskState::Claimed) + counts.in_state(TaskState::Submitted);
         let mut shown = vec![Figure {
             of: "Experiment",
@@ -105,14 +99,14 @@ impl Overview<'_> {
         shown.extend([
             Figure {
                 of: "Variants evaluated",
-                value: html! { (count(evaluated)) },
-                note: html! { (count(integrated)) " integrated" },
+                value: html! { (count(evaluated as u64)) },
+                note: html! { (count(integrated as u64)) " integrated" },
                 href: self.link(format!("{}?status=success", urls::variants(id))),
             },
             Figure {
                 of: "Ideas",
-                value: html! { (count(self.snapshot.ideas().len() as u64)) },
-                note: html! { (count(ready)) " ready" },
+                value: html! { (count(self.snapshot.count_ideas(None) as u64)) },
+                note: html! { (count(ready as u64)) " ready" },
                 href: self.link(urls::ideas(id)),
             },
             Figure {
@@ -126,17 +120,15 @@ impl Overview<'_> {
     }
 
     fn best_figure(&self) -> Option<Figure<'static>> {
-        let (best, value) = self.snapshot.best()?;
-        let id = &self.active.id;
-        let at = self.snapshot.variant(best).and_then(|row| row.completed_at);
+        let best = self.snapshot.scores()?.best()?;
         Some(Figure {
             of: match self.snapshot.config()?.objective.direction {
                 Direction::Maximize => "Best score, highest",
                 Direction::Minimize => "Best score, lowest",
             },
-            value: html! { (number(value)) },
-            note: html! { @if let Some(at) = at { (when(at)) } },
-            href: self.link(urls::variant(id, best)),
+            value: html! { (number(best.value)) },
+            note: when(best.at),
+            href: self.link(urls::variant(&self.active.id, best.variant)),
         })
     }
 
@@ -155,23 +147,26 @@ impl Overview<'_> {
             Ok(config) => config,
             Err(trouble) => return config_trouble(trouble, "Until then there is no objective to draw."),
         };
-        let Some(metric) = config.objective_metric() else {
+        let (Some(metric), Some(scores)) = (config.objective_metric(), self.snapshot.scores()) else {
             return html! { p { "The objective " code { (config.objective.expr) } " is not a single metric, so it is not drawn." } };
         };
-        let points: Vec<_> = self
-            .snapshot
-            .scored()
-            .map(|(at, variant, value)| ScorePoint {
-                at,
-                value,
-                href: self.link(urls::variant(&self.active.id, variant)),
-                label: short(variant.as_str()),
-            })
-            .collect();
+        let points = scores.thinned(DOTS).into_iter().map(|(score, improvement)| ScorePoint {
+            at: score.at,
+            value: score.value,
+            improvement,
+            href: self.link(urls::variant(&self.active.id, score.variant)),
+            label: short(score.variant.as_str()),
+        });
+        let points: Vec<_> = points.collect();
         ScoreChart {
             metric,
             direction: config.objective.direction,
             points: &points,
+            total: scores.len(),
+            improvements: scores.step_count(),
+            until: scores.last().map(|last| last.at),
+            quantile: &|share| scores.quantile(share),
+            within: &|range| scores.count_within(range),
         }
         .markup()
     }
@@ -219,8 +214,10 @@ impl Overview<'_> {
     fn latest_variants(&self) -> Markup {
         let id = &self.active.id;
         let metric = self.snapshot.config().and_then(|config| config.objective_metric());
-        let variants = self.snapshot.variants_newest_first().take(RECENT);
-        let rows = variants.map(|row| Row {
+        let newest_first = self
+            .snapshot
+            .list_variants(None, VariantOrder::Started, Way::Descending);
+        let rows = newest_first.page(0..RECENT).into_iter().map(|row| Row {
             kind: RowKind::Variant,
             id: row.id.to_string(),
             cells: vec![

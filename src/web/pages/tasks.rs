@@ -1,20 +1,18 @@
 //! The list of tasks.
 
-use std::sync::Arc;
-
 use maud::{Markup, html};
 use poem::{Response, handler};
 
-use crate::live::{Snapshot, TaskRow, TaskSubject};
+use crate::live::{Snapshot, TaskFilter, TaskOrder, TaskRow, TaskSubject};
 use crate::protocol::{TaskKind, TaskState, WorkerId};
 use crate::web::answer::Page;
 use crate::web::context::Active;
 use crate::web::error::PageError;
 use crate::web::listing::Listing;
 use crate::web::mentions::worker_label;
-use crate::web::query::{Paging, Query};
+use crate::web::query::Query;
 use crate::web::ui::{
-    Chip, Column, Nav, Order, Region, Row, RowKind, Table, chips, empty, id_link, id_text, page_head, state_of, when,
+    Chip, Column, Nav, Region, Row, RowKind, Table, chips, empty, id_link, id_text, page_head, state_of, when,
 };
 use crate::web::urls;
 
@@ -43,23 +41,13 @@ pub(crate) fn get(active: Active) -> Result<Response, PageError> {
 }
 
 /// What the list may be sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum By {
-    Created,
-    Updated,
-    Kind,
-    State,
-}
-
-impl By {
-    fn parse(text: &str) -> Option<Self> {
-        match text {
-            "created" => Some(Self::Created),
-            "updated" => Some(Self::Updated),
-            "kind" => Some(Self::Kind),
-            "state" => Some(Self::State),
-            _ => None,
-        }
+fn order(word: &str) -> Option<TaskOrder> {
+    match word {
+        "created" => Some(TaskOrder::Created),
+        "updated" => Some(TaskOrder::Updated),
+        "kind" => Some(TaskOrder::Kind),
+        "state" => Some(TaskOrder::State),
+        _ => None,
     }
 }
 
@@ -67,10 +55,8 @@ struct List<'a> {
     active: &'a Active,
     snapshot: &'a Snapshot,
     listing: Listing,
-    kind: Option<TaskKind>,
-    state: Option<TaskState>,
-    worker: Option<WorkerId>,
-    by: By,
+    filter: TaskFilter,
+    by: TaskOrder,
 }
 
 impl<'a> List<'a> {
@@ -79,95 +65,61 @@ impl<'a> List<'a> {
         Self {
             active,
             snapshot,
-            kind: query.take("kind", TaskKind::from_word),
-            state: query.take("state", TaskState::from_word),
-            worker: query.take("worker", |id| id.parse().ok()),
-            by: query.take("sort", By::parse).unwrap_or(By::Created),
+            filter: TaskFilter {
+                kind: query.take("kind", TaskKind::from_word),
+                state: query.take("state", TaskState::from_word),
+                worker: query.take("worker", |id| id.parse().ok()),
+            },
+            by: query.take("sort", order).unwrap_or(TaskOrder::Created),
             listing: Listing::new(query),
         }
     }
 
     fn markup(&self) -> Markup {
-        let total = self.total();
-        let tasks = self.rows(self.listing.paging(total), total);
-        let rows = tasks.into_iter().map(|task| self.row(task)).collect();
+        let kept = self.snapshot.list_tasks(&self.filter, self.by, self.listing.way());
+        let shown = self.listing.page(&kept);
         let table = Table {
             caption: "Tasks",
             columns: self.columns(),
-            rows,
+            rows: shown.into_iter().map(|task| self.row(task)).collect(),
             empty: self.nothing(),
         };
-        self.listing.markup("tasks", total, &self.filters(), &table)
-    }
-
-    fn keeps(&self, task: &TaskRow) -> bool {
-        self.kind.is_none_or(|kind| task.kind == kind)
-            && self.state.is_none_or(|state| task.state == state)
-            && self
-                .worker
-                .as_ref()
-                .is_none_or(|worker| task.worker.as_ref() == Some(worker))
-    }
-
-    /// How many rows the filters keep; the counts know unless the worker is asked for.
-    fn total(&self) -> u64 {
-        match &self.worker {
-            Some(_) => self
-                .snapshot
-                .tasks_newest_first()
-                .filter(|task| self.keeps(task))
-                .count() as u64,
-            None => self.counted(self.kind, self.state),
-        }
-    }
-
-    fn counted(&self, kind: Option<TaskKind>, state: Option<TaskState>) -> u64 {
-        let counts = &self.snapshot.counts;
-        match (kind, state) {
-            (Some(kind), Some(state)) => counts.of(kind, state),
-            (Some(kind), None) => counts.of_kind(kind),
-            (None, Some(state)) => counts.in_state(state),
-            (None, None) => counts.total(),
-        }
-    }
-
-    /// The rows of one page. The mirror keeps the orders of time, and a sort by a word is the newest first of
-    /// each word in turn, so nothing is ever sorted here.
-    fn rows(&self, paging: Paging, total: u64) -> Vec<&'a Arc<TaskRow>> {
-        paging.slice(total, self.ordered().filter(|task| self.keeps(task)))
-    }
-
-    fn ordered(&self) -> Box<dyn DoubleEndedIterator<Item = &'a Arc<TaskRow>> + 'a> {
-        let (snapshot, ascending) = (self.snapshot, self.listing.order == Order::Ascending);
-        match self.by {
-            By::Created if ascending => Box::new(snapshot.tasks_newest_first().rev()),
-            By::Created => Box::new(snapshot.tasks_newest_first()),
-            By::Updated if ascending => Box::new(snapshot.tasks_last_changed_first().rev()),
-            By::Updated => Box::new(snapshot.tasks_last_changed_first()),
-            By::Kind => Box::new(
-                in_turn(TaskKind::ALL, ascending)
-                    .flat_map(move |kind| snapshot.tasks_newest_first().filter(move |task| task.kind == kind)),
-            ),
-            By::State => Box::new(
-                in_turn(TaskState::ALL, ascending)
-                    .flat_map(move |state| snapshot.tasks_newest_first().filter(move |task| task.state == state)),
-            ),
-        }
+        self.listing.markup("tasks", kept.len() as u64, &self.filters(), &table)
     }
 
     fn filters(&self) -> Markup {
-        // What the counts know nothing of is not counted.
-        let count = |kind, state| self.worker.is_none().then(|| self.counted(kind, state));
+        let filter = &self.filter;
+        let of_kind = |kind| self.count(TaskFilter { kind, ..filter.clone() });
+        let in_state = |state| {
+            self.count(TaskFilter {
+                state,
+                ..filter.clone()
+            })
+        };
         html! {
-            (self.listing.chips("Kind", "kind", TaskKind::ALL, self.kind, |kind| count(kind, self.state)))
-            (self.listing.chips("State", "state", TaskState::ALL, self.state, |state| count(self.kind, state)))
-            @if let Some(worker) = &self.worker {
+            (self.listing.chips("Kind", "kind", TaskKind::ALL, filter.kind, of_kind))
+            (self.listing.chips("State", "state", TaskState::ALL, filter.state, in_state))
+            @if let Some(worker) = &filter.worker {
                 (chips("Worker", &[
-                    Chip { text: "any".to_owned(), count: None, href: self.listing.with("worker", None), current: false },
-                    Chip { text: worker_label(self.snapshot, worker), count: None, href: self.of_worker(worker), current: true },
+                    Chip {
+                        text: "any".to_owned(),
+                        count: self.count(TaskFilter { worker: None, ..filter.clone() }),
+                        href: self.listing.with("worker", None),
+                        current: false,
+                    },
+                    Chip {
+                        text: worker_label(self.snapshot, worker),
+                        count: self.count(filter.clone()),
+                        href: self.of_worker(worker),
+                        current: true,
+                    },
                 ]))
             }
         }
+    }
+
+    fn count(&self, filter: TaskFilter) -> Option<u64> {
+        Some(self.snapshot.count_tasks(&filter) as u64)
     }
 
     fn of_worker(&self, worker: &WorkerId) -> String {
@@ -175,18 +127,18 @@ impl<'a> List<'a> {
     }
 
     fn columns(&self) -> Vec<Column<'static>> {
-        let sorted = |column, by: By, word| {
-            let word = (by != By::Created).then_some(word);
+        let sorted = |column, by, word| {
+            let word = (by != TaskOrder::Created).then_some(word);
             self.listing.sorted(column, word, self.by == by)
         };
         vec![
             Column::text("Task"),
-            sorted(Column::text("Kind"), By::Kind, "kind"),
-            sorted(Column::text("State"), By::State, "state"),
+            sorted(Column::text("Kind"), TaskOrder::Kind, "kind"),
+            sorted(Column::text("State"), TaskOrder::State, "state"),
             Column::text("Works on").minor(),
             Column::text("Worker"),
-            sorted(Column::text("Created").minor(), By::Created, "created"),
-            sorted(Column::text("Updated"), By::Updated, "updated"),
+            sorted(Column::text("Created").minor(), TaskOrder::Created, "created"),
+            sorted(Column::text("Updated"), TaskOrder::Updated, "updated"),
         ]
     }
 
@@ -235,9 +187,4 @@ impl<'a> List<'a> {
             html! { a href=(all) { "Show all tasks" } },
         )
     }
-}
-
-/// The words of a sort, first to last or the other way round.
-fn in_turn<T: Copy>(words: &'static [T], ascending: bool) -> impl DoubleEndedIterator<Item = T> {
-    (0..words.len()).map(move |index| words[if ascending { index } else { words.len() - 1 - index }])
 }

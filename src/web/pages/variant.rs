@@ -86,7 +86,7 @@ impl View<'_> {
         let objective = self.snapshot.config().and_then(|config| config.objective_metric());
         let rows = evaluation.iter().map(|(name, value)| {
             let mut cells = vec![
-                html! { (name) @if Some(name.as_str()) == objective { " " span class="muted" { "objective" } } },
+                html! { (name) @if Some(name) == objective { " " span class="muted" { "objective" } } },
                 html! { (metric_value(value)) },
             ];
             let of = |parent: &VariantRow| parent.metric(name);
@@ -101,7 +101,7 @@ impl View<'_> {
             }));
             Row {
                 kind: RowKind::Plain,
-                id: name.clone(),
+                id: name.to_owned(),
                 cells,
             }
         });
@@ -207,16 +207,13 @@ impl View<'_> {
     }
 
     fn tasks(&self) -> Markup {
-        let concerns_this = |subject: &TaskSubject| match subject {
-            TaskSubject::Variant(variant) => *variant == self.row.id,
-            TaskSubject::Idea(idea) => self.row.idea.as_ref() == Some(idea),
-            TaskSubject::Experiment => false,
-        };
-        let tasks: Vec<_> = self
-            .snapshot
-            .tasks_newest_first()
-            .filter(|task| concerns_this(&task.subject))
+        let own = TaskSubject::Variant(self.row.id.clone());
+        let idea = self.row.idea.clone().map(TaskSubject::Idea);
+        let subjects = idea.iter().chain([&own]);
+        let mut tasks: Vec<_> = subjects
+            .flat_map(|subject| self.snapshot.tasks_on(subject).all())
             .collect();
+        tasks.sort_by_key(|task| std::cmp::Reverse((task.created_at, &task.id)));
         html! {
             @if tasks.is_empty() { p class="muted" { "No task works on it." } }
             ul class="outcome" role="list" {

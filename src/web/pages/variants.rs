@@ -1,24 +1,19 @@
 //! The list of variants.
 
-use std::sync::Arc;
-
 use maud::{Markup, html};
 use poem::{Response, handler};
 
-use crate::live::{Snapshot, VariantRow};
-use crate::protocol::{MetricType, VariantStatus};
+use crate::live::{Snapshot, VariantOrder, VariantRow};
+use crate::protocol::VariantStatus;
 use crate::web::answer::Page;
 use crate::web::context::Active;
 use crate::web::error::PageError;
 use crate::web::listing::Listing;
 use crate::web::query::Query;
 use crate::web::ui::{
-    Column, Nav, Order, Region, Row, RowKind, Table, commit, empty, id_link, metric_value, page_head, state_of, when,
+    Column, Nav, Region, Row, RowKind, Table, commit, empty, id_link, metric_value, page_head, state_of, when,
 };
 use crate::web::urls;
-
-/// Metrics shown as columns; the rest are on the variant's own page.
-const METRICS: usize = 4;
 
 /// `GET /x/{E}/admin/variants/`
 #[handler]
@@ -47,13 +42,14 @@ struct List<'a> {
     status: Option<VariantStatus>,
     /// The metric sorted by; none is the time of the start.
     by: Option<&'a str>,
+    /// Metrics shown as columns; the rest are on the variant's own page.
     metrics: Vec<&'a str>,
 }
 
 impl<'a> List<'a> {
     fn new(active: &'a Active, snapshot: &'a Snapshot) -> Self {
         let mut query = Query::of(&active.context.frame.here);
-        let metrics = metrics(snapshot);
+        let metrics: Vec<_> = snapshot.metrics().iter().map(|metric| &**metric).collect();
         Self {
             active,
             snapshot,
@@ -65,47 +61,20 @@ impl<'a> List<'a> {
     }
 
     fn markup(&self) -> Markup {
-        let kept = self.rows();
-        let total = kept.len() as u64;
-        let shown = self.listing.paging(total).slice(total, kept.into_iter());
-        let rows = shown.into_iter().map(|variant| self.row(variant)).collect();
+        let order = self.by.map_or(VariantOrder::Started, VariantOrder::Metric);
+        let kept = self.snapshot.list_variants(self.status, order, self.listing.way());
+        let shown = self.listing.page(&kept);
         let table = Table {
             caption: "Variants",
             columns: self.columns(),
-            rows,
+            rows: shown.into_iter().map(|variant| self.row(variant)).collect(),
             empty: self.nothing(),
         };
-        let count = |status| Some(self.count(status));
+        let count = |status| Some(self.snapshot.count_variants(status) as u64);
         let filters = self
             .listing
             .chips("Status", "status", VariantStatus::ALL, self.status, count);
-        self.listing.markup("variants", total, &filters, &table)
-    }
-
-    /// Newest first is how the mirror keeps them; a stable sort leaves that order among equals. What was not
-    /// measured stands last, whichever way the rest is sorted.
-    fn rows(&self) -> Vec<&'a Arc<VariantRow>> {
-        let newest_first = self.snapshot.variants_newest_first();
-        let keeps = |variant: &&Arc<VariantRow>| self.status.is_none_or(|status| variant.status == status);
-        let mut rows: Vec<_> = newest_first.filter(keeps).collect();
-        let ascending = self.listing.order == Order::Ascending;
-        match self.by {
-            None if ascending => rows.reverse(),
-            None => {}
-            Some(metric) => rows.sort_by(|a, b| match (a.metric(metric), b.metric(metric)) {
-                (Some(x), Some(y)) if ascending => x.total_cmp(&y),
-                (Some(x), Some(y)) => y.total_cmp(&x),
-                (x, y) => y.is_some().cmp(&x.is_some()),
-            }),
-        }
-        rows
-    }
-
-    fn count(&self, status: Option<VariantStatus>) -> u64 {
-        self.snapshot
-            .variants()
-            .filter(|v| status.is_none_or(|status| v.status == status))
-            .count() as u64
+        self.listing.markup("variants", kept.len() as u64, &filters, &table)
     }
 
     fn columns(&self) -> Vec<Column<'a>> {
@@ -150,7 +119,7 @@ impl<'a> List<'a> {
     }
 
     fn nothing(&self) -> Markup {
-        if self.snapshot.variants().len() == 0 {
+        if self.snapshot.count_variants(None) == 0 {
             return empty(
                 "No variant yet",
                 html! { "Executors make one from each dispatched idea." },
@@ -161,18 +130,4 @@ impl<'a> List<'a> {
             html! { a href=(urls::variants(&self.active.id)) { "Show all variants" } },
         )
     }
-}
-
-/// The objective's metric first, then the other numbers of the schema.
-fn metrics(snapshot: &Snapshot) -> Vec<&str> {
-    let Some(config) = snapshot.config() else {
-        return Vec::new();
-    };
-    let objective = config.objective_metric();
-    let numbers = config
-        .evaluation_schema
-        .iter()
-        .filter(|(_, kind)| *kind != MetricType::Text);
-    let others = numbers.map(|(name, _)| name).filter(|name| Some(*name) != objective);
-    objective.into_iter().chain(others).take(METRICS).collect()
 }

@@ -1,16 +1,14 @@
 //! The score over time: the best so far as a line, each evaluation as a dot.
 
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 
 use maud::{Markup, html};
 
 use super::notice::empty;
-use super::scale::{ValueAxis, quantile, time_ticks};
+use super::scale::{ValueAxis, time_ticks};
 use super::value::{count, number, when};
 use crate::protocol::{Direction, Timestamp};
-
-/// Dots that are drawn at most, beside the improvements.
-const DOTS: usize = 400;
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 244.0;
@@ -26,6 +24,8 @@ pub(crate) struct ScorePoint {
     pub at: Timestamp,
     /// What was measured.
     pub value: f64,
+    /// Whether it was better than all before it.
+    pub improvement: bool,
     /// The variant's page, for those who may go there.
     pub href: Option<String>,
     /// The variant's name.
@@ -33,33 +33,39 @@ pub(crate) struct ScorePoint {
 }
 
 /// The score of an experiment over time.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct ScoreChart<'a> {
     /// The metric's name.
     pub metric: &'a str,
     /// Which way is better.
     pub direction: Direction,
-    /// Every evaluation, oldest first.
+    /// The evaluations to draw, oldest first; the first and the best of all are among them.
     pub points: &'a [ScorePoint],
+    /// How many evaluations there are, drawn or not.
+    pub total: usize,
+    /// How many of them were better than all before them.
+    pub improvements: usize,
+    /// When the last of all was measured.
+    pub until: Option<Timestamp>,
+    /// The value below which a share of all lies.
+    pub quantile: &'a dyn Fn(f64) -> Option<f64>,
+    /// How many of all lie in a range.
+    pub within: &'a dyn Fn(&RangeInclusive<f64>) -> usize,
 }
 
 impl ScoreChart<'_> {
     /// The chart, or words when there is nothing to draw yet.
     pub(crate) fn markup(&self) -> Markup {
-        let points: Vec<&ScorePoint> = self.points.iter().filter(|point| point.value.is_finite()).collect();
-        let improvements = improvements(points.iter().map(|point| point.value), self.direction);
-        let Some(best) = improvements.last().and_then(|index| points.get(*index)) else {
+        let improvements: Vec<&ScorePoint> = self.points.iter().filter(|point| point.improvement).collect();
+        let Some(best) = improvements.last() else {
             return empty(
                 "No score yet",
                 html! { "The first evaluation that measures " code { (self.metric) } " starts the line." },
             );
         };
-        let plot = Plot::new(&points, best.value, self.direction);
-        let drawn: Vec<usize> = keep(points.len(), &improvements)
-            .into_iter()
-            .filter(|index| points.get(*index).is_some_and(|point| plot.holds(point.value)))
-            .collect();
-        let outside = points.iter().filter(|point| !plot.holds(point.value)).count();
+        let plot = Plot::new(self, best.value);
+        let drawn: Vec<_> = self.points.iter().filter(|point| plot.holds(point.value)).collect();
+        let outside = self.total.saturating_sub((self.within)(&plot.values()));
         html! {
             div class="chart" {
                 p class="chart-best" {
@@ -67,53 +73,54 @@ impl ScoreChart<'_> {
                     a class="chart-value" href=[best.href.as_deref()] title=(best.label) { (number(best.value)) }
                     " " span class="chart-note" { "(" (self.direction) ") since " (when(best.at)) }
                 }
-                svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(self.summary(&points, best)) {
+                svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(self.summary(best)) {
                     (plot.axes())
-                    g class="dots" {
-                        @for index in &drawn {
-                            @if let Some(point) = points.get(*index) { (plot.dot(point, improvements.contains(index))) }
-                        }
-                    }
-                    path class="best" d=(plot.best_line(&points, &improvements)) {}
+                    g class="dots" { @for point in &drawn { (plot.dot(point)) } }
+                    path class="best" d=(plot.best_line(&improvements)) {}
                 }
                 p class="chart-note" {
-                    @if drawn.len() < points.len() { (count(drawn.len() as u64)) " of " }
-                    (count(points.len() as u64)) @if points.len() == 1 { " evaluation" } @else { " evaluations" }
+                    @if drawn.len() < self.total { (count(drawn.len() as u64)) " of " }
+                    (count(self.total as u64)) @if self.total == 1 { " evaluation" } @else { " evaluations" }
                     " drawn"
                     @if outside > 0 { "; " (count(outside as u64)) " lie outside the plot" }
                     ". Times in UTC."
                 }
                 details id="chart-improvements" class="chart-table" {
                     summary {
-                        (count(improvements.len() as u64))
-                        @if improvements.len() == 1 { " improvement" } @else { " improvements" }
+                        @if improvements.len() < self.improvements { (count(improvements.len() as u64)) " of " }
+                        (count(self.improvements as u64))
+                        @if self.improvements == 1 { " improvement" } @else { " improvements" }
                         " as a table"
                     }
-                    (improvement_table(self.metric, &points, &improvements))
+                    (improvement_table(self.metric, &improvements))
                 }
             }
         }
     }
 
-    fn summary(&self, points: &[&ScorePoint], best: &ScorePoint) -> String {
-        let first = points.first().map(|point| point.at.to_string()).unwrap_or_default();
-        let last = points.last().map(|point| point.at.to_string()).unwrap_or_default();
+    fn summary(&self, best: &ScorePoint) -> String {
+        let first = self
+            .points
+            .first()
+            .map(|point| point.at.to_string())
+            .unwrap_or_default();
+        let last = self.until.map(|at| at.to_string()).unwrap_or_default();
         format!(
             "Best {} so far over time: {} after {} evaluations from {first} to {last}. The improvements are in the table below.",
             self.metric,
             number(best.value),
-            points.len(),
+            self.total,
         )
     }
 }
 
-fn improvement_table(metric: &str, points: &[&ScorePoint], improvements: &[usize]) -> Markup {
+fn improvement_table(metric: &str, improvements: &[&ScorePoint]) -> Markup {
     html! {
         div class="table-wrap" {
             table {
                 thead { tr { th scope="col" { "Variant" } th scope="col" class="num" { (metric) } th scope="col" { "When" } } }
                 tbody {
-                    @for point in improvements.iter().rev().filter_map(|index| points.get(*index)) {
+                    @for point in improvements.iter().rev() {
                         tr {
                             td { a class="id" href=[point.href.as_deref()] { (point.label) } }
                             td class="num" { (number(point.value)) }
@@ -126,32 +133,6 @@ fn improvement_table(metric: &str, points: &[&ScorePoint], improvements: &[usize
     }
 }
 
-/// The indices at which the best changes.
-fn improvements(values: impl Iterator<Item = f64>, direction: Direction) -> Vec<usize> {
-    let mut best = None;
-    let mut found = Vec::new();
-    for (index, value) in values.enumerate() {
-        if best.is_none_or(|best| direction.better(value, best)) {
-            best = Some(value);
-            found.push(index);
-        }
-    }
-    found
-}
-
-/// The dots to draw: every improvement, and of the rest one from each of equally long stretches.
-fn keep(total: usize, improvements: &[usize]) -> Vec<usize> {
-    if total <= DOTS {
-        return (0..total).collect();
-    }
-    let room = DOTS.saturating_sub(improvements.len()).max(1);
-    let mut kept: Vec<usize> = (0..room).map(|n| n * total / room).collect();
-    kept.extend_from_slice(improvements);
-    kept.sort_unstable();
-    kept.dedup();
-    kept
-}
-
 struct Plot {
     from: i64,
     to: i64,
@@ -159,30 +140,32 @@ struct Plot {
 }
 
 impl Plot {
-    fn new(points: &[&ScorePoint], best: f64, direction: Direction) -> Self {
-        let millis = |point: Option<&&ScorePoint>| point.map_or(0, |point| point.at.instant().as_millisecond());
-        let mut values: Vec<f64> = points.iter().map(|point| point.value).collect();
-        values.sort_unstable_by(f64::total_cmp);
-        let end = |share| quantile(&values, share).unwrap_or(best);
+    fn new(chart: &ScoreChart<'_>, best: f64) -> Self {
+        let millis = |at: Option<Timestamp>| at.map_or(0, |at| at.instant().as_millisecond());
+        let end = |share| (chart.quantile)(share).unwrap_or(best);
         // A few wild values must not flatten all others: the range is that of the middle nine tenths and some
         // room, cut to what was measured. The best is inside always; the line is monotone, so it stays inside
         // once it has entered.
         let room = (end(0.95) - end(0.05)) * 0.25;
         let low = (end(0.05) - room).max(end(0.0));
         let high = (end(0.95) + room).min(end(1.0));
-        let (low, high) = match direction {
+        let (low, high) = match chart.direction {
             Direction::Maximize => (low, high.max(best)),
             Direction::Minimize => (low.min(best), high),
         };
         Self {
-            from: millis(points.first()),
-            to: millis(points.last()),
+            from: millis(chart.points.first().map(|point| point.at)),
+            to: millis(chart.until),
             axis: ValueAxis::covering(low, high),
         }
     }
 
+    fn values(&self) -> RangeInclusive<f64> {
+        self.axis.low..=self.axis.high
+    }
+
     fn holds(&self, value: f64) -> bool {
-        (self.axis.low..=self.axis.high).contains(&value)
+        self.values().contains(&value)
     }
 
     fn x(&self, millis: i64) -> f64 {
@@ -218,20 +201,20 @@ impl Plot {
         }
     }
 
-    fn dot(&self, point: &ScorePoint, improvement: bool) -> Markup {
+    fn dot(&self, point: &ScorePoint) -> Markup {
         let (x, y) = (self.x(point.at.instant().as_millisecond()), self.y(point.value));
         html! {
             // Out of the tab order: four hundred stops help nobody, and the table below has those that matter.
-            a href=[point.href.as_deref()] tabindex="-1" class=[improvement.then_some("improvement")] {
+            a href=[point.href.as_deref()] tabindex="-1" class=[point.improvement.then_some("improvement")] {
                 circle cx=(x) cy=(y) r="2.5" { title { (point.label) ": " (number(point.value)) } }
             }
         }
     }
 
     /// A step line; while the best is worse than the plot shows, there is none.
-    fn best_line(&self, points: &[&ScorePoint], improvements: &[usize]) -> String {
+    fn best_line(&self, improvements: &[&ScorePoint]) -> String {
         let mut path = String::new();
-        for point in improvements.iter().filter_map(|index| points.get(*index)) {
+        for point in improvements {
             if !self.holds(point.value) {
                 continue;
             }
@@ -258,23 +241,19 @@ fn tenth(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 
-/// The best so far as a line without axes, for a table cell; `label` says of what. Nothing for fewer than two values.
-pub(crate) fn sparkline(direction: Direction, points: &[(Timestamp, f64)], label: &str) -> Markup {
+/// The best so far as a line without axes, for a table cell: its steps, oldest first, drawn on until the last evaluation.
+/// `label` says of what. Nothing for fewer than two steps.
+pub(crate) fn sparkline(direction: Direction, steps: &[(Timestamp, f64)], until: Timestamp, label: &str) -> Markup {
     const WIDE: f64 = 120.0;
     const HIGH: f64 = 24.0;
-    let improved = improvements(points.iter().map(|(_, value)| *value), direction);
-    let (Some((first, _)), Some((last, _))) = (points.first(), points.last()) else {
-        return Markup::default();
-    };
-    let best: Vec<(i64, f64)> = improved
+    let best: Vec<(i64, f64)> = steps
         .iter()
-        .filter_map(|index| points.get(*index))
         .map(|(at, value)| (at.instant().as_millisecond(), *value))
         .collect();
-    let (from, to) = (first.instant().as_millisecond(), last.instant().as_millisecond());
-    let (Some((_, worst)), Some((_, top))) = (best.first(), best.last()) else {
+    let (Some((from, worst)), Some((_, top))) = (best.first(), best.last()) else {
         return Markup::default();
     };
+    let (from, to) = (*from, until.instant().as_millisecond());
     if to <= from || worst == top {
         return Markup::default();
     }
@@ -310,36 +289,52 @@ pub(crate) fn sparkline(direction: Direction, points: &[(Timestamp, f64)], label
 mod tests {
     use super::*;
 
-    fn points(values: &[f64]) -> Vec<ScorePoint> {
+    fn points(values: &[f64], direction: Direction) -> Vec<ScorePoint> {
         let start: Timestamp = "2026-01-02T03:04:05.000Z".parse().expect("a time");
-        values
-            .iter()
-            .enumerate()
-            .map(|(index, value)| ScorePoint {
-                at: jiff::Timestamp::from_millisecond(start.instant().as_millisecond() + index as i64 * 7_000)
-                    .expect("in range")
-                    .into(),
-                value: *value,
-                href: Some(format!("/v/{index}")),
-                label: format!("v{index}"),
-            })
-            .collect()
+        let mut best = None;
+        let point = |(index, value): (usize, &f64)| ScorePoint {
+            at: jiff::Timestamp::from_millisecond(start.instant().as_millisecond() + index as i64 * 7_000)
+                .expect("in range")
+                .into(),
+            value: *value,
+            improvement: {
+                let improves = best.is_none_or(|best| direction.better(*value, best));
+                best = if improves { Some(*value) } else { best };
+                improves
+            },
+            href: Some(format!("/v/{index}")),
+            label: format!("v{index}"),
+        };
+        values.iter().enumerate().map(point).collect()
+    }
+
+    /// What is drawn of these values by a chart that is given all of them.
+    fn with_chart<T>(values: &[f64], direction: Direction, draw: impl FnOnce(&ScoreChart<'_>) -> T) -> T {
+        let points = points(values, direction);
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        draw(&ScoreChart {
+            metric: "score",
+            direction,
+            points: &points,
+            total: values.len(),
+            improvements: points.iter().filter(|point| point.improvement).count(),
+            until: points.last().map(|point| point.at),
+            quantile: &|share| {
+                let last = sorted.len().checked_sub(1)?;
+                Some(sorted[(last as f64 * share).round() as usize])
+            },
+            within: &|range| sorted.iter().filter(|value| range.contains(value)).count(),
+        })
     }
 
     fn draw(values: &[f64], direction: Direction) -> String {
-        ScoreChart {
-            metric: "score",
-            direction,
-            points: &points(values),
-        }
-        .markup()
-        .0
+        with_chart(values, direction, |chart| chart.markup().0)
     }
 
     #[test]
     fn nothing_measured_is_said_in_words() {
         assert!(draw(&[], Direction::Maximize).contains("No score yet"));
-        assert!(draw(&[f64::NAN], Direction::Maximize).contains("No score yet"));
     }
 
     #[test]
@@ -350,13 +345,20 @@ mod tests {
     }
 
     #[test]
-    fn many_evaluations_are_thinned_but_no_improvement_is_lost() {
-        let values: Vec<f64> = (0..5_000).map(|n| f64::from((n * 7_919) % 5_003)).collect();
-        let improved = improvements(values.iter().copied(), Direction::Maximize);
-        let kept = keep(values.len(), &improved);
-        assert!(kept.len() <= DOTS, "{}", kept.len());
-        assert!(improved.iter().all(|index| kept.contains(index)));
-        assert!(draw(&values, Direction::Maximize).contains(" of 5\u{202f}000 evaluations drawn"));
+    fn what_is_not_drawn_is_told() {
+        let values: Vec<f64> = (0..10).map(f64::from).collect();
+        let chart = with_chart(&values, Direction::Maximize, |chart| {
+            let (total, improvements) = (5_000, 20);
+            ScoreChart {
+                total,
+                improvements,
+                ..*chart
+            }
+            .markup()
+            .0
+        });
+        assert!(chart.contains("10 of 5\u{202f}000 evaluations drawn"), "{chart}");
+        assert!(chart.contains("10 of 20 improvements as a table"), "{chart}");
     }
 
     #[test]
@@ -373,14 +375,13 @@ mod tests {
     fn a_line_that_starts_far_below_enters_where_it_becomes_visible() {
         let mut values = vec![-1e9, -1e8];
         values.extend((0..100).map(|n| 5.0 + f64::from(n % 10)));
-        let all = points(&values);
-        let all: Vec<&ScorePoint> = all.iter().collect();
-        let plot = Plot::new(&all, 14.0, Direction::Maximize);
-        assert!(plot.holds(14.0) && !plot.holds(-1e8));
-        let line = plot.best_line(&all, &improvements(values.iter().copied(), Direction::Maximize));
-        assert!(
-            line.starts_with(&format!("M{} ", plot.x(all[2].at.instant().as_millisecond()))),
-            "{line}"
-        );
+        with_chart(&values, Direction::Maximize, |chart| {
+            let plot = Plot::new(chart, 14.0);
+            assert!(plot.holds(14.0) && !plot.holds(-1e8));
+            let improvements: Vec<_> = chart.points.iter().filter(|point| point.improvement).collect();
+            let line = plot.best_line(&improvements);
+            let enters = plot.x(chart.points[2].at.instant().as_millisecond());
+            assert!(line.starts_with(&format!("M{enters} ")), "{line}");
+        });
     }
 }

@@ -142,12 +142,6 @@ pub(super) fn time_ticks(from: i64, to: i64) -> (Vec<i64>, &'static str) {
     (ticks, pattern)
 }
 
-/// The value below which a share of the sorted values lies.
-pub(super) fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
-    let last = sorted.len().checked_sub(1)?;
-    sorted.get((last as f64 * share).round() as usize).copied()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,11 +224,5 @@ mod tests {
         }
         assert_eq!(time_ticks(from, from).1, "%H:%M:%S");
         assert_eq!(time_ticks(from, from + 3_600_000).1, "%H:%M");
-    }
-
-    #[test]
-    fn quantiles_of_nothing_are_none() {
-        assert_eq!(quantile(&[], 0.5), None);
-        assert_eq!(quantile(&[1.0, 2.0, 9.0], 0.5), Some(2.0));
     }
 }
