@@ -18,14 +18,18 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
 /// # Errors
 /// When it cannot be written.
 pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
+    let mut file = private(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+fn private(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
+        .open(path)
 }
 
 /// The same, written aside and renamed, so that a crash leaves either the old content or the new.
@@ -33,9 +37,21 @@ pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
 /// # Errors
 /// When it cannot be written or renamed.
 pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_private_with(path, |file| file.write_all(content))
+}
+
+/// The same of content that is written piece by piece.
+///
+/// # Errors
+/// When it cannot be written or renamed, and whatever `write` fails of.
+pub fn replace_private_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     // A name of its own: two who write at once must not write into one another.
     let aside = path.with_extension(format!("{:016x}.tmp", rand::random::<u64>()));
-    if let Err(error) = write_private(&aside, content).and_then(|()| fs::rename(&aside, path)) {
+    let written = private(&aside).and_then(|mut file| {
+        write(&mut file)?;
+        file.sync_all()
+    });
+    if let Err(error) = written.and_then(|()| fs::rename(&aside, path)) {
         let _ = fs::remove_file(&aside);
         return Err(error);
     }

@@ -126,6 +126,7 @@ impl Deployment {
                 mirrors: 64,
                 mirror_bytes: 1 << 30,
                 retry_cap: live::Options::RETRY_CAP,
+                snapshots: None,
                 registry_every: Duration::from_secs(2),
             });
             let web = Web::new(web::Options {

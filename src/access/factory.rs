@@ -111,6 +111,11 @@ impl StoreFactory {
         self.0.options.control_plane.is_some()
     }
 
+    /// Where the registry of experiments is, if there is one.
+    pub fn control_plane(&self) -> Option<&str> {
+        self.0.options.control_plane.as_deref()
+    }
+
     /// How the console stands to the deployment.
     pub fn posture(&self) -> Posture {
         let options = &self.0.options;

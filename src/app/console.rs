@@ -140,6 +140,7 @@ pub(super) fn kept_session_key(directory: &Path) -> Result<[u8; 64], AppError> {
 
 fn web(parts: Parts, clock: &Clock, tasks: &Tasks) -> Result<Web, AppError> {
     let signed_out = parts.access.credentials.join("signed-out");
+    let snapshots = parts.access.credentials.join("snapshots");
     let stores = StoreFactory::new(parts.access, clock.clone(), tasks.clone())?;
     match stores.posture() {
         Posture::WithoutCredentials => warn!(
@@ -156,6 +157,7 @@ fn web(parts: Parts, clock: &Clock, tasks: &Tasks) -> Result<Web, AppError> {
         mirrors: MIRRORS,
         mirror_bytes: parts.mirror_bytes,
         retry_cap: live::Options::RETRY_CAP,
+        snapshots: Some(snapshots),
         registry_every: REGISTRY_EVERY,
     });
     Ok(Web::new(web::Options {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::client::{ClientError, ExperimentClient};
 use crate::configs::{ConfigSource, ConfigTrouble};
-use crate::protocol::ExperimentConfig;
+use crate::protocol::{ExperimentConfig, ExperimentId};
 
 /// A configuration, or why there is none.
 pub(super) struct Configuration {
@@ -26,9 +26,14 @@ impl Configuration {
             Err(error) if error.is_unsupported() => {}
             Err(error) => return Err(error),
         }
+        Ok(Self::of_files(files, client.id()).await)
+    }
+
+    /// The configuration as the files tell it.
+    pub(super) async fn of_files(files: &ConfigSource, id: &ExperimentId) -> Self {
         // Asked first: what changes in between is then noticed again.
-        let revision = Some(files.revision(client.id()).await);
-        let known = files.of(client.id()).await;
-        Ok(Self { known, revision })
+        let revision = Some(files.revision(id).await);
+        let known = files.of(id).await;
+        Self { known, revision }
     }
 }

@@ -10,12 +10,14 @@ use tracing::{debug, info, warn};
 use super::admins::{Admins, Watching};
 use super::apply::apply;
 use super::backoff::Backoff;
+use super::configuration::Configuration;
 use super::feed::Feed;
 use super::freshness::{Freshness, Means};
 use super::listing::list;
 use super::members::{Members, refresh_members};
 use super::mirror::{Phase, Writer};
 use super::revision::Topic;
+use super::saved::{Kept, Shelf};
 use super::trouble::{Server, Trouble};
 use crate::access::{Scope, StoreFactory};
 use crate::client::{Change, ClientError, ExperimentClient};
@@ -55,6 +57,8 @@ pub(super) struct Follower {
     pub client: ExperimentClient,
     pub stores: StoreFactory,
     pub configs: ConfigSource,
+    /// Where what was known in an earlier life is kept.
+    pub shelf: Option<Shelf>,
     /// Told what becomes of the workers and groups, if they are the deployment's.
     pub admins: Option<Arc<Admins>>,
     /// The longest wait before a broken feed is tried again.
@@ -87,6 +91,12 @@ pub(super) async fn follow(follower: Follower, writer: Writer) {
     let stopping = writer.stopping();
     let mut backoff = Backoff::new(follower.retry_cap);
     let (mut relist, mut is_broken) = (true, false);
+    if let Some(shelf) = &follower.shelf
+        && let Some(kept) = shelf.experiment(follower.client.id()).await
+    {
+        restore(&follower, &writer, kept).await;
+        relist = false;
+    }
     loop {
         let started = Instant::now();
         let pause = tokio::select! {
@@ -130,6 +140,23 @@ pub(super) async fn follow(follower: Follower, writer: Writer) {
             () = poked => {}
             () = tokio::time::sleep(wait) => {}
         }
+    }
+}
+
+/// Shows what is kept of an earlier life until the feed has spoken. It resumes where that one stood, if the log is the same.
+async fn restore(follower: &Follower, writer: &Writer, kept: Kept) {
+    let Kept { mut picture, heard } = kept;
+    let config = match picture.take_config() {
+        Some(told) => Configuration {
+            known: Ok(Arc::new(told)),
+            revision: None,
+        },
+        None => Configuration::of_files(&follower.configs, follower.client.id()).await,
+    };
+    // A large one takes a moment to be put in order.
+    if let Ok(snapshot) = tokio::task::spawn_blocking(move || picture.restored(config)).await {
+        debug!(experiment.id = %follower.client.id(), cursor = snapshot.cursor, %heard, "restored");
+        writer.restore(snapshot, heard);
     }
 }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::trouble::Trouble;
+use super::trouble::{Trouble, TroubleKind};
 use crate::protocol::Timestamp;
 
 /// How far what a reader sees can be trusted to be the present.
@@ -51,6 +51,15 @@ impl Freshness {
             Self::Live(_) => "live",
             Self::Polling { .. } => "polling",
             Self::Stale { .. } => "stale",
+        }
+    }
+
+    /// Whether the server has had its say.
+    pub(super) fn is_settled(&self) -> bool {
+        match self {
+            Self::CatchingUp => false,
+            Self::Live(_) | Self::Polling { .. } => true,
+            Self::Stale { trouble, .. } => trouble.kind != TroubleKind::Unheard,
         }
     }
 

@@ -2,11 +2,13 @@
 //! after the last.
 
 use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::admins::Admins;
 use super::details::Details;
@@ -18,6 +20,7 @@ use super::registry::{Hosting, Registry};
 use super::registry_feed::RegistryFeed;
 use super::revision::Epoch;
 use super::room::{LOOK, Occupant, Room};
+use super::saved::{Keeper, Shelf};
 use super::trouble::{Trouble, TroubleKind};
 use crate::access::StoreFactory;
 use crate::client::ExperimentClient;
@@ -44,6 +47,8 @@ pub struct Options {
     pub mirror_bytes: u64,
     /// The longest wait before a broken feed is tried again.
     pub retry_cap: Duration,
+    /// Where what is known is kept for the next life of the process; only its owner can read it. None: nowhere.
+    pub snapshots: Option<PathBuf>,
     /// How often the registry is read where the control plane does not push.
     pub registry_every: Duration,
 }
@@ -67,6 +72,7 @@ struct Hub {
     /// Held only to look up, insert or remove; never across an await.
     mirrors: Mutex<HashMap<ExperimentId, Arc<Mirror>>>,
     fleet: Arc<watch::Sender<u64>>,
+    shelf: Option<Shelf>,
     /// What mirrors and pages saw change.
     noticed: mpsc::UnboundedSender<Noticed>,
 }
@@ -85,6 +91,13 @@ impl Live {
         let (noticed, notices) = mpsc::unbounded_channel();
         let (looks, to_look_at) = mpsc::unbounded_channel();
         let (find, found) = mpsc::unbounded_channel();
+        let shelf = options.snapshots.clone().and_then(|directory| {
+            let opened = Shelf::open(directory.clone(), options.stores.control_plane().map(str::to_owned));
+            let said = |error: &io::Error| {
+                warn!(path = %directory.display(), %error, "nothing is kept over a restart: the directory cannot be used");
+            };
+            opened.inspect_err(said).ok()
+        });
         let prober = Prober {
             stores: options.stores.clone(),
             configs: options.configs.clone(),
@@ -100,6 +113,7 @@ impl Live {
             retry_cap: options.retry_cap,
             changed,
             noticed: notices,
+            shelf: shelf.clone(),
         };
         let tasks = options.tasks.clone();
         let live = Self(Arc::new(Hub {
@@ -111,8 +125,12 @@ impl Live {
             mirrors: Mutex::default(),
             fleet: Arc::new(watch::Sender::new(0)),
             noticed,
+            shelf: shelf.clone(),
         }));
         tasks.spawn("probes", prober.run(to_look_at, find, tasks.stopping()));
+        if let Some(shelf) = shelf {
+            tasks.spawn("keeper", Keeper::new(live.clone(), shelf).run(tasks.stopping()));
+        }
         tasks.spawn("registry", feed.follow(tasks.stopping()));
         tasks.spawn("mirror-keeper", live.clone().keep(changes));
         live
@@ -172,6 +190,7 @@ impl Live {
                         client,
                         stores: stores.clone(),
                         configs: configs.clone(),
+                        shelf: self.0.shelf.clone(),
                         admins: self.is_alone(id).then(|| self.0.admins.clone()),
                         retry_cap: *retry_cap,
                         noticed: self.0.noticed.clone(),

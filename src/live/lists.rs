@@ -163,6 +163,11 @@ impl Snapshot {
     }
 
     /// Every idea, by id.
+    pub fn tasks(&self) -> impl DoubleEndedIterator<Item = &Arc<TaskRow>> {
+        self.tasks.by_id().iter()
+    }
+
+    /// Every idea, by id.
     pub fn ideas(&self) -> impl DoubleEndedIterator<Item = &Arc<IdeaRow>> {
         self.ideas.by_id().iter()
     }

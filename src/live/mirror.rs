@@ -13,7 +13,7 @@ use super::freshness::Freshness;
 use super::revision::{Epoch, Revisions, Topic};
 use super::snapshot::Snapshot;
 use super::tally::Tally;
-use super::trouble::Trouble;
+use super::trouble::{Server, Trouble};
 use crate::clock::Clock;
 use crate::protocol::{ExperimentId, Timestamp};
 
@@ -137,7 +137,7 @@ impl Mirror {
             !matches!(view.phase, Phase::Connecting) || matches!(view.freshness, Freshness::Stale { .. })
         })
         .await;
-        self.wait(FEED, |view| view.freshness != Freshness::CatchingUp).await;
+        self.wait(FEED, |view| view.freshness.is_settled()).await;
         self.view()
     }
 
@@ -238,6 +238,16 @@ impl Writer {
     /// Swaps in a new picture in which `topics` changed. Whether all of it is of now, [`Writer::heard`] says.
     pub(super) fn publish(&self, snapshot: Snapshot, topics: &[Topic]) {
         self.set(Phase::Ready(Arc::new(snapshot)), None, topics);
+    }
+
+    /// Shows what was known in an earlier life, as old as it is.
+    pub(super) fn restore(&self, snapshot: Snapshot, heard: Timestamp) {
+        self.mirror.heard.store(heard.as_millisecond(), Ordering::Relaxed);
+        let freshness = Freshness::Stale {
+            since: heard,
+            trouble: Trouble::unheard(Server::TaskStore),
+        };
+        self.set(Phase::Ready(Arc::new(snapshot)), Some(freshness), &Topic::ALL);
     }
 
     /// The task store says that there is no picture to hold: `phase` tells why, and it is asked again `every` so often.

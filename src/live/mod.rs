@@ -27,6 +27,7 @@ mod registry_rows;
 mod revision;
 mod room;
 mod rows;
+mod saved;
 mod scores;
 mod snapshot;
 mod tally;

@@ -63,7 +63,7 @@ impl RegistryRow {
     /// An experiment whose task store is still to be asked.
     pub(super) fn unasked(id: ExperimentId, entry: Option<RegistryEntry>, credential: CredentialState) -> Self {
         let trouble = Trouble {
-            kind: TroubleKind::Unreachable,
+            kind: TroubleKind::Unheard,
             words: "the task store has not been asked yet".to_owned(),
         };
         Self {
@@ -74,6 +74,21 @@ impl RegistryRow {
             config: Ok(()),
             tells_config: None,
             is_asked: false,
+        }
+    }
+
+    /// An experiment of an earlier life. Its task store is asked again; until it has answered, nobody waits for it.
+    pub(super) fn kept(
+        id: ExperimentId,
+        entry: Option<RegistryEntry>,
+        hosted: Option<Experiment>,
+        credential: CredentialState,
+    ) -> Self {
+        let unasked = Self::unasked(id, entry, credential);
+        Self {
+            hosting: hosted.map_or(unasked.hosting, |experiment| Hosting::Hosted(Box::new(experiment))),
+            is_asked: true,
+            ..unasked
         }
     }
 
@@ -149,6 +164,7 @@ impl Registry {
         const STORES: Duration = Duration::from_millis(500);
         self.looked.notify_one();
         self.until(limit, |view| view.freshness != Freshness::CatchingUp).await;
+        self.until(STORES, |view| view.freshness.is_settled()).await;
         self.until(STORES, |view| view.rows.values().all(|row| row.is_asked))
             .await;
         self.view()
@@ -181,6 +197,10 @@ impl Registry {
     /// Waits for somebody to look.
     pub(super) async fn looked_at(&self) {
         self.looked.notified().await;
+    }
+
+    pub(super) fn heard_at(&self, at: Timestamp) {
+        self.heard.store(at.as_millisecond(), Ordering::Relaxed);
     }
 
     pub(super) fn heard(&self, clock: &Clock) {

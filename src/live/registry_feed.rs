@@ -17,6 +17,7 @@ use super::follow::{Noticed, chain};
 use super::freshness::{Freshness, Means};
 use super::probe::{Depth, Look};
 use super::registry::{Registry, RegistryRow, RegistryView};
+use super::saved::Shelf;
 use super::trouble::{Server, Trouble};
 use crate::access::{Scope, StoreFactory};
 use crate::client::{Change, ClientError, ControlClient, PushStream};
@@ -41,6 +42,8 @@ pub(super) struct RegistryFeed {
     /// What came of it.
     pub found: mpsc::UnboundedReceiver<Look>,
     pub clock: Clock,
+    /// Where what was known in an earlier life is kept.
+    pub shelf: Option<Shelf>,
     /// How often the list is read where the control plane does not push.
     pub every: Duration,
     /// The longest wait before a broken feed is tried again.
@@ -55,6 +58,11 @@ impl RegistryFeed {
     /// Follows the control plane until told to stop.
     pub(super) async fn follow(mut self, stopping: CancellationToken) {
         let mut backoff = Backoff::new(self.retry_cap);
+        if let Some(shelf) = &self.shelf
+            && let Some((rows, heard)) = shelf.registry().await
+        {
+            self.restore(rows, heard);
+        }
         loop {
             let started = Instant::now();
             let error = tokio::select! {

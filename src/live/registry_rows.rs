@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
+use super::freshness::Freshness;
 use super::probe::{Depth, Look};
 use super::registry::{Hosting, RegistryRow, RegistryView};
 use super::registry_feed::{RegistryFeed, SPELL};
-use crate::protocol::{ExperimentId, RegistryEntry};
+use super::saved::KeptRow;
+use super::trouble::{Server, Trouble};
+use crate::protocol::{ExperimentId, RegistryEntry, Timestamp};
 
 impl RegistryFeed {
     /// Shows what the control plane says of an experiment, and has its task store asked.
@@ -72,6 +75,25 @@ impl RegistryFeed {
             });
             let _ = self.changed.send(id);
         }
+    }
+
+    /// Shows the list of an earlier life, as old as it is.
+    pub(super) fn restore(&self, rows: Vec<KeptRow>, heard: Timestamp) {
+        let rows = rows.into_iter().map(|KeptRow { id, entry, hosted }| {
+            let credential = self.stores.credential_state(&id);
+            let row = RegistryRow::kept(id, entry, hosted, credential);
+            (row.id.clone(), Arc::new(row))
+        });
+        self.registry.heard_at(heard);
+        self.registry.set(|view| RegistryView {
+            listed: true,
+            rows: rows.collect(),
+            freshness: Freshness::Stale {
+                since: heard,
+                trouble: Trouble::unheard(Server::ControlPlane),
+            },
+            ..view
+        });
     }
 
     /// Swaps in a whole list, if it is another: every entry, and the default experiment even if it is not registered.

@@ -83,6 +83,12 @@ impl Revisions {
         self.current
     }
 
+    /// The newest revision that changed more than how fresh it all is.
+    pub(super) fn of_data(&self) -> u64 {
+        let data = Topic::ALL.into_iter().filter(|topic| *topic != Topic::Freshness);
+        data.map(|topic| self.topics[topic as usize]).max().unwrap_or(0)
+    }
+
     /// The topics that changed after `revision`.
     pub fn changed_since(&self, revision: u64) -> impl Iterator<Item = Topic> + '_ {
         Topic::ALL

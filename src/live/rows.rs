@@ -1,5 +1,6 @@
 //! Compact rows: enough of each entity to draw lists, counts and charts without a call.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::weight::{block, id, shared, value};
@@ -9,7 +10,7 @@ use crate::protocol::{
 };
 
 /// A task, as lists show it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskRow {
     /// Its id.
     pub id: TaskId,
@@ -29,12 +30,13 @@ pub struct TaskRow {
     pub created_at: Timestamp,
     /// Last transition.
     pub updated_at: Timestamp,
-    /// The mirror's revision when this row last changed.
+    /// The mirror's revision when this row last changed; zero of a row of an earlier life.
+    #[serde(skip)]
     pub revision: u64,
 }
 
 /// What a task works on.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum TaskSubject {
     /// Ideation: the experiment as a whole.
     Experiment,
@@ -83,7 +85,7 @@ impl TaskRow {
 }
 
 /// An idea, as lists show it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IdeaRow {
     /// Its id.
     pub id: IdeaId,
@@ -99,7 +101,8 @@ pub struct IdeaRow {
     pub created_by: Option<Actor>,
     /// When it was drafted.
     pub created_at: Timestamp,
-    /// The mirror's revision when this row last changed.
+    /// The mirror's revision when this row last changed; zero of a row of an earlier life.
+    #[serde(skip)]
     pub revision: u64,
 }
 
@@ -129,7 +132,7 @@ impl IdeaRow {
 }
 
 /// A variant, as lists and the chart show it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VariantRow {
     /// Its id.
     pub id: VariantId,
@@ -155,7 +158,8 @@ pub struct VariantRow {
     pub executed_by: Option<WorkerId>,
     /// Who measured it.
     pub evaluated_by: Option<WorkerId>,
-    /// The mirror's revision when this row last changed.
+    /// The mirror's revision when this row last changed; zero of a row of an earlier life.
+    #[serde(skip)]
     pub revision: u64,
 }
 
@@ -198,7 +202,7 @@ impl VariantRow {
 }
 
 /// What was measured of a variant, by name. A map would take ten times the memory for the few metrics that there are.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measurements(Box<[(Box<str>, Value)]>);
 
 impl Measurements {

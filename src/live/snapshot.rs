@@ -90,6 +90,13 @@ pub(super) struct Listed {
     pub variants: Vec<Variant>,
 }
 
+/// The same as rows.
+pub(super) struct Rows {
+    pub tasks: Vec<Arc<TaskRow>>,
+    pub ideas: Vec<Arc<IdeaRow>>,
+    pub variants: Vec<Arc<VariantRow>>,
+}
+
 impl Snapshot {
     /// The picture of what was listed at `cursor`, whose rows carry `revision`; workers, groups and events are added.
     pub(super) fn of(
@@ -99,12 +106,20 @@ impl Snapshot {
         listed: Listed,
         revision: u64,
     ) -> Self {
+        // One kind after the other: the entities are much larger than their rows and are let go of as these are made.
+        let rows = Rows {
+            tasks: rows(listed.tasks, |task| TaskRow::new(&task, revision)),
+            ideas: rows(listed.ideas, |idea| IdeaRow::new(&idea, revision)),
+            variants: rows(listed.variants, |variant| VariantRow::new(&variant, revision)),
+        };
+        Self::of_rows(experiment, config, cursor, rows)
+    }
+
+    /// The picture of rows, in any order.
+    pub(super) fn of_rows(experiment: Experiment, config: Configuration, cursor: u64, rows: Rows) -> Self {
+        let Rows { tasks, ideas, variants } = rows;
         let known = config.known.as_deref().ok();
         let metrics: Arc<[Arc<str>]> = known.map(metrics).unwrap_or_default().into();
-        // One kind after the other: the entities are much larger than their rows and are let go of as these are made.
-        let tasks = rows(listed.tasks, |task| TaskRow::new(&task, revision));
-        let ideas = rows(listed.ideas, |idea| IdeaRow::new(&idea, revision));
-        let variants = rows(listed.variants, |variant| VariantRow::new(&variant, revision));
 
         let orders: [Arc<dyn Order<TaskRow>>; 2] = [Arc::new(ByCreation), Arc::new(ByChange)];
         let task_table = Table::of(orders.into(), tasks);
@@ -216,6 +231,11 @@ impl Snapshot {
     /// The newest events, newest first, each with the length of the log once it is consumed.
     pub fn newest_events(&self) -> impl Iterator<Item = (u64, &Arc<Event>)> {
         self.tail.iter().rev().map(|(cursor, event)| (*cursor, event))
+    }
+
+    /// The events that are held, in the order of the log, in the same way.
+    pub(super) fn oldest_events(&self) -> impl Iterator<Item = (u64, &Arc<Event>)> {
+        self.tail.iter().map(|(cursor, event)| (*cursor, event))
     }
 
     /// The cursor of the oldest event that is held.

@@ -14,12 +14,23 @@ pub struct Trouble {
 /// The sorts of [`Trouble`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TroubleKind {
-    /// No answer, a broken one, or one that says the server fails.
+    /// No answer, or a broken one.
     Unreachable,
+    /// An answer that says the server, or what stands before it, fails.
+    Failing,
+    /// Nothing was asked yet: what is known is of an earlier life of the console.
+    Unheard,
     /// The console has no credential that the server takes, and cannot get one.
     NoCredential,
     /// The server answers, and not what the protocol says, or that the console may not.
     Refused,
+}
+
+impl TroubleKind {
+    /// Whether it is the server's being away, in one way or another, that may pass without anybody doing anything here.
+    pub fn is_outage(self) -> bool {
+        matches!(self, Self::Unreachable | Self::Failing | Self::Unheard)
+    }
 }
 
 /// Who was asked.
@@ -50,7 +61,7 @@ impl Trouble {
                 TroubleKind::Refused,
                 format!("{server} does not let the console read it: {error}"),
             ),
-            Some(status) if status >= 500 => (TroubleKind::Unreachable, format!("{server} fails with status {status}")),
+            Some(status) if status >= 500 => (TroubleKind::Failing, format!("{server} fails with status {status}")),
             None if error.is_unreachable() => (TroubleKind::Unreachable, format!("{server} does not answer")),
             _ => (
                 TroubleKind::Refused,
@@ -58,6 +69,13 @@ impl Trouble {
             ),
         };
         Self { kind, words }
+    }
+
+    pub(super) fn unheard(server: Server) -> Self {
+        Self {
+            kind: TroubleKind::Unheard,
+            words: format!("{server} has not been heard since this console was started"),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::gate::Role;
 use super::stream::Since;
 use super::ui::{self, EntryState, Shell, SwitchEntry, SwitchList};
 use super::urls;
-use crate::live::{Freshness, Hosting, RegistryRow};
+use crate::live::{Freshness, Hosting, Means, RegistryRow};
 use crate::protocol::{ExperimentState, TaskKind, TaskState};
 
 use maud::Markup;
@@ -21,7 +21,7 @@ pub(crate) struct Bar<'a> {
     /// Pending ideation, execution and evaluation tasks.
     pub pending: Option<[u64; 3]>,
     /// The badge.
-    pub freshness: Freshness,
+    pub freshness: ui::Freshness,
     operator: ui::Signed,
 }
 
@@ -63,7 +63,7 @@ impl<'a> Bar<'a> {
             current,
             live,
             pending,
-            freshness: context.freshness(),
+            freshness: badge(context.freshness()),
             operator: signed(context),
         }
     }
@@ -121,6 +121,19 @@ fn signed(context: &Context) -> ui::Signed {
             Role::Other => "No administrator: not in the group admins".to_owned(),
             Role::Formerly(trouble) => format!("Administrator until lately, and reading only: {trouble}"),
             Role::Unknown(trouble) => format!("No administrator for now: {trouble}"),
+        },
+    }
+}
+
+fn badge(freshness: Freshness) -> ui::Freshness {
+    match freshness {
+        Freshness::CatchingUp => ui::Freshness::CatchingUp,
+        Freshness::Live(Means::Push) => ui::Freshness::Pushed,
+        Freshness::Live(Means::LongPoll) => ui::Freshness::LongPolled,
+        Freshness::Polling { every } => ui::Freshness::Polling { every },
+        Freshness::Stale { since, trouble } => ui::Freshness::Stale {
+            since,
+            reason: trouble.words,
         },
     }
 }

@@ -170,8 +170,8 @@ impl Fault {
             | Self::NoControlPlane => StatusCode::NOT_FOUND,
             Self::Unseeded | Self::NotHostedHere => StatusCode::CONFLICT,
             Self::ControlPlane(trouble) | Self::TaskStore(trouble) | Self::RoleUnknown(trouble) => match trouble.kind {
-                TroubleKind::Unreachable | TroubleKind::NoCredential => StatusCode::SERVICE_UNAVAILABLE,
                 TroubleKind::Refused => StatusCode::BAD_GATEWAY,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
             },
             Self::StillReading(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::CrossSite | Self::NotAdministrator(_) => StatusCode::FORBIDDEN,
@@ -186,7 +186,7 @@ impl Fault {
 /// What goes wrong with the control plane.
 pub(crate) fn control_plane_key(kind: TroubleKind) -> &'static str {
     match kind {
-        TroubleKind::Unreachable => "control-plane-unreachable",
+        TroubleKind::Unreachable | TroubleKind::Failing | TroubleKind::Unheard => "control-plane-unreachable",
         TroubleKind::NoCredential => "control-plane-credential",
         TroubleKind::Refused => "control-plane-refused",
     }
@@ -195,7 +195,7 @@ pub(crate) fn control_plane_key(kind: TroubleKind) -> &'static str {
 /// What goes wrong with a task store.
 pub(crate) fn task_store_key(kind: TroubleKind) -> &'static str {
     match kind {
-        TroubleKind::Unreachable => "task-store-unreachable",
+        TroubleKind::Unreachable | TroubleKind::Failing | TroubleKind::Unheard => "task-store-unreachable",
         TroubleKind::NoCredential => "cannot-bootstrap-credential",
         TroubleKind::Refused => "task-store-refused",
     }

@@ -16,7 +16,7 @@ use super::frame::{Frame, Want, experiment_of};
 use super::same_origin::comes_from_here;
 use super::session::{Operator, SignedIn};
 use super::urls;
-use crate::live::{Freshness, Trouble, TroubleKind};
+use crate::live::{Freshness, Trouble};
 use crate::protocol::{WorkerId, percent_decode};
 
 /// What the operator may do, as of this request.
@@ -94,7 +94,7 @@ impl Console {
             None => Some(self.live.registry().view().freshness.clone()),
         };
         match (freshness, self.live.admins().contained_at(worker)) {
-            (Some(Freshness::Stale { since, trouble }), Some(at)) if trouble.kind == TroubleKind::Unreachable => {
+            (Some(Freshness::Stale { since, trouble }), Some(at)) if trouble.kind.is_outage() => {
                 since.instant().duration_since(at.instant()) <= LATELY
             }
             _ => false,
@@ -274,6 +274,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::live::TroubleKind;
 
     const E: &str = "exp_00000000000000000000000000";
 

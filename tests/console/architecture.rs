@@ -15,7 +15,15 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
     ("access", &["protocol", "clock", "lifecycle", "client", "private_file"]),
     (
         "live",
-        &["protocol", "clock", "lifecycle", "client", "access", "configs"],
+        &[
+            "protocol",
+            "clock",
+            "lifecycle",
+            "private_file",
+            "client",
+            "access",
+            "configs",
+        ],
     ),
     (
         "web",

@@ -1,7 +1,7 @@
 //! The console over a backend, through a socket, with ids and times that are the same on every run.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use switchboard::access::{self, StoreFactory};
@@ -44,6 +44,8 @@ pub struct Setup {
     pub repos: Option<RepoMaterializer>,
     /// `serve` lets nobody in by a link.
     pub sign_in_links: bool,
+    /// Where what is known is kept.
+    pub snapshots: Option<PathBuf>,
     /// What all mirrors together may weigh.
     pub mirror_bytes: u64,
 }
@@ -56,6 +58,7 @@ impl Setup {
             configs: configs::Options::default(),
             repos: None,
             sign_in_links: true,
+            snapshots: None,
             mirror_bytes: u64::MAX,
         }
     }
@@ -202,6 +205,7 @@ impl Console {
             mirrors: 16,
             mirror_bytes: setup.mirror_bytes,
             retry_cap: Duration::from_millis(100),
+            snapshots: setup.snapshots,
             registry_every: Duration::from_millis(100),
         });
         // The console has registered itself by then, so that ids that are minted later are the same on every run.
@@ -319,6 +323,12 @@ impl Console {
             .get(format!("{}{path}", self.base))
             .header("cookie", cookie);
         request.send().await.expect("the stream opens")
+    }
+
+    /// The console stops in order, as if its operator had asked it to.
+    pub async fn stop(&self) {
+        self.console.stop();
+        self.console.clone().join().await.expect("the console ends in order");
     }
 
     /// The backend goes, as if its machine did.

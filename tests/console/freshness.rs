@@ -1,7 +1,7 @@
 //! How true a page is, as it is told: in the bar, above what is old, in a header, and to a monitoring system.
 
 use crate::browser::Browser;
-use crate::console::{Console, Page, until};
+use crate::console::{Console, Page, Setup, until};
 use crate::proxy::Proxy;
 use crate::support::Lab;
 
@@ -145,4 +145,68 @@ async fn a_write_into_an_outage_is_refused_at_once_and_nothing_typed_is_lost() {
         .iter()
         .filter(|entry| entry.name.as_ref().is_some_and(|name| name.as_str() == "Second sight"));
     assert_eq!(named.count(), 1);
+}
+
+#[tokio::test]
+async fn what_was_seen_survives_a_restart_and_is_old_until_the_feed_speaks() {
+    let (console, proxy) = Console::behind_a_proxy().await;
+    let lab = Lab::begin(&console.admin, "Long memory", console.clock.clone()).await;
+    let claimed = lab.ideation("ideate-1").await;
+    lab.claim(&claimed.task_id).await;
+    lab.ideation("ideate-2").await;
+    let scratch = tempfile::tempdir().expect("a directory");
+    let shelf = scratch.path().join("snapshots");
+    let keeping = |setup: &mut Setup| setup.snapshots = Some(shelf.clone());
+
+    let first = console.beside(keeping).await;
+    let browser = Browser::by_link(first.base(), &first.sign_in_link()).await;
+    let path = format!("/x/{}/admin/tasks/", lab.id);
+    let shown = until("both tasks", async || {
+        let page = browser.get(&path).await;
+        (page.attributes("tr[data-task]", "data-task").len() == 2).then_some(page)
+    })
+    .await;
+    first.stop().await;
+
+    // While the console is away something happens, and then the servers go too.
+    lab.ideation("ideate-3").await;
+    proxy.cut();
+    let second = console.beside(keeping).await;
+    let browser = Browser::by_link(second.base(), &second.sign_in_link()).await;
+    let page = browser.get(&path).await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    assert_eq!(page.attributes("#freshness", "data-freshness"), ["stale"]);
+    let cells = |page: &Page| page.texts("tr[data-task] td");
+    assert_eq!(cells(&page), cells(&shown), "as it was, to the last cell");
+    assert_eq!(page.texts(".switch-name"), ["Long memory"], "the registry is known too");
+    proxy.take_requests();
+
+    proxy.heal();
+    until("the third task", async || {
+        let page = browser.get(&path).await;
+        let is_live = page.header("switchboard-freshness") == Some("live;by=push");
+        (is_live && page.attributes("tr[data-task]", "data-task").len() == 3).then_some(())
+    })
+    .await;
+    let requests = proxy.requests();
+    let listed = requests.iter().filter(|request| request.target.ends_with("/tasks"));
+    assert_eq!(listed.count(), 0, "it went on from where it was, and listed nothing");
+    assert_eq!(second.live.mirror(&lab.id).tally().lists(), 0);
+    second.stop().await;
+
+    // What is damaged is as if it were not there.
+    for file in std::fs::read_dir(&shelf).expect("the shelf").flatten() {
+        let mut bytes = std::fs::read(file.path()).expect("a file");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0xff;
+        std::fs::write(file.path(), bytes).expect("damaged");
+    }
+    let third = console.beside(keeping).await;
+    let browser = Browser::by_link(third.base(), &third.sign_in_link()).await;
+    until("all of it", async || {
+        let page = browser.get(&path).await;
+        (page.attributes("tr[data-task]", "data-task").len() == 3).then_some(())
+    })
+    .await;
+    assert_eq!(third.live.mirror(&lab.id).tally().lists(), 1);
 }

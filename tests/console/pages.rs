@@ -64,7 +64,7 @@ const OTHERS: [&str; 4] = [EXPERIMENTS, SIGN_IN, "/admin/experiments/E/unregiste
 const BARE: &str = "leads to the same page of the active experiment";
 
 /// Routes that answer GET with something other than a page, and why there is nothing to draw.
-const NOT_DRAWN: [(&str, &str); 16] = [
+const NOT_DRAWN: [(&str, &str); 17] = [
     ("/", BARE),
     ("/admin/tasks/", BARE),
     ("/admin/tasks/:task/", BARE),
@@ -79,6 +79,7 @@ const NOT_DRAWN: [(&str, &str); 16] = [
     ("/x/:experiment/live", "a stream of events"),
     ("/live", "a stream of events"),
     ("/healthz", "a word for supervisors"),
+    ("/metrics", "figures for a monitoring system"),
     ("/x/:experiment/admin/seed", "redirects to the overview"),
     ("/assets", "files that pages refer to"),
 ];

@@ -145,7 +145,7 @@ impl Words {
                     match trouble.kind {
                         TroubleKind::NoCredential =>
                             " Only the admin token of the control plane can look them up: whoever runs this console starts it with --control-plane-admin-token.",
-                        TroubleKind::Unreachable | TroubleKind::Refused => "",
+                        _ => "",
                     }
                 ),
             ),
@@ -184,7 +184,7 @@ impl Words {
             ),
             Fault::ControlPlane(trouble) => (
                 match trouble.kind {
-                    TroubleKind::Unreachable => "The control plane does not answer",
+                    TroubleKind::Unreachable | TroubleKind::Failing | TroubleKind::Unheard => "The control plane does not answer",
                     TroubleKind::NoCredential => "The control plane cannot be read",
                     TroubleKind::Refused => "The control plane refuses",
                 },
@@ -192,7 +192,7 @@ impl Words {
             ),
             Fault::TaskStore(trouble) => (
                 match trouble.kind {
-                    TroubleKind::Unreachable => "The task store does not answer",
+                    TroubleKind::Unreachable | TroubleKind::Failing | TroubleKind::Unheard => "The task store does not answer",
                     TroubleKind::NoCredential => "No credential for this experiment",
                     TroubleKind::Refused => "The task store refuses",
                 },

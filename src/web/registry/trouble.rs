@@ -25,8 +25,8 @@ impl Unread {
             // The page is what it should be; it says what the console lacks.
             Self::NoToken => StatusCode::OK,
             Self::Failed(error) => match kind(error) {
-                TroubleKind::NoCredential | TroubleKind::Unreachable => StatusCode::SERVICE_UNAVAILABLE,
                 TroubleKind::Refused => StatusCode::BAD_GATEWAY,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
             },
         }
     }
@@ -76,6 +76,7 @@ fn why(place: &Place, error: &ClientError) -> String {
         Some(status) if status >= 500 => format!("{server} fails with status {status}"),
         None if error.is_without_credential() => error.to_string(),
         None if matches!(error, ClientError::Late) => format!("{server} did not answer in time"),
+        None if matches!(error, ClientError::NotSent(_)) => error.to_string(),
         None if error.is_unreachable() => format!("{server} does not answer"),
         _ => format!("{server} answers something that the console does not understand ({error})"),
     }

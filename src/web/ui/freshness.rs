@@ -1,26 +1,62 @@
 //! How true the page is: the badge in the bar, and the notice above what is old.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 
 use super::mark::{Mark, state};
 use super::notice::{Tone, notice};
 use super::region::{Region, etag, trigger};
-use crate::live::{Freshness, Means};
 use crate::protocol::Timestamp;
+
+/// How true the page is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    /// A list is being read, or a gap replayed.
+    CatchingUp,
+    /// What is shown is what is: every change is pushed.
+    Pushed,
+    /// The same: a request is always waiting for the next change.
+    LongPolled,
+    /// As fresh as the last answer.
+    Polling {
+        /// It is asked so often.
+        every: Duration,
+    },
+    /// The feed is broken.
+    Stale {
+        /// What is shown was true then.
+        since: Timestamp,
+        /// Why, without a full stop.
+        reason: String,
+    },
+}
+
+impl Freshness {
+    /// The word of `data-freshness`.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::CatchingUp => "catching-up",
+            Self::Pushed | Self::LongPolled => "live",
+            Self::Polling { .. } => "polling",
+            Self::Stale { .. } => "stale",
+        }
+    }
+}
 
 /// The freshness badge. It answers to the region name `freshness`, and the script rewrites it when the stream
 /// itself breaks.
 pub(crate) fn freshness_badge(freshness: &Freshness, here: &str) -> Markup {
     let label = match freshness {
         Freshness::CatchingUp => "Catching up".to_owned(),
-        Freshness::Live(Means::Push) => "Live".to_owned(),
-        Freshness::Live(Means::LongPoll) => "Live by long-poll".to_owned(),
+        Freshness::Pushed => "Live".to_owned(),
+        Freshness::LongPolled => "Live by long-poll".to_owned(),
         Freshness::Polling { every } => format!("Polling every {} s", every.as_secs().max(1)),
         Freshness::Stale { .. } => "Stale".to_owned(),
     };
     let mark = match freshness {
         Freshness::CatchingUp => Mark::ClaimedHalf,
-        Freshness::Live(_) => Mark::Filled,
+        Freshness::Pushed | Freshness::LongPolled => Mark::Filled,
         Freshness::Polling { .. } => Mark::SubmittedThreeQuarters,
         Freshness::Stale { .. } => Mark::Triangle,
     };
@@ -42,14 +78,12 @@ pub(crate) fn freshness_badge(freshness: &Freshness, here: &str) -> Markup {
 fn why(freshness: &Freshness) -> &str {
     match freshness {
         Freshness::CatchingUp => "Reading what happened meanwhile.",
-        Freshness::Live(Means::Push) => "The server pushes every change as it is committed.",
-        Freshness::Live(Means::LongPoll) => {
-            "The server cannot push, so one request is always waiting for the next change."
-        }
+        Freshness::Pushed => "The server pushes every change as it is committed.",
+        Freshness::LongPolled => "The server cannot push, so one request is always waiting for the next change.",
         Freshness::Polling { .. } => {
             "The server cannot push this, so it is asked again and again while somebody looks."
         }
-        Freshness::Stale { trouble, .. } => &trouble.words,
+        Freshness::Stale { reason, .. } => reason,
     }
 }
 
@@ -66,10 +100,10 @@ pub(super) fn stream_lost() -> Markup {
 /// The notice above a page whose data is old, as a region that comes and goes with it. Region name `staleness`.
 pub(crate) fn staleness(freshness: &Freshness) -> Region {
     let body = match freshness {
-        Freshness::Stale { since, trouble } => notice(
+        Freshness::Stale { since, reason } => notice(
             Tone::Warn,
             &html! {
-                p { strong { "Not live, " (age(*since)) ": " } (trouble.words) "." }
+                p { strong { "Not live, " (age(*since)) ": " } (reason) "." }
                 p { "It is tried again every few seconds, and this page goes on by itself. Until then nothing can be changed." }
             },
         ),

@@ -3,8 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::bar::{SwitchEntry, SwitchList, pending_counts, switcher_region};
-use super::freshness::{freshness_badge, stream_lost};
-use crate::live::Freshness;
+use super::freshness::{Freshness, freshness_badge, stream_lost};
 use crate::protocol::ExperimentId;
 use crate::web::assets::{self, Asset};
 use crate::web::urls;
@@ -354,7 +353,6 @@ fn keys(administers: bool) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::live::Means;
     use crate::web::ui::EntryState;
 
     fn operator(administers: bool) -> Signed {
@@ -371,7 +369,7 @@ mod tests {
             nav: Nav::Tasks,
             experiment: list.entries.first(),
             switcher: Some(list),
-            freshness: Some(&Freshness::Live(Means::Push)),
+            freshness: Some(&Freshness::Pushed),
             operator,
             here: "/x/e/admin/tasks/?kind=<b>",
             live: Some("/x/e/live?since=7"),

@@ -17,7 +17,7 @@ pub(crate) use bar::{EntryState, SwitchEntry, SwitchList, pending_counts, switch
 pub(crate) use chart::{ScoreChart, ScorePoint, sparkline};
 pub(crate) use detail::{Figure, crumbs, definitions, figures, halves, panel, wide_and_narrow};
 pub(crate) use form::{Button, Field, Input, button, field, file_field, textarea};
-pub(crate) use freshness::{freshness_badge, staleness};
+pub(crate) use freshness::{Freshness, freshness_badge, staleness};
 pub(crate) use layout::{Nav, Shell, Signed, bare, bare_fragment, document, fragment, page_head};
 pub(crate) use mark::{Mark, experiment_state, state, state_of};
 pub(crate) use notice::{Tone, empty, error_page, notice};

@@ -230,6 +230,12 @@ async fn an_answer_that_is_lost_leaves_the_outcome_open_and_is_not_asked_for_aga
     for htmx in [false, true] {
         let hand = Hand::of(&console, htmx).await;
         let before = count(&console).await;
+        // While the control plane is known not to answer, nothing would be sent to it.
+        until("the feed", async || {
+            let freshness = console.live.registry().view().freshness.clone();
+            freshness.is_current().then_some(())
+        })
+        .await;
         let form = hand.form(WORKERS, &[("name", "Ada"), ("labels", "a=b")]).await;
         proxy.lose_answers();
         let landed_and_cut = async {
