@@ -13,7 +13,8 @@ use crate::web::error::PageError;
 use crate::web::listing::Listing;
 use crate::web::query::Query;
 use crate::web::ui::{
-    Column, Nav, Order, Region, Row, RowKind, Table, commit, empty, id_link, metric_value, page_head, state_of, when,
+    Body, Column, Nav, Order, Region, Row, RowKind, Table, commit, empty, id_link, metric_value, page_head, state_of,
+    when,
 };
 use crate::web::urls;
 
@@ -34,7 +35,7 @@ pub(crate) fn get(active: Active) -> Result<Response, PageError> {
         let region = Region {
             name: "variants",
             topics: &["variants", "ideas"],
-            body: list.markup(),
+            body: Body::on_demand(move || list.markup()),
         };
         Page::new("Variants", Nav::Variants, head, vec![region])
     }))
