@@ -37,6 +37,7 @@ mod registry_pages;
 mod roles;
 mod routed;
 mod sessions;
+mod streams;
 mod support;
 mod switch;
 mod worlds;
