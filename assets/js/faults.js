@@ -23,6 +23,7 @@ const complain = (words, link) => {
 const signOut = () => {
   if (signedOut) return;
   signedOut = true;
+  releaseSlot();
   showLost();
   const why = byId("freshness")?.querySelector(".why");
   if (why) why.textContent = why.parentElement.title = "You are signed out; this page no longer changes.";
@@ -36,24 +37,22 @@ const signOut = () => {
 const signedInAgain = () => {
   signedOut = false;
   heard = performance.now();
-  const live = byId("live");
-  if (live) reopen(live);
+  reopen(byId("live"));
+  again();
 };
 
 document.addEventListener("htmx:error", ({ detail: { ctx, error } }) => {
   const source = ctx?.sourceElement;
   if (error?.name === "AbortError" && ctx?.request?.signal?.reason !== "timeout") return;
-  if (source?.id === "live") reopen(source);
-  else if (regionOf(ctx)) setTimeout(() => { if (!lost && source.isConnected) refresh(source); }, 3000);
+  if (isLive(source)) reopen(source);
+  else if (regionOf(ctx)) setTimeout(() => { if (kept === "live" && source.isConnected) refresh(source); }, 3000);
   else if (ctx?.request && ctx.request.method !== "GET") {
     complain("The console did not answer. What you sent may or may not have arrived; look before you send it again.");
   } else if (ctx?.request) complain("The console did not answer. This page shows what it showed before; try again.");
 });
 
 document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
-  const live = ctx.sourceElement?.id === "live";
-  const region = regionOf(ctx);
-  if (ctx.response.status === 401 && (live || region)) signOut();
-  else if (live) reopen(ctx.sourceElement);
-  else if (region) complain(UNREFRESHED);
+  if (!regionOf(ctx)) return;
+  if (ctx.response.status === 401) signOut();
+  else complain(UNREFRESHED);
 });

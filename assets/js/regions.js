@@ -8,7 +8,7 @@ document.addEventListener("htmx:before:request", (event) => {
   const { ctx } = event.detail;
   const region = regionOf(ctx);
   // Nobody has a session to ask on behalf of; what the operator asks for goes out, and leads to the sign-in page.
-  if (signedOut && (region || ctx.sourceElement?.id === "live")) return event.preventDefault();
+  if (signedOut && (region || isLive(ctx.sourceElement))) return event.preventDefault();
   // Named explicitly, the browser's cache stays out of it and hands the 304 through, which htmx does not swap. Only
   // now, because a request may have waited for another one that brought a newer tag.
   const etag = region?.dataset.etag;

@@ -9,13 +9,15 @@ document.addEventListener("htmx:before:swap", (event) => {
     // A whole document was answered, for instance after the session ended. Where the operator asked for it, it is
     // gone to instead of nested; a refetch in the background must not take a half-typed form away.
     event.preventDefault();
-    if (ctx.sourceElement?.id === "live") reopen(ctx.sourceElement);
-    else if (region) complain(UNREFRESHED);
+    if (region) complain(UNREFRESHED);
     else location.assign(ctx.response.raw.url);
     return;
   }
   if (signedOut && !region && ctx.response?.status !== 401) signedInAgain();
-  for (const task of tasks) paint(task.fragment);
+  for (const { fragment } of tasks) {
+    showRefreshed(fragment.querySelector?.("#freshness"));
+    paint(fragment);
+  }
   if (region && !calm.matches) before.set(ctx, rowsOf(region));
 });
 

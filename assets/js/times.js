@@ -17,9 +17,17 @@ const relative = (ms) => {
   return ms < 1000 ? "now" : `${span(ms)} ago`;
 };
 
+// While the page is stale it shows how things stood at one moment, and its times stand still with it. How old that
+// makes it goes on.
+const asOf = () => {
+  const badge = byId("freshness");
+  const since = badge?.dataset.freshness === "stale" ? Date.parse(badge.querySelector("time")?.dateTime ?? "") : NaN;
+  return Number.isNaN(since) ? Date.now() : since;
+};
+
 const timeText = (time, at) => {
-  const age = Date.now() - at;
-  if (time.dataset.when === "age") return `${span(Math.max(0, age))} old`;
+  if (time.dataset.when === "age") return `${span(Math.max(0, Date.now() - at))} old`;
+  const age = asOf() - at;
   if (time.dataset.when === "dated") return `${exact.format(at)} (${relative(age)})`;
   return relative(age);
 };

@@ -51,6 +51,8 @@ const SCRIPT: &str = concat!(
     include_str!("../../assets/js/regions.js"),
     include_str!("../../assets/js/rows.js"),
     include_str!("../../assets/js/swaps.js"),
+    include_str!("../../assets/js/freshness.js"),
+    include_str!("../../assets/js/slots.js"),
     include_str!("../../assets/js/stream.js"),
     include_str!("../../assets/js/faults.js"),
     include_str!("../../assets/js/copying.js"),

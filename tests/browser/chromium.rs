@@ -272,6 +272,11 @@ impl Browser {
         self.client.switch_to_window(window.clone()).await.expect("a window");
     }
 
+    /// Closes the window turned to.
+    pub async fn close(&self) {
+        self.client.close_window().await.expect("a window");
+    }
+
     /// Gives the page a width, however narrow, which a window manager would not.
     pub async fn resize(&self, width: u32) {
         let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });

@@ -137,6 +137,20 @@ pub(super) fn stream_lost() -> Markup {
     )
 }
 
+/// What the badge shows while the stream is silent and the console answers.
+pub(super) fn stream_blocked() -> Markup {
+    refreshed("The live stream does not get through; this page is refreshed every 5 s.")
+}
+
+/// What it shows where as many windows of this browser follow a stream as can.
+pub(super) fn stream_shared() -> Markup {
+    refreshed("Other windows are live; this one is refreshed every 5 s.")
+}
+
+fn refreshed(why: &str) -> Markup {
+    badge_body(Mark::SubmittedThreeQuarters, "Polling", None, why)
+}
+
 fn badge_body(mark: Mark, label: &str, age: Option<Markup>, why: &str) -> Markup {
     html! {
         (state(mark, label))

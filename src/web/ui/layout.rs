@@ -2,7 +2,10 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::bar::{Freshness, SwitchEntry, SwitchList, freshness_badge, pending_counts, stream_lost, switcher_region};
+use super::bar::{
+    Freshness, SwitchEntry, SwitchList, freshness_badge, pending_counts, stream_blocked, stream_lost, stream_shared,
+    switcher_region,
+};
 use crate::protocol::ExperimentId;
 use crate::web::assets::{self, Asset};
 use crate::web::urls;
@@ -113,6 +116,8 @@ pub(crate) fn document(shell: &Shell) -> Markup {
                 (main(shell))
                 (stream(shell))
                 template id="stream-lost" { (stream_lost()) }
+                template id="stream-blocked" { (stream_blocked()) }
+                template id="stream-shared" { (stream_shared()) }
                 div id="announce" class="sr" role="status" {}
                 div id="notices" class="notices" {}
                 (keys(shell.operator.administers))
