@@ -18,13 +18,17 @@ document.addEventListener("htmx:before:swap", (event) => {
     showRefreshed(fragment.querySelector?.("#freshness"));
     paint(fragment);
   }
-  if (region && !calm.matches) before.set(ctx, rowsOf(region));
+  // What is unchanged, or a fault, comes by here too, with nothing to swap.
+  if (!region || ctx.response.status !== 200) return;
+  if (!hold(region, tasks[0]?.fragment)) return event.preventDefault();
+  if (!calm.matches) before.set(ctx, rowsOf(region));
 });
 
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   const known = before.get(ctx);
   const region = regionOf(ctx);
   if (known && region) flash(region, known);
+  if (region && ctx.response.status === 200) showing.delete(region);
   filterSwitcher();
   const main = byId("main");
   if (!main || main === shown) return tellFreshness();

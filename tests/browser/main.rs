@@ -15,6 +15,7 @@ mod demo;
 mod keyboard;
 mod live;
 mod middlebox;
+mod news;
 mod outage;
 mod plain;
 mod session;
