@@ -96,6 +96,12 @@ impl Revisions {
             .filter(move |topic| self.topics[*topic as usize] > revision)
     }
 
+    /// The revision in which any of the topics so named last changed; names of no topic count for nothing.
+    pub fn last_of(&self, names: &[&str]) -> u64 {
+        let named = Topic::ALL.into_iter().filter(|topic| names.contains(&topic.name()));
+        named.map(|topic| self.topics[topic as usize]).max().unwrap_or(0)
+    }
+
     /// One new revision in which all of `topics` changed.
     #[must_use]
     pub(super) fn bumped(mut self, topics: &[Topic]) -> Self {
@@ -121,6 +127,7 @@ mod tests {
             [Topic::Tasks, Topic::Events]
         );
         assert_eq!(revisions.changed_since(revisions.current()).count(), 0);
+        assert_eq!(revisions.bumped(&[Topic::Ideas]).last_of(&["tasks", "registry"]), 2);
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! thing. It is kept under a key that names all it was drawn from; when any of that changes the key
 //! does, so nothing ever has to be invalidated.
 
+use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use maud::{Markup, html};
@@ -14,7 +16,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use super::banner::banner;
-use super::bar::Bar;
+use super::bar::{Bar, badge};
 use super::context::{Active, Context};
 use super::frame::Want;
 use super::freshness;
@@ -23,7 +25,7 @@ use super::session::Operator;
 use super::ui::{Nav, Region, document, fragment, freshness_badge, pending_counts, region, staleness, switcher_region};
 
 /// A page, before it is known how much of it is wanted.
-pub(crate) struct Page {
+pub(crate) struct Page<'a> {
     /// The document's title.
     pub title: String,
     /// Where it stands in the navigation.
@@ -33,14 +35,14 @@ pub(crate) struct Page {
     /// Heading, context line, actions and filters: what a refetch leaves alone.
     pub head: Markup,
     /// The parts that follow the data.
-    pub regions: Vec<Region>,
+    pub regions: Vec<Region<'a>>,
     /// What stands below them and a refetch leaves alone, such as a form.
     pub foot: Markup,
 }
 
-impl Page {
+impl<'a> Page<'a> {
     /// An ordinary page.
-    pub fn new(title: impl Into<String>, nav: Nav, head: Markup, regions: Vec<Region>) -> Self {
+    pub fn new(title: impl Into<String>, nav: Nav, head: Markup, regions: Vec<Region<'a>>) -> Self {
         Self {
             title: title.into(),
             nav,
@@ -57,7 +59,8 @@ impl Page {
 pub(crate) struct Key {
     here: String,
     want: Want,
-    operator: Operator,
+    /// Nobody's where the answer shows nothing of who asks: all who may see it share it.
+    operator: Option<Operator>,
     role: Role,
     data: u64,
 }
@@ -97,45 +100,96 @@ pub(crate) fn page_cache(bytes: u64) -> PageCache {
     Cache::with_weighter(1024, bytes, ByBytes)
 }
 
+/// How often regions were asked for, and how often that took drawing one.
+#[derive(Debug, Default)]
+pub(crate) struct Drawn {
+    asked: AtomicU64,
+    drawn: AtomicU64,
+}
+
+impl Drawn {
+    /// Asked for, and drawn.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.asked.load(Ordering::Relaxed), self.drawn.load(Ordering::Relaxed))
+    }
+}
+
 impl Active {
     /// Answers with a page that is drawn from the view alone, from the cache where possible.
-    pub fn answer(&self, draw: impl FnOnce() -> Page) -> Response {
+    ///
+    /// A region is drawn once for each role and change of a topic of its own, however many ask and whatever else
+    /// changes meanwhile.
+    pub fn answer<'p>(&self, draw: impl FnOnce() -> Page<'p>) -> Response {
         let mut data = DefaultHasher::new();
-        (self.mirror.epoch(), self.view.revisions.current(), &self.view.freshness).hash(&mut data);
-        self.context.cached(data, draw)
+        self.mirror.epoch().hash(&mut data);
+        let Want::Region(name) = &self.context.frame.want else {
+            (self.view.revisions.current(), &self.view.freshness).hash(&mut data);
+            self.context.registry.revision.hash(&mut data);
+            self.context.registry.freshness.hash(&mut data);
+            let operator = Some(self.context.operator().clone());
+            return self.context.cached(data, operator, || self.context.render(&draw()));
+        };
+        let drawn = match name.as_str() {
+            name if is_of_bar(name) => Err(()),
+            name => Ok(draw().regions.into_iter().find(|region| region.name == name)),
+        };
+        let topics = match (&drawn, name.as_str()) {
+            (Ok(Some(region)), _) => region.topics,
+            // That it is not there may change with anything.
+            (Ok(None), _) => return self.context.respond(Rendered::Reload),
+            (Err(()), "pending") => &["tasks"],
+            (Err(()), _) => &["registry", "experiment", "freshness"],
+        };
+        self.view.revisions.last_of(topics).hash(&mut data);
+        if topics.contains(&"registry") {
+            self.context.registry.revision.hash(&mut data);
+            self.context.registry.freshness.hash(&mut data);
+        }
+        if topics.contains(&"freshness") {
+            self.view.freshness.hash(&mut data);
+        }
+        self.context.cached(data, None, || match &drawn {
+            Ok(region) => self.context.render_region(region.as_ref()),
+            Err(()) => self.context.render_of_bar(name),
+        })
     }
 }
 
 impl Context {
-    fn cached(&self, mut data: DefaultHasher, draw: impl FnOnce() -> Page) -> Response {
-        (self.registry.revision, &self.registry.freshness).hash(&mut data);
+    /// One of all who want the same at once draws it, and the others wait for that.
+    fn cached(&self, data: DefaultHasher, operator: Option<Operator>, draw: impl FnOnce() -> Rendered) -> Response {
         let key = Key {
             here: self.frame.here.clone(),
             want: self.frame.want.clone(),
-            operator: self.operator().clone(),
+            operator,
             role: self.role.clone(),
             data: data.finish(),
         };
-        let cache = &self.console.pages;
-        let rendered = cache.get(&key).unwrap_or_else(|| {
-            let rendered = self.render(&draw());
-            cache.insert(key, rendered.clone());
-            rendered
-        });
+        if matches!(key.want, Want::Region(_)) {
+            self.console.drawn.asked.fetch_add(1, Ordering::Relaxed);
+        }
+        let Ok(rendered) = self
+            .console
+            .pages
+            .get_or_insert_with(&key, || Ok::<_, Infallible>(draw()));
         self.respond(rendered)
     }
 
     /// Answers with a page whose data was read for this request.
     pub fn answer_fresh(&self, page: &Page) -> Response {
+        if matches!(self.frame.want, Want::Region(_)) {
+            self.console.drawn.asked.fetch_add(1, Ordering::Relaxed);
+        }
         self.respond(self.render(page))
     }
 
     fn render(&self, page: &Page) -> Rendered {
-        let bar = Bar::of(self);
+        let bar = || Bar::of(self);
         let markup = match &self.frame.want {
-            Want::Document => document(&bar.shell(page, &self.main(&bar, page))),
-            Want::Main { stream_changes } => fragment(&bar.shell(page, &self.main(&bar, page)), *stream_changes),
-            Want::Region(name) => return self.render_region(&bar, page, name),
+            Want::Document => document(&bar().shell(page, &self.main(page))),
+            Want::Main { stream_changes } => fragment(&bar().shell(page, &self.main(page)), *stream_changes),
+            Want::Region(name) if is_of_bar(name) => return self.render_of_bar(name),
+            Want::Region(name) => return self.render_region(page.regions.iter().find(|region| region.name == *name)),
         };
         Rendered::Html {
             status: page.status,
@@ -145,20 +199,20 @@ impl Context {
     }
 
     /// What is above the page's own parts comes from its surroundings; a fault says itself what is the matter.
-    fn main(&self, bar: &Bar, page: &Page) -> Markup {
+    fn main(&self, page: &Page) -> Markup {
         let here = &self.frame.here;
         html! {
             @if let Some(banner) = banner(here, &self.registry) { (banner) }
-            @if page.status.is_success() { (region(&staleness(&bar.freshness), here)) }
+            @if page.status.is_success() { (region(&staleness(&badge(self.freshness())), here)) }
             (page.head)
             @for part in &page.regions { (region(part, here)) }
             (page.foot)
         }
     }
 
-    fn render_region(&self, bar: &Bar, page: &Page, name: &str) -> Rendered {
-        let here = &self.frame.here;
-        let markup = match name {
+    fn render_of_bar(&self, name: &str) -> Rendered {
+        let (bar, here) = (Bar::of(self), &self.frame.here);
+        self.part(match name {
             "switcher" => Some(switcher_region(
                 bar.current(),
                 bar.switchable(),
@@ -167,10 +221,18 @@ impl Context {
             )),
             "freshness" => Some(freshness_badge(&bar.freshness, here)),
             "staleness" => Some(region(&staleness(&bar.freshness), here)),
-            "pending" => bar.pending.map(|pending| pending_counts(pending, here)),
-            name => page.regions.iter().find(|r| r.name == name).map(|r| region(r, here)),
-        };
+            _ => bar.pending.map(|pending| pending_counts(pending, here)),
+        })
+    }
+
+    fn render_region(&self, wanted: Option<&Region>) -> Rendered {
+        self.part(wanted.map(|wanted| region(wanted, &self.frame.here)))
+    }
+
+    /// A part of a page; none where the page has no such part any more.
+    fn part(&self, markup: Option<Markup>) -> Rendered {
         let Some(markup) = markup else { return Rendered::Reload };
+        self.console.drawn.drawn.fetch_add(1, Ordering::Relaxed);
         let body = markup.into_string();
         let etag = etag_in(&body);
         Rendered::Html {
@@ -204,6 +266,11 @@ impl Context {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
         response
     }
+}
+
+/// Whether a region is one of those around every page.
+pub(crate) fn is_of_bar(name: &str) -> bool {
+    matches!(name, "switcher" | "freshness" | "staleness" | "pending")
 }
 
 /// The tag that the region's own markup carries, which is what the browser sends back.

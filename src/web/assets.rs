@@ -43,6 +43,25 @@ const STYLE: &str = concat!(
     include_str!("../../assets/css/print.css"),
 );
 
+/// One file a concern; they share one scope, and what runs at once stands after what it needs.
+const SCRIPT: &str = concat!(
+    "(() => {\n\"use strict\";\n",
+    include_str!("../../assets/js/base.js"),
+    include_str!("../../assets/js/times.js"),
+    include_str!("../../assets/js/regions.js"),
+    include_str!("../../assets/js/rows.js"),
+    include_str!("../../assets/js/swaps.js"),
+    include_str!("../../assets/js/freshness.js"),
+    include_str!("../../assets/js/slots.js"),
+    include_str!("../../assets/js/stream.js"),
+    include_str!("../../assets/js/faults.js"),
+    include_str!("../../assets/js/copying.js"),
+    include_str!("../../assets/js/forms.js"),
+    include_str!("../../assets/js/switcher.js"),
+    include_str!("../../assets/js/keys.js"),
+    "})();\n",
+);
+
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
@@ -71,13 +90,7 @@ impl File {
 static FILES: LazyLock<[File; 5]> = LazyLock::new(|| {
     [
         File::new(Asset::Style, "console", "css", CSS, STYLE.as_bytes()),
-        File::new(
-            Asset::Script,
-            "console",
-            "js",
-            JS,
-            include_bytes!("../../assets/js/console.js"),
-        ),
+        File::new(Asset::Script, "console", "js", JS, SCRIPT.as_bytes()),
         File::new(
             Asset::Htmx,
             "htmx",

@@ -125,7 +125,8 @@ fn signed(context: &Context) -> ui::Signed {
     }
 }
 
-fn badge(freshness: Freshness) -> ui::Freshness {
+/// Freshness as components draw it.
+pub(crate) fn badge(freshness: Freshness) -> ui::Freshness {
     match freshness {
         Freshness::CatchingUp => ui::Freshness::CatchingUp,
         Freshness::Live(Means::Push) => ui::Freshness::Pushed,

@@ -1,6 +1,6 @@
 //! The shared parts of the console, built once.
 
-use super::answer::PageCache;
+use super::answer::{Drawn, PageCache};
 use super::attempts::Attempts;
 use super::links::Links;
 use super::once::Once;
@@ -26,6 +26,8 @@ pub(crate) struct Console {
     /// One-time links; none where nobody is let in by one.
     pub links: Option<Links>,
     pub pages: PageCache,
+    /// What answering for regions took.
+    pub drawn: Drawn,
     /// The experiments' repositories; without them, pages say that commits cannot be shown.
     pub repos: Option<RepoMaterializer>,
     /// Forms that were carried out.

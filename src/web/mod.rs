@@ -115,6 +115,7 @@ impl Web {
             clock: options.clock,
             tasks: options.tasks,
             pages: answer::page_cache(options.page_cache_bytes),
+            drawn: answer::Drawn::default(),
             repos: options.repos,
             once: once::Once::default(),
             registries: registry::Registries::default(),
@@ -131,6 +132,11 @@ impl Web {
     pub fn issue_sign_in(&self) -> Option<String> {
         let links = self.console.links.as_ref()?;
         Some(urls::signin_with(&links.issue()))
+    }
+
+    /// How many times a region of a page was asked for, and how many times one had to be drawn for that.
+    pub fn regions(&self) -> (u64, u64) {
+        self.console.drawn.counts()
     }
 
     /// Serves on `socket` until the tasks are asked to stop; without this task the process makes no sense.

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fantoccini::actions::{InputSource, KeyAction, KeyActions};
+use fantoccini::actions::{InputSource, KeyAction, KeyActions, MouseActions, PointerAction};
 use fantoccini::wd::{WebDriverCompatibleCommand, WindowHandle};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -270,6 +270,28 @@ impl Browser {
 
     pub async fn turn_to(&self, window: &WindowHandle) {
         self.client.switch_to_window(window.clone()).await.expect("a window");
+    }
+
+    /// Closes the window turned to.
+    pub async fn close(&self) {
+        self.client.close_window().await.expect("a window");
+    }
+
+    /// Moves the pointer to the middle of an element.
+    pub async fn point_at(&self, css: &str) {
+        let element = self
+            .client
+            .find(Locator::Css(css))
+            .await
+            .unwrap_or_else(|error| panic!("{css}: {error}"));
+        let to = PointerAction::MoveToElement {
+            element,
+            duration: None,
+            x: 0.0,
+            y: 0.0,
+        };
+        let actions = MouseActions::new("mouse".to_owned()).then(to);
+        self.client.perform_actions(actions).await.expect("a pointer");
     }
 
     /// Gives the page a width, however narrow, which a window manager would not.

@@ -12,14 +12,16 @@ use switchboard::web::{self, Web};
 use tokio::net::TcpListener;
 
 use crate::chromium::Browser;
+use crate::middlebox::Middlebox;
 use crate::proxy::{Proxy, Request};
 use crate::support::{ADMIN_TOKEN, CONFIG, World};
 
-/// `browser - front - console - back - backend`
+/// `browser - front - streams - console - back - backend`
 pub struct Console {
     pub world: World,
     pub front: Proxy,
     pub back: Proxy,
+    pub streams: Middlebox,
     web: Web,
     _scratch: tempfile::TempDir,
 }
@@ -67,13 +69,15 @@ impl Console {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
+        let streams = Middlebox::new();
         let server = Server::new_with_acceptor(TcpAcceptor::from_tokio(listener).expect("a socket"));
-        tasks.spawn_essential("console", server.run(web.routes()));
+        tasks.spawn_essential("console", server.run(streams.before(web.routes())));
         let front = Proxy::before(address, &tasks).await;
         Self {
             world,
             front,
             back,
+            streams,
             web,
             _scratch: scratch,
         }

@@ -72,6 +72,35 @@ async fn a_lost_stream_is_said_and_made_up_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn times_stand_still_while_the_page_does() {
+    let console = Console::start().await;
+    let lab = console.world.lab("alpha").await;
+    lab.ideation("a-1").await;
+    let browser = console.browser().await;
+    console.show(&browser, &format!("/x/{}/admin/tasks/", lab.id)).await;
+    let time = "document.querySelector('[data-task=\"a-1\"] time').innerText";
+    let passes = async || {
+        let now = browser.text(time).await;
+        browser.until(&format!("{time} !== '{now}'")).await;
+    };
+    passes().await;
+    // The line to the console, and the console's own to the backend.
+    for line in [&console.front, &console.back] {
+        line.cut();
+        browser.until(&badge("stale")).await;
+        // One second at most until the times stand where the page was true last.
+        age_grows(&browser).await;
+        let then = browser.text(time).await;
+        age_grows(&browser).await;
+        age_grows(&browser).await;
+        assert_eq!(browser.text(time).await, then);
+        line.heal();
+        browser.until(&badge("live")).await;
+        passes().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pages_answer_while_the_backend_is_gone() {
     let console = Console::start().await;
     let lab = console.world.lab("alpha").await;

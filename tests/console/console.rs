@@ -10,6 +10,7 @@ use switchboard::clock::Clock;
 use switchboard::configs::{self, ConfigSource};
 use switchboard::embedded::{Backend, Location, Options};
 use switchboard::lifecycle::Tasks;
+use switchboard::listener;
 use switchboard::live::{self, Live};
 use switchboard::repos::{self, RepoMaterializer};
 use switchboard::web::{self, Web};
@@ -314,6 +315,18 @@ impl Console {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.text().await.expect("a whole answer");
         Page { status, headers, body }
+    }
+
+    /// Serves elsewhere too, to readers that have `patience` to read.
+    pub fn serve_readers(&self, listener: TcpListener, patience: Duration) {
+        let (routes, stopping) = (self.web.routes(), self.console.stopping());
+        let serving = listener::serve_readers(listener, routes, stopping, Duration::from_secs(1), patience);
+        self.console.spawn_essential("readers", serving);
+    }
+
+    /// How many times a region was asked for, and drawn.
+    pub fn regions(&self) -> (u64, u64) {
+        self.web.regions()
     }
 
     /// Opens a stream and hands back what it says, piece by piece.

@@ -39,6 +39,7 @@ mod registry_pages;
 mod roles;
 mod routed;
 mod sessions;
+mod streams;
 mod support;
 mod switch;
 mod worlds;

@@ -59,7 +59,7 @@ pub(crate) fn get(context: Context, request: &Request) -> Result<Response> {
     let region = Region {
         name: "choice",
         topics: &["registry"],
-        body,
+        body: body.into(),
     };
     let mut page = Page::new("Which one?", Nav::None, head, vec![region]);
     page.status = StatusCode::MULTIPLE_CHOICES;

@@ -12,7 +12,7 @@ use crate::web::context::Active;
 use crate::web::error::PageError;
 use crate::web::events_table::{Entry, events_table, recent};
 use crate::web::query::Query;
-use crate::web::ui::{Nav, Region, Tone, count, notice, page_head};
+use crate::web::ui::{Body, Nav, Region, Tone, count, notice, page_head};
 use crate::web::urls;
 
 /// `GET /x/{E}/admin/events/`: the newest events, or with `before` (a cursor) the ones up to there.
@@ -29,8 +29,11 @@ pub(crate) async fn get(active: Active) -> Result<Response, PageError> {
     );
     let Some(before) = before.filter(|before| *before < snapshot.cursor) else {
         return Ok(active.answer(|| {
-            let events = recent(&snapshot, usize::try_from(per).unwrap_or(usize::MAX));
-            let body = log(&active, &snapshot, &query, per, &events);
+            let (active, snapshot) = (&active, &snapshot);
+            let body = Body::on_demand(move || {
+                let events = recent(snapshot, usize::try_from(per).unwrap_or(usize::MAX));
+                log(active, snapshot, &query, per, &events)
+            });
             Page::new(
                 "Events",
                 Nav::Events,
@@ -55,7 +58,7 @@ pub(crate) async fn get(active: Active) -> Result<Response, PageError> {
     let region = Region {
         name: "events",
         topics: &[],
-        body,
+        body: body.into(),
     };
     Ok(active
         .context

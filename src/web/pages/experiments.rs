@@ -177,7 +177,7 @@ fn page(context: &Context, session: &Session, status: StatusCode, form: &Registr
     let region = Region {
         name: "experiments",
         topics: &["activity", "registry"],
-        body,
+        body: body.into(),
     };
     let mut page = Page::new("Experiments", Nav::Experiments, head, vec![region]);
     page.status = status;

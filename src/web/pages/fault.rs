@@ -67,7 +67,7 @@ pub(crate) fn answer(frame: &Frame, uri: &Uri, fault: &Fault, context: Option<&C
             let region = Region {
                 name: "fault",
                 topics,
-                body: main,
+                body: main.into(),
             };
             let mut page = Page::new(words.title, Nav::None, html! {}, vec![region]);
             page.status = status;

@@ -51,7 +51,7 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     let regions = vec![Region {
         name: "idea",
         topics: &["ideas", "tasks", "variants", "experiment"],
-        body,
+        body: body.into(),
     }];
     Ok(active
         .context

@@ -11,7 +11,7 @@ use crate::web::error::PageError;
 use crate::web::listing::Listing;
 use crate::web::query::Query;
 use crate::web::ui::{
-    Column, Nav, Region, Row, RowKind, Table, commit, empty, id_link, number, page_head, short, state_of, when,
+    Body, Column, Nav, Region, Row, RowKind, Table, commit, empty, id_link, number, page_head, short, state_of, when,
 };
 use crate::web::urls;
 
@@ -33,7 +33,7 @@ pub(crate) fn get(active: Active) -> Result<Response, PageError> {
             vec![Region {
                 name: "ideas",
                 topics: &["ideas", "experiment"],
-                body: list.markup(),
+                body: Body::on_demand(move || list.markup()),
             }],
         )
     }))

@@ -11,8 +11,8 @@ use crate::web::context::Active;
 use crate::web::error::PageError;
 use crate::web::events_table::{events_table, recent};
 use crate::web::ui::{
-    Column, Figure, Nav, Region, Row, RowKind, ScoreChart, ScorePoint, Table, count, empty, experiment_state, figures,
-    halves, id_maybe_link, number, page_head, panel, short, short_id, state_of, table, when, wide_and_narrow,
+    Body, Column, Figure, Nav, Region, Row, RowKind, ScoreChart, ScorePoint, Table, count, empty, experiment_state,
+    figures, halves, id_maybe_link, number, page_head, panel, short, short_id, state_of, table, when, wide_and_narrow,
 };
 use crate::web::urls;
 
@@ -33,23 +33,24 @@ pub(crate) fn get(active: Active) -> Result<Response, PageError> {
             Region {
                 name: "figures",
                 topics: &["tasks", "ideas", "variants", "experiment"],
-                body: view.figures(),
+                body: Body::on_demand(move || view.figures()),
             },
             Region {
                 name: "progress",
                 topics: &["variants", "tasks"],
-                body: view.progress(),
+                body: Body::on_demand(move || view.progress()),
             },
             Region {
                 name: "recent",
                 topics: &["events", "variants", "experiment"],
-                body: view.recent(),
+                body: Body::on_demand(move || view.recent()),
             },
         ];
         Page::new("Overview", Nav::Overview, view.head(), regions)
     }))
 }
 
+#[derive(Clone, Copy)]
 struct Overview<'a> {
     active: &'a Active,
     snapshot: &'a Snapshot,

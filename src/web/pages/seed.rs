@@ -168,7 +168,7 @@ fn page(context: &Context, status: StatusCode, form: &Form) -> Response {
     let words = Region {
         name: "unseeded",
         topics: &["experiment"],
-        body: explanation(),
+        body: explanation().into(),
     };
     let mut page = Page::new(
         "Not seeded",

@@ -48,12 +48,12 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
         Region {
             name: "task",
             topics: &["tasks", "experiment"],
-            body: view.state(&detail),
+            body: view.state(&detail).into(),
         },
         Region {
             name: "history",
             topics: &["events", "experiment"],
-            body: view.history(),
+            body: view.history().into(),
         },
     ];
     Ok(active

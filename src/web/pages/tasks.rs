@@ -12,7 +12,7 @@ use crate::web::listing::Listing;
 use crate::web::mentions::worker_label;
 use crate::web::query::Query;
 use crate::web::ui::{
-    Chip, Column, Nav, Region, Row, RowKind, Table, chips, empty, id_link, id_text, page_head, state_of, when,
+    Body, Chip, Column, Nav, Region, Row, RowKind, Table, chips, empty, id_link, id_text, page_head, state_of, when,
 };
 use crate::web::urls;
 
@@ -34,7 +34,7 @@ pub(crate) fn get(active: Active) -> Result<Response, PageError> {
             vec![Region {
                 name: "tasks",
                 topics: &["tasks", "experiment"],
-                body: list.markup(),
+                body: Body::on_demand(move || list.markup()),
             }],
         )
     }))

@@ -57,7 +57,7 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     let regions = vec![Region {
         name: "variant",
         topics: &["variants", "tasks", "ideas", "experiment"],
-        body,
+        body: body.into(),
     }];
     Ok(active
         .context

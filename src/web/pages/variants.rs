@@ -11,7 +11,7 @@ use crate::web::error::PageError;
 use crate::web::listing::Listing;
 use crate::web::query::Query;
 use crate::web::ui::{
-    Column, Nav, Region, Row, RowKind, Table, commit, empty, id_link, metric_value, page_head, state_of, when,
+    Body, Column, Nav, Region, Row, RowKind, Table, commit, empty, id_link, metric_value, page_head, state_of, when,
 };
 use crate::web::urls;
 
@@ -29,7 +29,7 @@ pub(crate) fn get(active: Active) -> Result<Response, PageError> {
         let region = Region {
             name: "variants",
             topics: &["variants", "ideas"],
-            body: list.markup(),
+            body: Body::on_demand(move || list.markup()),
         };
         Page::new("Variants", Nav::Variants, head, vec![region])
     }))

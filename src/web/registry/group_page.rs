@@ -35,7 +35,7 @@ pub(crate) struct GroupPage<'a> {
 
 impl GroupPage<'_> {
     /// The page, with the forms as typed and what became of one of them.
-    pub fn page(&self, add: &AddForm, delete: &DeleteForm, said: Option<&str>) -> Page {
+    pub fn page(&self, add: &AddForm, delete: &DeleteForm, said: Option<&str>) -> Page<'static> {
         let known = self
             .roster
             .as_ref()
@@ -60,7 +60,8 @@ impl GroupPage<'_> {
                 (Err(trouble), _) => unread(self.place, trouble),
                 (Ok(_), Some((roster, group))) => self.contents(roster, group),
                 (Ok(_), None) => html! { p { "There is no such group now." } },
-            },
+            }
+            .into(),
         };
         let mut page = Page::new(title, Nav::Groups, head, vec![region]);
         if let Some((roster, group)) = known {

@@ -111,7 +111,7 @@ impl<'a> GroupsPage<'a> {
     }
 
     /// The page, with the form as typed.
-    pub fn page(&self, form: &CreateForm) -> Page {
+    pub fn page(&self, form: &CreateForm) -> Page<'static> {
         let context = html! { "Sets of workers and of other groups, in " (self.place.whole()) };
         let can_write = !matches!(self.roster, Err(Unread::NoToken));
         let head = html! {
@@ -127,7 +127,8 @@ impl<'a> GroupsPage<'a> {
             body: match self.roster {
                 Ok(roster) => self.lists(roster),
                 Err(trouble) => unread(self.place, trouble),
-            },
+            }
+            .into(),
         };
         Page::new("Groups", Nav::Groups, head, vec![region])
     }

@@ -53,7 +53,7 @@ pub(crate) struct WorkerPage<'a> {
 
 impl WorkerPage<'_> {
     /// The page, with the form as typed.
-    pub fn page(&self, form: &ReissueForm) -> Page {
+    pub fn page(&self, form: &ReissueForm) -> Page<'static> {
         let roster = self.roster.as_ref().ok();
         let worker = roster.and_then(|roster| roster.worker(self.id));
         let name = worker.and_then(|worker| worker.name.as_ref());
@@ -72,7 +72,8 @@ impl WorkerPage<'_> {
                 (Err(trouble), _) => unread(self.place, trouble),
                 (Ok(roster), Some(worker)) => self.facts(roster, worker),
                 (Ok(_), None) => html! { p { "There is no such worker now." } },
-            },
+            }
+            .into(),
         };
         let mut page = Page::new(title, Nav::Workers, head, vec![region]);
         if let Some(worker) = worker {

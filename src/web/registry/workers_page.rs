@@ -110,7 +110,7 @@ impl<'a> WorkersPage<'a> {
     }
 
     /// The page, with the form as typed.
-    pub fn page(&self, form: &RegisterForm) -> Page {
+    pub fn page(&self, form: &RegisterForm) -> Page<'static> {
         let context = html! { "Who may act in " (self.place.whole()) ", each with a secret of its own" };
         let can_write = !matches!(self.roster, Err(Unread::NoToken));
         let head = html! {
@@ -125,7 +125,8 @@ impl<'a> WorkersPage<'a> {
             body: match self.roster {
                 Ok(roster) => self.rows(roster),
                 Err(trouble) => unread(self.place, trouble),
-            },
+            }
+            .into(),
         };
         Page::new(
             "Workers",

@@ -97,8 +97,22 @@ pub(super) fn stream_lost() -> Markup {
     )
 }
 
+/// What the badge shows while the stream is silent and the console answers.
+pub(super) fn stream_blocked() -> Markup {
+    refreshed("The live stream does not get through; this page is refreshed every 5 s.")
+}
+
+/// What it shows where as many windows of this browser follow a stream as can.
+pub(super) fn stream_shared() -> Markup {
+    refreshed("Other windows are live; this one is refreshed every 5 s.")
+}
+
+fn refreshed(why: &str) -> Markup {
+    badge_body(Mark::SubmittedThreeQuarters, "Polling", None, why)
+}
+
 /// The notice above a page whose data is old, as a region that comes and goes with it. Region name `staleness`.
-pub(crate) fn staleness(freshness: &Freshness) -> Region {
+pub(crate) fn staleness(freshness: &Freshness) -> Region<'static> {
     let body = match freshness {
         Freshness::Stale { since, reason } => notice(
             Tone::Warn,
@@ -112,7 +126,7 @@ pub(crate) fn staleness(freshness: &Freshness) -> Region {
     Region {
         name: "staleness",
         topics: &["freshness"],
-        body,
+        body: body.into(),
     }
 }
 

@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::bar::{SwitchEntry, SwitchList, pending_counts, switcher_region};
-use super::freshness::{Freshness, freshness_badge, stream_lost};
+use super::freshness::{Freshness, freshness_badge, stream_blocked, stream_lost, stream_shared};
 use crate::protocol::ExperimentId;
 use crate::web::assets::{self, Asset};
 use crate::web::urls;
@@ -114,6 +114,8 @@ pub(crate) fn document(shell: &Shell) -> Markup {
                 (main(shell))
                 (stream(shell))
                 template id="stream-lost" { (stream_lost()) }
+                template id="stream-blocked" { (stream_blocked()) }
+                template id="stream-shared" { (stream_shared()) }
                 div id="announce" class="sr" role="status" {}
                 div id="notices" class="notices" {}
                 (keys(shell.operator.administers))

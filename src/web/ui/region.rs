@@ -1,6 +1,9 @@
 //! Regions: pieces of page with an id that refetch themselves when a topic they depend on changes.
 
-use maud::{Markup, html};
+use std::borrow::Cow;
+use std::fmt;
+
+use maud::{Markup, PreEscaped, html};
 
 use crate::web::assets;
 
@@ -9,31 +12,71 @@ const THROTTLE: &str = "50ms";
 
 /// A piece of page that can be fetched alone.
 #[derive(Debug)]
-pub(crate) struct Region {
+pub(crate) struct Region<'a> {
     /// Its name, unique on the page; the element's id is `region-{name}`.
     pub name: &'static str,
     /// The topics of the event stream that may change it.
     pub topics: &'static [&'static str],
     /// What it shows.
-    pub body: Markup,
+    pub body: Body<'a>,
+}
+
+/// What a region shows, drawn already or when it is wanted: a page of many regions is asked for one of them.
+pub(crate) enum Body<'a> {
+    /// Drawn.
+    Drawn(Markup),
+    /// Drawn from what it borrows.
+    OnDemand(Box<dyn Fn() -> Markup + Send + Sync + 'a>),
+}
+
+impl<'a> Body<'a> {
+    /// A body that costs nothing unless it is wanted.
+    pub fn on_demand(draw: impl Fn() -> Markup + Send + Sync + 'a) -> Self {
+        Self::OnDemand(Box::new(draw))
+    }
+
+    fn markup(&self) -> Cow<'_, str> {
+        match self {
+            Self::Drawn(markup) => Cow::Borrowed(&markup.0),
+            Self::OnDemand(draw) => Cow::Owned(draw().0),
+        }
+    }
+}
+
+impl From<Markup> for Body<'_> {
+    fn from(markup: Markup) -> Self {
+        Self::Drawn(markup)
+    }
+}
+
+impl fmt::Debug for Body<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Drawn(_) => "Drawn",
+            Self::OnDemand(_) => "OnDemand",
+        })
+    }
 }
 
 /// A region, refetched from `here` (the page's own path and query) and morphed in place. A failed refetch leaves
 /// what is shown and lets the script say so, rather than putting an error page inside a region.
 pub(crate) fn region(region: &Region, here: &str) -> Markup {
+    let body = region.body.markup();
     html! {
-        section id={ "region-" (region.name) } data-region=(region.name) data-etag=(etag(&region.body.0))
+        section id={ "region-" (region.name) } data-region=(region.name) data-etag=(etag(&body))
             hx-get=(here) hx-target="this" hx-swap="outerMorph" hx-trigger=(trigger(region.topics, THROTTLE))
             "hx-status:4xx"="swap:none" "hx-status:5xx"="swap:none" {
-            (region.body)
+            (PreEscaped(body))
         }
     }
 }
 
-/// The trigger of a region: `refresh` on the element itself, and each topic wherever it was raised.
+/// The trigger of a region: `refresh` on the element itself, and wherever they were raised each topic, and `resync`,
+/// which stands for all of them. Without a topic, nothing that happens changes it.
 pub(super) fn trigger(topics: &[&str], throttle: &str) -> String {
     let mut trigger = "refresh".to_owned();
-    for topic in topics {
+    let all = (!topics.is_empty()).then_some(&"resync");
+    for topic in topics.iter().chain(all) {
         trigger.push_str(&format!(", {topic} from:body throttle:{throttle}"));
     }
     trigger
@@ -54,7 +97,7 @@ mod tests {
             &Region {
                 name: "rows",
                 topics: &["tasks", "variants"],
-                body: html! { p { "x" } },
+                body: html! { p { "x" } }.into(),
             },
             "/x/e/?a=1&b=2",
         );
@@ -62,7 +105,7 @@ mod tests {
             markup.0,
             "<section id=\"region-rows\" data-region=\"rows\" data-etag=\"31d8e07ec305ac4e\" \
              hx-get=\"/x/e/?a=1&amp;b=2\" hx-target=\"this\" hx-swap=\"outerMorph\" \
-             hx-trigger=\"refresh, tasks from:body throttle:50ms, variants from:body throttle:50ms\" \
+             hx-trigger=\"refresh, tasks from:body throttle:50ms, variants from:body throttle:50ms, resync from:body throttle:50ms\" \
              hx-status:4xx=\"swap:none\" hx-status:5xx=\"swap:none\"><p>x</p></section>"
         );
     }

@@ -95,6 +95,17 @@ pub(crate) enum RowKind {
 }
 
 impl RowKind {
+    /// One that is new, and several; nothing for what the script does not hold back.
+    fn news(self) -> Option<[&'static str; 2]> {
+        match self {
+            Self::Task => Some(["new task", "new tasks"]),
+            Self::Variant => Some(["new variant", "new variants"]),
+            Self::Idea => Some(["new idea", "new ideas"]),
+            Self::Event => Some(["new event", "new events"]),
+            Self::Experiment | Self::Plain => None,
+        }
+    }
+
     fn prefix(self) -> &'static str {
         match self {
             Self::Task => "task",
@@ -153,11 +164,16 @@ pub(crate) struct Table<'a> {
 
 /// The table, or its empty state.
 pub(crate) fn table(table: &Table) -> Markup {
-    if table.rows.is_empty() {
+    let Some(first) = table.rows.first() else {
         return html! { (table.empty) };
-    }
+    };
     let classes: Vec<_> = table.columns.iter().map(Column::class).collect();
     html! {
+        @if let Some([one, many]) = first.kind.news() {
+            div class="held" data-held data-one=(one) data-many=(many) hidden {
+                button type="button" class="button" data-show-held { span data-held-count {} " \u{2014} show" }
+            }
+        }
         div class="table-wrap" role="region" aria-label=(table.caption) tabindex="0" {
             table {
                 caption class="sr" { (table.caption) }

@@ -1,5 +1,7 @@
 //! Serving HTTP on a socket, the same way for everything this program serves.
 
+mod impatient;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,6 +14,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use impatient::Impatient;
+
+/// How long a connection is kept whose other end takes nothing of what is written to it.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
 /// Serves until `stopping`, then gives open connections `drain` to finish.
 ///
 /// # Errors
@@ -22,8 +29,27 @@ pub async fn serve(
     stopping: CancellationToken,
     drain: Duration,
 ) -> io::Result<()> {
+    serve_readers(listener, routes, stopping, drain, PATIENCE).await
+}
+
+/// The same with another [`PATIENCE`].
+///
+/// # Errors
+/// When the socket has no address, or the server fails.
+pub async fn serve_readers(
+    listener: TcpListener,
+    routes: impl Endpoint + 'static,
+    stopping: CancellationToken,
+    drain: Duration,
+    patience: Duration,
+) -> io::Result<()> {
     let local = listener.local_addr()?;
-    Server::new_with_acceptor(Prompt { listener, local })
+    let acceptor = Prompt {
+        listener,
+        local,
+        patience,
+    };
+    Server::new_with_acceptor(acceptor)
         .run_with_graceful_shutdown(routes, stopping.cancelled_owned(), Some(drain))
         .await
 }
@@ -33,16 +59,23 @@ pub async fn serve(
 struct Prompt {
     listener: TcpListener,
     local: SocketAddr,
+    patience: Duration,
+}
+
+/// Closes at once: the system would hold what the other end does not take for minutes more.
+fn reset(stream: &TcpStream) {
+    // Where it cannot be said, the system does just that.
+    let _ = stream.set_zero_linger();
 }
 
 impl Acceptor for Prompt {
-    type Io = TcpStream;
+    type Io = Impatient<TcpStream>;
 
     fn local_addr(&self) -> Vec<LocalAddr> {
         vec![LocalAddr(self.local.into())]
     }
 
-    async fn accept(&mut self) -> io::Result<(TcpStream, LocalAddr, RemoteAddr, Scheme)> {
+    async fn accept(&mut self) -> io::Result<(Self::Io, LocalAddr, RemoteAddr, Scheme)> {
         let mut is_said = false;
         let (stream, remote) = loop {
             match self.listener.accept().await {
@@ -58,7 +91,7 @@ impl Acceptor for Prompt {
         };
         stream.set_nodelay(true)?;
         Ok((
-            stream,
+            Impatient::new(stream, self.patience, reset),
             LocalAddr(self.local.into()),
             RemoteAddr(remote.into()),
             Scheme::HTTP,

@@ -1,0 +1,60 @@
+//! Positions: how far a page, or a stream that was cut, has been told.
+
+use crate::live::Epoch;
+use crate::web::query::Query;
+
+/// The position in what is known from which a page was drawn, as it stands in `?since=`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Since {
+    /// Which life of the mirror, or of the process on pages of the deployment.
+    pub epoch: Epoch,
+    /// The mirror's revision, or the fleet's.
+    pub revision: u64,
+    /// The registry's revision.
+    pub registry: u64,
+}
+
+impl std::fmt::Display for Since {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}-{}", self.epoch, self.revision, self.registry)
+    }
+}
+
+impl Since {
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('-');
+        let since = Self {
+            epoch: parts.next()?.parse().ok()?,
+            revision: parts.next()?.parse().ok()?,
+            registry: parts.next()?.parse().ok()?,
+        };
+        parts.next().is_none().then_some(since)
+    }
+}
+
+/// `Last-Event-ID` is where a reconnecting browser was; `since` is where the page was drawn. A position in another
+/// life is none.
+pub(super) fn asked(request: &poem::Request, epoch: Epoch) -> Option<Since> {
+    let resumed = request.header("last-event-id").and_then(Since::parse);
+    let drawn = || Query::of(request.uri().path_and_query()?.as_str()).take("since", Since::parse);
+    resumed.or_else(drawn).filter(|since| since.epoch == epoch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn since_reads_back_and_refuses_the_rest() {
+        let mirror = Since {
+            epoch: "1f".parse().expect("an epoch"),
+            revision: 7,
+            registry: 0,
+        };
+        assert_eq!(mirror.to_string(), "1f-7-0");
+        assert_eq!(Since::parse("1f-7-0"), Some(mirror));
+        for text in ["", "fleet", "1f-7", "1f-7-0-1", "zz-1-1", "1f--1"] {
+            assert_eq!(Since::parse(text), None, "{text}");
+        }
+    }
+}
