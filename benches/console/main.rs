@@ -3,6 +3,7 @@
 //! It prints, and never fails on a number. It fails when what it would measure is not there: an answer that is
 //! not 200, a page without its rows.
 
+mod archive;
 mod backend;
 mod binary;
 mod browser;
@@ -13,6 +14,7 @@ mod idle;
 mod large;
 mod load;
 mod memory;
+mod mirror;
 mod page;
 mod size;
 mod start;
@@ -29,13 +31,13 @@ type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 /// Everything that needs no browser and no long wait, in the order in which it runs.
 const USUAL: [&str; 5] = ["page", "size", "idle", "fanout", "start"];
 /// Run only when named.
-const NAMED: [&str; 4] = ["browser", "memory", "backend", "large"];
+const NAMED: [&str; 5] = ["browser", "memory", "backend", "large", "mirror"];
 
 /// Measures the console. Without a name: page, size, idle, fanout, start.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "bench")]
 pub struct Options {
-    /// page, size, idle, fanout, start; and, only when named: browser, memory, backend, large
+    /// page, size, idle, fanout, start; and, only when named: browser, memory, backend, large, mirror
     #[arg(value_parser = [USUAL.as_slice(), NAMED.as_slice()].concat())]
     names: Vec<String>,
     /// Seconds under load for each subject at each level
@@ -47,7 +49,7 @@ pub struct Options {
     /// Events of `fanout`
     #[arg(long, default_value_t = 50)]
     events: usize,
-    /// Tasks of the large experiment of `size`, and those that `large` lists
+    /// Tasks, ideas and variants of the large experiment of `size` and of `mirror`, and the tasks that `large` lists
     #[arg(long, default_value_t = 100_000)]
     tasks: usize,
     /// Starts of `start` and of `large`
@@ -112,6 +114,7 @@ fn measure(name: &str, options: &Options) -> Outcome {
         "memory" => memory::run(options),
         "backend" => backend::run(options),
         "large" => large::run(options),
+        "mirror" => mirror::run(options),
         other => Err(format!("there is no measurement {other}").into()),
     }
 }

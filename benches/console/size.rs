@@ -3,23 +3,29 @@
 use std::time::{Duration, Instant};
 
 use switchboard::live::Phase;
+use switchboard::protocol::ExperimentId;
 use tokio::runtime::Runtime;
 
-use crate::deployment::{Console, Deployment, Lab};
+use crate::archive::{self, worker};
+use crate::deployment::{Console, Deployment};
 use crate::http;
 use crate::load::{self, Requests, Subject};
 use crate::stats::ms;
 use crate::{Options, Outcome};
 
 const SMALL: usize = 1_000;
-const PER: usize = 100;
+/// Rows of a page: so few that every list that is compared has more of them in the small experiment too.
+const PER: usize = 50;
 
-/// An experiment, how many tasks it has, and what it is called in the table.
+/// An experiment, how much of everything it has, and what it is called in the table.
 struct Size {
-    lab: Lab,
-    tasks: usize,
+    id: ExperimentId,
+    number: usize,
     name: &'static str,
 }
+
+/// A list: what it is, path and query, and which part of all rows it keeps, in a hundred.
+type List = (&'static str, String, usize);
 
 pub fn run(options: &Options) -> Outcome {
     let load = load::runtime()?;
@@ -27,54 +33,107 @@ pub fn run(options: &Options) -> Outcome {
     let begin = Instant::now();
     let (large, small) = load.block_on(async {
         let admin = deployment.admin()?;
-        let large = Lab::begin(&admin, "large").await?;
-        large.fill(options.tasks).await?;
-        let small = Lab::begin(&admin, "small").await?;
-        small.fill(SMALL).await?;
-        Outcome::Ok((large, small))
+        let large = archive::import(&admin, options.tasks, "1").await?;
+        Outcome::Ok((large, archive::import(&admin, SMALL, "2").await?))
     })?;
     println!(
-        "- created {} and {SMALL} tasks over the wire in {:.1} s",
+        "- imported {} and {SMALL} tasks, ideas and variants in {:.1} s",
         options.tasks,
         begin.elapsed().as_secs_f64()
     );
     let console = deployment.console()?;
     let sizes = [(large, options.tasks, "large"), (small, SMALL, "small")];
-    let [large, small] = sizes.map(|(lab, tasks, name)| Size { lab, tasks, name });
+    let [large, small] = sizes.map(|(id, number, name)| Size { id, number, name });
     for size in [&large, &small] {
         let took = list(&load, &console, size)?;
         println!(
-            "- {} tasks listed, from the start of the mirror to ready, in {}",
-            size.tasks,
+            "- {} of each listed, from the start of the mirror to ready, in {}",
+            size.number,
             ms(took)
         );
     }
     std::thread::sleep(Duration::from_secs(1));
 
-    // A number nobody understands is no part of the page, but it is of its key: nothing comes from the cache.
-    let both = |query: &str, warm: bool| {
+    let both = |list: &List, warm: bool| {
         [
-            subject(&console, &large, query, warm),
-            subject(&console, &small, query, warm),
+            subject(&console, &large, list, warm),
+            subject(&console, &small, list, warm),
         ]
     };
-    compare("the first page, from the cache", &load, options, both("", true))?;
-    for (what, query) in [
-        ("the first page, drawn each time", ""),
-        ("every page in turn, drawn each time", "&page={page}"),
-        (
-            "every page in turn, by last change, drawn each time",
-            "&sort=updated&page={page}",
-        ),
-        ("claimed tasks (one in five), drawn each time", "&state=claimed"),
-        ("submitted tasks (none), drawn each time", "&state=submitted"),
-    ] {
-        compare(what, &load, options, both(query, false))?;
+    let first = (
+        "the first page of tasks, from the cache",
+        "admin/tasks/?".to_owned(),
+        100,
+    );
+    compare(&first, &load, options, both(&first, true))?;
+    for list in lists() {
+        for size in [&large, &small] {
+            load.block_on(is_whole(&console, size, &list))?;
+        }
+        compare(&list, &load, options, both(&list, false))?;
     }
     Ok(())
 }
 
-fn compare(what: &str, load: &Runtime, options: &Options, [large, small]: [Subject; 2]) -> Outcome {
+/// Drawn each time: a number nobody understands is no part of the page, but it is of its key, so nothing comes from the
+/// cache.
+fn lists() -> Vec<List> {
+    let by = worker(1);
+    let tasks = |query: &str| format!("admin/tasks/?{query}");
+    let ideas = |query: &str| format!("admin/ideas/?{query}");
+    let variants = |query: &str| format!("admin/variants/?{query}");
+    vec![
+        ("tasks, the first page", tasks(""), 100),
+        ("tasks, every page in turn", tasks("page={page}"), 100),
+        (
+            "tasks by last change, every page",
+            tasks("sort=updated&page={page}"),
+            100,
+        ),
+        ("tasks by kind, every page", tasks("sort=kind&page={page}"), 100),
+        (
+            "tasks by state upwards, every page",
+            tasks("sort=state&dir=asc&page={page}"),
+            100,
+        ),
+        (
+            "claimed tasks (one in ten), every page",
+            tasks("state=failed&page={page}"),
+            10,
+        ),
+        (
+            "completed evaluations (one in five), every page",
+            tasks("kind=evaluation&state=completed&page={page}"),
+            20,
+        ),
+        (
+            "tasks of a worker (one in six), every page",
+            tasks(&format!("worker={by}&page={{page}}")),
+            16,
+        ),
+        (
+            "completed tasks of a worker (one in eight) by last change, every page",
+            tasks(&format!("worker={by}&state=completed&sort=updated&page={{page}}")),
+            12,
+        ),
+        ("ideas, every page in turn", ideas("page={page}"), 100),
+        (
+            "completed ideas (seven in ten) by priority, every page",
+            ideas("state=completed&sort=priority&page={page}"),
+            70,
+        ),
+        ("variants, every page in turn", variants("page={page}"), 100),
+        ("variants by score, every page", variants("sort=score&page={page}"), 100),
+        (
+            "successful variants (eight in ten) by cost upwards, every page",
+            variants("status=success&sort=cost&dir=asc&page={page}"),
+            80,
+        ),
+        ("the overview, with its chart", "?".to_owned(), 100),
+    ]
+}
+
+fn compare((what, ..): &List, load: &Runtime, options: &Options, [large, small]: [Subject; 2]) -> Outcome {
     println!("\n{what}\n");
     // The cost is the inverse of the rate, so a ratio of 0.77 here is a cost of 1.3.
     load::versus(load, &large, &small, options.load_time())
@@ -82,31 +141,21 @@ fn compare(what: &str, load: &Runtime, options: &Options, [large, small]: [Subje
 
 /// Starts the mirror as a first view does, and waits until it can answer.
 fn list(load: &Runtime, console: &Console, size: &Size) -> Outcome<Duration> {
-    let id = &size.lab.id;
     let begin = Instant::now();
     let view = load.block_on(async {
-        while !console
-            .live
-            .registry()
-            .settled(Duration::from_secs(10))
-            .await
-            .rows
-            .contains_key(id)
-        {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        console.live.mirror(id).settled(Duration::from_secs(120)).await
+        console.knows(&size.id).await;
+        console.live.mirror(&size.id).settled(Duration::from_secs(120)).await
     });
     match &view.phase {
-        Phase::Ready(snapshot) if snapshot.counts.total() == size.tasks as u64 => Ok(begin.elapsed()),
+        Phase::Ready(snapshot) if snapshot.counts.total() == size.number as u64 => Ok(begin.elapsed()),
         Phase::Ready(snapshot) => Err(format!("the mirror holds {} tasks", snapshot.counts.total()).into()),
         _ => Err(format!("the mirror is not ready: {:?}", view.freshness).into()),
     }
 }
 
-fn subject(console: &Console, size: &Size, query: &str, warm: bool) -> Subject {
-    let path = format!("/x/{}/admin/tasks/?per={PER}{query}", size.lab.id);
-    let pages = size.tasks.div_ceil(PER);
+fn subject(console: &Console, size: &Size, (_, path, share): &List, warm: bool) -> Subject {
+    let path = full(size, path);
+    let pages = pages(size, *share);
     let cookie = console.cookie.clone();
     let requests = if warm {
         Requests::always(http::request(&path, &cookie))
@@ -123,4 +172,27 @@ fn subject(console: &Console, size: &Size, query: &str, warm: bool) -> Subject {
         address: console.address,
         requests,
     }
+}
+
+/// The path of a list of one experiment.
+fn full(size: &Size, path: &str) -> String {
+    format!("/x/{}/{path}&per={PER}", size.id).replace("?&", "?")
+}
+
+/// How many full pages a list has, a little less than there are.
+fn pages(size: &Size, share: usize) -> usize {
+    (size.number * share / 100 / PER).saturating_sub(1).max(1)
+}
+
+/// Whether the last page that is asked for has all its rows, and so every page.
+async fn is_whole(console: &Console, size: &Size, (what, path, share): &List) -> Outcome {
+    let path = full(size, path).replace("{page}", &pages(size, *share).to_string());
+    let page = http::get(console.address, &path, &console.cookie).await?.ok(&path)?;
+    let rows = page.text().matches("<tr id=").count();
+    // The overview has other tables than lists have.
+    let is_chart = !path.contains("/admin/") && page.text().contains("class=\"best\"");
+    if rows == PER || is_chart {
+        return Ok(());
+    }
+    Err(format!("{what}: {path} holds {rows} rows and not {PER}").into())
 }

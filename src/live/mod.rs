@@ -8,6 +8,7 @@ mod admins;
 mod apply;
 mod backoff;
 mod configuration;
+mod counts;
 mod details;
 mod feed;
 mod filing;
@@ -37,6 +38,7 @@ mod trouble;
 mod weight;
 
 pub use admins::Admins;
+pub use counts::Counts;
 pub use details::{Details, TaskDetail};
 pub use filing::TaskFilter;
 pub use freshness::{Freshness, Means};
@@ -48,6 +50,7 @@ pub use registry::{Hosting, Registry, RegistryRow, RegistryView, RegistryViewer}
 pub use revision::{Epoch, Revisions, Topic};
 pub use rows::{IdeaRow, Measurements, TaskRow, TaskSubject, VariantRow};
 pub use scores::{Score, Scores};
+pub use snapshot::Snapshot;
 pub use snapshot::{Counts, Snapshot};
 pub use tally::Tally;
 pub use trouble::{Trouble, TroubleKind};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, Vector};
 
 use super::configuration::Configuration;
+use super::counts::Counts;
 use super::filing::{ByChange, ByCreation, ByIdea, ByMetric, ByPriority, ByStart, BySubject};
 use super::order::{Order, Sorted, Table};
 use super::rows::{IdeaRow, TaskRow, VariantRow};
@@ -13,8 +14,8 @@ use super::scores::Scores;
 use super::weight;
 use crate::configs::ConfigTrouble;
 use crate::protocol::{
-    CommitSha, Event, Experiment, ExperimentConfig, Group, Idea, IdeaId, MetricType, Task, TaskId, TaskKind, TaskState,
-    Variant, VariantId, Worker, WorkerId,
+    CommitSha, Event, Experiment, ExperimentConfig, Group, Idea, IdeaId, MetricType, Task, TaskId, Variant, VariantId,
+    Worker, WorkerId,
 };
 
 /// How many metrics variants are kept in order of: those that lists show.
@@ -22,36 +23,6 @@ const METRICS: usize = 4;
 
 /// How many of the newest events a picture holds; older ones are read on demand.
 pub(super) const TAIL: usize = 500;
-
-/// Tasks by kind and state, kept as rows change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts([[u64; TaskState::ALL.len()]; TaskKind::ALL.len()]);
-
-impl Counts {
-    /// Tasks of one kind in one state.
-    pub fn of(&self, kind: TaskKind, state: TaskState) -> u64 {
-        self.0[kind as usize][state as usize]
-    }
-
-    /// Tasks of one kind.
-    pub fn of_kind(&self, kind: TaskKind) -> u64 {
-        self.0[kind as usize].iter().sum()
-    }
-
-    /// Tasks in one state.
-    pub fn in_state(&self, state: TaskState) -> u64 {
-        self.0.iter().map(|states| states[state as usize]).sum()
-    }
-
-    /// Every task.
-    pub fn total(&self) -> u64 {
-        self.0.iter().flatten().sum()
-    }
-
-    fn slot(&mut self, row: &TaskRow) -> &mut u64 {
-        &mut self.0[row.kind as usize][row.state as usize]
-    }
-}
 
 /// An experiment as it was at one position of its log.
 #[derive(Debug, Clone)]
