@@ -49,6 +49,8 @@ pub struct Setup {
     pub snapshots: Option<PathBuf>,
     /// What all mirrors together may weigh.
     pub mirror_bytes: u64,
+    /// The longest wait before a broken feed is tried again.
+    pub retry_cap: Duration,
 }
 
 impl Setup {
@@ -61,6 +63,7 @@ impl Setup {
             sign_in_links: true,
             snapshots: None,
             mirror_bytes: u64::MAX,
+            retry_cap: Duration::from_millis(100),
         }
     }
 }
@@ -205,8 +208,8 @@ impl Console {
             idle: Duration::from_secs(60),
             mirrors: 16,
             mirror_bytes: setup.mirror_bytes,
-            retry_cap: Duration::from_millis(100),
             snapshots: setup.snapshots,
+            retry_cap: setup.retry_cap,
             registry_every: Duration::from_millis(100),
         });
         // The console has registered itself by then, so that ids that are minted later are the same on every run.

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use serde_json::json;
 use sqlx::Connection;
-use switchboard::client::{Bearer, Client, ClientError, ExperimentClient};
+use switchboard::client::{Bearer, Client};
 use switchboard::clock::Clock;
 use switchboard::protocol::*;
 
 use crate::console::until;
+use crate::life::{Life, Witness};
 use crate::program::Program;
-use crate::support::{Lab, log_that_agrees, sha};
+use crate::support::{Lab, log_that_agrees};
 
 const ROUNDS: usize = 100;
 const CLIENTS: usize = 12;
@@ -52,8 +52,10 @@ impl Load {
             let mut life = Life {
                 orchestrator: experiment.with_credential(self.orchestrator.clone()),
                 worker: experiment.with_credential(self.worker.clone()),
-                acknowledged: Vec::new(),
-                so_far: &so_far,
+                witness: Notes {
+                    acknowledged: Vec::new(),
+                    so_far: &so_far,
+                },
             };
             async move {
                 for generation in 0.. {
@@ -63,7 +65,7 @@ impl Load {
                         Err(_) => break,
                     }
                 }
-                life.acknowledged
+                life.witness.acknowledged
             }
         });
         let killer = async {
@@ -96,95 +98,20 @@ impl Load {
     }
 }
 
-/// Everything that can happen to one idea, by a worker and an orchestrator.
-struct Life<'a> {
-    orchestrator: ExperimentClient,
-    worker: ExperimentClient,
+/// Notes what was acknowledged.
+struct Notes<'a> {
     acknowledged: Vec<(&'static str, String)>,
     so_far: &'a AtomicUsize,
 }
 
-impl Life<'_> {
+impl Witness for Notes<'_> {
+    type Permit = ();
+
+    async fn permit(&mut self) {}
+
     fn landed(&mut self, kind: &'static str, subject: &str) {
         self.acknowledged.push((kind, subject.to_owned()));
         self.so_far.fetch_add(1, Ordering::Relaxed);
-    }
-
-    async fn task(&mut self, id: &str, kind: &str, payload: serde_json::Value) -> Result<TaskId, ClientError> {
-        let now = Clock::default().now();
-        let task: Task = serde_json::from_value(json!({
-            "task_id": id, "kind": kind, "state": "pending", "payload": payload, "created_at": now, "updated_at": now,
-        }))
-        .expect("a task");
-        self.orchestrator.create_task(&task).await?;
-        self.landed("task.created", id);
-        self.worker.claim(&task.task_id, &ClaimRequest::default()).await?;
-        self.landed("task.claimed", id);
-        Ok(task.task_id)
-    }
-
-    async fn finish(&mut self, task: &TaskId, submission: serde_json::Value) -> Result<(), ClientError> {
-        let submission = serde_json::from_value(submission).expect("a submission");
-        self.worker.submit(task, submission).await?;
-        self.landed("task.submitted", task.as_str());
-        self.orchestrator.accept(task).await?;
-        self.landed("task.completed", task.as_str());
-        Ok(())
-    }
-
-    async fn live(&mut self, name: &str) -> Result<(), ClientError> {
-        let now = Clock::default().now();
-        let experiment = self.worker.id().clone();
-        let ideate = self
-            .task(
-                &format!("ideate-{name}"),
-                "ideation",
-                json!({ "experiment_id": experiment }),
-            )
-            .await?;
-        let idea: Idea = serde_json::from_value(json!({
-            "idea_id": format!("i-{name}"), "experiment_id": experiment, "slug": "steeper", "priority": 1,
-            "parent_commits": [sha('0')], "artifacts_uri": "data:,steeper", "state": "drafting", "created_at": now,
-        }))
-        .expect("an idea");
-        self.worker.create_idea(&idea).await?;
-        self.landed("idea.drafted", idea.idea_id.as_str());
-        self.worker.mark_ready(&idea.idea_id).await?;
-        self.landed("idea.ready", idea.idea_id.as_str());
-        self.finish(&ideate, json!({ "status": "success", "idea_ids": [idea.idea_id] }))
-            .await?;
-
-        let execute = self
-            .task(
-                &format!("execute-{name}"),
-                "execution",
-                json!({ "idea_id": idea.idea_id }),
-            )
-            .await?;
-        let variant: Variant = serde_json::from_value(json!({
-            "variant_id": format!("v-{name}"), "experiment_id": experiment, "idea_id": idea.idea_id,
-            "status": "starting", "parent_commits": [sha('0')], "branch": format!("work/{name}"), "started_at": now,
-        }))
-        .expect("a variant");
-        self.worker.create_variant(&variant).await?;
-        self.landed("variant.started", variant.variant_id.as_str());
-        let done = json!({ "status": "success", "variant_id": variant.variant_id, "commit_sha": sha('a') });
-        self.finish(&execute, done).await?;
-        self.landed("idea.completed", idea.idea_id.as_str());
-
-        let evaluate = self
-            .task(
-                &format!("evaluate-{name}"),
-                "evaluation",
-                json!({ "variant_id": variant.variant_id }),
-            )
-            .await?;
-        let measured = json!({ "status": "success", "variant_id": variant.variant_id, "evaluation": { "score": 0.5 } });
-        self.finish(&evaluate, measured).await?;
-        self.landed("variant.succeeded", variant.variant_id.as_str());
-        self.orchestrator.integrate(&variant.variant_id, &sha('b')).await?;
-        self.landed("variant.integrated", variant.variant_id.as_str());
-        Ok(())
     }
 }
 

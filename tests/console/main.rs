@@ -16,11 +16,14 @@ mod demo;
 mod durability;
 mod feed;
 mod freshness;
+mod gap;
 mod gateway;
 mod hostile;
 mod hostile_wire;
 mod journeys;
 mod kills;
+#[path = "../support/life.rs"]
+mod life;
 mod lists;
 mod long_poll;
 mod mirrors;

@@ -77,11 +77,46 @@ enum Line {
     Cut,
 }
 
+/// Where an answer breaks off; its connection is closed there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// When it begins: what was asked has arrived, and nothing of the answer passes.
+    BeforeFirstByte,
+    /// When this many bytes more have passed, be it amid an event, a number or a head.
+    After(usize),
+    /// When a heartbeat of an event stream has passed.
+    AfterBeat,
+}
+
+impl Cut {
+    /// How much of `bytes` still passes, when the cut is among them. `begins` says that they begin an answer.
+    fn within(&mut self, bytes: &[u8], begins: bool) -> Option<usize> {
+        const BEAT: &[u8] = b": heartbeat\n\n";
+        match self {
+            Self::BeforeFirstByte => begins.then_some(0),
+            Self::After(left) if *left <= bytes.len() => Some(*left),
+            Self::After(left) => {
+                *left -= bytes.len();
+                None
+            }
+            Self::AfterBeat => {
+                let beat = bytes.windows(BEAT.len()).position(|part| part == BEAT);
+                beat.map(|at| at + BEAT.len())
+            }
+        }
+    }
+}
+
+/// A cut that waits for its moment, and of which answers it is.
+type Armed = (Cut, fn(&Request) -> bool);
+
 #[derive(Debug, Default)]
 struct Log {
     requests: Vec<Request>,
     /// By number; whether it is open.
     connections: Vec<bool>,
+    /// Connections that somebody tried to make, also while they were refused.
+    attempts: usize,
 }
 
 /// The proxy. It ends with the tasks it was started on.
@@ -91,6 +126,7 @@ pub struct Proxy {
     line: watch::Sender<Line>,
     /// Counts the cuts, so that one that is healed at once closes what was open all the same.
     cuts: watch::Sender<u64>,
+    armed: watch::Sender<Option<Armed>>,
     log: Arc<Mutex<Log>>,
 }
 
@@ -102,6 +138,7 @@ impl Proxy {
             address: listener.local_addr().expect("bound"),
             line: watch::Sender::new(Line::Open),
             cuts: watch::Sender::new(0),
+            armed: watch::Sender::new(None),
             log: Arc::default(),
         };
         tasks.spawn("proxy", proxy.clone().accept(listener, upstream, tasks.clone()));
@@ -116,6 +153,24 @@ impl Proxy {
     pub fn cut(&self) {
         self.line.send_replace(Line::Cut);
         self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Closes every connection, and takes new ones at once.
+    pub fn interrupt(&self) {
+        self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// The next answer to one of these requests, or the one that is under way, breaks off there. Once; see
+    /// [`Self::has_snipped`].
+    pub fn snip(&self, cut: Cut, of: fn(&Request) -> bool) {
+        self.armed.send_replace(Some((cut, of)));
+    }
+
+    /// Waits until what was last asked of [`Self::snip`] has happened.
+    pub async fn has_snipped(&self) {
+        let mut armed = self.armed.subscribe();
+        // The sender is in `self`, so it outlives this wait.
+        let _ = armed.wait_for(Option::is_none).await;
     }
 
     /// Passes nothing on, and closes nothing.
@@ -143,6 +198,11 @@ impl Proxy {
         self.log().requests.clone()
     }
 
+    /// How many connections were tried since the proxy began, also while they were refused.
+    pub fn attempts(&self) -> usize {
+        self.log().attempts
+    }
+
     /// Whether the connection that carried this request is still open. An answer without end, such as an event
     /// stream, lasts as long as its connection.
     pub fn is_open(&self, request: &Request) -> bool {
@@ -150,7 +210,7 @@ impl Proxy {
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.log)
     }
 
     async fn accept(self, listener: TcpListener, upstream: SocketAddr, tasks: Tasks) {
@@ -160,6 +220,7 @@ impl Proxy {
                 () = stopping.cancelled() => return,
                 accepted = listener.accept() => accepted.expect("the socket accepts").0,
             };
+            self.log().attempts += 1;
             if *self.line.borrow() == Line::Cut {
                 continue;
             }
@@ -185,30 +246,73 @@ impl Proxy {
         };
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
         let mut reader = Reader::new(connection);
+        // What was asked last, and whether its answer has begun.
+        let asked = Mutex::new(None);
+        let see = |bytes: &[u8]| {
+            for request in reader.read(bytes) {
+                *lock(&asked) = Some((request.clone(), false));
+                self.log().requests.push(request);
+            }
+            None
+        };
+        let snip = |bytes: &[u8]| {
+            let mut asked = lock(&asked);
+            let (request, begun) = asked.as_mut()?;
+            let begins = !std::mem::replace(begun, true);
+            self.snipped_within(request, bytes, begins)
+        };
         // A half that ends takes the other with it: neither browser nor console half-closes.
         tokio::select! {
             _ = cuts.changed() => {}
-            () = self.pipe(from_client, to_server, &[Line::Mute], |bytes| self.log().requests.extend(reader.read(bytes))) => {}
-            () = self.pipe(from_server, to_client, &[Line::Mute, Line::Deaf], |_| ()) => {}
+            () = self.pipe(from_client, to_server, &[Line::Mute], see) => {}
+            () = self.pipe(from_server, to_client, &[Line::Mute, Line::Deaf], snip) => {}
         }
         self.log().connections[connection] = false;
     }
 
-    /// Carries bytes while the line is none of `held`.
-    async fn pipe(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, held: &[Line], mut see: impl FnMut(&[u8])) {
+    /// How many of `bytes`, which are of the answer to `request`, still pass, if it breaks off among them.
+    fn snipped_within(&self, request: &Request, bytes: &[u8], begins: bool) -> Option<usize> {
+        let mut passes = None;
+        self.armed.send_if_modified(|armed| {
+            if let Some((cut, of)) = armed
+                && of(request)
+            {
+                passes = cut.within(bytes, begins);
+            }
+            if passes.is_some() {
+                *armed = None;
+            }
+            passes.is_some()
+        });
+        passes
+    }
+
+    /// Carries bytes while the line is none of `held`; `see` says how many pass before the connection ends.
+    async fn pipe(
+        &self,
+        mut from: OwnedReadHalf,
+        mut to: OwnedWriteHalf,
+        held: &[Line],
+        mut see: impl FnMut(&[u8]) -> Option<usize>,
+    ) {
         let mut line = self.line.subscribe();
         let mut buffer = vec![0; 16 * 1024];
         while let Ok(length @ 1..) = from.read(&mut buffer).await {
-            see(&buffer[..length]);
+            let end = see(&buffer[..length]);
             let Ok(line) = line.wait_for(|line| !held.contains(line)).await.map(|line| *line) else {
                 return;
             };
+            let passing = &buffer[..end.unwrap_or(length)];
             // What was held back when the line is cut is lost.
-            if line == Line::Cut || to.write_all(&buffer[..length]).await.is_err() {
+            if line == Line::Cut || to.write_all(passing).await.is_err() || end.is_some() {
                 return;
             }
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Finds the requests in the bytes of one connection.
@@ -260,4 +364,15 @@ fn requests_are_found_however_the_bytes_fall() {
         assert_eq!(lines, [("POST", "/a?b"), ("GET", "/c")]);
         assert_eq!(found[0].header("x"), Some("y"));
     }
+}
+
+#[test]
+fn an_answer_breaks_off_where_it_is_told_to() {
+    let mut cut = Cut::After(5);
+    assert_eq!(cut.within(b"abc", true), None);
+    assert_eq!(cut.within(b"defg", false), Some(2));
+    assert_eq!(Cut::AfterBeat.within(b": open\n\n", true), None);
+    assert_eq!(Cut::AfterBeat.within(b"x: heartbeat\n\ny", false), Some(14));
+    assert_eq!(Cut::BeforeFirstByte.within(b"x", false), None);
+    assert_eq!(Cut::BeforeFirstByte.within(b"x", true), Some(0));
 }

@@ -1,0 +1,380 @@
+//! Ten thousand events, and a feed that is cut two hundred times: before the first byte of an answer, amid a frame, after
+//! a heartbeat, with everything else on the line, and because the server goes and comes back. Nothing is missed, nothing
+//! doubled, and in the end the mirror is what a fresh list is.
+//!
+//! Where the cuts fall is drawn from a seed, which is printed; `GAP_SEED` draws the same once more.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use poem::http::StatusCode;
+use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use switchboard::access;
+use switchboard::clock::Clock;
+use switchboard::embedded::{self, Location};
+use switchboard::lifecycle::Tasks;
+use switchboard::listener;
+use switchboard::live::{Counts, IdeaRow, Mirror, Snapshot, TaskRow, VariantRow};
+use switchboard::protocol::*;
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, watch};
+
+use crate::console::{Console, Setup, address_of, until};
+use crate::life::{Life, Witness};
+use crate::proxy::{self, Cut, Proxy};
+use crate::support::{ADMIN_TOKEN, Lab, admin};
+
+const EVENTS: u64 = 10_000;
+const CUTS: u64 = 200;
+const RESTARTS: u64 = 5;
+const WRITERS: usize = 8;
+/// Events that may be written after the moment of a cut before it has come about.
+const AROUND_A_CUT: u64 = 60;
+/// How far the mirror may fall behind. It shows the newest 500 events, so that each can be seen to arrive.
+const BEHIND: u64 = 400;
+
+/// A task store and control plane that can go and come back where it was.
+struct Server {
+    directory: tempfile::TempDir,
+    address: SocketAddr,
+    pushes: bool,
+    tasks: Tasks,
+}
+
+impl Server {
+    async fn start(pushes: bool) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let tasks = serve(directory.path(), listener, pushes).await;
+        Self {
+            directory,
+            address,
+            pushes,
+            tasks,
+        }
+    }
+
+    async fn restart(&mut self) {
+        self.tasks.stop();
+        self.tasks.clone().join().await.expect("an orderly end");
+        let listener = TcpListener::bind(self.address).await.expect("its own port");
+        self.tasks = serve(self.directory.path(), listener, self.pushes).await;
+    }
+}
+
+async fn serve(directory: &Path, listener: TcpListener, pushes: bool) -> Tasks {
+    let tasks = Tasks::new();
+    let location = Location::Scratch(directory.to_owned());
+    let mut options = embedded::Options::new(location, ADMIN_TOKEN.into(), Clock::default(), tasks.clone());
+    options.heartbeat = Duration::from_millis(50);
+    let backend = embedded::Backend::open(options).await.expect("the backend opens");
+    let routes = backend
+        .routes()
+        .around(move |next, request| as_far_as_it_pushes(pushes, next, request));
+    let serving = listener::serve(listener, routes, tasks.stopping(), Tasks::GRACE / 2);
+    tasks.spawn_essential("backend", serving);
+    tasks
+}
+
+/// A server that does not push does not know the endpoints.
+async fn as_far_as_it_pushes<E: Endpoint>(pushes: bool, next: Arc<E>, request: Request) -> poem::Result<Response> {
+    if !pushes && is_push(request.uri().path()) {
+        return Ok(StatusCode::NOT_FOUND.into_response());
+    }
+    next.call(request).await.map(IntoResponse::into_response)
+}
+
+fn is_push(path: &str) -> bool {
+    path.ends_with("/events/stream") || path == "/v0/control/events"
+}
+
+/// Whether this is the feed of the experiment's log, of either kind.
+fn is_feed(request: &proxy::Request) -> bool {
+    request.target.contains("/events")
+}
+
+/// Keeps the writers in step with the cuts and with the mirror.
+#[derive(Clone)]
+struct Pace {
+    /// Events that were acknowledged.
+    written: Arc<AtomicU64>,
+    /// No more may be written until the next cut.
+    allowed: Arc<watch::Sender<u64>>,
+    /// Events that the mirror was seen to have.
+    seen: Arc<watch::Sender<u64>>,
+    /// Held by each write, and by whoever lets the server go.
+    server: Arc<RwLock<()>>,
+}
+
+impl Witness for Pace {
+    type Permit = OwnedRwLockReadGuard<()>;
+
+    async fn permit(&mut self) -> Self::Permit {
+        let written = || self.written.load(Ordering::Relaxed);
+        for (limit, more) in [(&self.allowed, 0), (&self.seen, BEHIND)] {
+            let mut limit = limit.subscribe();
+            // The sender is in `self`, so it outlives this wait.
+            let _ = limit.wait_for(|limit| written() < limit + more).await;
+        }
+        self.server.clone().read_owned().await
+    }
+
+    fn landed(&mut self, _: &'static str, _: &str) {
+        self.written.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Each event that the mirror took in, in the order in which it did.
+async fn observe(
+    mirror: Arc<Mirror>,
+    pace: Pace,
+    mut applied: Vec<(u64, String)>,
+    end: Arc<watch::Sender<bool>>,
+) -> Vec<(u64, String)> {
+    let (mut revisions, mut end) = (mirror.subscribe(), end.subscribe());
+    while !*end.borrow() {
+        let view = mirror.view();
+        if let Some(snapshot) = view.snapshot() {
+            let last = applied.last().map_or(0, |(at, _)| *at);
+            assert!(
+                snapshot.cursor >= last,
+                "the mirror goes back from {last} to {}",
+                snapshot.cursor
+            );
+            let news = snapshot.newest_events().take_while(|(at, _)| *at > last);
+            let mut news: Vec<_> = news.map(|(at, event)| (at, event.event_id.clone())).collect();
+            news.reverse();
+            applied.extend(news);
+            pace.seen.send_replace(snapshot.cursor);
+        }
+        tokio::select! {
+            _ = revisions.changed() => {}
+            _ = end.changed() => {}
+        }
+    }
+    applied
+}
+
+/// All that a picture says, without the revisions, which are of one life of one mirror.
+#[derive(Debug, PartialEq)]
+struct Said {
+    experiment: Experiment,
+    counts: Counts,
+    tasks: Vec<TaskRow>,
+    by_change: Vec<TaskId>,
+    ideas: Vec<IdeaRow>,
+    variants: Vec<VariantRow>,
+    scored: Vec<(Timestamp, VariantId, f64)>,
+    best: Option<(VariantId, f64)>,
+    workers: Vec<Worker>,
+    groups: Vec<Group>,
+    tail: Vec<(u64, Event)>,
+}
+
+impl Said {
+    fn by(snapshot: &Snapshot) -> Self {
+        let revision = 0;
+        Self {
+            experiment: snapshot.experiment.clone(),
+            counts: snapshot.counts,
+            tasks: snapshot
+                .tasks_newest_first()
+                .map(|row| TaskRow {
+                    revision,
+                    ..TaskRow::clone(row)
+                })
+                .collect(),
+            by_change: snapshot.tasks_last_changed_first().map(|row| row.id.clone()).collect(),
+            ideas: snapshot
+                .ideas_newest_first()
+                .map(|row| IdeaRow {
+                    revision,
+                    ..IdeaRow::clone(row)
+                })
+                .collect(),
+            variants: snapshot
+                .variants_newest_first()
+                .map(|row| VariantRow {
+                    revision,
+                    ..VariantRow::clone(row)
+                })
+                .collect(),
+            scored: snapshot
+                .scored()
+                .map(|(at, id, value)| (at, id.clone(), value))
+                .collect(),
+            best: snapshot.best().map(|(id, value)| (id.clone(), value)),
+            workers: snapshot.workers().cloned().collect(),
+            groups: snapshot.groups().to_vec(),
+            tail: snapshot
+                .newest_events()
+                .map(|(at, event)| (at, Event::clone(event)))
+                .collect(),
+        }
+    }
+}
+
+async fn caught_up(mirror: &Mirror, cursor: u64) -> Said {
+    let view = until("the end of the log", async || {
+        let view = mirror.view();
+        let is_there = view.freshness.word() == "live" && view.snapshot()?.cursor == cursor;
+        is_there.then_some(view)
+    })
+    .await;
+    Said::by(view.snapshot().expect("a picture"))
+}
+
+/// How often each sort of cut was made.
+#[derive(Debug, Default)]
+struct Cuts {
+    before_first_byte: u64,
+    amid: u64,
+    after_beat: u64,
+    everything: u64,
+    restarts: u64,
+}
+
+impl Cuts {
+    async fn one(&mut self, number: u64, draw: &mut SmallRng, server: &mut Server, proxy: &Proxy, pace: &Pace) {
+        if number % (CUTS / RESTARTS) == CUTS / RESTARTS / 2 {
+            let _no_write = pace.server.write().await;
+            server.restart().await;
+            self.restarts += 1;
+            return;
+        }
+        match draw.random_range(0..4) {
+            0 => {
+                proxy.snip(Cut::BeforeFirstByte, is_feed);
+                // A stream has begun long ago; the next one is the one that does not begin.
+                if server.pushes {
+                    proxy.interrupt();
+                }
+                self.before_first_byte += 1;
+            }
+            1 if server.pushes => {
+                proxy.snip(Cut::AfterBeat, is_feed);
+                self.after_beat += 1;
+            }
+            2 => {
+                proxy.interrupt();
+                self.everything += 1;
+                return;
+            }
+            _ => {
+                proxy.snip(Cut::After(draw.random_range(0..1500)), is_feed);
+                self.amid += 1;
+            }
+        }
+        proxy.has_snipped().await;
+    }
+}
+
+async fn ten_thousand_events(pushes: bool) {
+    let seed = std::env::var("GAP_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().expect("a number"));
+    println!("GAP_SEED={seed}");
+    let begin = Instant::now();
+    let mut draw = SmallRng::seed_from_u64(seed);
+    let mut server = Server::start(pushes).await;
+    let base = format!("http://{}", server.address);
+    let line = Tasks::new();
+    let proxy = Proxy::before(address_of(&base), &line).await;
+    let scratch = tempfile::tempdir().expect("a directory");
+    let seen_at = |base: &str| access::Options::of_one_server(base, ADMIN_TOKEN.into(), scratch.path().join("console"));
+    let mut setup = Setup::of(seen_at(&proxy.base()).expect("an address"));
+    // Otherwise most of the time is spent in waiting for the next try.
+    setup.retry_cap = Duration::from_millis(10);
+    let keeps = tempfile::tempdir().expect("a directory");
+    let console = Console::over(setup, admin(&base), line, Clock::default(), keeps).await;
+    let lab = Lab::begin(&console.admin, "Cut line", Clock::default()).await;
+    let mirror = console.live.mirror(&lab.id);
+    until("the first list", async || mirror.view().snapshot().map(drop)).await;
+
+    let pace = Pace {
+        written: Arc::default(),
+        allowed: Arc::new(watch::Sender::new(0)),
+        seen: Arc::new(watch::Sender::new(0)),
+        server: Arc::default(),
+    };
+    let end = Arc::new(watch::Sender::new(false));
+    let mut points: Vec<u64> = (0..CUTS).map(|_| draw.random_range(0..EVENTS - AROUND_A_CUT)).collect();
+    points.sort_unstable();
+    let mut cuts = Cuts::default();
+    let cutting = async {
+        for (number, point) in (0..).zip(points) {
+            pace.allowed.send_replace(point + AROUND_A_CUT);
+            until("the events before a cut", async || {
+                (pace.written.load(Ordering::Relaxed) >= point).then_some(())
+            })
+            .await;
+            cuts.one(number, &mut draw, &mut server, &proxy, &pace).await;
+        }
+        pace.allowed.send_replace(u64::MAX);
+    };
+    let generation = AtomicU64::new(0);
+    let writers = (0..WRITERS).map(|_| {
+        let mut life = Life {
+            orchestrator: lab.orchestrator.clone(),
+            worker: lab.worker.clone(),
+            witness: pace.clone(),
+        };
+        let (generation, written) = (&generation, &pace.written);
+        async move {
+            while written.load(Ordering::Relaxed) < EVENTS {
+                let number = generation.fetch_add(1, Ordering::Relaxed);
+                life.live(&number.to_string()).await.expect("written");
+            }
+        }
+    });
+    let observing = observe(mirror.clone(), pace.clone(), Vec::new(), end.clone());
+    let work = async {
+        tokio::join!(futures_util::future::join_all(writers), cutting);
+        let took = begin.elapsed();
+        let log = lab.admin.events(0, None).await.expect("the log").events;
+        let held = caught_up(&mirror, log.len() as u64).await;
+        end.send_replace(true);
+        (took, log, held)
+    };
+    let ((took, log, held), applied) = tokio::join!(work, observing);
+
+    println!(
+        "{} events written under {cuts:?} in {took:?}, all told after {:?}",
+        log.len(),
+        begin.elapsed()
+    );
+    assert!(log.len() as u64 >= EVENTS);
+    let told: Vec<_> = (1..).zip(log.iter().map(|event| event.event_id.clone())).collect();
+    assert_eq!(applied.len(), told.len(), "each event once");
+    assert_eq!(applied, told, "nothing missed, nothing doubled, in order");
+    assert_eq!(
+        applied.iter().map(|(_, id)| id).collect::<HashSet<_>>().len(),
+        told.len()
+    );
+
+    let straight = console
+        .beside(|setup| setup.access = seen_at(&base).expect("an address"))
+        .await;
+    let fresh = caught_up(&straight.live.mirror(&lab.id), log.len() as u64).await;
+    assert_eq!(held.tasks.len(), 3 * generation.load(Ordering::Relaxed) as usize);
+    assert!(
+        held == fresh,
+        "the mirror is not what a fresh list is:\n{held:#?}\n\nfresh:\n{fresh:#?}"
+    );
+    drop(server);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pushed_feed_that_is_cut_two_hundred_times_misses_and_doubles_nothing() {
+    ten_thousand_events(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_poll_that_is_cut_two_hundred_times_misses_and_doubles_nothing() {
+    ten_thousand_events(false).await;
+}
