@@ -5,30 +5,22 @@
 //! Where the cuts fall is drawn from a seed, which is printed; `GAP_SEED` draws the same once more.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use poem::http::StatusCode;
-use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use switchboard::access;
 use switchboard::clock::Clock;
-use switchboard::embedded::{self, Location};
-use switchboard::lifecycle::Tasks;
-use switchboard::listener;
 use switchboard::live::{Counts, IdeaRow, Mirror, Snapshot, TaskRow, VariantRow};
 use switchboard::protocol::*;
-use tokio::net::TcpListener;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock, watch};
 
-use crate::console::{Console, Setup, address_of, until};
+use crate::console::until;
 use crate::life::{Life, Witness};
 use crate::proxy::{self, Cut, Proxy};
-use crate::support::{ADMIN_TOKEN, Lab, admin};
+use crate::server::{self, Lacks, Scene, Server};
+use crate::support::Lab;
 
 const EVENTS: u64 = 10_000;
 const CUTS: u64 = 200;
@@ -38,62 +30,6 @@ const WRITERS: usize = 8;
 const AROUND_A_CUT: u64 = 60;
 /// How far the mirror may fall behind. It shows the newest 500 events, so that each can be seen to arrive.
 const BEHIND: u64 = 400;
-
-/// A task store and control plane that can go and come back where it was.
-struct Server {
-    directory: tempfile::TempDir,
-    address: SocketAddr,
-    pushes: bool,
-    tasks: Tasks,
-}
-
-impl Server {
-    async fn start(pushes: bool) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("bound");
-        let tasks = serve(directory.path(), listener, pushes).await;
-        Self {
-            directory,
-            address,
-            pushes,
-            tasks,
-        }
-    }
-
-    async fn restart(&mut self) {
-        self.tasks.stop();
-        self.tasks.clone().join().await.expect("an orderly end");
-        let listener = TcpListener::bind(self.address).await.expect("its own port");
-        self.tasks = serve(self.directory.path(), listener, self.pushes).await;
-    }
-}
-
-async fn serve(directory: &Path, listener: TcpListener, pushes: bool) -> Tasks {
-    let tasks = Tasks::new();
-    let location = Location::Scratch(directory.to_owned());
-    let mut options = embedded::Options::new(location, ADMIN_TOKEN.into(), Clock::default(), tasks.clone());
-    options.heartbeat = Duration::from_millis(50);
-    let backend = embedded::Backend::open(options).await.expect("the backend opens");
-    let routes = backend
-        .routes()
-        .around(move |next, request| as_far_as_it_pushes(pushes, next, request));
-    let serving = listener::serve(listener, routes, tasks.stopping(), Tasks::GRACE / 2);
-    tasks.spawn_essential("backend", serving);
-    tasks
-}
-
-/// A server that does not push does not know the endpoints.
-async fn as_far_as_it_pushes<E: Endpoint>(pushes: bool, next: Arc<E>, request: Request) -> poem::Result<Response> {
-    if !pushes && is_push(request.uri().path()) {
-        return Ok(StatusCode::NOT_FOUND.into_response());
-    }
-    next.call(request).await.map(IntoResponse::into_response)
-}
-
-fn is_push(path: &str) -> bool {
-    path.ends_with("/events/stream") || path == "/v0/control/events"
-}
 
 /// Whether this is the feed of the experiment's log, of either kind.
 fn is_feed(request: &proxy::Request) -> bool {
@@ -242,58 +178,53 @@ struct Cuts {
 }
 
 impl Cuts {
-    async fn one(&mut self, number: u64, draw: &mut SmallRng, server: &mut Server, proxy: &Proxy, pace: &Pace) {
+    async fn one(&mut self, number: u64, draw: &mut SmallRng, server: &mut Server, line: &Proxy, pace: &Pace) {
         if number % (CUTS / RESTARTS) == CUTS / RESTARTS / 2 {
             let _no_write = pace.server.write().await;
-            server.restart().await;
+            server.go().await;
+            server.come_back().await;
             self.restarts += 1;
             return;
         }
         match draw.random_range(0..4) {
             0 => {
-                proxy.snip(Cut::BeforeFirstByte, is_feed);
+                line.snip(Cut::BeforeFirstByte, is_feed);
                 // A stream has begun long ago; the next one is the one that does not begin.
-                if server.pushes {
-                    proxy.interrupt();
+                if server.pushes_logs() {
+                    line.interrupt();
                 }
                 self.before_first_byte += 1;
             }
-            1 if server.pushes => {
-                proxy.snip(Cut::AfterBeat, is_feed);
+            1 if server.pushes_logs() => {
+                line.snip(Cut::AfterBeat, is_feed);
                 self.after_beat += 1;
             }
             2 => {
-                proxy.interrupt();
+                line.interrupt();
                 self.everything += 1;
                 return;
             }
             _ => {
-                proxy.snip(Cut::After(draw.random_range(0..1500)), is_feed);
+                line.snip(Cut::After(draw.random_range(0..1500)), is_feed);
                 self.amid += 1;
             }
         }
-        proxy.has_snipped().await;
+        line.has_snipped().await;
     }
 }
 
-async fn ten_thousand_events(pushes: bool) {
+async fn ten_thousand_events(lacks: Lacks) {
     let seed = std::env::var("GAP_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().expect("a number"));
     println!("GAP_SEED={seed}");
     let begin = Instant::now();
     let mut draw = SmallRng::seed_from_u64(seed);
-    let mut server = Server::start(pushes).await;
-    let base = format!("http://{}", server.address);
-    let line = Tasks::new();
-    let proxy = Proxy::before(address_of(&base), &line).await;
-    let scratch = tempfile::tempdir().expect("a directory");
-    let seen_at = |base: &str| access::Options::of_one_server(base, ADMIN_TOKEN.into(), scratch.path().join("console"));
-    let mut setup = Setup::of(seen_at(&proxy.base()).expect("an address"));
-    // Otherwise most of the time is spent in waiting for the next try.
-    setup.retry_cap = Duration::from_millis(10);
-    let keeps = tempfile::tempdir().expect("a directory");
-    let console = Console::over(setup, admin(&base), line, Clock::default(), keeps).await;
-    let lab = Lab::begin(&console.admin, "Cut line", Clock::default()).await;
-    let mirror = console.live.mirror(&lab.id);
+    let mut scene = Scene::set_up(Server::start(lacks).await, Clock::default(), |setup| {
+        // Otherwise most of the time is spent in waiting for the next try.
+        setup.retry_cap = Duration::from_millis(10);
+    })
+    .await;
+    let lab = Lab::begin(&scene.console.admin, "Cut line", Clock::default()).await;
+    let mirror = scene.console.live.mirror(&lab.id);
     until("the first list", async || mirror.view().snapshot().map(drop)).await;
 
     let pace = Pace {
@@ -313,7 +244,7 @@ async fn ten_thousand_events(pushes: bool) {
                 (pace.written.load(Ordering::Relaxed) >= point).then_some(())
             })
             .await;
-            cuts.one(number, &mut draw, &mut server, &proxy, &pace).await;
+            cuts.one(number, &mut draw, &mut scene.server, &scene.line, &pace).await;
         }
         pace.allowed.send_replace(u64::MAX);
     };
@@ -357,24 +288,21 @@ async fn ten_thousand_events(pushes: bool) {
         told.len()
     );
 
-    let straight = console
-        .beside(|setup| setup.access = seen_at(&base).expect("an address"))
-        .await;
+    let straight = scene.beside().await;
     let fresh = caught_up(&straight.live.mirror(&lab.id), log.len() as u64).await;
     assert_eq!(held.tasks.len(), 3 * generation.load(Ordering::Relaxed) as usize);
     assert!(
         held == fresh,
         "the mirror is not what a fresh list is:\n{held:#?}\n\nfresh:\n{fresh:#?}"
     );
-    drop(server);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pushed_feed_that_is_cut_two_hundred_times_misses_and_doubles_nothing() {
-    ten_thousand_events(true).await;
+    ten_thousand_events(server::nothing).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_poll_that_is_cut_two_hundred_times_misses_and_doubles_nothing() {
-    ten_thousand_events(false).await;
+    ten_thousand_events(server::push).await;
 }

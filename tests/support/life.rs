@@ -16,6 +16,15 @@ pub trait Witness {
     fn landed(&mut self, kind: &'static str, subject: &str);
 }
 
+/// Nobody who minds.
+impl Witness for () {
+    type Permit = ();
+
+    async fn permit(&mut self) {}
+
+    fn landed(&mut self, _: &'static str, _: &str) {}
+}
+
 /// A worker and an orchestrator who live through it.
 pub struct Life<W> {
     pub orchestrator: ExperimentClient,

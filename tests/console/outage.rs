@@ -1,0 +1,185 @@
+//! The servers go while people look and move about: what was seen stays, says how old it is and why, and goes on when
+//! they are back.
+
+use std::time::Duration;
+
+use switchboard::clock::Clock;
+use switchboard::live::Mirror;
+
+use crate::console::until;
+use crate::life::Life;
+use crate::proxy::Request;
+use crate::server::{self, Scene, Server};
+use crate::support::Lab;
+use crate::viewers::{Viewer, pages, view};
+
+/// When the servers were last heard.
+const NOON: &str = "2026-03-04T12:00:00Z";
+const STALE: &str = "stale;since=@1772625600";
+
+/// Ten open pages, and whoever goes from one to the next.
+struct Operators {
+    scene: Scene,
+    lab: Lab,
+    cookie: String,
+    open: Vec<Viewer>,
+    /// All that was seen.
+    seen: Vec<String>,
+}
+
+impl Operators {
+    async fn begin() -> Self {
+        let clock = Clock::manual(NOON.parse().expect("an instant"));
+        let scene = Scene::set_up(Server::start(server::nothing).await, clock, |_| {}).await;
+        let lab = Lab::begin(&scene.console.admin, "Busy bees", Clock::default()).await;
+        let mut life = Life {
+            orchestrator: lab.orchestrator.clone(),
+            worker: lab.worker.clone(),
+            witness: (),
+        };
+        life.live("0").await.expect("lived");
+        let cookie = scene.console.sign_in().await;
+        let mut seen = pages(&lab.id);
+        seen.push("/admin/experiments/".to_owned());
+        for path in &seen {
+            view(&scene.console, path, &cookie).await;
+        }
+        let length = lab.admin.log_length().await.expect("the log's length");
+        let mirror = scene.console.live.mirror(&lab.id);
+        until("the end of the log", async || {
+            let view = mirror.view();
+            (view.freshness.word() == "live" && view.snapshot()?.cursor == length).then_some(())
+        })
+        .await;
+        let mut open = Vec::new();
+        for path in seen.iter().rev().take(10) {
+            open.push(Viewer::open(&scene.console, path, &cookie).await);
+        }
+        for path in &seen {
+            let page = view(&scene.console, path, &cookie).await;
+            assert_eq!(page.header("switchboard-freshness"), Some("live;by=push"), "{path}");
+        }
+        Self {
+            scene,
+            lab,
+            cookie,
+            open,
+            seen,
+        }
+    }
+
+    fn mirror(&self) -> std::sync::Arc<Mirror> {
+        self.scene.console.live.mirror(&self.lab.id)
+    }
+
+    async fn both_are(&self, word: &str) {
+        let (mirror, registry) = (self.mirror(), self.scene.console.live.registry().clone());
+        until(word, async || {
+            (mirror.view().freshness.word() == word && registry.view().freshness.word() == word).then_some(())
+        })
+        .await;
+    }
+
+    /// Each open page is told, and each page that was seen answers, saying since when and why it is old.
+    async fn are_told_that_it_is_stale(&mut self) {
+        for viewer in &mut self.open {
+            viewer.told("freshness").await;
+        }
+        self.both_are("stale").await;
+        for path in &self.seen {
+            let page = view(&self.scene.console, path, &self.cookie).await;
+            assert_eq!(page.header("switchboard-freshness"), Some(STALE), "{path}");
+            assert_eq!(page.attributes("#freshness", "data-freshness"), ["stale"], "{path}");
+            let since = page.attributes("#freshness time", "datetime");
+            assert_eq!(since, ["2026-03-04T12:00:00.000Z"], "{path}");
+            let why = page.texts("#freshness .why");
+            assert!(why[0].ends_with("does not answer"), "{path}: {why:?}");
+            assert!(page.texts("#region-staleness").concat().contains(&why[0]), "{path}");
+        }
+        assert!(!self.says("t-late").await);
+    }
+
+    async fn says(&self, task: &str) -> bool {
+        let path = format!("/x/{}/admin/tasks/", self.lab.id);
+        let page = view(&self.scene.console, &path, &self.cookie).await;
+        !page.attributes(&format!("[data-task={task}]"), "data-task").is_empty()
+    }
+
+    /// The streams that were open all the time are told that it is live again, and of what happens from then on.
+    async fn go_on(&mut self) {
+        for viewer in &mut self.open {
+            viewer.told("freshness").await;
+        }
+        self.both_are("live").await;
+        for path in &self.seen {
+            let page = view(&self.scene.console, path, &self.cookie).await;
+            assert_eq!(page.header("switchboard-freshness"), Some("live;by=push"), "{path}");
+        }
+        self.lab.ideation("t-late").await;
+        for viewer in self.open.iter_mut().filter(|viewer| viewer.path.starts_with("/x/")) {
+            viewer.told("tasks").await;
+        }
+        assert!(self.says("t-late").await);
+    }
+}
+
+/// Whether a feed asks this in order to come back, or the registry in order to learn what is hosted. What a page would
+/// ask names an entity or a list.
+fn is_of_a_feed(request: &Request) -> bool {
+    let path = request.target.split('?').next().unwrap_or_default();
+    let words: Vec<_> = path.trim_start_matches("/v0/").split('/').collect();
+    matches!(
+        words.as_slice(),
+        ["control", "events"]
+            | ["experiments", _]
+            | ["experiments", _, "events" | "config" | "whoami"]
+            | ["experiments", _, "events", "stream"]
+    )
+}
+
+#[tokio::test]
+async fn pages_that_were_seen_answer_while_the_servers_are_gone_and_go_on_when_they_are_back() {
+    let mut operators = Operators::begin().await;
+    operators.scene.server.go().await;
+    operators.scene.console.clock.advance(Duration::from_secs(60));
+    operators.are_told_that_it_is_stale().await;
+
+    operators.scene.server.take_asked();
+    operators.scene.server.come_back().await;
+    operators.go_on().await;
+    let asked = operators.scene.server.take_asked();
+    println!("{} requests until all is as it was: {asked:#?}", asked.len());
+    let own = format!("/v0/experiments/{}", operators.lab.id);
+    for (what, at_most) in [
+        ("GET /v0/control/events", 1),
+        ("GET /v0/control/experiments", 1),
+        (format!("GET {own}/events/stream").as_str(), 1),
+        (format!("GET {own}/workers").as_str(), 1),
+        (format!("GET {own}/tasks").as_str(), 0),
+    ] {
+        let times = asked.iter().filter(|line| *line == what).count();
+        assert!(times <= at_most, "{what}, {times} times: {asked:#?}");
+    }
+    assert!(asked.len() <= 24, "a storm: {asked:#?}");
+}
+
+#[tokio::test]
+async fn a_line_that_is_silently_dead_holds_up_no_page_and_is_found_out() {
+    let mut operators = Operators::begin().await;
+    operators.scene.line.take_requests();
+    operators.scene.line.mute();
+    // Nobody can know yet, and nobody waits in order to know.
+    for path in &operators.seen {
+        view(&operators.scene.console, path, &operators.cookie).await;
+    }
+    assert_eq!(operators.scene.line.take_requests(), []);
+
+    // The feed gives up after 15 s without a heartbeat; that is the wire's own time, which no clock here can hurry.
+    operators.scene.console.clock.advance(Duration::from_secs(60));
+    operators.are_told_that_it_is_stale().await;
+    let asked = operators.scene.line.take_requests();
+    assert!(asked.iter().all(is_of_a_feed), "a page asks: {asked:#?}");
+
+    operators.scene.line.heal();
+    operators.go_on().await;
+}
