@@ -156,6 +156,14 @@ impl Admins {
         self.reissued.load().get(worker).is_some_and(|at| *at >= instant)
     }
 
+    /// A number that is the same only while the deployment's workers and groups are, as far as anybody can tell; none
+    /// while no push feed stands that would tell of a change, or while it has something untold.
+    pub fn registry_position(&self) -> Option<u64> {
+        let is_told = self.pulse.is_told.load(Ordering::SeqCst);
+        let generation = self.pulse.generation.load(Ordering::SeqCst);
+        is_told.then_some(generation)
+    }
+
     /// A feed stands from now on.
     pub(super) fn watched(self: &Arc<Self>) -> Watching {
         self.pulse.grow();

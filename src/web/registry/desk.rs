@@ -79,7 +79,11 @@ impl Desk {
     pub async fn roster(&self) -> Result<Arc<Roster>, Unread> {
         let client = self.client.as_ref().ok_or(Unread::NoToken)?;
         let flights = &self.context.console.registries.flights;
-        flights.read(&self.scope, client).await.map_err(Unread::Failed)
+        let position = self.context.live().admins().registry_position();
+        flights
+            .read(&self.scope, client, position)
+            .await
+            .map_err(Unread::Failed)
     }
 
     /// The answer to a request for a part of the bar, which needs nothing of the registry.
