@@ -97,7 +97,7 @@ impl Store {
 pub fn run(options: &Options) -> Outcome {
     let load = runtime()?;
     let home = tempfile::tempdir()?;
-    let binary = Binary::backend(home.path())?;
+    let binary = Binary::backend(home.path(), 0)?;
     let ours = load.block_on(async {
         let lab = Lab::begin(&binary.admin()?, "measured").await?;
         Outcome::Ok(Store {

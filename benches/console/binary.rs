@@ -31,9 +31,9 @@ impl Binary {
         Self::until(data_dir, args, |binary| !binary.sign_in.is_empty())
     }
 
-    /// Starts the backend alone on a free port.
-    pub fn backend(data_dir: &Path) -> Outcome<Self> {
-        Self::until(data_dir, &["backend", "--port", "0"], |binary| {
+    /// Starts the backend alone; port 0 is a free one.
+    pub fn backend(data_dir: &Path, port: u16) -> Outcome<Self> {
+        Self::until(data_dir, &["backend", "--port", &port.to_string()], |binary| {
             binary.backend.port() != 0
         })
     }

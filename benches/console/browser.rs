@@ -13,9 +13,8 @@ use serde_json::json;
 use crate::binary::Binary;
 use crate::deployment::Lab;
 use crate::stats::{Sorted, ms, table};
-use crate::{Outcome, load};
+use crate::{Options, Outcome, load};
 
-const EVENTS: usize = 200;
 const PACE: Duration = Duration::from_millis(100);
 
 /// Notes when each row of an event first stands in the page, on the clock that the server reads too.
@@ -79,19 +78,20 @@ async fn chromium(driver: &str) -> Outcome<Client> {
     Ok(builder.capabilities(capabilities).connect(driver).await?)
 }
 
-pub fn run() -> Outcome {
+pub fn run(options: &Options) -> Outcome {
     let home = tempfile::tempdir()?;
     let binary = Binary::start(home.path(), false)?;
     let (_driver, url) = Driver::start()?;
     load::runtime()?.block_on(async {
         let browser = chromium(&url).await?;
-        let outcome = measure(&binary, &browser).await;
+        let outcome = measure(options, &binary, &browser).await;
         browser.close().await?;
         outcome
     })
 }
 
-async fn measure(binary: &Binary, browser: &Client) -> Outcome {
+async fn measure(options: &Options, binary: &Binary, browser: &Client) -> Outcome {
+    let wanted = options.browser_events;
     let lab = Lab::begin(&binary.admin()?, "browser").await?;
     lab.fill(20).await?;
     let origin = format!("http://{}", binary.console);
@@ -107,7 +107,7 @@ async fn measure(binary: &Binary, browser: &Client) -> Outcome {
     let from = lab.orchestrator.events(0, None).await?.events.len();
 
     let mut pace = tokio::time::interval(PACE);
-    for number in 0..EVENTS {
+    for number in 0..wanted {
         pace.tick().await;
         lab.create(&format!("seen-{number:06}")).await?;
     }
@@ -116,8 +116,8 @@ async fn measure(binary: &Binary, browser: &Client) -> Outcome {
     let seen = browser.execute("return window.seen", Vec::new()).await?;
     let seen: HashMap<String, f64> = serde_json::from_value(seen)?;
     let events = lab.orchestrator.events(from as u64, None).await?.events;
-    if events.len() != EVENTS {
-        return Err(format!("{} events were committed and not {EVENTS}", events.len()).into());
+    if events.len() != wanted {
+        return Err(format!("{} events were committed and not {wanted}", events.len()).into());
     }
     let times: Vec<Duration> = events
         .iter()
@@ -132,7 +132,7 @@ async fn measure(binary: &Binary, browser: &Client) -> Outcome {
     table(
         &["commit to DOM", "p50", "p90", "p99", "max"],
         &[vec![
-            format!("{number} of {EVENTS} events seen"),
+            format!("{number} of {wanted} events seen"),
             ms(times.at(0.5)),
             ms(times.at(0.9)),
             ms(times.at(0.99)),

@@ -1,11 +1,13 @@
 //! A deployment in this process: a backend in memory whose requests are counted, and the console on it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use poem::http::StatusCode;
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response};
 use secrecy::SecretString;
 use switchboard::access::{self, StoreFactory};
@@ -38,6 +40,15 @@ pub struct Asked {
     pub requests: AtomicU64,
     /// Streams opened.
     pub streams: AtomicU64,
+    /// Each by `METHOD path`.
+    paths: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Asked {
+    /// How often each path was asked since the last time of asking.
+    pub fn take(&self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut self.paths.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// Parts of a deployment, on a runtime of their own.
@@ -70,10 +81,29 @@ impl Console {
 
 impl Deployment {
     pub fn start() -> Outcome<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .thread_name("server")
-            .enable_all()
-            .build()?;
+        Self::lacking(|_| false)
+    }
+
+    /// With a backend that does not push.
+    pub fn without_push() -> Outcome<Self> {
+        Self::lacking(is_push)
+    }
+
+    /// With a backend that runs elsewhere, and whose requests are not counted.
+    pub fn over(backend: SocketAddr, token: &str) -> Outcome<Self> {
+        Ok(Self {
+            tasks: Tasks::new(),
+            runtime: runtime()?,
+            backend,
+            asked: Arc::default(),
+            token: token.into(),
+            _scratch: tempfile::tempdir()?,
+        })
+    }
+
+    /// With a backend that does not know some paths.
+    fn lacking(lacks: fn(&str) -> bool) -> Outcome<Self> {
+        let runtime = runtime()?;
         let tasks = Tasks::new();
         let token: SecretString = format!("{:032x}", rand::random::<u128>()).into();
         let asked = Arc::new(Asked::default());
@@ -85,7 +115,7 @@ impl Deployment {
             let counter = asked.clone();
             let routes = backend
                 .routes()
-                .around(move |next, request| count(counter.clone(), next, request));
+                .around(move |next, request| count(counter.clone(), lacks, next, request));
             serve(&tasks, routes).await
         })?;
         Ok(Self {
@@ -169,14 +199,34 @@ async fn serve(tasks: &Tasks, routes: impl Endpoint + 'static) -> Outcome<Socket
     Ok(address)
 }
 
-async fn count<E: Endpoint>(asked: Arc<Asked>, next: Arc<E>, request: Request) -> poem::Result<Response> {
+fn runtime() -> Outcome<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    Ok(builder.thread_name("server").enable_all().build()?)
+}
+
+fn is_push(path: &str) -> bool {
+    path.ends_with("/events/stream") || path == "/v0/control/events"
+}
+
+async fn count<E: Endpoint>(
+    asked: Arc<Asked>,
+    lacks: fn(&str) -> bool,
+    next: Arc<E>,
+    request: Request,
+) -> poem::Result<Response> {
     let path = request.uri().path();
-    let counter = if path.ends_with("/events/stream") || path == "/v0/control/events" {
-        &asked.streams
-    } else {
-        &asked.requests
-    };
+    let counter = if is_push(path) { &asked.streams } else { &asked.requests };
     counter.fetch_add(1, Ordering::Relaxed);
+    let line = format!("{} {path}", request.method());
+    *asked
+        .paths
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .entry(line)
+        .or_default() += 1;
+    if lacks(path) {
+        return Ok(StatusCode::NOT_FOUND.into_response());
+    }
     next.call(request).await.map(IntoResponse::into_response)
 }
 

@@ -1,5 +1,6 @@
 //! One event, many live pages: when is the last one told, and what does a live page weigh?
 
+use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,14 +16,34 @@ use crate::stats::{Sorted, ms, table};
 use crate::{Options, Outcome, load};
 
 /// A stream that was told that tasks changed, by its number.
-type Told = (usize, Instant);
+pub type Told = (usize, Instant);
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub fn run(options: &Options) -> Outcome {
+    // Each stream is a file of the program and one of the load.
+    let files = open_files()?;
+    if files < options.streams + 200 {
+        let streams = options.streams;
+        return Err(format!(
+            "{streams} streams need more than {files} open files: `ulimit -n {}`",
+            streams + 200
+        )
+        .into());
+    }
     let home = tempfile::tempdir()?;
     let binary = Binary::start(home.path(), false)?;
     load::runtime()?.block_on(measure(options, &binary))
+}
+
+/// How many files a process may have open.
+fn open_files() -> Outcome<usize> {
+    let limits = fs::read_to_string("/proc/self/limits")?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let soft = line
+        .and_then(|line| line.split_whitespace().next())
+        .ok_or("no limit of open files")?;
+    Ok(soft.parse().unwrap_or(usize::MAX))
 }
 
 async fn measure(options: &Options, binary: &Binary) -> Outcome {
@@ -75,7 +96,7 @@ async fn measure(options: &Options, binary: &Binary) -> Outcome {
 }
 
 /// Waits until each stream was told once, and says when.
-async fn everyone(tell: &mut mpsc::UnboundedReceiver<Told>, streams: usize) -> Outcome<Vec<Instant>> {
+pub async fn everyone(tell: &mut mpsc::UnboundedReceiver<Told>, streams: usize) -> Outcome<Vec<Instant>> {
     let mut when = vec![None; streams];
     let mut missing = streams;
     while missing > 0 {
@@ -90,7 +111,12 @@ async fn everyone(tell: &mut mpsc::UnboundedReceiver<Told>, streams: usize) -> O
 }
 
 /// Reads one stream for as long as anybody listens.
-async fn follow(number: usize, address: SocketAddr, request: Arc<[u8]>, told: mpsc::UnboundedSender<Told>) -> Outcome {
+pub async fn follow(
+    number: usize,
+    address: SocketAddr,
+    request: Arc<[u8]>,
+    told: mpsc::UnboundedSender<Told>,
+) -> Outcome {
     const TOPIC: &[u8] = b"event: tasks\n";
     let mut stream = http::connect(address).await?;
     stream.write_all(&request).await?;

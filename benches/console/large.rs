@@ -25,7 +25,7 @@ pub fn run(options: &Options) -> Outcome {
     let listed = options.tasks.min(events / EVENTS_EACH - 1);
     let sizes = [listed, events / EVENTS_EACH - listed];
 
-    let binary = Binary::backend(home.path())?;
+    let binary = Binary::backend(home.path(), 0)?;
     let admin = binary.admin()?;
     let mut rows = Vec::new();
     let mut hosted = Vec::new();
@@ -86,7 +86,7 @@ pub fn run(options: &Options) -> Outcome {
     let mut starts = Vec::new();
     for _ in 0..options.starts {
         let begin = Instant::now();
-        let binary = Binary::backend(home.path())?;
+        let binary = Binary::backend(home.path(), 0)?;
         starts.push(begin.elapsed());
         binary.stop()?;
     }

@@ -15,8 +15,14 @@ mod large;
 mod load;
 mod memory;
 mod mirror;
+mod outage;
 mod page;
+mod polled;
+#[expect(clippy::expect_used, dead_code, reason = "the tests' own proxy, as they have it")]
+#[path = "../../tests/support/proxy.rs"]
+mod proxy;
 mod size;
+mod slow;
 mod start;
 mod stats;
 
@@ -31,24 +37,37 @@ type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 /// Everything that needs no browser and no long wait, in the order in which it runs.
 const USUAL: [&str; 5] = ["page", "size", "idle", "fanout", "start"];
 /// Run only when named.
-const NAMED: [&str; 5] = ["browser", "memory", "backend", "large", "mirror"];
+const NAMED: [&str; 8] = [
+    "mirror", "polled", "slow", "outage", "browser", "memory", "backend", "large",
+];
+/// All that is claimed of pages that follow the truth: [`USUAL`], and these.
+const LIVE: [&str; 5] = ["mirror", "polled", "slow", "outage", "browser"];
+/// The name for it.
+const EVERYTHING: &str = "everything";
 
 /// Measures the console. Without a name: page, size, idle, fanout, start.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "bench")]
 pub struct Options {
-    /// page, size, idle, fanout, start; and, only when named: browser, memory, backend, large, mirror
-    #[arg(value_parser = [USUAL.as_slice(), NAMED.as_slice()].concat())]
+    /// page, size, idle, fanout, start; only when named: mirror, polled, slow, outage, browser, memory, backend, large;
+    /// and everything, which is the former and mirror, polled, slow, outage, browser
+    #[arg(value_parser = [USUAL.as_slice(), NAMED.as_slice(), &[EVERYTHING]].concat())]
     names: Vec<String>,
     /// Seconds under load for each subject at each level
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
     /// Live pages of `fanout`
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 1_000)]
     streams: usize,
-    /// Events of `fanout`
+    /// Events of `fanout`, of `polled`, and of each round of `slow`
     #[arg(long, default_value_t = 50)]
     events: usize,
+    /// Events of `browser`
+    #[arg(long, default_value_t = 500)]
+    browser_events: usize,
+    /// Seconds of each outage of `outage`
+    #[arg(long, default_value_t = 60)]
+    outage: u64,
     /// Tasks, ideas and variants of the large experiment of `size` and of `mirror`, and the tasks that `large` lists
     #[arg(long, default_value_t = 100_000)]
     tasks: usize,
@@ -86,16 +105,15 @@ impl Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let usual = || USUAL.map(str::to_owned).to_vec();
-    let names = if options.names.is_empty() {
-        usual()
-    } else {
-        options.names.clone()
+    let names = match options.names.as_slice() {
+        [] => USUAL.to_vec(),
+        names if names.iter().any(|name| name == EVERYTHING) => [USUAL.as_slice(), &LIVE].concat(),
+        names => names.iter().map(String::as_str).collect(),
     };
     stats::machine();
     for name in names {
         println!("\n## {name}\n");
-        if let Err(error) = measure(&name, &options) {
+        if let Err(error) = measure(name, &options) {
             eprintln!("{name}: the set-up is wrong: {error}");
             return ExitCode::FAILURE;
         }
@@ -110,7 +128,10 @@ fn measure(name: &str, options: &Options) -> Outcome {
         "idle" => idle::run(),
         "fanout" => fanout::run(options),
         "start" => start::run(options),
-        "browser" => browser::run(),
+        "polled" => polled::run(options),
+        "slow" => slow::run(options),
+        "outage" => outage::run(options),
+        "browser" => browser::run(options),
         "memory" => memory::run(options),
         "backend" => backend::run(options),
         "large" => large::run(options),
