@@ -28,6 +28,11 @@ pub struct Console {
 
 impl Console {
     pub async fn start() -> Self {
+        Self::start_retrying_within(live::Options::RETRY_CAP).await
+    }
+
+    /// One that waits no longer than this before it tries a broken feed again.
+    pub async fn start_retrying_within(retry_cap: Duration) -> Self {
         let world = World::start().await;
         let tasks = world.tasks.clone();
         let backend = world
@@ -50,8 +55,8 @@ impl Console {
             idle: Duration::from_secs(300),
             mirrors: 8,
             mirror_bytes: 1 << 30,
-            retry_cap: live::Options::RETRY_CAP,
             snapshots: None,
+            retry_cap,
             registry_every: Duration::from_secs(2),
         });
         let web = Web::new(web::Options {

@@ -3,6 +3,8 @@
 
 mod chromium;
 mod console;
+#[path = "../support/life.rs"]
+mod life;
 #[expect(dead_code, reason = "the journeys without a browser use the rest")]
 #[path = "../support/proxy.rs"]
 mod proxy;
@@ -12,6 +14,7 @@ mod support;
 
 mod calm;
 mod demo;
+mod gap;
 mod keyboard;
 mod live;
 mod middlebox;

@@ -145,3 +145,39 @@ async fn pages_answer_while_the_backend_is_gone() {
     browser.until(&claimed("a-1")).await;
     assert!(browser.holds("window.__same === 1").await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_falls_silent_is_said_and_holds_up_nothing() {
+    /// (design: no event and no heartbeat for so long is a failure)
+    const SILENCE: Duration = Duration::from_secs(15);
+    let console = Console::start().await;
+    let lab = console.world.lab("alpha").await;
+    let task = lab.ideation("a-1").await;
+    let browser = console.browser().await;
+    let tasks = format!("/x/{}/admin/tasks/", lab.id);
+    console.show(&browser, &tasks).await;
+    browser.open("/admin/experiments/").await;
+    console.show(&browser, &tasks).await;
+
+    console.back.mute();
+    lab.claim(&task.task_id).await;
+    // Nobody can know yet, and nothing is waited for.
+    browser.open(&tasks).await;
+    browser
+        .until("document.querySelector('[data-task=\"a-1\"]')?.innerText.includes('pending')")
+        .await;
+    let took = browser.within(SILENCE + SAID_WITHIN, &badge("stale")).await;
+    println!("a backend that is silent is said after {} ms", took.as_millis());
+    browser.until(&announced("Stale: ")).await;
+    for page in ["/admin/experiments/", tasks.as_str()] {
+        browser.open(page).await;
+        browser.until(&badge("stale")).await;
+    }
+    browser.js("window.__same = 1").await;
+
+    console.back.heal();
+    let took = browser.until(&badge("live")).await;
+    println!("a backend that speaks again is live after {} ms", took.as_millis());
+    browser.until(&claimed("a-1")).await;
+    assert!(browser.holds("window.__same === 1").await);
+}

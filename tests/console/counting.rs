@@ -146,7 +146,10 @@ async fn cost_of(viewers: usize, lacks: Lacks) -> BTreeMap<String, usize> {
     for line in lines(&scene.line.take_requests()) {
         let line = line.replace(lab.id.as_str(), "{E}");
         // The registry asks by itself what is hosted, as soon as it has heard of it.
-        if matches!(line.as_str(), "GET /v0/experiments/{E}" | "GET /v0/experiments/{E}/config") {
+        if matches!(
+            line.as_str(),
+            "GET /v0/experiments/{E}" | "GET /v0/experiments/{E}/config"
+        ) {
             continue;
         }
         let count = cost.entry(line.clone()).or_default();
