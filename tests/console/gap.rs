@@ -28,7 +28,7 @@ const RESTARTS: u64 = 5;
 const WRITERS: usize = 8;
 /// Events that may be written after the moment of a cut before it has come about.
 const AROUND_A_CUT: u64 = 60;
-/// How far the mirror may fall behind. It shows the newest 500 events, so that each can be seen to arrive.
+/// How far the mirror may fall behind. It shows the newest 500 events, so that each is seen to arrive.
 const BEHIND: u64 = 400;
 
 /// Whether this is the feed of the experiment's log, of either kind.
@@ -68,13 +68,9 @@ impl Witness for Pace {
 }
 
 /// Each event that the mirror took in, in the order in which it did.
-async fn observe(
-    mirror: Arc<Mirror>,
-    pace: Pace,
-    mut applied: Vec<(u64, String)>,
-    end: Arc<watch::Sender<bool>>,
-) -> Vec<(u64, String)> {
+async fn observe(mirror: Arc<Mirror>, pace: Pace, end: Arc<watch::Sender<bool>>) -> Vec<(u64, String)> {
     let (mut revisions, mut end) = (mirror.subscribe(), end.subscribe());
+    let mut applied: Vec<(u64, String)> = Vec::new();
     while !*end.borrow() {
         let view = mirror.view();
         if let Some(snapshot) = view.snapshot() {
@@ -263,7 +259,7 @@ async fn ten_thousand_events(lacks: Lacks) {
             }
         }
     });
-    let observing = observe(mirror.clone(), pace.clone(), Vec::new(), end.clone());
+    let observing = observe(mirror.clone(), pace.clone(), end.clone());
     let work = async {
         tokio::join!(futures_util::future::join_all(writers), cutting);
         let took = begin.elapsed();
@@ -280,6 +276,11 @@ async fn ten_thousand_events(lacks: Lacks) {
         begin.elapsed()
     );
     assert!(log.len() as u64 >= EVENTS);
+    assert_eq!(
+        log.len() as u64,
+        pace.written.load(Ordering::Relaxed),
+        "each event was counted"
+    );
     let told: Vec<_> = (1..).zip(log.iter().map(|event| event.event_id.clone())).collect();
     assert_eq!(applied.len(), told.len(), "each event once");
     assert_eq!(applied, told, "nothing missed, nothing doubled, in order");

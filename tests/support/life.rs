@@ -40,7 +40,7 @@ impl<W: Witness> Life<W> {
         let commit = |digit: &str| digit.repeat(40).parse::<CommitSha>().expect("a commit");
         let ideate = format!("ideate-{name}");
         let ideate = self
-            .task(&ideate, "ideation", json!({ "experiment_id": experiment }))
+            .task(&ideate, "ideation", json!({ "experiment_id": experiment }), None)
             .await?;
         let idea: Idea = serde_json::from_value(json!({
             "idea_id": format!("i-{name}"), "experiment_id": experiment, "slug": "steeper", "priority": 1,
@@ -62,7 +62,10 @@ impl<W: Witness> Life<W> {
             .await?;
 
         let execute = format!("execute-{name}");
-        let execute = self.task(&execute, "execution", json!({ "idea_id": id })).await?;
+        let dispatched = Some(("idea.dispatched", id.as_str()));
+        let execute = self
+            .task(&execute, "execution", json!({ "idea_id": id }), dispatched)
+            .await?;
         let variant: Variant = serde_json::from_value(json!({
             "variant_id": format!("v-{name}"), "experiment_id": experiment, "idea_id": id, "status": "starting",
             "parent_commits": [commit("0")], "branch": format!("work/{name}"), "started_at": now,
@@ -80,7 +83,7 @@ impl<W: Witness> Life<W> {
 
         let evaluate = format!("evaluate-{name}");
         let evaluate = self
-            .task(&evaluate, "evaluation", json!({ "variant_id": begun }))
+            .task(&evaluate, "evaluation", json!({ "variant_id": begun }), None)
             .await?;
         let score = f64::from(name.bytes().map(u32::from).sum::<u32>() % 97) / 97.0;
         let measured = json!({ "status": "success", "variant_id": begun, "evaluation": { "score": score } });
@@ -106,17 +109,22 @@ impl<W: Witness> Life<W> {
         Ok(written)
     }
 
-    async fn task(&mut self, id: &str, kind: &str, payload: serde_json::Value) -> Result<TaskId, ClientError> {
+    /// Creates and claims; `also` is what creating does to another entity.
+    async fn task(
+        &mut self,
+        id: &str,
+        kind: &str,
+        payload: serde_json::Value,
+        also: Option<(&'static str, &str)>,
+    ) -> Result<TaskId, ClientError> {
         let now = Clock::default().now();
         let task: Task = serde_json::from_value(json!({
             "task_id": id, "kind": kind, "state": "pending", "payload": payload, "created_at": now, "updated_at": now,
         }))
         .expect("a task");
-        self.write(
-            async |life| life.orchestrator.create_task(&task).await,
-            &[("task.created", id)],
-        )
-        .await?;
+        let created: Vec<_> = also.into_iter().chain([("task.created", id)]).collect();
+        self.write(async |life| life.orchestrator.create_task(&task).await, &created)
+            .await?;
         self.write(
             async |life| life.worker.claim(&task.task_id, &ClaimRequest::default()).await,
             &[("task.claimed", id)],
