@@ -38,10 +38,10 @@ type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 const USUAL: [&str; 5] = ["page", "size", "idle", "fanout", "start"];
 /// Run only when named.
 const NAMED: [&str; 8] = [
-    "mirror", "polled", "slow", "outage", "browser", "memory", "backend", "large",
+    "polled", "slow", "outage", "browser", "mirror", "memory", "backend", "large",
 ];
 /// All that is claimed of pages that follow the truth: [`USUAL`], and these.
-const LIVE: [&str; 5] = ["mirror", "polled", "slow", "outage", "browser"];
+const LIVE: [&str; 5] = ["polled", "slow", "outage", "browser", "mirror"];
 /// The name for it.
 const EVERYTHING: &str = "everything";
 
@@ -49,8 +49,8 @@ const EVERYTHING: &str = "everything";
 #[derive(Debug, Clone, Parser)]
 #[command(name = "bench")]
 pub struct Options {
-    /// page, size, idle, fanout, start; only when named: mirror, polled, slow, outage, browser, memory, backend, large;
-    /// and everything, which is the former and mirror, polled, slow, outage, browser
+    /// page, size, idle, fanout, start; only when named: polled, slow, outage, browser, mirror, memory, backend,
+    /// large; and everything, which is the former and polled, slow, outage, browser, mirror
     #[arg(value_parser = [USUAL.as_slice(), NAMED.as_slice(), &[EVERYTHING]].concat())]
     names: Vec<String>,
     /// Seconds under load for each subject at each level

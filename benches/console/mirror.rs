@@ -22,7 +22,7 @@ pub fn run(options: &Options) -> Outcome {
     let runtime = load::runtime()?;
     let home = tempfile::tempdir()?;
     // The backend is another process, so that what this one grows by is the console's.
-    let binary = Binary::backend(home.path())?;
+    let binary = Binary::backend(home.path(), 0)?;
     let admin = binary.admin()?;
     let number = options.tasks;
     let begin = Instant::now();
@@ -89,7 +89,8 @@ fn live(binary: &Binary, credentials: std::path::PathBuf, tasks: &Tasks) -> Outc
         idle: Duration::from_secs(3600),
         mirrors: 64,
         mirror_bytes: u64::MAX,
-        retry_cap: Duration::from_secs(15),
+        retry_cap: live::Options::RETRY_CAP,
+        snapshots: None,
         registry_every: Duration::from_secs(2),
     }))
 }

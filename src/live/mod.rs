@@ -51,6 +51,5 @@ pub use revision::{Epoch, Revisions, Topic};
 pub use rows::{IdeaRow, Measurements, TaskRow, TaskSubject, VariantRow};
 pub use scores::{Score, Scores};
 pub use snapshot::Snapshot;
-pub use snapshot::{Counts, Snapshot};
 pub use tally::Tally;
 pub use trouble::{Trouble, TroubleKind};

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use switchboard::clock::Clock;
-use switchboard::live::{Counts, IdeaRow, Mirror, Snapshot, TaskRow, VariantRow};
+use switchboard::live::{
+    Counts, IdeaOrder, IdeaRow, Mirror, Score, Snapshot, TaskFilter, TaskOrder, TaskRow, VariantOrder, VariantRow, Way,
+};
 use switchboard::protocol::*;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock, watch};
 
@@ -101,10 +103,11 @@ struct Said {
     counts: Counts,
     tasks: Vec<TaskRow>,
     by_change: Vec<TaskId>,
+    by_filter: Vec<Vec<TaskId>>,
     ideas: Vec<IdeaRow>,
     variants: Vec<VariantRow>,
     scored: Vec<(Timestamp, VariantId, f64)>,
-    best: Option<(VariantId, f64)>,
+    best: Option<(Timestamp, VariantId, f64)>,
     workers: Vec<Worker>,
     groups: Vec<Group>,
     tail: Vec<(u64, Event)>,
@@ -113,6 +116,8 @@ struct Said {
 impl Said {
     fn by(snapshot: &Snapshot) -> Self {
         let revision = 0;
+        let scores = snapshot.scores();
+        let told = |score: Score<'_>| (score.at, score.variant.clone(), score.value);
         Self {
             experiment: snapshot.experiment.clone(),
             counts: snapshot.counts,
@@ -123,26 +128,34 @@ impl Said {
                     ..TaskRow::clone(row)
                 })
                 .collect(),
-            by_change: snapshot.tasks_last_changed_first().map(|row| row.id.clone()).collect(),
+            by_change: listed(snapshot, &TaskFilter::default(), TaskOrder::Updated),
+            by_filter: filters()
+                .map(|filter| listed(snapshot, &filter, TaskOrder::Created))
+                .collect(),
             ideas: snapshot
-                .ideas_newest_first()
+                .list_ideas(None, IdeaOrder::Created, Way::Descending)
+                .all()
+                .into_iter()
                 .map(|row| IdeaRow {
                     revision,
                     ..IdeaRow::clone(row)
                 })
                 .collect(),
             variants: snapshot
-                .variants_newest_first()
+                .list_variants(None, VariantOrder::Started, Way::Descending)
+                .all()
+                .into_iter()
                 .map(|row| VariantRow {
                     revision,
                     ..VariantRow::clone(row)
                 })
                 .collect(),
-            scored: snapshot
-                .scored()
-                .map(|(at, id, value)| (at, id.clone(), value))
+            scored: scores
+                .iter()
+                .flat_map(|scores| scores.thinned(usize::MAX))
+                .map(|(score, _)| told(score))
                 .collect(),
-            best: snapshot.best().map(|(id, value)| (id.clone(), value)),
+            best: scores.and_then(|scores| scores.best()).map(told),
             workers: snapshot.workers().cloned().collect(),
             groups: snapshot.groups().to_vec(),
             tail: snapshot
@@ -151,6 +164,24 @@ impl Said {
                 .collect(),
         }
     }
+}
+
+/// Every filter by kind and state.
+fn filters() -> impl Iterator<Item = TaskFilter> {
+    let states = || std::iter::once(None).chain(TaskState::ALL.iter().copied().map(Some));
+    let kinds = std::iter::once(None).chain(TaskKind::ALL.iter().copied().map(Some));
+    kinds.flat_map(move |kind| {
+        states().map(move |state| TaskFilter {
+            kind,
+            state,
+            ..TaskFilter::default()
+        })
+    })
+}
+
+fn listed(snapshot: &Snapshot, filter: &TaskFilter, order: TaskOrder) -> Vec<TaskId> {
+    let rows = snapshot.list_tasks(filter, order, Way::Descending).all();
+    rows.into_iter().map(|row| row.id.clone()).collect()
 }
 
 async fn caught_up(mirror: &Mirror, cursor: u64) -> Said {
