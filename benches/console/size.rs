@@ -97,7 +97,7 @@ fn lists() -> Vec<List> {
             100,
         ),
         (
-            "claimed tasks (one in ten), every page",
+            "failed tasks (one in ten), every page",
             tasks("state=failed&page={page}"),
             10,
         ),
@@ -109,12 +109,12 @@ fn lists() -> Vec<List> {
         (
             "tasks of a worker (one in six), every page",
             tasks(&format!("worker={by}&page={{page}}")),
-            16,
+            15,
         ),
         (
-            "completed tasks of a worker (one in eight) by last change, every page",
+            "completed tasks of a worker (one in ten) by last change, every page",
             tasks(&format!("worker={by}&state=completed&sort=updated&page={{page}}")),
-            12,
+            9,
         ),
         ("ideas, every page in turn", ideas("page={page}"), 100),
         (

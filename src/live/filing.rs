@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::order::{Order, Row};
 use super::rows::{IdeaRow, TaskRow, VariantRow};
-use crate::protocol::{IdeaState, TaskKind, TaskState, VariantStatus, WorkerId};
+use crate::protocol::{IdeaId, IdeaState, TaskId, TaskKind, TaskState, VariantId, VariantStatus, WorkerId};
 
 /// Which tasks a list keeps; what is not given keeps any.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +19,7 @@ pub struct TaskFilter {
 }
 
 impl Row for TaskRow {
+    type Id = TaskId;
     type Filter = TaskFilter;
 
     fn filters(&self) -> impl Iterator<Item = TaskFilter> {
@@ -39,8 +40,8 @@ impl Row for TaskRow {
         })
     }
 
-    fn compare_ids(&self, other: &Self) -> Ordering {
-        self.id.cmp(&other.id)
+    fn id(&self) -> &Self::Id {
+        &self.id
     }
 
     fn weight(&self) -> usize {
@@ -49,14 +50,15 @@ impl Row for TaskRow {
 }
 
 impl Row for IdeaRow {
+    type Id = IdeaId;
     type Filter = Option<IdeaState>;
 
     fn filters(&self) -> impl Iterator<Item = Self::Filter> {
         [None, Some(self.state)].into_iter()
     }
 
-    fn compare_ids(&self, other: &Self) -> Ordering {
-        self.id.cmp(&other.id)
+    fn id(&self) -> &Self::Id {
+        &self.id
     }
 
     fn weight(&self) -> usize {
@@ -65,14 +67,15 @@ impl Row for IdeaRow {
 }
 
 impl Row for VariantRow {
+    type Id = VariantId;
     type Filter = Option<VariantStatus>;
 
     fn filters(&self) -> impl Iterator<Item = Self::Filter> {
         [None, Some(self.status)].into_iter()
     }
 
-    fn compare_ids(&self, other: &Self) -> Ordering {
-        self.id.cmp(&other.id)
+    fn id(&self) -> &Self::Id {
+        &self.id
     }
 
     fn weight(&self) -> usize {

@@ -162,18 +162,18 @@ impl Snapshot {
         all.into_iter().flat_map(|list| list.iter().rev())
     }
 
-    /// Every idea, by id.
-    pub fn tasks(&self) -> impl DoubleEndedIterator<Item = &Arc<TaskRow>> {
-        self.tasks.by_id().iter()
+    /// Every task, in no order.
+    pub fn tasks(&self) -> impl Iterator<Item = &Arc<TaskRow>> {
+        self.tasks.rows()
     }
 
-    /// Every idea, by id.
-    pub fn ideas(&self) -> impl DoubleEndedIterator<Item = &Arc<IdeaRow>> {
-        self.ideas.by_id().iter()
+    /// Every idea, in no order.
+    pub fn ideas(&self) -> impl Iterator<Item = &Arc<IdeaRow>> {
+        self.ideas.rows()
     }
 
-    /// Every variant, by id.
-    pub fn variants(&self) -> impl DoubleEndedIterator<Item = &Arc<VariantRow>> {
-        self.variants.by_id().iter()
+    /// Every variant, in no order.
+    pub fn variants(&self) -> impl Iterator<Item = &Arc<VariantRow>> {
+        self.variants.rows()
     }
 }

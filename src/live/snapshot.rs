@@ -94,7 +94,7 @@ impl Snapshot {
 
         let orders: [Arc<dyn Order<TaskRow>>; 2] = [Arc::new(ByCreation), Arc::new(ByChange)];
         let task_table = Table::of(orders.into(), tasks);
-        let mut tasks: Vec<_> = task_table.by_id().iter().cloned().collect();
+        let mut tasks: Vec<_> = task_table.rows().cloned().collect();
         let orders: [Arc<dyn Order<IdeaRow>>; 2] = [Arc::new(ByCreation), Arc::new(ByPriority)];
         let idea_table = Table::of(orders.into(), ideas);
         let mut orders: Vec<Arc<dyn Order<VariantRow>>> = vec![Arc::new(ByStart)];
@@ -104,7 +104,7 @@ impl Snapshot {
                 .map(|metric| Arc::new(ByMetric(metric.clone())) as Arc<_>),
         );
         let variant_table = Table::of(orders, variants.clone());
-        let mut by_idea: Vec<_> = variant_table.by_id().iter().cloned().collect();
+        let mut by_idea: Vec<_> = variant_table.rows().cloned().collect();
 
         let objective =
             known.and_then(|config| Some((Arc::from(config.objective_metric()?), config.objective.direction)));
@@ -151,17 +151,17 @@ impl Snapshot {
 
     /// One task.
     pub fn task(&self, id: &TaskId) -> Option<&Arc<TaskRow>> {
-        self.tasks.by_id().find(|row| row.id.cmp(id))
+        self.tasks.get(id)
     }
 
     /// One idea.
     pub fn idea(&self, id: &IdeaId) -> Option<&Arc<IdeaRow>> {
-        self.ideas.by_id().find(|row| row.id.cmp(id))
+        self.ideas.get(id)
     }
 
     /// One variant.
     pub fn variant(&self, id: &VariantId) -> Option<&Arc<VariantRow>> {
-        self.variants.by_id().find(|row| row.id.cmp(id))
+        self.variants.get(id)
     }
 
     /// How many variants were integrated.

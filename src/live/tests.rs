@@ -138,7 +138,7 @@ fn optional<T: Copy>(words: &[T]) -> impl Iterator<Item = Option<T>> {
 }
 
 fn assert_tasks(snapshot: &Snapshot) {
-    let mut rows: Vec<TaskRow> = snapshot.tasks.by_id().iter().map(|row| TaskRow::clone(row)).collect();
+    let mut rows: Vec<TaskRow> = snapshot.tasks.rows().map(|row| TaskRow::clone(row)).collect();
     rows.sort_by_key(|row| Reverse((row.created_at, row.id.clone())));
     for kind in optional(TaskKind::ALL) {
         for state in optional(TaskState::ALL) {
@@ -236,6 +236,7 @@ fn assert_ideas(snapshot: &Snapshot) {
 
 fn assert_variants(snapshot: &Snapshot) {
     let mut rows: Vec<VariantRow> = snapshot.variants().map(|row| VariantRow::clone(row)).collect();
+    rows.sort_by_key(|row| row.id.clone());
     let of_idea: Vec<_> = rows
         .iter()
         .filter(|row| row.idea.as_ref().is_some_and(|idea| idea.as_str() == "i2"))

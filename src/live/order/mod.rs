@@ -12,6 +12,7 @@ mod table;
 mod tests;
 
 use std::cmp::Ordering;
+use std::hash::Hash;
 
 pub(super) use ranked::{Part, Reading};
 pub use ranked::{Ranked, Way};
@@ -31,14 +32,16 @@ pub(super) trait Order<T>: Send + Sync {
 
 /// A row of a [`Table`].
 pub(super) trait Row {
+    /// What a row is known by.
+    type Id: Eq + Hash + Clone;
     /// Names what a list keeps.
     type Filter: Ord + Clone;
 
     /// Every filter that keeps this row, each once.
     fn filters(&self) -> impl Iterator<Item = Self::Filter>;
 
-    /// By id.
-    fn compare_ids(&self, other: &Self) -> Ordering;
+    /// What this row is known by.
+    fn id(&self) -> &Self::Id;
 
     /// What it weighs in memory with all that only it holds, in bytes.
     fn weight(&self) -> usize;

@@ -129,13 +129,6 @@ impl<T> Sorted<T> {
         self.partition(|row| place(row).is_lt())..self.partition(|row| place(row).is_le())
     }
 
-    /// The row that `place` says is neither before nor after what is looked for.
-    pub fn find(&self, place: impl Fn(&T) -> Ordering) -> Option<&Arc<T>> {
-        let (chunk, within) = self.seek(|row| place(row).is_lt());
-        let found = self.chunks.get(chunk)?.rows.get(within)?;
-        place(found).is_eq().then_some(found)
-    }
-
     /// Puts a row in its place, and returns the one that stood there.
     pub fn insert(&mut self, row: Arc<T>) -> Option<Arc<T>> {
         let order = self.order.clone();

@@ -1,27 +1,21 @@
 //! All rows of one kind.
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
+
+use imbl::HashMap;
 
 use super::index::Index;
 use super::{Order, Row, Sorted};
 
 /// Rows by id, and in every order they are listed in.
 pub(in crate::live) struct Table<T: Row> {
-    by_id: Sorted<T>,
+    /// Hashed, since a row looks others up that lie anywhere: going down a tree by comparing ids would read many of them.
+    by_id: HashMap<T::Id, Arc<T>>,
     /// In the order in which the orders were given.
     indexes: Vec<Index<T>>,
     /// What the rows themselves weigh, in bytes.
     rows_weight: usize,
-}
-
-struct ById;
-
-impl<T: Row> Order<T> for ById {
-    fn compare(&self, a: &T, b: &T) -> Ordering {
-        a.compare_ids(b)
-    }
 }
 
 impl<T: Row> Clone for Table<T> {
@@ -36,22 +30,18 @@ impl<T: Row> Clone for Table<T> {
 
 impl<T: Row> fmt::Debug for Table<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Table")
-            .field("len", &self.len())
-            .finish_non_exhaustive()
+        let len = self.by_id.len();
+        f.debug_struct("Table").field("len", &len).finish_non_exhaustive()
     }
 }
 
 impl<T: Row> Table<T> {
     /// A table of rows that come in any order; of those that share an id, the last counts.
-    pub fn of(orders: Vec<Arc<dyn Order<T>>>, mut rows: Vec<Arc<T>>) -> Self
-    where
-        T: 'static,
-    {
-        rows.reverse();
-        rows.sort_by(|a, b| a.compare_ids(b));
-        rows.dedup_by(|a, b| a.compare_ids(b).is_eq());
-        let by_id = Sorted::of(Arc::new(ById), &rows);
+    pub fn of(orders: Vec<Arc<dyn Order<T>>>, mut rows: Vec<Arc<T>>) -> Self {
+        let by_id: HashMap<_, _> = rows.iter().map(|row| (row.id().clone(), row.clone())).collect();
+        if by_id.len() < rows.len() {
+            rows.retain(|row| by_id.get(row.id()).is_some_and(|last| Arc::ptr_eq(last, row)));
+        }
         let rows_weight = rows.iter().map(|row| row.weight()).sum();
         let indexes = orders.into_iter().map(|order| Index::of(order, &mut rows));
         Self {
@@ -61,14 +51,14 @@ impl<T: Row> Table<T> {
         }
     }
 
-    /// How many rows there are.
-    pub fn len(&self) -> usize {
-        self.by_id.len()
+    /// The row of an id.
+    pub fn get(&self, id: &T::Id) -> Option<&Arc<T>> {
+        self.by_id.get(id)
     }
 
-    /// The rows by id.
-    pub fn by_id(&self) -> &Sorted<T> {
-        &self.by_id
+    /// Every row, in no order.
+    pub fn rows(&self) -> impl Iterator<Item = &Arc<T>> {
+        self.by_id.values()
     }
 
     /// What a filter keeps, in the order that was given as the `order`th; nothing when it keeps nothing.
@@ -78,7 +68,7 @@ impl<T: Row> Table<T> {
 
     /// Puts a row in, and returns the one that had its id.
     pub fn put(&mut self, row: &Arc<T>) -> Option<Arc<T>> {
-        let old = self.by_id.insert(row.clone());
+        let old = self.by_id.insert(row.id().clone(), row.clone());
         for index in &mut self.indexes {
             index.put(row, old.as_deref());
         }
@@ -89,7 +79,9 @@ impl<T: Row> Table<T> {
 
     /// What it takes in memory with its rows, in bytes.
     pub fn weight(&self) -> usize {
+        // An id and a reference, in nodes that are about half full.
+        const PLACE: usize = 64;
         let indexes = self.indexes.iter().map(Index::weight).sum::<usize>();
-        self.rows_weight + self.by_id.weight() + indexes
+        self.rows_weight + self.by_id.len() * PLACE + indexes
     }
 }
