@@ -1,5 +1,7 @@
 //! An operator's journeys in a real Chromium.
 #![cfg(test)]
+// The console inside a middlebox is a type of types, deeper than the compiler follows by itself.
+#![recursion_limit = "256"]
 
 mod chromium;
 mod console;
