@@ -170,6 +170,7 @@ impl Deployment {
                 signed_out: Some(self._scratch.path().join("console/signed-out")),
                 sign_in_links: true,
                 sample_config: "",
+                metrics_token: None,
                 page_cache_bytes: 32 * 1024 * 1024,
             });
             (live, web)

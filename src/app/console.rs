@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio::signal::unix::Signal;
 use tracing::{info, warn};
@@ -40,6 +40,8 @@ pub(super) struct Parts {
     pub session_key: [u8; 64],
     /// How many bytes all mirrors together may take.
     pub mirror_bytes: u64,
+    /// What a monitoring system shows for the metrics.
+    pub metrics_token: Option<SecretString>,
     /// Whether browsers send the session cookie over HTTPS only.
     pub secure_cookies: bool,
     /// Whether one-time links let in whoever operates the process.
@@ -88,6 +90,7 @@ pub(super) async fn serve(config: ServeConfig, listener: TcpListener, tasks: &Ta
         },
         access: config.access,
         mirror_bytes: config.mirror_budget_bytes,
+        metrics_token: config.metrics_token,
         secure_cookies: config.secure_cookies,
         sign_in_links: false,
     };
@@ -171,6 +174,7 @@ fn web(parts: Parts, clock: &Clock, tasks: &Tasks) -> Result<Web, AppError> {
         sign_in_links: parts.sign_in_links,
         repos: parts.repos,
         sample_config: demo::sample_config(),
+        metrics_token: parts.metrics_token,
         page_cache_bytes: PAGE_CACHE_BYTES,
     }))
 }

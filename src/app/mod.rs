@@ -174,6 +174,7 @@ async fn start(
         sign_in_links: true,
         secure_cookies: false,
         mirror_bytes: config.mirror_budget_bytes,
+        metrics_token: config.metrics_token,
         session_key: console::kept_session_key(&home.path)?,
     };
     console::with_backend(home, parts, listener, asked, &clock, tasks)?;

@@ -65,6 +65,8 @@ pub struct ServeConfig {
     pub repos: ReposConfig,
     /// How many bytes of experiments are kept in memory.
     pub mirror_budget_bytes: u64,
+    /// What a monitoring system shows for the metrics.
+    pub metrics_token: Option<SecretString>,
     /// Options that were given and change nothing, each with the reason, for the log.
     pub ignored: Vec<(&'static str, &'static str)>,
 }
@@ -195,6 +197,8 @@ pub struct ConsoleConfig {
     pub demo: bool,
     /// How many bytes of experiments are kept in memory.
     pub mirror_budget_bytes: u64,
+    /// What a monitoring system shows for the metrics.
+    pub metrics_token: Option<SecretString>,
 }
 
 /// Where everything is kept.

@@ -1,5 +1,7 @@
 //! The shared parts of the console, built once.
 
+use secrecy::SecretString;
+
 use super::answer::{Drawn, PageCache};
 use super::attempts::Attempts;
 use super::links::Links;
@@ -21,6 +23,8 @@ pub(crate) struct Console {
     /// Time of day.
     pub clock: Clock,
     pub sessions: Sessions,
+    /// What a monitoring system shows for the metrics.
+    pub metrics_token: Option<SecretString>,
     /// Wrong sign-ins of late.
     pub attempts: Attempts,
     /// One-time links; none where nobody is let in by one.

@@ -1,12 +1,15 @@
 //! Who may pass where. Two middlewares around the whole route table decide, by the path alone, so that a page cannot be
-//! forgotten: nothing but signing in, the assets, the health check and the metrics answers who is not signed in, and nothing below
-//! `/admin` or `/x/{E}/admin` answers who does not administer.
+//! forgotten: nothing but signing in, the assets and the health check answers who is not signed in (a monitoring system shows a token of
+//! its own for the metrics), and nothing below `/admin` or `/x/{E}/admin` answers who does not administer.
 
 use std::sync::Arc;
 
 use jiff::SignedDuration;
 use poem::http::{Method, header};
 use poem::session::Session;
+use secrecy::ExposeSecret;
+use subtle::ConstantTimeEq;
+
 use poem::{Endpoint, FromRequest, IntoResponse, Request, Response, Result};
 
 use super::console::Console;
@@ -54,11 +57,13 @@ impl Role {
 const LATELY: SignedDuration = SignedDuration::from_secs(60);
 
 impl Console {
-    /// What an operator may do now.
+    /// What an operator may do now. While the server that tells who administers is known not to answer, nobody waits for
+    /// it to fail once more.
     pub async fn role(&self, operator: &Operator) -> Role {
-        match operator {
-            Operator::Link => Role::Administrator,
-            Operator::Worker { id, .. } => match self.live.admins().contains(id).await {
+        match (operator, self.live.unanswered()) {
+            (Operator::Link, _) => Role::Administrator,
+            (Operator::Worker { .. }, Some(trouble)) => Role::Unknown(trouble),
+            (Operator::Worker { id, .. }, None) => match self.live.admins().contains(id).await {
                 Ok(true) => Role::Administrator,
                 Ok(false) => Role::Other,
                 Err(trouble) => Role::Unknown(trouble),
@@ -66,17 +71,12 @@ impl Console {
         }
     }
 
-    /// What they may do where nothing is changed. While the server that tells who administers is known not to answer,
-    /// nobody waits for it to fail once more.
+    /// What they may do where nothing is changed.
     ///
     /// Of an outage is shown what was known before it. Whoever administered then may look at that: no decision about the
     /// present is made from old news, and nothing is shown that they could not have seen when it was new.
     pub async fn role_seen(&self, operator: &Operator, path: &str) -> Role {
-        let known = match (operator, self.live.unanswered()) {
-            (Operator::Worker { .. }, Some(trouble)) => Role::Unknown(trouble),
-            _ => self.role(operator).await,
-        };
-        match (known, operator) {
+        match (self.role(operator).await, operator) {
             (Role::Unknown(trouble), Operator::Worker { id, .. }) if self.was_shown_to(id, path) => {
                 Role::Formerly(trouble)
             }
@@ -104,8 +104,8 @@ impl Console {
 
 /// Middleware for the whole table: whoever is not signed in, or is sent here by another site, gets no further.
 pub(crate) async fn signed_in_only<E: Endpoint>(next: Arc<E>, mut request: Request) -> Result<Response> {
-    if !is_open(request.uri().path()) {
-        let console = console_of(&request)?;
+    let console = console_of(&request)?;
+    if !is_open(request.uri().path()) && !is_scrape(&request, &console) {
         let session = <&Session>::from_request_without_body(&request).await?.clone();
         let signed_in = console.sessions.signed_in(&session).await;
         let signed_in = signed_in.ok_or_else(|| PageError::new(Fault::SignedOut))?;
@@ -177,10 +177,22 @@ async fn refusal(fault: Fault, request: &Request) -> Result<PageError> {
     Ok(PageError::within(fault, context))
 }
 
+/// Whether a monitoring system asks, which cannot sign in: it shows the token that it was given for this.
+fn is_scrape(request: &Request, console: &Console) -> bool {
+    let Some(token) = &console.metrics_token else {
+        return false;
+    };
+    let shown = request
+        .header(header::AUTHORIZATION)
+        .and_then(|value| value.strip_prefix("Bearer "));
+    let is_shown = |shown: &str| bool::from(shown.as_bytes().ct_eq(token.expose_secret().as_bytes()));
+    request.uri().path() == "/metrics" && shown.is_some_and(is_shown)
+}
+
 /// What answers who is not signed in. It is compared as it came, which is how the table is searched, so that no way of
 /// writing leads through here to anywhere else.
 fn is_open(path: &str) -> bool {
-    matches!(path, "/healthz" | "/metrics" | "/signin") || path.starts_with("/assets/")
+    matches!(path, "/healthz" | "/signin") || path.starts_with("/assets/")
 }
 
 /// Whether a request needs an administrator.
@@ -354,13 +366,13 @@ mod tests {
 
     #[test]
     fn little_is_open() {
-        for path in ["/healthz", "/metrics", "/signin", "/assets/console-1.js"] {
+        for path in ["/healthz", "/signin", "/assets/console-1.js"] {
             assert!(is_open(path), "{path}");
         }
         for path in [
             "/",
             "/healthz/",
-            "/metrics/",
+            "/metrics",
             "/signin/",
             "/assets",
             "/signout",

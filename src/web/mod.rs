@@ -42,6 +42,7 @@ use poem::http::Uri;
 use poem::session::{CookieConfig, CookieSession};
 use poem::web::cookie::{CookieKey, SameSite};
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, get, post};
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use assets::Assets;
@@ -85,6 +86,8 @@ pub struct Options {
     pub sign_in_links: bool,
     /// The configuration offered on the page of an unseeded experiment.
     pub sample_config: &'static str,
+    /// What a monitoring system shows for the metrics; without one they are for who is signed in.
+    pub metrics_token: Option<SecretString>,
     /// How many bytes of drawn pages are kept.
     pub page_cache_bytes: u64,
 }
@@ -114,6 +117,7 @@ impl Web {
             links: options.sign_in_links.then(|| Links::new(options.clock.clone())),
             clock: options.clock,
             tasks: options.tasks,
+            metrics_token: options.metrics_token,
             pages: answer::page_cache(options.page_cache_bytes),
             drawn: answer::Drawn::default(),
             repos: options.repos,

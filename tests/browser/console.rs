@@ -70,6 +70,7 @@ impl Console {
             signed_out: Some(scratch.path().join("signed-out")),
             sign_in_links: true,
             sample_config: CONFIG,
+            metrics_token: None,
             page_cache_bytes: 1024 * 1024,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

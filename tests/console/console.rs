@@ -20,6 +20,9 @@ use tokio::net::{TcpListener, TcpSocket};
 use crate::proxy::Proxy;
 use crate::support::{ADMIN_TOKEN, admin};
 
+/// What a monitoring system shows.
+pub const METRICS_TOKEN: &str = "what a monitoring system shows";
+
 /// A backend and a console on it, each with its own life, so that one can go while the other stays.
 pub struct Console {
     /// The deployment's administrator.
@@ -225,6 +228,7 @@ impl Console {
             signed_out: Some(signed_out),
             sign_in_links: setup.sign_in_links,
             sample_config: "parallel_variants: 2\nevaluation_schema: {score: real}\nobjective: {expr: score, direction: maximize}\n",
+            metrics_token: Some(METRICS_TOKEN.into()),
             page_cache_bytes: 1024 * 1024,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -1,7 +1,7 @@
 //! How true a page is, as it is told: in the bar, above what is old, in a header, and to a monitoring system.
 
 use crate::browser::Browser;
-use crate::console::{Console, Page, Setup, until};
+use crate::console::{Console, METRICS_TOKEN, Page, Setup, until};
 use crate::proxy::Proxy;
 use crate::support::Lab;
 
@@ -70,9 +70,25 @@ async fn a_page_says_how_true_it_is() {
 #[tokio::test]
 async fn a_monitoring_system_reads_the_same() {
     let (console, proxy, lab, browser) = outage().await;
-    let figures = async || console.get("/metrics", &[]).await;
+    let shown = |token: &str| format!("Bearer {token}");
+    let with = async |bearer: &str| console.get("/metrics", &[("authorization", bearer)]).await;
+    let figures = async || with(&shown(METRICS_TOKEN)).await;
     let page = figures().await;
-    assert_eq!(page.status, 200, "nobody has to sign in");
+    assert_eq!(page.status, 200, "no session is needed");
+    assert_eq!(browser.get("/metrics").await.status, 200, "and a session is enough");
+    for bearer in [
+        "",
+        METRICS_TOKEN,
+        &shown(""),
+        &shown("another"),
+        &shown(&METRICS_TOKEN[1..]),
+    ] {
+        assert_eq!(with(bearer).await.status, 303, "{bearer:?} leads to the sign-in page");
+    }
+    let elsewhere = console
+        .get("/admin/experiments/", &[("authorization", &shown(METRICS_TOKEN))])
+        .await;
+    assert_eq!(elsewhere.status, 303, "it opens nothing else");
     let id = &lab.id;
     let has = |page: &Page, line: &str| page.body.lines().any(|found| found == line);
     for line in [

@@ -58,7 +58,7 @@ const OPEN_TO_OPERATORS: [(&str, &str); 2] = [
     ("POST", "/admin/experiments/clear-selection"),
 ];
 
-const OPEN_TO_ALL: [&str; 4] = ["/healthz", "/metrics", "/signin", "/assets"];
+const OPEN_TO_ALL: [&str; 3] = ["/healthz", "/signin", "/assets"];
 
 /// Ways to write a path that mean, or might be taken to mean, the same.
 fn spellings(path: &str) -> Vec<String> {

@@ -101,10 +101,13 @@ struct StorageArgs {
 }
 
 #[derive(Debug, ClapArgs)]
-struct MirrorArgs {
+struct ConsoleArgs {
     /// How many bytes of experiments to keep in memory; the least recently viewed go first, and none that is being viewed
     #[arg(long, env = "SWITCHBOARD_MIRROR_BUDGET_BYTES", value_name = "BYTES", default_value_t = 1 << 30)]
     mirror_budget_bytes: u64,
+    /// What a monitoring system shows as its bearer for /metrics; without it they are for who is signed in
+    #[arg(long, env = "SWITCHBOARD_METRICS_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = secret)]
+    metrics_token: Option<SecretString>,
 }
 
 /// Said after the options of `--help`.

@@ -7,7 +7,7 @@ use clap::Args as ClapArgs;
 use clap::builder::{FalseyValueParser, NonEmptyStringValueParser};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{MirrorArgs, host, secret, set};
+use super::{ConsoleArgs, host, secret, set};
 use crate::access::{self, check_address};
 use crate::config::file::File;
 use crate::config::{ConfigError, MIN_SESSION_SECRET, ReposConfig, ServeConfig};
@@ -86,7 +86,7 @@ pub(super) struct ServeArgs {
     #[arg(long, env = "SWITCHBOARD_REPO_BUDGET_BYTES", value_name = "BYTES", default_value_t = 10 << 30)]
     repo_budget_bytes: u64,
     #[command(flatten)]
-    mirror: MirrorArgs,
+    console: ConsoleArgs,
     #[command(flatten)]
     ignored: IgnoredArgs,
 }
@@ -155,7 +155,8 @@ impl ServeArgs {
                 credential_file: self.repo_credential_file,
                 budget_bytes: self.repo_budget_bytes,
             },
-            mirror_budget_bytes: self.mirror.mirror_budget_bytes,
+            mirror_budget_bytes: self.console.mirror_budget_bytes,
+            metrics_token: set(self.console.metrics_token),
             ignored,
         })
     }

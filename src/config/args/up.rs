@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use clap::Args as ClapArgs;
 use clap::builder::FalseyValueParser;
 
-use super::{MirrorArgs, StorageArgs, host};
+use super::{ConsoleArgs, StorageArgs, host, set};
 use crate::config::{AuthenticationConfig, BackendConfig, ConsoleConfig, DeploymentConfig, Run};
 
 #[derive(Debug, ClapArgs)]
@@ -13,7 +13,7 @@ pub(super) struct UpArgs {
     #[command(flatten)]
     storage: StorageArgs,
     #[command(flatten)]
-    mirror: MirrorArgs,
+    console: ConsoleArgs,
     /// Address to listen on, console and backend alike
     #[arg(long, env = "SWITCHBOARD_HOST", value_name = "HOST", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_parser = host)]
     host: IpAddr,
@@ -33,7 +33,8 @@ impl UpArgs {
         let console = ConsoleConfig {
             listen: SocketAddr::new(self.host, self.port),
             demo: !self.no_demo,
-            mirror_budget_bytes: self.mirror.mirror_budget_bytes,
+            mirror_budget_bytes: self.console.mirror_budget_bytes,
+            metrics_token: set(self.console.metrics_token),
         };
         let backend = BackendConfig {
             listen: SocketAddr::new(self.host, self.backend_port),

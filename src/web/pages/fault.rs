@@ -45,7 +45,7 @@ pub(crate) fn answer(frame: &Frame, uri: &Uri, fault: &Fault, context: Option<&C
         }
     }
     let words = Words::of(fault);
-    if frame.writes && frame.htmx && may_pass(fault) {
+    if frame.writes && frame.htmx && is_outage(fault) {
         return beside_the_form(status, &words);
     }
     let administers = context.is_some_and(|context| context.role.administers());
@@ -97,6 +97,8 @@ fn beside_the_form(status: StatusCode, words: &Words) -> Response {
         .status(status)
         .content_type("text/html; charset=utf-8")
         .header("hx-reswap", "none")
+        // Its path is no page's, so it stays out of the address bar.
+        .header("hx-push-url", "false")
         .header(header::CACHE_CONTROL, "no-store")
         .body(markup.into_string())
 }
@@ -227,6 +229,16 @@ fn cut(id: &str) -> String {
         id.to_owned()
     } else {
         format!("{}…", id.chars().take(SHOWN).collect::<String>())
+    }
+}
+
+/// Whether it is a server's being away.
+fn is_outage(fault: &Fault) -> bool {
+    match fault {
+        Fault::RoleUnknown(trouble) | Fault::ControlPlane(trouble) | Fault::TaskStore(trouble) => {
+            trouble.kind.is_outage()
+        }
+        _ => false,
     }
 }
 

@@ -43,6 +43,13 @@ fn text(console: &Console) -> Result<String, fmt::Error> {
         feeds.tell(&mirror, now);
     }
     feeds.tell_registry(console, now);
+    let (asked, drawn) = console.drawn.counts();
+    registry.register(
+        "regions_asked",
+        "Regions of pages that were asked for alone",
+        counted(asked),
+    );
+    registry.register("regions_drawn", "Regions that had to be drawn for that", counted(drawn));
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
@@ -135,6 +142,12 @@ impl Feeds {
         let silence = now.instant().duration_since(heard.instant());
         self.silence.get_or_create(labels).set(silence.as_secs_f64().max(0.0));
     }
+}
+
+fn counted(so_far: u64) -> Counter {
+    let counter = Counter::default();
+    counter.inc_by(so_far);
+    counter
 }
 
 fn of(experiment: &ExperimentId) -> Labels {

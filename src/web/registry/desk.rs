@@ -1,8 +1,9 @@
 //! Where pages read and change a registry.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use maud::html;
 use poem::http::{HeaderValue, StatusCode};
 use poem::{FromRequest, IntoResponse, Request, RequestBody, Response};
 
@@ -12,14 +13,14 @@ use super::roster::Roster;
 use super::trouble::{Refusal, Unread};
 use crate::access::Scope;
 use crate::client::{ClientError, RegistryClient};
-use crate::protocol::WorkerId;
-use crate::web::answer::Page;
+use crate::protocol::{Timestamp, WorkerId};
+use crate::web::answer::{Page, is_of_bar};
 use crate::web::console::Console;
 use crate::web::context::Context;
 use crate::web::error::{Fault, PageError};
 use crate::web::frame::Want;
 use crate::web::once::{Filled, Kept, Sent};
-use crate::web::ui::Nav;
+use crate::web::ui::{Nav, Tone, notice, when};
 
 /// What all pages of workers and groups share.
 #[derive(Default)]
@@ -36,6 +37,8 @@ pub(crate) struct Desk {
     scope: Scope,
     /// None without the token that it takes.
     client: Option<RegistryClient>,
+    /// From when the workers and groups are that were shown, in an outage.
+    shown_from: OnceLock<Timestamp>,
 }
 
 impl<'a> FromRequest<'a> for Desk {
@@ -51,6 +54,7 @@ impl<'a> FromRequest<'a> for Desk {
             place: Place::new(None),
             scope: Scope::ControlPlane,
             client: client.map(|control| control.registry()),
+            shown_from: OnceLock::new(),
             context,
         })
     }
@@ -72,18 +76,32 @@ impl Desk {
         self.client.clone().ok_or_else(|| Refusal::without_token(&self.place))
     }
 
-    /// The workers and groups, as they are now.
+    /// The workers and groups, as they are now; in an outage, as they were when they were last read. The page says so.
     ///
     /// # Errors
     /// Why they are not known.
     pub async fn roster(&self) -> Result<Arc<Roster>, Unread> {
         let client = self.client.as_ref().ok_or(Unread::NoToken)?;
-        let flights = &self.context.console.registries.flights;
+        let Console { registries, clock, .. } = &*self.context.console;
+        let seen = || {
+            let (roster, at) = registries.flights.seen(&self.scope)?;
+            // Said once an answer; it is the same for all of it.
+            let _ = self.shown_from.set(at);
+            Some(roster)
+        };
+        let trouble = self.context.live().unanswered();
+        if trouble.is_some()
+            && let Some(roster) = seen()
+        {
+            return Ok(roster);
+        }
         let position = self.context.live().admins().registry_position();
-        flights
-            .read(&self.scope, client, position)
-            .await
-            .map_err(Unread::Failed)
+        let read = registries.flights.read(&self.scope, client, position, clock).await;
+        read.or_else(|error| match error.is_unreachable() {
+            true => seen().ok_or(error),
+            false => Err(error),
+        })
+        .map_err(Unread::Failed)
     }
 
     /// The answer to a request for a part of the bar, which needs nothing of the registry.
@@ -91,7 +109,7 @@ impl Desk {
         let Want::Region(name) = &self.context.frame.want else {
             return None;
         };
-        matches!(name.as_str(), "switcher" | "freshness" | "pending").then(|| {
+        is_of_bar(name).then(|| {
             let nothing = Page::new("", Nav::None, maud::Markup::default(), vec![]);
             self.context.answer_fresh(&nothing)
         })
@@ -112,6 +130,10 @@ impl Desk {
             if page.status == StatusCode::OK {
                 page.status = unread.status();
             }
+        }
+        if let Some(at) = self.shown_from.get() {
+            let words = html! { p { "Workers and groups are shown as they were read " (when(*at)) "." } };
+            page.head = html! { (notice(Tone::Warn, &words)) (page.head) };
         }
         self.context.answer_fresh(&page)
     }

@@ -11,6 +11,8 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 use super::roster::Roster;
 use crate::access::Scope;
 use crate::client::{ClientError, RegistryClient};
+use crate::clock::Clock;
+use crate::protocol::Timestamp;
 
 /// How long a page waits for a listing.
 const PATIENCE: Duration = Duration::from_millis(2500);
@@ -20,7 +22,14 @@ type Flight = BoxFuture<'static, Outcome>;
 
 /// The last listing of each registry.
 #[derive(Default)]
-pub(super) struct Flights(Mutex<HashMap<Scope, Last>>);
+pub(super) struct Flights {
+    last: Mutex<HashMap<Scope, Last>>,
+    /// The last that arrived, and when, for as long as the next ones do not.
+    seen: Mutex<HashMap<Scope, Seen>>,
+}
+
+/// A listing as old as it says.
+pub(super) type Seen = (Arc<Roster>, Timestamp);
 
 /// A listing that is under way, or has arrived.
 struct Last {
@@ -36,12 +45,13 @@ impl Flights {
     ///
     /// # Errors
     /// Why they cannot be read; [`ClientError::Late`] when they do not arrive within [`PATIENCE`].
-    pub async fn read(&self, scope: &Scope, client: &RegistryClient, position: Option<u64>) -> Outcome {
+    pub async fn read(&self, scope: &Scope, client: &RegistryClient, position: Option<u64>, clock: &Clock) -> Outcome {
         if let Some(roster) = self.kept(scope, position) {
             return Ok(roster);
         }
         let flight = self.flight(scope, client, position);
         let roster = flight.clone().await?;
+        self.all_seen().insert(scope.clone(), (roster.clone(), clock.now()));
         // One that was forgotten meanwhile is not kept.
         if let Some(last) = self.flights().get_mut(scope)
             && last.flight.upgrade().is_some_and(|last| last.ptr_eq(&flight))
@@ -49,6 +59,11 @@ impl Flights {
             last.arrived = Some(roster.clone());
         }
         Ok(roster)
+    }
+
+    /// What arrived last, and when.
+    pub fn seen(&self, scope: &Scope) -> Option<Seen> {
+        self.all_seen().get(scope).cloned()
     }
 
     /// What is under way, or has arrived, is too old for who asks from now on.
@@ -65,9 +80,11 @@ impl Flights {
 
     fn flight(&self, scope: &Scope, client: &RegistryClient, position: Option<u64>) -> Shared<Flight> {
         let mut flights = self.flights();
-        // One that has arrived is old by now, even if somebody holds it still.
+        // One that has arrived is old by now, even if somebody holds it still, and so is one that began before something
+        // changed.
         let under_way = flights
             .get(scope)
+            .filter(|last| last.position == position)
             .and_then(|last| last.flight.upgrade())
             .filter(|flight| flight.peek().is_none());
         if let Some(flight) = under_way {
@@ -87,7 +104,12 @@ impl Flights {
 
     fn flights(&self) -> MutexGuard<'_, HashMap<Scope, Last>> {
         // The map is whole at every step, so a panic elsewhere does not spoil it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn all_seen(&self) -> MutexGuard<'_, HashMap<Scope, Seen>> {
+        // As above.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

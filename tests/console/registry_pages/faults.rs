@@ -250,7 +250,10 @@ async fn an_answer_that_is_lost_leaves_the_outcome_open_and_is_not_asked_for_aga
             said.contains("Whether the worker was registered is not known"),
             "{said}"
         );
-        assert!(said.contains("Not known now"), "nor is the list: {said}");
+        assert!(
+            said.contains("as they were read"),
+            "nor is the list, as it is now: {said}"
+        );
         assert_eq!(page.texts("#labels"), ["a=b"]);
 
         proxy.heal();

@@ -80,7 +80,7 @@ impl Places<'_> {
 fn pages() -> Vec<String> {
     let is_page = |(pattern, endpoint): &(String, Option<String>)| {
         let answers_get = endpoint.as_ref().is_some_and(|it| it.contains("get("));
-        answers_get && !pattern.ends_with("/live") && pattern != "/healthz"
+        answers_get && !pattern.ends_with("/live") && !matches!(pattern.as_str(), "/healthz" | "/metrics")
     };
     let pages: Vec<_> = route_table()
         .into_iter()

@@ -251,7 +251,7 @@ async fn forms_with_any_letters_are_answered() {
 async fn nothing_describes_the_console_to_strangers() {
     let site = Site::start().await;
     let (nobody, somebody) = (Browser::new(site.console.base()), site.operator(&site.other).await);
-    for path in ["/docs", "/redoc", "/openapi.json", "/static/style.css", "/metrics"] {
+    for path in ["/docs", "/redoc", "/openapi.json", "/static/style.css"] {
         assert!(to(&nobody.get(path).await).starts_with("/signin"), "{path}");
         assert_eq!(
             outcome(&visit(&somebody, path, Ask::Plain).await),
