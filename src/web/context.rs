@@ -12,7 +12,7 @@ use super::error::{Fault, PageError};
 use super::frame::Frame;
 use super::gate::{Role, operator_of};
 use super::session::{self, Operator, SignedIn};
-use crate::client::ExperimentClient;
+use crate::client::{ClientError, ExperimentClient};
 use crate::live::{Freshness, Live, Mirror, Phase, RegistryView, Snapshot, View};
 use crate::protocol::ExperimentId;
 
@@ -197,6 +197,19 @@ impl Active {
     pub fn client(&self) -> Result<ExperimentClient, PageError> {
         let client = self.context.live().client(&self.id);
         client.ok_or_else(|| self.fault(Fault::NotHostedHere))
+    }
+
+    /// The same for reading what is not held here, or why that is not asked for: the task store is known not to answer,
+    /// or whoever looks is known to have been allowed to before the outage only.
+    ///
+    /// # Errors
+    /// [`Fault::NotHostedHere`] when there is no address for it.
+    pub fn reader(&self) -> Result<Result<ExperimentClient, ClientError>, PageError> {
+        let client = self.client()?;
+        Ok(match &self.context.role {
+            Role::Formerly(trouble) => Err(ClientError::NotSent(trouble.words.clone())),
+            _ => self.context.may_write().map(|()| client),
+        })
     }
 
     /// A fault on this page.

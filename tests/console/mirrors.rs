@@ -98,7 +98,7 @@ async fn however_many_ask_for_one_entity_it_is_read_once() {
     .await;
     proxy.take_requests();
 
-    let ask = || console.live.details().idea(&mirror, &client, &row.id, row.revision);
+    let ask = || console.live.details().idea(&mirror, Ok(client.clone()), &row.id, row.revision);
     let answers = join_all((0..50).map(|_| ask())).await;
     assert!(
         answers
@@ -120,7 +120,7 @@ async fn however_many_ask_for_one_entity_it_is_read_once() {
     })
     .await;
     proxy.take_requests();
-    let ask = || console.live.details().idea(&mirror, &client, &row.id, row.revision);
+    let ask = || console.live.details().idea(&mirror, Ok(client.clone()), &row.id, row.revision);
     let answers = join_all((0..50).map(|_| ask())).await;
     let is_ready = |read: &Idea| read.state == IdeaState::Ready;
     assert!(
