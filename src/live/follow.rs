@@ -212,7 +212,7 @@ async fn watch(follower: &Follower, writer: &Writer, course: &mut Course) -> Res
     let means = feed.means();
     let admins = follower.admins.as_ref().filter(|_| means == Means::Push);
     let watching = admins.map(|admins| admins.watched());
-    let mut members = (means == Means::LongPoll).then(|| Members::read(writer.now()));
+    let mut members = (means == Means::LongPoll).then(|| Members::just_read(writer.now()));
     loop {
         let batch = match feed.ready() {
             Some(batch) => batch,
@@ -245,7 +245,7 @@ async fn watch(follower: &Follower, writer: &Writer, course: &mut Course) -> Res
         }
         if let (Some(members), Some(snapshot)) = (&mut members, writer.view().snapshot()) {
             signalled |= members.are_unknown(&events, snapshot);
-            if members.are_old(writer.now()) && members.were_viewed(writer.last_viewed()) {
+            if members.are_old(writer.now()) && members.were_viewed(writer.last_asked()) {
                 // A server may have been replaced between two polls, and neither of them have failed. What cannot be
                 // compared is no reason to list over and over.
                 if snapshot.last_event().is_some() {

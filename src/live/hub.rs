@@ -170,8 +170,16 @@ impl Live {
         self.0.fleet.subscribe()
     }
 
-    /// The mirror of an experiment, followed from now on if it was not.
+    /// The mirror of an experiment that somebody asks for a page of, followed from now on if it was not.
     pub fn mirror(&self, id: &ExperimentId) -> Arc<Mirror> {
+        let mirror = self.mirror_of_open_page(id);
+        mirror.asked(&self.0.options.clock);
+        mirror
+    }
+
+    /// The same for what an open page asks for by itself. That keeps the mirror; yet nobody need be there, and so what is
+    /// read on being viewed only is not read.
+    pub fn mirror_of_open_page(&self, id: &ExperimentId) -> Arc<Mirror> {
         let Options {
             stores,
             configs,
@@ -241,7 +249,7 @@ impl Live {
         hosted
             .take(*mirrors)
             .filter(|(id, _)| weight < *mirror_bytes || self.existing_mirror(id).is_some())
-            .map(|(id, _)| self.mirror(id))
+            .map(|(id, _)| self.mirror_of_open_page(id))
             .collect()
     }
 

@@ -10,7 +10,7 @@ use poem::{FromRequest, Request, RequestBody, Result};
 use super::console::Console;
 use super::error::{Fault, PageError};
 use super::frame::Frame;
-use super::gate::{Role, operator_of};
+use super::gate::{Role, is_activity, operator_of};
 use super::session::{self, Operator, SignedIn};
 use crate::client::{ClientError, ExperimentClient};
 use crate::live::{Freshness, Live, Mirror, Phase, RegistryView, Snapshot, View};
@@ -247,7 +247,10 @@ impl<'a> FromRequest<'a> for Watched {
             }) => return Err(gone(context, <&Session>::from_request(request, body).await?, given).into()),
             id => id?,
         };
-        let mirror = context.live().mirror(&id);
+        let mirror = match is_activity(request) {
+            true => context.live().mirror(&id),
+            false => context.live().mirror_of_open_page(&id),
+        };
         Ok(Self { context, id, mirror })
     }
 }
