@@ -79,6 +79,8 @@ struct Hub {
 
 /// Bytes of whole entities that are kept for detail pages.
 const DETAIL_BYTES: u64 = 64 * 1024 * 1024;
+/// Mirrors of the fleet that are listed for the first time at once.
+const AT_ONCE: usize = 4;
 /// The longest time between two looks at which mirrors are still wanted.
 const SWEEP: Duration = Duration::from_secs(15);
 
@@ -234,7 +236,8 @@ impl Live {
     }
 
     /// The mirrors of every hosted experiment, followed from now on: the newest as many as are kept at all, and of those
-    /// that were not followed before, as many as there is room for.
+    /// that were not followed before, as many as there is room for. What they weigh is known once they are listed, and
+    /// so they are followed a few at a time; the fleet grows as each is listed, and whoever asks then gets more.
     pub fn hosted(&self) -> Vec<Arc<Mirror>> {
         let Options {
             mirrors, mirror_bytes, ..
@@ -245,12 +248,21 @@ impl Live {
             .iter()
             .rev()
             .filter(|(_, row)| matches!(row.hosting, Hosting::Hosted(_)));
-        let weight: u64 = self.mirrors().values().map(|mirror| mirror.weight() as u64).sum();
-        hosted
-            .take(*mirrors)
-            .filter(|(id, _)| weight < *mirror_bytes || self.existing_mirror(id).is_some())
-            .map(|(id, _)| self.mirror_of_open_page(id))
-            .collect()
+        let followed = self.followed();
+        let weight: u64 = followed.iter().map(|mirror| mirror.weight() as u64).sum();
+        let has_room = weight < *mirror_bytes && !followed.iter().any(|mirror| mirror.view().is_arriving());
+        let mut more = if has_room { AT_ONCE } else { 0 };
+        let mut all = Vec::new();
+        for (id, _) in hosted.take(*mirrors) {
+            if self.existing_mirror(id).is_none() {
+                if more == 0 {
+                    continue;
+                }
+                more -= 1;
+            }
+            all.push(self.mirror_of_open_page(id));
+        }
+        all
     }
 
     /// Asks for an experiment's entry to be read again now, since somebody knows that it changed.

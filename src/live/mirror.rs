@@ -50,6 +50,11 @@ impl View {
             Phase::Connecting | Phase::NotHosted | Phase::Elsewhere => None,
         }
     }
+
+    /// Whether the first list is on its way.
+    pub(super) fn is_arriving(&self) -> bool {
+        matches!(self.phase, Phase::Connecting) && !matches!(self.freshness, Freshness::Stale { .. })
+    }
 }
 
 /// The readers' side.
