@@ -73,6 +73,8 @@ struct Hub {
     mirrors: Mutex<HashMap<ExperimentId, Arc<Mirror>>>,
     fleet: Arc<watch::Sender<u64>>,
     shelf: Option<Shelf>,
+    /// Mirrors that ended, to be kept.
+    ended: mpsc::UnboundedSender<Arc<Mirror>>,
     /// What mirrors and pages saw change.
     noticed: mpsc::UnboundedSender<Noticed>,
 }
@@ -93,6 +95,7 @@ impl Live {
         let (noticed, notices) = mpsc::unbounded_channel();
         let (looks, to_look_at) = mpsc::unbounded_channel();
         let (find, found) = mpsc::unbounded_channel();
+        let (ended, endings) = mpsc::unbounded_channel();
         let shelf = options.snapshots.clone().and_then(|directory| {
             let opened = Shelf::open(directory.clone(), options.stores.control_plane().map(str::to_owned));
             let said = |error: &io::Error| {
@@ -128,10 +131,14 @@ impl Live {
             fleet: Arc::new(watch::Sender::new(0)),
             noticed,
             shelf: shelf.clone(),
+            ended,
         }));
         tasks.spawn("probes", prober.run(to_look_at, find, tasks.stopping()));
         if let Some(shelf) = shelf {
-            tasks.spawn("keeper", Keeper::new(live.clone(), shelf).run(tasks.stopping()));
+            tasks.spawn(
+                "keeper",
+                Keeper::new(live.clone(), shelf, endings).run(tasks.stopping()),
+            );
         }
         tasks.spawn("registry", feed.follow(tasks.stopping()));
         tasks.spawn("mirror-keeper", live.clone().keep(changes));
@@ -356,6 +363,8 @@ impl Live {
         let before = mirrors.len();
         for mirror in ids.into_iter().filter_map(|id| mirrors.remove(id)) {
             mirror.stop();
+            // Nobody receives where nothing is kept.
+            let _ = self.0.ended.send(mirror);
         }
         let left = mirrors.len();
         drop(mirrors);

@@ -95,6 +95,25 @@ async fn a_fleet_is_listed_a_few_at_a_time_and_only_while_there_is_room() {
 }
 
 #[tokio::test]
+async fn what_is_let_go_of_is_kept_on_disk() {
+    let console = Console::start().await;
+    let (first, second) = (lab(&console, "First").await, lab(&console, "Second").await);
+    let scratch = tempfile::tempdir().expect("a directory");
+    let shelf = scratch.path().join("snapshots");
+    let small = console
+        .beside(|setup| {
+            setup.mirror_bytes = 1;
+            setup.snapshots = Some(shelf.clone());
+        })
+        .await;
+    view(&small, &first.id).await;
+    view(&small, &second.id).await;
+    until("room", async || (!followed(&small, &first.id)).then_some(())).await;
+    let file = shelf.join(format!("{}.json.gz", first.id));
+    until("the file", async || file.exists().then_some(())).await;
+}
+
+#[tokio::test]
 async fn a_mirror_weighs_more_with_more_in_it() {
     let console = Console::start().await;
     let lab = lab(&console, "Growing").await;
