@@ -4,6 +4,10 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
+
+/// What was written aside so long ago is not written any more.
+const ABANDONED: Duration = Duration::from_secs(600);
 
 /// Makes a directory, and what leads to it, that only its owner may enter. One that is there keeps its mode.
 ///
@@ -60,6 +64,25 @@ pub fn replace_private_with(path: &Path, write: impl FnOnce(&mut File) -> io::Re
         Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
         _ => Ok(()),
     }
+}
+
+/// Removes what others left in a directory who did not come to rename it: what was written aside longer ago than any
+/// writing takes.
+///
+/// # Errors
+/// When the directory cannot be read, or such a file not be removed.
+pub fn sweep_private(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)?.flatten() {
+        let is_aside = entry.path().extension().is_some_and(|extension| extension == "tmp");
+        // Somebody else's renaming it meanwhile is no fault.
+        let Ok(changed) = entry.metadata().and_then(|file| file.modified()) else {
+            continue;
+        };
+        if is_aside && changed.elapsed().is_ok_and(|age| age > ABANDONED) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file of mode 0600 unless it is there, and returns what it holds then: of several who try at once, all get
@@ -122,5 +145,20 @@ mod tests {
         assert_eq!(fs::read(&path).expect("bytes"), b"short");
         let beside = dir.path().join("exp").read_dir().expect("the directory");
         assert_eq!(beside.count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn only_what_was_abandoned_is_swept() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for (name, age) in [("a.0123.tmp", 660), ("b.4567.tmp", 60), ("kept.json.gz", 660)] {
+            let file = private(&dir.path().join(name)).expect("made");
+            let then = std::time::SystemTime::now() - Duration::from_secs(age);
+            file.set_modified(then).expect("set back");
+        }
+        sweep_private(dir.path()).expect("swept");
+        let left = fs::read_dir(dir.path()).expect("the directory").flatten();
+        let mut left: Vec<_> = left.map(|entry| entry.file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["b.4567.tmp", "kept.json.gz"]);
     }
 }

@@ -36,16 +36,21 @@ impl Call {
 
     /// Sends, and turns every answer that is not a success into a [`ClientError`].
     pub(super) async fn send(self) -> Result<Response, ClientError> {
+        checked(self.answer().await?).await
+    }
+
+    /// Sends, and returns whatever is answered.
+    async fn answer(self) -> Result<Response, ClientError> {
         let bearer = self.credential.bearer().await?;
         // A body that streams cannot be sent twice; such a call fails where others are repeated.
         let again = self.request.try_clone();
         let response = send(self.request, bearer.as_ref()).await?;
         let (StatusCode::UNAUTHORIZED, Some(again)) = (response.status(), again) else {
-            return checked(response).await;
+            return Ok(response);
         };
         match self.credential.renewed(bearer).await? {
-            Some(renewed) => checked(send(again, renewed.as_ref()).await?).await,
-            None => checked(response).await,
+            Some(renewed) => send(again, renewed.as_ref()).await,
+            None => Ok(response),
         }
     }
 
@@ -62,10 +67,11 @@ impl Call {
             Some(tag) => self.with(|request| request.header(header::IF_NONE_MATCH, tag)),
             None => self,
         };
-        let response = call.send().await?;
-        if response.status() == StatusCode::NOT_MODIFIED {
+        let response = call.answer().await?;
+        if known.is_some() && response.status() == StatusCode::NOT_MODIFIED {
             return Ok(None);
         }
+        let response = checked(response).await?;
         let tag = response.headers().get(header::ETAG);
         let tag = tag.and_then(|tag| tag.to_str().ok()).map(str::to_owned);
         Ok(Some((decode(response).await?, tag)))
@@ -98,8 +104,7 @@ async fn send(request: RequestBuilder, bearer: Option<&Bearer>) -> Result<Respon
 
 async fn checked(response: Response) -> Result<Response, ClientError> {
     let status = response.status();
-    // Whoever asked for no more than news gets 304, and nobody else does.
-    if status.is_success() || status == StatusCode::NOT_MODIFIED {
+    if status.is_success() {
         return Ok(response);
     }
     let body = response.bytes().await.map_err(ClientError::from_transport)?;

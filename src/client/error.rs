@@ -120,6 +120,16 @@ impl ClientError {
         }
     }
 
+    /// Whether the server, which was reached, did not answer within the time that there was.
+    pub fn is_late(&self) -> bool {
+        match self {
+            Self::Late => true,
+            Self::Unreachable(error) => error.is_timeout() && !error.is_connect(),
+            Self::Shared(error) => error.is_late(),
+            _ => false,
+        }
+    }
+
     /// Whether nothing usable came back, so that trying again later may help.
     pub fn is_unreachable(&self) -> bool {
         match self {

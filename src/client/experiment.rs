@@ -14,7 +14,7 @@ use crate::protocol::*;
 /// A server may hold a subscription for 30 s whatever it is asked (`ch07 §8`); this leaves room for the way.
 const LONGEST_POLL: Duration = Duration::from_secs(40);
 
-/// A list of a large experiment takes a slow server longer than other calls may take.
+/// A list of a large experiment, or a log, takes a slow server longer than other calls may take.
 const LIST: Duration = Duration::from_secs(60);
 
 /// A list and the log position it is true for.
@@ -258,12 +258,12 @@ impl ExperimentClient {
     }
 
     /// The log from `cursor` (a count of events already seen), at most `limit` events where the server
-    /// honours a limit.
+    /// honours a limit. Without one, it may take as long as a list.
     pub async fn events(&self, cursor: u64, limit: Option<u64>) -> Result<EventBatch, ClientError> {
         let request = self.get("/events").query("cursor", cursor);
         let request = match limit {
             Some(limit) => request.query("limit", limit),
-            None => request,
+            None => request.with(|request| request.timeout(LIST)),
         };
         request.fetch().await
     }
@@ -274,7 +274,8 @@ impl ExperimentClient {
         struct Length {
             cursor: u64,
         }
-        let batch: Length = self.get("/events").query("cursor", 0).fetch().await?;
+        let call = self.get("/events").query("cursor", 0);
+        let batch: Length = call.with(|request| request.timeout(LIST)).fetch().await?;
         Ok(batch.cursor)
     }
 

@@ -5,8 +5,8 @@
 //! would have told of a change and has nothing untold; otherwise it is read through, for a moment at most.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -54,7 +54,8 @@ impl Watching {
     /// A group or a worker changed, or may have.
     pub(super) fn changed(&self) {
         // Who administered before may not have until now.
-        self.0.formerly.store(None);
+        let mut former = self.0.former();
+        *former = None;
         self.0.pulse.grow();
     }
 
@@ -109,7 +110,8 @@ pub struct Admins {
     pulse: Pulse,
     held: ArcSwapOption<Reading>,
     /// Who administered when that was last known, and when that was.
-    formerly: ArcSwapOption<(BTreeSet<WorkerId>, Timestamp)>,
+    /// The generation grows with a change while this is held, so that what was read before it is not stored after it.
+    formerly: std::sync::Mutex<Option<(BTreeSet<WorkerId>, Timestamp)>>,
     /// Readings begun. One is under way at a time: whoever has the lock makes it.
     begun: AtomicU64,
     /// The number of the last that came to an end.
@@ -126,7 +128,7 @@ impl Admins {
             clock,
             pulse: Pulse::default(),
             held: ArcSwapOption::empty(),
-            formerly: ArcSwapOption::empty(),
+            formerly: std::sync::Mutex::default(),
             begun: AtomicU64::new(0),
             ended: AtomicU64::new(0),
             reading: Mutex::default(),
@@ -147,8 +149,9 @@ impl Admins {
     /// Until when a worker is known to have administered: at least then it did. No decision about the present is made
     /// from it; what was known then may be shown to who might have seen it then.
     pub fn contained_at(&self, worker: &WorkerId) -> Option<Timestamp> {
-        let formerly = self.formerly.load_full()?;
-        formerly.0.contains(worker).then_some(formerly.1)
+        let former = self.former();
+        let (workers, at) = former.as_ref()?;
+        workers.contains(worker).then_some(*at)
     }
 
     /// Whether the worker's credential was replaced at `instant` or later, as far as a feed told.
@@ -185,12 +188,34 @@ impl Admins {
     /// Keeps what is held as what was known when the feed was last heard, if it was the present until then.
     fn remember(&self) {
         let Some(held) = self.held.load_full() else { return };
+        let mut former = self.former();
         let is_same = held.generation == self.pulse.generation.load(Ordering::SeqCst);
         if let (true, Ok(workers)) = (is_same, &held.workers) {
             let heard = Timestamp::from_millisecond(self.pulse.heard.load(Ordering::SeqCst));
-            self.formerly
-                .store(Some(Arc::new((workers.clone(), heard.max(held.asked_at)))));
+            *former = Some((workers.clone(), heard.max(held.asked_at)));
         }
+    }
+
+    /// What was read is what is held from now on.
+    fn hold(&self, reading: Arc<Reading>) {
+        match &reading.workers {
+            Ok(workers) => {
+                let mut former = self.former();
+                if reading.generation == self.pulse.generation.load(Ordering::SeqCst) {
+                    *former = Some((workers.clone(), reading.asked_at));
+                }
+            }
+            // A failure takes the place of what was good until now.
+            Err(_) => self.remember(),
+        }
+        let number = reading.number;
+        self.held.store(Some(reading));
+        self.ended.store(number, Ordering::SeqCst);
+    }
+
+    fn former(&self) -> MutexGuard<'_, Option<(BTreeSet<WorkerId>, Timestamp)>> {
+        // It is whole at every step, so a panic elsewhere does not spoil it.
+        self.formerly.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn present(&self) -> Arc<Reading> {
@@ -210,11 +235,7 @@ impl Admins {
             }
         }
         let reading = Arc::new(self.read().await);
-        if let Ok(workers) = &reading.workers {
-            self.formerly.store(Some(Arc::new((workers.clone(), reading.asked_at))));
-        }
-        self.held.store(Some(reading.clone()));
-        self.ended.store(reading.number, Ordering::SeqCst);
+        self.hold(reading.clone());
         reading
     }
 
@@ -282,15 +303,57 @@ mod tests {
         (Admins::new(stores, clock.clone()), clock, scratch)
     }
 
-    /// Puts a reading in place as if it had just been made.
-    fn read(admins: &Admins) {
-        let reading = Reading {
+    const WORKER: &str = "wkr_00000000000000000000000001";
+
+    fn worker() -> WorkerId {
+        WORKER.parse().expect("an id")
+    }
+
+    /// A reading of now.
+    fn reading(admins: &Admins, workers: Result<BTreeSet<WorkerId>, Trouble>) -> Arc<Reading> {
+        Arc::new(Reading {
             number: admins.begun.fetch_add(1, Ordering::SeqCst) + 1,
             generation: admins.pulse.generation.load(Ordering::SeqCst),
             asked_at: admins.clock.now(),
-            workers: Ok(BTreeSet::new()),
-        };
-        admins.held.store(Some(Arc::new(reading)));
+            workers,
+        })
+    }
+
+    /// Puts a reading in place as if it had just been made.
+    fn read(admins: &Admins) {
+        admins.hold(reading(admins, Ok(BTreeSet::new())));
+    }
+
+    #[test]
+    fn what_was_read_before_a_change_is_not_remembered_after_it() {
+        let (admins, _, _scratch) = admins();
+        let watching = admins.watched();
+        let before = reading(&admins, Ok([worker()].into()));
+        watching.changed();
+        admins.hold(before);
+        assert_eq!(
+            admins.contained_at(&worker()),
+            None,
+            "who administered before may not have since"
+        );
+        let after = reading(&admins, Ok([worker()].into()));
+        admins.hold(after.clone());
+        assert_eq!(admins.contained_at(&worker()), Some(after.asked_at));
+    }
+
+    #[test]
+    fn a_failure_does_not_make_what_was_known_until_then_forgotten() {
+        let (admins, clock, _scratch) = admins();
+        let watching = admins.watched();
+        admins.hold(reading(&admins, Ok([worker()].into())));
+        watching.caught_up();
+        clock.advance(Duration::from_secs(600));
+        watching.heard(clock.now());
+        watching.busy();
+        let failed = Trouble::of(Server::ControlPlane, &ClientError::Late);
+        admins.hold(reading(&admins, Err(failed)));
+        drop(watching);
+        assert_eq!(admins.contained_at(&worker()), Some(clock.now()));
     }
 
     #[test]

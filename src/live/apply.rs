@@ -83,9 +83,9 @@ pub(super) async fn apply(follower: &Follower, writer: &Writer, events: Vec<(u64
     for (cursor, event) in events {
         snapshot.push_event(cursor, event);
     }
-    let has_ended = topics.contains(&Topic::Experiment);
+    let has_changed_itself = topics.contains(&Topic::Experiment);
     writer.publish(snapshot, &topics);
-    if has_ended {
+    if has_changed_itself {
         follower.changed();
     }
     Ok(())

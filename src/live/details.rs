@@ -37,7 +37,8 @@ pub struct Details {
     variants: Kept<VariantId, Variant>,
 }
 
-/// Each read fails with what the task store refused, or that it was not reached.
+/// Each read asks `client` for what is not held. It fails with why there is none to ask, with what the task store refused,
+/// or that it was not reached.
 impl Details {
     /// Caches of at most so many bytes together: half for tasks with their submissions, a quarter each for ideas and for
     /// variants.
@@ -53,11 +54,12 @@ impl Details {
     pub async fn task(
         &self,
         mirror: &Mirror,
-        client: &ExperimentClient,
+        client: Result<ExperimentClient, ClientError>,
         id: &TaskId,
         revision: u64,
     ) -> Result<Arc<TaskDetail>, ClientError> {
         let read = async {
+            let client = client?;
             let (task, submission) = try_join(client.task(id), client.submission(id)).await?;
             Ok(TaskDetail { task, submission })
         };
@@ -68,24 +70,26 @@ impl Details {
     pub async fn idea(
         &self,
         mirror: &Mirror,
-        client: &ExperimentClient,
+        client: Result<ExperimentClient, ClientError>,
         id: &IdeaId,
         revision: u64,
     ) -> Result<Arc<Idea>, ClientError> {
         let key = (mirror.epoch(), id.clone());
-        self.ideas.read(key, revision, client.idea(id)).await
+        let read = async { client?.idea(id).await };
+        self.ideas.read(key, revision, read).await
     }
 
     /// The variant whose row has `revision`.
     pub async fn variant(
         &self,
         mirror: &Mirror,
-        client: &ExperimentClient,
+        client: Result<ExperimentClient, ClientError>,
         id: &VariantId,
         revision: u64,
     ) -> Result<Arc<Variant>, ClientError> {
         let key = (mirror.epoch(), id.clone());
-        self.variants.read(key, revision, client.variant(id)).await
+        let read = async { client?.variant(id).await };
+        self.variants.read(key, revision, read).await
     }
 }
 

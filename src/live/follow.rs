@@ -86,31 +86,53 @@ impl Follower {
     }
 }
 
+/// How following has gone so far.
+struct Course {
+    /// Whether what is held, if anything is, cannot be resumed.
+    relist: bool,
+    /// Whether it was said that the feed broke, and not yet that it is back.
+    is_broken: bool,
+    /// Since when the feed stands and has told everything.
+    stands_since: Option<Instant>,
+}
+
 /// Follows the experiment until the mirror is stopped.
 pub(super) async fn follow(follower: Follower, writer: Writer) {
     let stopping = writer.stopping();
     let mut backoff = Backoff::new(follower.retry_cap);
-    let (mut relist, mut is_broken) = (true, false);
+    let mut course = Course {
+        relist: true,
+        is_broken: false,
+        stands_since: None,
+    };
     if let Some(shelf) = &follower.shelf
         && let Some(kept) = shelf.experiment(follower.client.id()).await
     {
         restore(&follower, &writer, kept).await;
-        relist = false;
+        course.relist = false;
     }
     loop {
-        let started = Instant::now();
         let pause = tokio::select! {
             () = stopping.cancelled() => return,
-            pause = attempt(&follower, &writer, relist, &mut is_broken) => pause,
+            pause = attempt(&follower, &writer, &mut course) => pause,
         };
+        // A list that takes long before it fails is no healthy spell.
+        let stood = course
+            .stands_since
+            .take()
+            .map_or(Duration::ZERO, |since| since.elapsed());
         // What waits for something to appear looks as soon as it may have; what failed waits all the same.
         let (wait, patience) = match pause {
             Pause::Relist => {
-                relist = true;
-                (backoff.next(started.elapsed()), POKED)
+                course.relist = true;
+                // What is held is not the present any more, and the present is not known before it is listed.
+                if !matches!(writer.view().freshness, Freshness::Stale { .. }) {
+                    writer.freshness(Freshness::CatchingUp);
+                }
+                (backoff.next(stood), POKED)
             }
             Pause::Without(phase) => {
-                relist = true;
+                course.relist = true;
                 let every = LOOK_AGAIN.min(follower.retry_cap);
                 if writer.without(phase, every) {
                     follower.other_at_store();
@@ -119,16 +141,16 @@ pub(super) async fn follow(follower: Follower, writer: Writer) {
             }
             Pause::Broken(error) => {
                 // What is held resumes from its cursor; with nothing held there is nothing to resume, and what cannot
-                // be understood would come again.
-                relist = writer.view().snapshot().is_none() || matches!(error, ClientError::Decode(_));
+                // be understood would come again. A list that failed is still to be made.
+                course.relist |= writer.view().snapshot().is_none() || matches!(error, ClientError::Decode(_));
                 writer.stale(Trouble::of(Server::TaskStore, &error));
-                if !std::mem::replace(&mut is_broken, true) {
+                if !std::mem::replace(&mut course.is_broken, true) {
                     writer.tally().broke();
                     let id = follower.client.id();
                     warn!(experiment.id = %id, error = %chain(&error), "the feed broke; showing what is known");
                     follower.other_at_store();
                 }
-                (backoff.next(started.elapsed()), POKED)
+                (backoff.next(stood), POKED)
             }
         };
         let poked = async {
@@ -161,21 +183,16 @@ async fn restore(follower: &Follower, writer: &Writer, kept: Kept) {
 }
 
 /// One connection's life. It never succeeds: it ends in the reason to pause.
-async fn attempt(follower: &Follower, writer: &Writer, relist: bool, is_broken: &mut bool) -> Pause {
-    match watch(follower, writer, relist, is_broken).await {
+async fn attempt(follower: &Follower, writer: &Writer, course: &mut Course) -> Pause {
+    match watch(follower, writer, course).await {
         Ok(never) => match never {},
         Err(pause) => pause,
     }
 }
 
-async fn watch(
-    follower: &Follower,
-    writer: &Writer,
-    relist: bool,
-    is_broken: &mut bool,
-) -> Result<std::convert::Infallible, Pause> {
+async fn watch(follower: &Follower, writer: &Writer, course: &mut Course) -> Result<std::convert::Infallible, Pause> {
     let Follower { client, stores, .. } = follower;
-    if relist || !matches!(writer.view().phase, Phase::Ready(_)) {
+    if course.relist || !matches!(writer.view().phase, Phase::Ready(_)) {
         let listed = list(client, &follower.configs, writer.next_revision()).await?;
         let snapshot = listed.ok_or(Pause::Without(Phase::NotHosted))?;
         debug!(experiment.id = %client.id(), cursor = snapshot.cursor, tasks = snapshot.counts.total(), "listed");
@@ -183,6 +200,7 @@ async fn watch(
         writer.tally().listed();
         writer.heard();
         writer.publish(snapshot, &Topic::ALL);
+        course.relist = false;
         if !was_known {
             follower.changed();
         }
@@ -194,7 +212,7 @@ async fn watch(
     let means = feed.means();
     let admins = follower.admins.as_ref().filter(|_| means == Means::Push);
     let watching = admins.map(|admins| admins.watched());
-    let mut members = (means == Means::LongPoll).then(|| Members::read(writer.now()));
+    let mut members = (means == Means::LongPoll).then(|| Members::just_read(writer.now()));
     loop {
         let batch = match feed.ready() {
             Some(batch) => batch,
@@ -227,9 +245,12 @@ async fn watch(
         }
         if let (Some(members), Some(snapshot)) = (&mut members, writer.view().snapshot()) {
             signalled |= members.are_unknown(&events, snapshot);
-            if members.are_old(writer.now()) && members.were_viewed(writer.last_viewed()) {
-                // A server may have been replaced between two polls, and neither of them have failed.
-                continues(client, writer).await?;
+            if members.are_old(writer.now()) && members.were_viewed(writer.last_asked()) {
+                // A server may have been replaced between two polls, and neither of them have failed. What cannot be
+                // compared is no reason to list over and over.
+                if snapshot.last_event().is_some() {
+                    continues(client, writer).await?;
+                }
                 signalled = true;
             }
         }
@@ -247,7 +268,8 @@ async fn watch(
             // Only now is what is held the present: everything before the beat has been told and applied.
             writer.heard();
             watching.iter().for_each(|watching| watching.heard(writer.now()));
-            if std::mem::take(is_broken) {
+            course.stands_since.get_or_insert_with(Instant::now);
+            if std::mem::take(&mut course.is_broken) {
                 follower.other_at_store();
             }
             writer.freshness(Freshness::Live(means));
@@ -261,8 +283,11 @@ async fn watch(
 /// for ever, as servers repeat whatever cursor they are given.
 async fn continues(client: &ExperimentClient, writer: &Writer) -> Result<(), Pause> {
     let view = writer.view();
-    let Some((cursor, held)) = view.snapshot().and_then(|snapshot| snapshot.last_event()) else {
+    let Some(snapshot) = view.snapshot().filter(|snapshot| snapshot.cursor > 0) else {
         return Ok(());
+    };
+    let Some((cursor, held)) = snapshot.last_event() else {
+        return Err(Pause::Relist);
     };
     let there = client.events(cursor - 1, Some(1)).await?.events;
     match there.first() {

@@ -73,12 +73,16 @@ struct Hub {
     mirrors: Mutex<HashMap<ExperimentId, Arc<Mirror>>>,
     fleet: Arc<watch::Sender<u64>>,
     shelf: Option<Shelf>,
+    /// Mirrors that ended, to be kept.
+    ended: mpsc::UnboundedSender<Arc<Mirror>>,
     /// What mirrors and pages saw change.
     noticed: mpsc::UnboundedSender<Noticed>,
 }
 
 /// Bytes of whole entities that are kept for detail pages.
 const DETAIL_BYTES: u64 = 64 * 1024 * 1024;
+/// Mirrors of the fleet that are listed for the first time at once.
+const AT_ONCE: usize = 4;
 /// The longest time between two looks at which mirrors are still wanted.
 const SWEEP: Duration = Duration::from_secs(15);
 
@@ -91,6 +95,7 @@ impl Live {
         let (noticed, notices) = mpsc::unbounded_channel();
         let (looks, to_look_at) = mpsc::unbounded_channel();
         let (find, found) = mpsc::unbounded_channel();
+        let (ended, endings) = mpsc::unbounded_channel();
         let shelf = options.snapshots.clone().and_then(|directory| {
             let opened = Shelf::open(directory.clone(), options.stores.control_plane().map(str::to_owned));
             let said = |error: &io::Error| {
@@ -126,10 +131,14 @@ impl Live {
             fleet: Arc::new(watch::Sender::new(0)),
             noticed,
             shelf: shelf.clone(),
+            ended,
         }));
         tasks.spawn("probes", prober.run(to_look_at, find, tasks.stopping()));
         if let Some(shelf) = shelf {
-            tasks.spawn("keeper", Keeper::new(live.clone(), shelf).run(tasks.stopping()));
+            tasks.spawn(
+                "keeper",
+                Keeper::new(live.clone(), shelf, endings).run(tasks.stopping()),
+            );
         }
         tasks.spawn("registry", feed.follow(tasks.stopping()));
         tasks.spawn("mirror-keeper", live.clone().keep(changes));
@@ -170,8 +179,16 @@ impl Live {
         self.0.fleet.subscribe()
     }
 
-    /// The mirror of an experiment, followed from now on if it was not.
+    /// The mirror of an experiment that somebody asks for a page of, followed from now on if it was not.
     pub fn mirror(&self, id: &ExperimentId) -> Arc<Mirror> {
+        let mirror = self.mirror_of_open_page(id);
+        mirror.asked(&self.0.options.clock);
+        mirror
+    }
+
+    /// The same for what an open page asks for by itself. That keeps the mirror; yet nobody need be there, and so what is
+    /// read on being viewed only is not read.
+    pub fn mirror_of_open_page(&self, id: &ExperimentId) -> Arc<Mirror> {
         let Options {
             stores,
             configs,
@@ -226,7 +243,8 @@ impl Live {
     }
 
     /// The mirrors of every hosted experiment, followed from now on: the newest as many as are kept at all, and of those
-    /// that were not followed before, as many as there is room for.
+    /// that were not followed before, as many as there is room for. What they weigh is known once they are listed, and
+    /// so they are followed a few at a time; the fleet grows as each is listed, and whoever asks then gets more.
     pub fn hosted(&self) -> Vec<Arc<Mirror>> {
         let Options {
             mirrors, mirror_bytes, ..
@@ -237,12 +255,21 @@ impl Live {
             .iter()
             .rev()
             .filter(|(_, row)| matches!(row.hosting, Hosting::Hosted(_)));
-        let weight: u64 = self.mirrors().values().map(|mirror| mirror.weight() as u64).sum();
-        hosted
-            .take(*mirrors)
-            .filter(|(id, _)| weight < *mirror_bytes || self.existing_mirror(id).is_some())
-            .map(|(id, _)| self.mirror(id))
-            .collect()
+        let followed = self.followed();
+        let weight: u64 = followed.iter().map(|mirror| mirror.weight() as u64).sum();
+        let has_room = weight < *mirror_bytes && !followed.iter().any(|mirror| mirror.view().is_arriving());
+        let mut more = if has_room { AT_ONCE } else { 0 };
+        let mut all = Vec::new();
+        for (id, _) in hosted.take(*mirrors) {
+            if self.existing_mirror(id).is_none() {
+                if more == 0 {
+                    continue;
+                }
+                more -= 1;
+            }
+            all.push(self.mirror_of_open_page(id));
+        }
+        all
     }
 
     /// Asks for an experiment's entry to be read again now, since somebody knows that it changed.
@@ -336,6 +363,8 @@ impl Live {
         let before = mirrors.len();
         for mirror in ids.into_iter().filter_map(|id| mirrors.remove(id)) {
             mirror.stop();
+            // Nobody receives where nothing is kept.
+            let _ = self.0.ended.send(mirror);
         }
         let left = mirrors.len();
         drop(mirrors);

@@ -10,6 +10,7 @@ use super::configuration::Configuration;
 use super::snapshot::{Listed, Snapshot, TAIL};
 use crate::client::{ClientError, ExperimentClient};
 use crate::configs::ConfigSource;
+use crate::protocol::Event;
 
 /// Reads a whole experiment into a picture whose rows carry `revision`; nothing when the task store does not host it.
 ///
@@ -51,9 +52,8 @@ pub(super) async fn list(
             .collect::<OrdMap<_, _>>(),
     );
     snapshot.groups = Arc::new(groups);
-    let from = cursor.saturating_sub(TAIL as u64);
-    let tail = match client.events(from, Some(TAIL as u64)).await {
-        Ok(batch) => batch.events,
+    let tail = match tail(client, cursor).await {
+        Ok(tail) => tail,
         // One event that cannot be read must not keep everything else from being shown.
         Err(ClientError::Decode(error)) => {
             warn!(experiment.id = %client.id(), %error, "the newest events cannot be read; showing what comes after them");
@@ -61,12 +61,25 @@ pub(super) async fn list(
         }
         Err(error) => return Err(error),
     };
-    for (seen, event) in (from + 1..).zip(tail) {
-        if seen <= cursor {
-            snapshot.push_event(seen, Arc::new(event));
-        }
+    for (seen, event) in tail {
+        snapshot.push_event(seen, Arc::new(event));
     }
     Ok(Some(snapshot))
+}
+
+/// The newest events up to `cursor`, with their positions; none where they cannot be had up to there.
+async fn tail(client: &ExperimentClient, cursor: u64) -> Result<Vec<(u64, Event)>, ClientError> {
+    let mut count = cursor.min(TAIL as u64);
+    // A server that gives fewer at once is asked again for as many as it gives.
+    for _ in 0..2 {
+        let from = cursor - count;
+        let events = client.events(from, Some(count)).await?.events;
+        if events.len() as u64 >= count {
+            return Ok((from + 1..=cursor).zip(events).collect());
+        }
+        count = events.len() as u64;
+    }
+    Ok(Vec::new())
 }
 
 /// Does what keeps a processor busy, such as putting a hundred thousand rows in order, where nothing else waits for it.

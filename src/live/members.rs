@@ -23,8 +23,8 @@ impl Members {
     /// How long they are good for; the next view after that has them read again.
     const LIFE: Duration = Duration::from_secs(30);
 
-    /// They were read, the first time.
-    pub(super) fn read(now: Timestamp) -> Self {
+    /// They were just read, the first time.
+    pub(super) fn just_read(now: Timestamp) -> Self {
         Self {
             read_at: now,
             missed: BTreeSet::new(),
@@ -39,9 +39,9 @@ impl Members {
         now.instant().duration_since(self.read_at.instant()).unsigned_abs() >= Self::LIFE
     }
 
-    /// Whether a page was viewed since. An open page that nothing changes on asks for nothing.
-    pub(super) fn were_viewed(&self, last_viewed: Timestamp) -> bool {
-        last_viewed.instant() > self.read_at.instant()
+    /// Whether somebody viewed a page since. An open page asks for nothing by itself, whatever it refetches.
+    pub(super) fn were_viewed(&self, last_asked: Timestamp) -> bool {
+        last_asked.instant() > self.read_at.instant()
     }
 
     /// Whether an event names a worker or a group that the picture does not have.
@@ -57,15 +57,19 @@ impl Members {
     }
 }
 
-/// Reads them again.
+/// Reads them again, and tells of them if they are others.
 pub(super) async fn refresh_members(client: &ExperimentClient, writer: &Writer) -> Result<(), Pause> {
     let (workers, groups) = futures_util::future::try_join(client.workers(), client.groups()).await?;
     let view = writer.view();
     let Some(held) = view.snapshot() else {
         return Err(Pause::Relist);
     };
+    let workers = workers.into_iter().map(|w| (w.worker_id.clone(), w)).collect();
+    if *held.workers == workers && *held.groups == groups {
+        return Ok(());
+    }
     let mut snapshot = Snapshot::clone(held);
-    snapshot.workers = Arc::new(workers.into_iter().map(|w| (w.worker_id.clone(), w)).collect());
+    snapshot.workers = Arc::new(workers);
     snapshot.groups = Arc::new(groups);
     writer.publish(snapshot, &[Topic::Experiment]);
     Ok(())

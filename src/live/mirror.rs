@@ -50,6 +50,11 @@ impl View {
             Phase::Connecting | Phase::NotHosted | Phase::Elsewhere => None,
         }
     }
+
+    /// Whether the first list is on its way.
+    pub(super) fn is_arriving(&self) -> bool {
+        matches!(self.phase, Phase::Connecting) && !matches!(self.freshness, Freshness::Stale { .. })
+    }
 }
 
 /// The readers' side.
@@ -61,7 +66,10 @@ pub struct Mirror {
     revisions: watch::Sender<Revisions>,
     /// Milliseconds since the Unix epoch at which the server was last heard.
     heard: AtomicI64,
+    /// The same of when somebody or an open page asked for some of it.
     viewed: AtomicI64,
+    /// The same of when somebody asked for a page of it.
+    asked: AtomicI64,
     viewers: AtomicUsize,
     tally: Tally,
     poke: Notify,
@@ -82,6 +90,7 @@ impl Mirror {
             revisions: watch::Sender::new(revisions),
             heard: AtomicI64::new(clock.now().as_millisecond()),
             viewed: AtomicI64::new(clock.now().as_millisecond()),
+            asked: AtomicI64::new(clock.now().as_millisecond()),
             viewers: AtomicUsize::new(0),
             tally: Tally::default(),
             poke: Notify::new(),
@@ -169,6 +178,10 @@ impl Mirror {
         self.viewed.store(clock.now().as_millisecond(), Ordering::Relaxed);
     }
 
+    pub(super) fn asked(&self, clock: &Clock) {
+        self.asked.store(clock.now().as_millisecond(), Ordering::Relaxed);
+    }
+
     /// Whether nobody has looked for longer than `idle`.
     pub(super) fn is_idle(&self, clock: &Clock, idle: Duration) -> bool {
         let silent = clock.now().as_millisecond() - self.viewed.load(Ordering::Relaxed);
@@ -223,9 +236,9 @@ impl Writer {
         self.clock.now()
     }
 
-    /// When a page of it was last asked for.
-    pub(super) fn last_viewed(&self) -> Timestamp {
-        Timestamp::from_millisecond(self.mirror.last_viewed_ms())
+    /// When somebody last asked for a page of it.
+    pub(super) fn last_asked(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.mirror.asked.load(Ordering::Relaxed))
     }
 
     /// The server was heard: what is held is true as of now.

@@ -103,6 +103,8 @@ impl RegistryFeed {
         self.list(Vec::new(), Depth::Store);
         self.freshness(Freshness::Polling { every: self.every });
         loop {
+            // There is nobody to hear: what there is is known.
+            self.registry.heard(&self.clock);
             self.pause(None).await?;
             self.ask_again();
         }

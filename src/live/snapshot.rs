@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use imbl::{OrdMap, Vector};
+use imbl::{OrdMap, OrdSet, Vector};
 
 use super::configuration::Configuration;
 use super::counts::Counts;
@@ -14,8 +14,8 @@ use super::scores::Scores;
 use super::weight;
 use crate::configs::ConfigTrouble;
 use crate::protocol::{
-    CommitSha, Event, Experiment, ExperimentConfig, Group, Idea, IdeaId, MetricType, Task, TaskId, Variant, VariantId,
-    Worker, WorkerId,
+    CommitSha, Event, Experiment, ExperimentConfig, Group, Idea, IdeaId, MetricType, Task, TaskId, Timestamp, Variant,
+    VariantId, Worker, WorkerId,
 };
 
 /// How many metrics variants are kept in order of: those that lists show.
@@ -46,12 +46,21 @@ pub struct Snapshot {
     /// None without an objective that is a single metric.
     scores: Option<Scores>,
     integrated: usize,
-    by_commit: OrdMap<CommitSha, VariantId>,
+    by_commit: OrdSet<Maker>,
     pub(super) workers: Arc<OrdMap<WorkerId, Worker>>,
     pub(super) groups: Arc<Vec<Group>>,
     tail: Vector<(u64, Arc<Event>)>,
     /// What the tail weighs, in bytes.
     tail_weight: usize,
+}
+
+/// A commit with a variant that has it, in the order in which they are asked: a baseline is measured on its parent's own
+/// commit, and so any other variant is taken for the maker of it first; of several, the first that was begun.
+type Maker = (CommitSha, bool, Option<(Timestamp, VariantId)>);
+
+fn makers(row: &VariantRow) -> impl Iterator<Item = Maker> {
+    let commits = row.commit.iter().chain(&row.integrated);
+    commits.map(|sha| (sha.clone(), row.baseline, Some((row.started_at, row.id.clone()))))
 }
 
 /// What a picture is made of at once.
@@ -103,7 +112,7 @@ impl Snapshot {
                 .iter()
                 .map(|metric| Arc::new(ByMetric(metric.clone())) as Arc<_>),
         );
-        let variant_table = Table::of(orders, variants.clone());
+        let variant_table = Table::of(orders, variants);
         let mut by_idea: Vec<_> = variant_table.rows().cloned().collect();
 
         let objective =
@@ -112,7 +121,7 @@ impl Snapshot {
             *counts.slot(row) += 1;
             counts
         });
-        let mut snapshot = Self {
+        Self {
             experiment,
             config: config.known,
             config_revision: config.revision,
@@ -124,18 +133,14 @@ impl Snapshot {
             ideas: idea_table,
             scores: objective.map(|(metric, direction)| Scores::of(&metric, direction, &by_idea)),
             integrated: by_idea.iter().filter(|row| row.integrated.is_some()).count(),
-            by_commit: OrdMap::new(),
+            by_commit: by_idea.iter().flat_map(|row| makers(row)).collect(),
             variants: variant_table,
             variants_by_idea: sorted(Arc::new(ByIdea), &mut by_idea),
             workers: Arc::default(),
             groups: Arc::default(),
             tail: Vector::new(),
             tail_weight: 0,
-        };
-        for row in &variants {
-            snapshot.put_commits(row);
         }
-        snapshot
     }
 
     /// Its configuration, when there is a good one.
@@ -181,7 +186,9 @@ impl Snapshot {
 
     /// The variant whose work branch or squash commit this is.
     pub fn variant_of_commit(&self, sha: &CommitSha) -> Option<&Arc<VariantRow>> {
-        self.variant(self.by_commit.get(sha)?)
+        let (found, _, maker) = self.by_commit.range((sha.clone(), false, None)..).next()?;
+        let (_, id) = maker.as_ref().filter(|_| found == sha)?;
+        self.variant(id)
     }
 
     /// The registered workers.
@@ -224,7 +231,7 @@ impl Snapshot {
     pub fn weight(&self) -> usize {
         // Members have a name and some labels at most; a commit has its place in a map and shares the rest with its row.
         const MEMBER: usize = 400;
-        const COMMIT: usize = 56;
+        const COMMIT: usize = 80;
         size_of::<Self>()
             + self.tasks.weight()
             + self.tasks_by_subject.weight()
@@ -258,22 +265,16 @@ impl Snapshot {
         if let Some(old) = &old {
             self.integrated -= usize::from(old.integrated.is_some());
             self.variants_by_idea.remove(old);
+            for maker in makers(old) {
+                self.by_commit.remove(&maker);
+            }
         }
         self.integrated += usize::from(row.integrated.is_some());
         if let Some(scores) = &mut self.scores {
             scores.put(&row, old.as_ref());
         }
-        self.put_commits(&row);
+        self.by_commit.extend(makers(&row));
         self.variants_by_idea.insert(row);
-    }
-
-    fn put_commits(&mut self, row: &VariantRow) {
-        for sha in row.commit.iter().chain(&row.integrated) {
-            // A baseline is measured on its parent's own commit; the variant that made a commit comes first.
-            if !row.baseline || !self.by_commit.contains_key(sha) {
-                self.by_commit.insert(sha.clone(), row.id.clone());
-            }
-        }
     }
 
     pub(super) fn push_event(&mut self, cursor: u64, event: Arc<Event>) {

@@ -89,22 +89,30 @@ fn variant() -> impl Strategy<Value = Put> {
         0..8_u8,
         prop::option::of(0..12_u8),
         measured,
-        any::<bool>(),
+        (any::<bool>(), prop::option::of(0..4_u8), any::<bool>()),
     )
-        .prop_map(|(id, status, begun, done, (score, cost), integrated)| {
-            let mut evaluation = json!({ "notes": "fine" });
-            for (metric, value) in [("score", score), ("cost", cost)] {
-                if let Some(value) = value {
-                    evaluation[metric] = value.into();
+        .prop_map(
+            |(id, status, begun, done, (score, cost), (integrated, commit, baseline))| {
+                let mut evaluation = json!({ "notes": "fine" });
+                for (metric, value) in [("score", score), ("cost", cost)] {
+                    if let Some(value) = value {
+                        evaluation[metric] = value.into();
+                    }
                 }
-            }
-            Put::Variant(of(json!({
-                "variant_id": format!("v{id}"), "experiment_id": format!("exp_{:026}", 0), "status": status,
-                "idea_id": format!("i{}", id % 5), "parent_commits": ["0".repeat(40)], "evaluation": evaluation,
-                "variant_commit_sha": integrated.then(|| format!("{id:040}")), "started_at": at(begun),
-                "completed_at": done.map(at),
-            })))
-        })
+                Put::Variant(of(json!({
+                    "variant_id": format!("v{id}"), "experiment_id": format!("exp_{:026}", 0), "status": status,
+                    "idea_id": format!("i{}", id % 5), "parent_commits": ["0".repeat(40)], "evaluation": evaluation,
+                    "kind": baseline.then_some("baseline"), "commit_sha": commit.map(shared_commit),
+                    "variant_commit_sha": integrated.then(|| format!("{id:040}")), "started_at": at(begun),
+                    "completed_at": done.map(at),
+                })))
+            },
+        )
+}
+
+/// One of the few commits that many have.
+fn shared_commit(n: u8) -> String {
+    format!("{n:a>40}")
 }
 
 fn puts() -> impl Strategy<Value = Vec<Put>> {
@@ -248,6 +256,15 @@ fn assert_variants(snapshot: &Snapshot) {
         snapshot.integrated(),
         rows.iter().filter(|row| row.integrated.is_some()).count()
     );
+
+    for sha in (0..4).map(shared_commit).chain((0..25).map(|id| format!("{id:040}"))) {
+        let sha: CommitSha = sha.parse().expect("a commit");
+        let made = rows
+            .iter()
+            .filter(|row| [&row.commit, &row.integrated].contains(&&Some(sha.clone())));
+        let maker = made.min_by_key(|row| (row.baseline, row.started_at, row.id.clone()));
+        assert_eq!(snapshot.variant_of_commit(&sha).map(|row| &**row), maker, "{sha}");
+    }
 
     rows.sort_by_key(|row| Reverse((row.started_at, row.id.clone())));
     let orders = [

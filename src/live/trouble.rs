@@ -18,7 +18,7 @@ pub enum TroubleKind {
     Unreachable,
     /// An answer that says the server, or what stands before it, fails.
     Failing,
-    /// Nothing was asked yet: what is known is of an earlier life of the console.
+    /// Nothing was asked yet: what is known is of an earlier life of the console, or of the last time anybody looked.
     Unheard,
     /// The console has no credential that the server takes, and cannot get one.
     NoCredential,
@@ -74,7 +74,7 @@ impl Trouble {
     pub(super) fn unheard(server: Server) -> Self {
         Self {
             kind: TroubleKind::Unheard,
-            words: format!("{server} has not been heard since this console was started"),
+            words: format!("{server} has not been heard since this was last looked at"),
         }
     }
 }

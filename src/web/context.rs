@@ -10,9 +10,9 @@ use poem::{FromRequest, Request, RequestBody, Result};
 use super::console::Console;
 use super::error::{Fault, PageError};
 use super::frame::Frame;
-use super::gate::{Role, operator_of};
+use super::gate::{Role, is_activity, operator_of};
 use super::session::{self, Operator, SignedIn};
-use crate::client::ExperimentClient;
+use crate::client::{ClientError, ExperimentClient};
 use crate::live::{Freshness, Live, Mirror, Phase, RegistryView, Snapshot, View};
 use crate::protocol::ExperimentId;
 
@@ -199,6 +199,19 @@ impl Active {
         client.ok_or_else(|| self.fault(Fault::NotHostedHere))
     }
 
+    /// The same for reading what is not held here, or why that is not asked for: the task store is known not to answer,
+    /// or whoever looks is known to have been allowed to before the outage only.
+    ///
+    /// # Errors
+    /// [`Fault::NotHostedHere`] when there is no address for it.
+    pub fn reader(&self) -> Result<Result<ExperimentClient, ClientError>, PageError> {
+        let client = self.client()?;
+        Ok(match &self.context.role {
+            Role::Formerly(trouble) => Err(ClientError::NotSent(trouble.words.clone())),
+            _ => self.context.may_write().map(|()| client),
+        })
+    }
+
     /// A fault on this page.
     pub fn fault(&self, fault: Fault) -> PageError {
         PageError::within(fault, self.context.clone())
@@ -234,7 +247,10 @@ impl<'a> FromRequest<'a> for Watched {
             }) => return Err(gone(context, <&Session>::from_request(request, body).await?, given).into()),
             id => id?,
         };
-        let mirror = context.live().mirror(&id);
+        let mirror = match is_activity(request) {
+            true => context.live().mirror(&id),
+            false => context.live().mirror_of_open_page(&id),
+        };
         Ok(Self { context, id, mirror })
     }
 }

@@ -273,7 +273,7 @@ fn has_admin(path: &str) -> bool {
 
 /// Whether the operator did something. What a page asks for by itself, its regions and its stream, goes on when nobody
 /// sits before it any more.
-fn is_activity(request: &Request) -> bool {
+pub(crate) fn is_activity(request: &Request) -> bool {
     let is_stream = request
         .header(header::ACCEPT)
         .is_some_and(|accept| accept.contains("text/event-stream"))

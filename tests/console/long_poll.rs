@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard::access;
+use switchboard::client::ClientError;
 use switchboard::clock::Clock;
 use switchboard::live::{Hosting, Mirror};
 use switchboard::protocol::*;
 
 use crate::console::{Console, Setup, until};
 use crate::gateway::{Fault, Gateway};
-use crate::support::{ADMIN_TOKEN, Lab, World, join};
+use crate::support::{ADMIN_TOKEN, Lab, World, admin, join};
 
 struct Scene {
     console: Console,
@@ -135,6 +136,34 @@ async fn a_log_that_is_another_is_listed_anew() {
 }
 
 #[tokio::test]
+async fn what_is_listed_anew_is_not_called_live_meanwhile() {
+    let (scene, lab, mirror) = Scene::long_polled().await;
+    let shorter = r#"{"events":[],"cursor":1}"#;
+    let subscribed = |path: &str, _: &str| path.contains("/subscribe");
+    let tasks = |path: &str, _: &str| path.ends_with("/tasks");
+    scene.gateway.fail(Fault::Json(shorter), subscribed);
+    scene.gateway.fail(Fault::Silence, tasks);
+    lab.ideation("t-4").await;
+    is(&mirror, "catching-up").await;
+}
+
+#[tokio::test]
+async fn a_list_that_fails_is_made_all_the_same() {
+    let (scene, lab, mirror) = Scene::long_polled().await;
+    let shorter = r#"{"events":[],"cursor":1}"#;
+    let subscribed = |path: &str, _: &str| path.contains("/subscribe");
+    scene.gateway.fail(Fault::Json(shorter), subscribed);
+    scene.gateway.fail(Fault::Page(502), |path, _| path.ends_with("/tasks"));
+    lab.ideation("t-4").await;
+    is(&mirror, "stale").await;
+    scene.gateway.heal();
+    without_push(&scene.gateway);
+    scene.gateway.take_requests();
+    scene.asked(&format!("GET /v0/experiments/{}/tasks", lab.id)).await;
+    caught_up(&mirror, 4).await;
+}
+
+#[tokio::test]
 async fn an_event_that_cannot_be_read_does_not_end_the_feed() {
     let (scene, lab, mirror) = Scene::long_polled().await;
     scene
@@ -166,6 +195,79 @@ async fn workers_who_come_later_are_known_once_the_log_names_them_or_somebody_lo
     scene.console.live.mirror(&lab.id);
     lab.ideation("t-5").await;
     has_worker(&mirror, &later).await;
+}
+
+#[tokio::test]
+async fn what_an_open_page_refetches_is_not_a_view_that_workers_are_read_for() {
+    let (scene, lab, mirror) = Scene::long_polled().await;
+    let cookie = scene.console.sign_in().await;
+    let path = format!("/x/{}/admin/tasks/", lab.id);
+    let person = vec![("cookie", cookie.as_str())];
+    let mut page = person.clone();
+    page.extend([
+        ("hx-request", "true"),
+        ("hx-request-type", "partial"),
+        ("hx-target", "div#region-tasks"),
+    ]);
+    assert_eq!(scene.console.get(&path, &person).await.status, 200);
+    scene.console.clock.advance(Duration::from_secs(31));
+    scene.gateway.take_requests();
+    assert_eq!(scene.console.get(&path, &page).await.status, 200);
+    lab.ideation("t-4").await;
+    caught_up(&mirror, 4).await;
+    let asked = scene.gateway.take_requests();
+    assert!(asked.iter().all(|request| !request.ends_with("/workers")), "{asked:?}");
+
+    // A person's view has them read. They are what they were, and nobody is told anything.
+    let told = mirror.view().revisions.last_of(&["experiment"]);
+    assert_eq!(scene.console.get(&path, &person).await.status, 200);
+    lab.ideation("t-5").await;
+    scene.asked("/workers").await;
+    lab.ideation("t-6").await;
+    caught_up(&mirror, 6).await;
+    assert_eq!(mirror.view().revisions.last_of(&["experiment"]), told);
+}
+
+#[tokio::test]
+async fn a_server_that_gives_few_events_at_once_is_asked_for_the_newest() {
+    let world = World::start().await;
+    let lab = world.lab("Few at once").await;
+    for n in 1..=3 {
+        lab.ideation(&format!("t-{n}")).await;
+    }
+    let one = r#"{"events":[{"event_id":"first","type":"task.created","occurred_at":"2026-03-04T05:06:07Z",
+        "experiment_id":"exp_00000000000000000000000001","data":{}}],"cursor":1}"#;
+    let scene = Scene::over(world, |gateway| {
+        without_push(gateway);
+        gateway.fail(Fault::Json(one), |path, _| path.contains("/events?cursor=0&limit=3"));
+    })
+    .await;
+    let mirror = scene.console.live.mirror(&lab.id);
+    caught_up(&mirror, 3).await;
+    let view = mirror.view();
+    let held: Vec<_> = view.snapshot().expect("listed").newest_events().map(|(at, _)| at).collect();
+    assert_eq!(held, [3], "the last, which tells whether the log is the same");
+}
+
+#[tokio::test]
+async fn only_who_asks_for_news_takes_that_there_are_none_for_an_answer() {
+    let world = World::start().await;
+    let lab = world.lab("Not modified").await;
+    let gateway = Gateway::before(&world.base, &world.tasks).await;
+    let through = admin(&gateway.base());
+    gateway.fail(Fault::Page(304), |_, _| true);
+    let read = through.control().experiments_unless(None).await;
+    assert!(matches!(read, Err(ClientError::UnexpectedStatus(304))), "{read:?}");
+    let known = through.control().experiments_unless(Some("\"1\"")).await;
+    assert!(matches!(known, Ok(None)), "{known:?}");
+    let written = through
+        .experiment(&lab.id)
+        .mark_ready(&"i-1".parse().expect("an id"))
+        .await;
+    assert!(
+        matches!(written, Err(ClientError::UnexpectedStatus(304))),
+        "{written:?}"
+    );
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use switchboard::live::{Hosting, RegistryRow};
 use switchboard::protocol::*;
 
 use crate::console::{Console, until};
@@ -66,6 +67,53 @@ async fn what_is_being_viewed_stays_however_heavy() {
 }
 
 #[tokio::test]
+async fn a_fleet_is_listed_a_few_at_a_time_and_only_while_there_is_room() {
+    const HOSTED: usize = 9;
+    for (bytes, expected) in [(u64::MAX, HOSTED), (1, 4)] {
+        let console = Console::with_mirrors_of(bytes).await;
+        for n in 0..HOSTED {
+            lab(&console, &format!("Number {n}")).await;
+        }
+        until("what is hosted", async || {
+            let view = console.live.registry().view();
+            let is_hosted = |row: &&std::sync::Arc<RegistryRow>| matches!(row.hosting, Hosting::Hosted(_));
+            (view.rows.values().filter(is_hosted).count() == HOSTED).then_some(())
+        })
+        .await;
+        assert_eq!(console.live.hosted().len(), 4);
+        assert_eq!(console.live.hosted().len(), 4, "none of them is listed yet");
+        let mut most = 0;
+        until("all that there is room for", async || {
+            let hosted = console.live.hosted();
+            most = most.max(hosted.len());
+            let listed = hosted.iter().all(|mirror| mirror.view().snapshot().is_some());
+            (listed && hosted.len() == expected && console.live.hosted().len() == expected).then_some(())
+        })
+        .await;
+        assert_eq!(most, expected);
+    }
+}
+
+#[tokio::test]
+async fn what_is_let_go_of_is_kept_on_disk() {
+    let console = Console::start().await;
+    let (first, second) = (lab(&console, "First").await, lab(&console, "Second").await);
+    let scratch = tempfile::tempdir().expect("a directory");
+    let shelf = scratch.path().join("snapshots");
+    let small = console
+        .beside(|setup| {
+            setup.mirror_bytes = 1;
+            setup.snapshots = Some(shelf.clone());
+        })
+        .await;
+    view(&small, &first.id).await;
+    view(&small, &second.id).await;
+    until("room", async || (!followed(&small, &first.id)).then_some(())).await;
+    let file = shelf.join(format!("{}.json.gz", first.id));
+    until("the file", async || file.exists().then_some(())).await;
+}
+
+#[tokio::test]
 async fn a_mirror_weighs_more_with_more_in_it() {
     let console = Console::start().await;
     let lab = lab(&console, "Growing").await;
@@ -98,7 +146,12 @@ async fn however_many_ask_for_one_entity_it_is_read_once() {
     .await;
     proxy.take_requests();
 
-    let ask = || console.live.details().idea(&mirror, &client, &row.id, row.revision);
+    let ask = || {
+        console
+            .live
+            .details()
+            .idea(&mirror, Ok(client.clone()), &row.id, row.revision)
+    };
     let answers = join_all((0..50).map(|_| ask())).await;
     assert!(
         answers
@@ -120,7 +173,12 @@ async fn however_many_ask_for_one_entity_it_is_read_once() {
     })
     .await;
     proxy.take_requests();
-    let ask = || console.live.details().idea(&mirror, &client, &row.id, row.revision);
+    let ask = || {
+        console
+            .live
+            .details()
+            .idea(&mirror, Ok(client.clone()), &row.id, row.revision)
+    };
     let answers = join_all((0..50).map(|_| ask())).await;
     let is_ready = |read: &Idea| read.state == IdeaState::Ready;
     assert!(

@@ -164,6 +164,23 @@ async fn pages_that_were_seen_answer_while_the_servers_are_gone_and_go_on_when_t
 }
 
 #[tokio::test]
+async fn a_detail_that_nobody_read_is_not_asked_for_while_nobody_answers() {
+    let operators = Operators::begin().await;
+    operators.lab.ideation("t-unread").await;
+    until("the task", async || operators.says("t-unread").await.then_some(())).await;
+    operators.scene.server.go().await;
+    operators.both_are("stale").await;
+    let page = async |task: &str| {
+        let path = format!("/x/{}/admin/tasks/{task}/", operators.lab.id);
+        view(&operators.scene.console, &path, &operators.cookie).await.body
+    };
+    let unread = page("t-unread").await;
+    let why = "it cannot be read now: the task store does not answer.";
+    assert!(unread.contains(why), "{unread}");
+    assert!(!page("execute-0").await.contains("cannot be read now"), "it is held");
+}
+
+#[tokio::test]
 async fn a_line_that_is_silently_dead_holds_up_no_page_and_is_found_out() {
     let mut operators = Operators::begin().await;
     operators.scene.line.take_requests();

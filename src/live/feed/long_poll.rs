@@ -22,12 +22,15 @@ struct Ask {
     not_before: Option<Instant>,
 }
 
+/// So many events in one answer may be as many as the server gives at once. Who follows is told of far fewer.
+const FULL: usize = 50;
+
 /// Where a long-poll stands.
 #[derive(Debug)]
 struct LongPoll {
     cursor: u64,
-    /// The first request asks for what is there already and does not wait.
-    is_first: bool,
+    /// Whether there may be more in the log already: what there is is asked for, and the server is not to wait.
+    is_behind: bool,
     pace: Pace,
 }
 
@@ -35,7 +38,7 @@ impl LongPoll {
     fn new(cursor: u64) -> Self {
         Self {
             cursor,
-            is_first: true,
+            is_behind: true,
             pace: Pace::default(),
         }
     }
@@ -43,17 +46,22 @@ impl LongPoll {
     fn ask(&self) -> Ask {
         Ask {
             cursor: self.cursor,
-            wait: (!self.is_first).then(|| (PATIENCE, self.pace.limit())),
+            wait: (!self.is_behind).then(|| (PATIENCE, self.pace.limit())),
             not_before: self.pace.earliest(),
         }
     }
 
     /// The answer to the last [`Ask`], as changes. Events are told with the position they lead to, each once and without
-    /// a gap, whatever the server says of its own position beyond whether it is behind.
+    /// a gap, whatever the server says of its own position beyond whether it is behind. The beat comes once there is no
+    /// more: a server may give a few at once only, as long as there are.
     fn answered(&mut self, asked: Instant, answered: Instant, batch: EventBatch) -> Vec<Change> {
-        if !std::mem::take(&mut self.is_first) {
-            self.pace.answered(asked, answered, batch.events.is_empty());
+        let count = batch.events.len();
+        let was_behind = self.is_behind;
+        if !was_behind {
+            self.pace.answered(asked, answered, count == 0);
         }
+        // A waiting request is answered with what happened since, which is all.
+        self.is_behind = count > 0 && (was_behind || count >= FULL);
         if batch.cursor < self.cursor {
             // The log is shorter than it was: another one, or the same from a backup.
             return vec![Change::Resync];
@@ -64,8 +72,7 @@ impl LongPoll {
             event: Box::new(event),
             cursor,
         });
-        // The answer holds all there was, so what was told until here is the present.
-        logged.chain([Change::Heartbeat]).collect()
+        logged.chain((!self.is_behind).then_some(Change::Heartbeat)).collect()
     }
 }
 
@@ -106,7 +113,11 @@ impl LongPolling {
             }
             let asked = Instant::now();
             let batch = match wait {
-                None => self.client.events(cursor, None).await?,
+                None => match self.client.events(cursor, None).await {
+                    // It would be as late the next time; a list says the same in fewer words.
+                    Err(error) if error.is_late() => return Ok(vec![Change::Resync]),
+                    answer => answer?,
+                },
                 Some((patience, limit)) => timeout(limit, self.client.subscribe(cursor, patience))
                     .await
                     .unwrap_or(Err(ClientError::Late))?,
@@ -163,6 +174,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_pending_is_read_to_its_end_and_what_comes_later_is_all_there_is() {
+        let mut poll = LongPoll::new(0);
+        let now = Instant::now();
+        let beats = |changes: Vec<Change>| changes.contains(&Change::Heartbeat);
+        assert!(!beats(poll.answered(now, now, answer(0, 5, 3))));
+        assert!(!beats(poll.answered(now, now, answer(3, 5, 3))));
+        assert_eq!((poll.ask().cursor, poll.ask().wait), (5, None), "there may be more");
+        assert!(beats(poll.answered(now, now, answer(5, 5, 3))));
+        assert!(poll.ask().wait.is_some());
+        assert!(beats(poll.answered(now, now, answer(5, 6, 100))));
+        assert!(poll.ask().wait.is_some(), "an event costs no request of its own");
+        assert!(
+            !beats(poll.answered(now, now, answer(6, 1_000, 100))),
+            "a server that gives 100 at most"
+        );
+        assert_eq!(poll.ask().wait, None);
+    }
+
+    #[test]
     fn a_log_that_became_shorter_is_listed_anew() {
         let mut poll = LongPoll::new(7);
         let now = Instant::now();
@@ -173,15 +203,26 @@ mod tests {
         #[test]
         fn every_event_is_told_once_with_the_position_it_leads_to(
             start in 0_u64..50,
-            steps in prop::collection::vec((0_u64..40, 1_u64..30), 1..20),
+            most in 1_u64..120,
+            steps in prop::collection::vec(0_u64..400, 1..40),
         ) {
             let mut poll = LongPoll::new(start);
             let (mut length, mut told) = (start, Vec::new());
-            for (more, most) in steps {
-                length += more;
+            for more in steps {
+                // Less often than it is asked, so that there is an end now and then.
+                length += more.saturating_sub(300);
                 let now = Instant::now();
-                let changes = poll.answered(now, now, answer(poll.ask().cursor, length, most));
-                prop_assert_eq!(changes.last(), Some(&Change::Heartbeat));
+                let waits = poll.ask().wait.is_some();
+                let answer = answer(poll.ask().cursor, length, most);
+                let is_few = answer.events.len() < FULL;
+                let changes = poll.answered(now, now, answer);
+                let beats = changes.iter().filter(|change| **change == Change::Heartbeat).count();
+                // All is told, or at least all that one may know of.
+                if beats > 0 {
+                    prop_assert_eq!(changes.last(), Some(&Change::Heartbeat));
+                    prop_assert!(poll.cursor == length || (waits && is_few), "{} of {}", poll.cursor, length);
+                }
+                prop_assert_eq!(beats == 0, poll.ask().wait.is_none());
                 told.extend(changes.into_iter().filter_map(|change| match change {
                     Change::Logged { event, cursor } => Some((event.event_id.to_string(), cursor)),
                     _ => None,

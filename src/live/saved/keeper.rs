@@ -1,8 +1,10 @@
 //! Writes what is known to the shelf: what changed, now and then, and all that is new when the process stops.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -33,26 +35,34 @@ struct Written {
 pub(in crate::live) struct Keeper {
     live: Live,
     shelf: Shelf,
+    /// Mirrors that are followed no more.
+    ended: mpsc::UnboundedReceiver<Arc<Mirror>>,
     experiments: HashMap<ExperimentId, Written>,
     registry: u64,
 }
 
 impl Keeper {
-    pub(in crate::live) fn new(live: Live, shelf: Shelf) -> Self {
+    pub(in crate::live) fn new(live: Live, shelf: Shelf, ended: mpsc::UnboundedReceiver<Arc<Mirror>>) -> Self {
         Self {
             live,
             shelf,
+            ended,
             experiments: HashMap::new(),
             registry: 0,
         }
     }
 
-    /// Writes until the process stops, and then once more.
+    /// Writes until the process stops, and then once more. What was let go of is written when it is, as far as it is new.
     pub(in crate::live) async fn run(mut self, stopping: CancellationToken) {
         let mut every = tokio::time::interval(EVERY);
         loop {
             let ends = tokio::select! {
+                biased;
                 () = stopping.cancelled() => true,
+                Some(mirror) = self.ended.recv() => {
+                    self.keep(&mirror, true).await;
+                    continue;
+                }
                 _ = every.tick() => false,
             };
             self.keep_registry().await;
@@ -60,9 +70,18 @@ impl Keeper {
             let mut mirrors = self.live.followed();
             mirrors.sort_by_key(|mirror| std::cmp::Reverse(mirror.last_viewed_ms()));
             for mirror in mirrors {
+                if !ends && stopping.is_cancelled() {
+                    break;
+                }
                 self.keep(&mirror, ends).await;
             }
             if ends {
+                // What was let go of at last, unless it is followed again.
+                while let Ok(mirror) = self.ended.try_recv() {
+                    if self.live.existing_mirror(mirror.experiment()).is_none() {
+                        self.keep(&mirror, true).await;
+                    }
+                }
                 return;
             }
         }

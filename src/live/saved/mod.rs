@@ -5,7 +5,7 @@ mod keeper;
 mod picture;
 
 use std::fs;
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use tracing::warn;
 
 use super::registry::{Hosting, RegistryRow};
 use super::snapshot::Snapshot;
-use crate::private_file::{create_private_dir, replace_private_with};
+use crate::private_file::{create_private_dir, replace_private_with, sweep_private};
 use crate::protocol::{Experiment, ExperimentId, RegistryEntry, Timestamp};
 
 pub(super) use keeper::Keeper;
@@ -66,6 +66,7 @@ impl Shelf {
     /// The shelf in a directory, which is made unless it is there.
     pub(super) fn open(directory: PathBuf, control_plane: Option<String>) -> io::Result<Self> {
         create_private_dir(&directory)?;
+        sweep_private(&directory)?;
         Ok(Self {
             directory: directory.into(),
             control_plane,
@@ -157,20 +158,28 @@ impl Shelf {
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Option<File<T>> {
-    let file = match unpacked::<File<T>>(path) {
+    match unpacked(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => {
             warn!(path = %path.display(), %error, "what was kept cannot be read; it is listed anew");
-            return None;
+            None
         }
-    };
-    (file.form == FORM).then_some(file)
+    }
 }
 
-fn unpacked<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
+/// The file, unless it is of another form: what that says need not make sense here.
+fn unpacked<T: DeserializeOwned>(path: &Path) -> io::Result<Option<File<T>>> {
     let packed = BufReader::new(fs::File::open(path)?);
-    Ok(serde_json::from_reader(BufReader::new(GzDecoder::new(packed)))?)
+    let mut text = BufReader::new(GzDecoder::new(packed));
+    // What is written begins with its form.
+    let begin = format!(r#"{{"form":{FORM},"#);
+    let mut begun = Vec::new();
+    text.by_ref().take(begin.len() as u64).read_to_end(&mut begun)?;
+    if begun != begin.as_bytes() {
+        return Ok(None);
+    }
+    Ok(Some(serde_json::from_reader(begun.chain(text))?))
 }
 
 /// As fast as may be: it is much larger than it has to be either way, and written often.
@@ -183,8 +192,42 @@ fn pack(file: &mut fs::File, content: &impl Serialize) -> io::Result<()> {
 
 async fn write<T: Serialize>(path: PathBuf, make: impl FnOnce() -> T + Send + 'static) {
     let shown = path.clone();
-    let written = tokio::task::spawn_blocking(move || replace_private_with(&path, |file| pack(file, &make()))).await;
+    let written = tokio::task::spawn_blocking(move || {
+        // Somebody may have tidied up.
+        path.parent().map_or(Ok(()), create_private_dir)?;
+        replace_private_with(&path, |file| pack(file, &make()))
+    });
+    let written = written.await;
     if let Ok(Err(error)) = written {
         warn!(path = %shown.display(), %error, "cannot keep what is known; after a restart it is listed anew");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_kept_is_read_again_and_what_is_of_another_form_is_not_looked_into() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let directory = scratch.path().join("shelf");
+        let shelf = Shelf::open(directory.clone(), None).expect("a shelf");
+        // Whoever tidied up took the directory too.
+        fs::remove_dir(&directory).expect("gone");
+        let heard = Timestamp::from_millisecond(1);
+        shelf.keep_registry(std::iter::empty(), heard).await;
+        let (rows, then) = shelf.registry().await.expect("kept");
+        assert_eq!((rows.len(), then), (0, heard));
+
+        let path = shelf.of_registry();
+        let other = move |form| File {
+            form,
+            heard,
+            content: "something else",
+        };
+        write(path.clone(), move || other(FORM + 1)).await;
+        assert!(unpacked::<KeptRegistry>(&path).expect("no trouble").is_none());
+        write(path.clone(), move || other(FORM)).await;
+        assert!(unpacked::<KeptRegistry>(&path).is_err());
     }
 }

@@ -46,8 +46,8 @@ pub(crate) async fn get(active: Active) -> Result<Response, PageError> {
             )
         }));
     };
-    let client = active.client()?;
-    let body = match older(&client, &snapshot, before, per).await {
+    let reader = active.reader()?;
+    let body = match older(reader, &snapshot, before, per).await {
         Ok(events) => log(&active, &snapshot, &query, per, &events),
         Err(error) => notice(
             Tone::Warn,
@@ -67,7 +67,7 @@ pub(crate) async fn get(active: Active) -> Result<Response, PageError> {
 
 /// The `per` events that end at `before`, from what is held where that reaches.
 async fn older(
-    client: &ExperimentClient,
+    reader: Result<ExperimentClient, ClientError>,
     snapshot: &Snapshot,
     before: u64,
     per: u64,
@@ -77,7 +77,7 @@ async fn older(
         let held = snapshot.newest_events().map(|(cursor, event)| (cursor, event.clone()));
         return Ok(held.filter(|(cursor, _)| (first..=before).contains(cursor)).collect());
     }
-    let batch = client.events(first - 1, Some(before + 1 - first)).await?;
+    let batch = reader?.events(first - 1, Some(before + 1 - first)).await?;
     let mut events: Vec<Entry> = (first..=before).zip(batch.events.into_iter().map(Arc::new)).collect();
     events.reverse();
     Ok(events)

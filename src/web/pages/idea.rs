@@ -26,12 +26,12 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     let Some(row) = row else {
         return Err(active.missing("idea", &given));
     };
-    let client = active.client()?;
+    let reader = active.reader()?;
     let detail = active
         .context
         .live()
         .details()
-        .idea(&active.mirror, &client, &row.id, row.revision)
+        .idea(&active.mirror, reader, &row.id, row.revision)
         .await;
 
     let view = View {
@@ -50,7 +50,12 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     };
     let regions = vec![Region {
         name: "idea",
-        topics: &["ideas", "tasks", "variants", "experiment"],
+        // What could not be read is read once the server is heard again.
+        topics: if detail.is_ok() {
+            &["ideas", "tasks", "variants", "experiment"]
+        } else {
+            &["ideas", "tasks", "variants", "experiment", "freshness"]
+        },
         body: body.into(),
     }];
     Ok(active

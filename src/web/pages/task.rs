@@ -26,12 +26,12 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     let Some(row) = row else {
         return Err(active.missing("task", &given));
     };
-    let client = active.client()?;
+    let reader = active.reader()?;
     let detail = active
         .context
         .live()
         .details()
-        .task(&active.mirror, &client, &row.id, row.revision)
+        .task(&active.mirror, reader, &row.id, row.revision)
         .await;
 
     let view = View {
@@ -47,7 +47,12 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     let regions = vec![
         Region {
             name: "task",
-            topics: &["tasks", "experiment"],
+            // What could not be read is read once the server is heard again.
+            topics: if detail.is_ok() {
+                &["tasks", "experiment"]
+            } else {
+                &["tasks", "experiment", "freshness"]
+            },
             body: view.state(&detail).into(),
         },
         Region {

@@ -29,12 +29,12 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     let Some(row) = row else {
         return Err(active.missing("variant", &given));
     };
-    let client = active.client()?;
+    let reader = active.reader()?;
     let detail = active
         .context
         .live()
         .details()
-        .variant(&active.mirror, &client, &row.id, row.revision)
+        .variant(&active.mirror, reader, &row.id, row.revision)
         .await;
 
     let change = commit_change::drawn(&active, &row).await;
@@ -56,7 +56,12 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     };
     let regions = vec![Region {
         name: "variant",
-        topics: &["variants", "tasks", "ideas", "experiment"],
+        // What could not be read is read once the server is heard again.
+        topics: if detail.is_ok() {
+            &["variants", "tasks", "ideas", "experiment"]
+        } else {
+            &["variants", "tasks", "ideas", "experiment", "freshness"]
+        },
         body: body.into(),
     }];
     Ok(active

@@ -58,10 +58,13 @@ impl Source for ExperimentSource {
 
 pub(super) struct FleetSource {
     fleet: watch::Receiver<u64>,
+    registry: watch::Receiver<u64>,
     told: u64,
     live: Live,
     /// The page sums up every hosted experiment, so all of them are looked at while it is open.
     viewers: Vec<Viewer>,
+    /// Of which revisions of the fleet and of the registry they are.
+    viewed: Option<(u64, u64)>,
 }
 
 impl FleetSource {
@@ -69,9 +72,11 @@ impl FleetSource {
     pub fn new(live: &Live, told: u64) -> Self {
         Self {
             fleet: live.fleet(),
+            registry: live.registry_unlooked().subscribe(),
             told,
             live: live.clone(),
             viewers: Vec::new(),
+            viewed: None,
         }
     }
 }
@@ -86,8 +91,11 @@ impl Source for FleetSource {
     }
 
     fn untold(&mut self) -> (u64, Vec<&'static str>) {
-        self.viewers = self.live.hosted().iter().map(|mirror| mirror.viewer()).collect();
         let revision = *self.fleet.borrow_and_update();
+        let position = (revision, *self.registry.borrow_and_update());
+        if self.viewed.replace(position) != Some(position) {
+            self.viewers = self.live.hosted().iter().map(|mirror| mirror.viewer()).collect();
+        }
         let topics = if revision == self.told {
             vec![]
         } else {
