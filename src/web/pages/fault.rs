@@ -48,13 +48,13 @@ pub(crate) fn answer(frame: &Frame, uri: &Uri, fault: &Fault, context: Option<&C
     if frame.writes && frame.htmx && is_outage(fault) {
         return beside_the_form(status, &words);
     }
-    let administers = context.is_some_and(|context| context.role.administers());
+    let may_look = context.is_some_and(|context| context.role.may_look());
     let main = error_page(
         fault.key(),
         status.as_u16(),
         words.title,
         &words.advice,
-        &actions(fault, &frame.here, administers),
+        &actions(fault, &frame.here, may_look),
     );
     match context {
         Some(context) => {
@@ -257,11 +257,11 @@ fn may_pass(fault: &Fault) -> bool {
     )
 }
 
-fn actions(fault: &Fault, here: &str, administers: bool) -> Markup {
+fn actions(fault: &Fault, here: &str, may_look: bool) -> Markup {
     let again = may_pass(fault);
     html! {
         @if again { a class="button button-primary" href=(here) { "Try again" } }
-        @if administers { a class="button" href=(urls::experiments()) { "All experiments" } }
+        @if may_look { a class="button" href=(urls::experiments()) { "All experiments" } }
         @else { a class="button" href=(urls::home()) { "Start page" } }
     }
 }
