@@ -7,7 +7,7 @@ use poem::{IntoResponse, Response};
 use tracing::error;
 
 use crate::live::TroubleKind;
-use crate::web::answer::Page;
+use crate::web::answer::{Page, is_of_bar};
 use crate::web::context::Context;
 use crate::web::error::Fault;
 use crate::web::frame::{Frame, Want, see_other};
@@ -38,9 +38,10 @@ pub(crate) fn answer(frame: &Frame, uri: &Uri, fault: &Fault, context: Option<&C
     }
     let status = fault.status();
     if let Want::Region(name) = &frame.want {
-        // The bar and the fault itself stay true; other regions keep what they show, and the badge says how old it is.
-        let kept = matches!(name.as_str(), "switcher" | "freshness" | "pending" | "fault");
-        if !kept || context.is_none() {
+        // The bar and the fault itself stay true; other regions keep what they show, and the badge says how old it is. How
+        // much is pending is not known for now, which is no reason to load the page anew.
+        let is_kept = (is_of_bar(name) || name == "fault") && !(name == "pending" && may_pass(fault));
+        if !is_kept || context.is_none() {
             return status.into_response();
         }
     }
