@@ -111,7 +111,7 @@ pub(crate) fn document(shell: &Shell) -> Markup {
                 a class="skip" href="#main" { "Skip to the content" }
                 (bar(shell))
                 (rail(shell))
-                (main(shell))
+                (main(shell, None))
                 (stream(shell))
                 template id="stream-lost" { (stream_lost()) }
                 template id="stream-blocked" { (stream_blocked()) }
@@ -125,11 +125,13 @@ pub(crate) fn document(shell: &Shell) -> Markup {
 }
 
 /// What htmx swaps on navigation: the main region, and the parts around it that depend on the page. The stream is
-/// replaced only when it leads elsewhere, so that going from page to page within an experiment keeps it open.
+/// replaced only when it leads elsewhere, so that going from page to page within an experiment keeps it open. Where it
+/// seems not to, the page names its own: what was left may have been a fault, which follows another one.
 pub(crate) fn fragment(shell: &Shell, stream_changes: bool) -> Markup {
+    let live = shell.live.filter(|_| !stream_changes);
     html! {
         title { (shell.full_title()) }
-        (main(shell))
+        (main(shell, live))
         hx-partial hx-target="#bar" hx-swap="outerHTML" { (bar(shell)) }
         hx-partial hx-target="#rail" hx-swap="outerHTML" { (rail(shell)) }
         @if stream_changes { hx-partial hx-target="#live" hx-swap="outerHTML" { (stream(shell)) } }
@@ -193,8 +195,8 @@ fn head(title: &str) -> Markup {
     }
 }
 
-fn main(shell: &Shell) -> Markup {
-    html! { main id="main" tabindex="-1" data-experiment=(shell.experiment_id()) { (shell.main) } }
+fn main(shell: &Shell, live: Option<&str>) -> Markup {
+    html! { main id="main" tabindex="-1" data-experiment=(shell.experiment_id()) data-live=[live] { (shell.main) } }
 }
 
 fn stream(shell: &Shell) -> Markup {
