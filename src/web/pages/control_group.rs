@@ -219,6 +219,6 @@ impl Change {
         };
         let mut page = view.page(adding, deleting, said.as_deref());
         page.status = status;
-        self.desk.answer_write(&page)
+        self.desk.answer_write(page)
     }
 }

@@ -105,5 +105,5 @@ async fn again(desk: &Desk, status: StatusCode, form: CreateForm) -> Response {
     let roster = desk.roster().await;
     let mut page = GroupsPage::new(&desk.place, &roster, &desk.place.groups()).page(&form);
     page.status = status;
-    desk.answer_write(&page)
+    desk.answer_write(page)
 }

@@ -132,5 +132,5 @@ async fn again(desk: &Desk, id: &WorkerId, status: StatusCode, form: ReissueForm
     };
     let mut page = view.page(&form);
     page.status = status;
-    desk.answer_write(&page)
+    desk.answer_write(page)
 }

@@ -109,5 +109,5 @@ async fn again(desk: &Desk, status: StatusCode, form: RegisterForm) -> Response 
     let roster = desk.roster().await;
     let mut page = WorkersPage::new(&desk.place, &roster, &desk.place.workers()).page(&form);
     page.status = status;
-    desk.answer_write(&page)
+    desk.answer_write(page)
 }

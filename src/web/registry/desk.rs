@@ -131,16 +131,21 @@ impl Desk {
                 page.status = unread.status();
             }
         }
+        self.context.answer_fresh(&self.dated(page))
+    }
+
+    /// Says on the page from when its workers and groups are, if they are not of now.
+    fn dated<'p>(&self, mut page: Page<'p>) -> Page<'p> {
         if let Some(at) = self.shown_from.get() {
             let words = html! { p { "Workers and groups are shown as they were read " (when(*at)) "." } };
             page.head = html! { (notice(Tone::Warn, &words)) (page.head) };
         }
-        self.context.answer_fresh(&page)
+        page
     }
 
     /// Answers a write with a page. Its path is no page's, so it stays out of the address bar.
-    pub fn answer_write(&self, page: &Page) -> Response {
-        let mut response = self.context.answer_fresh(page);
+    pub fn answer_write(&self, page: Page) -> Response {
+        let mut response = self.context.answer_fresh(&self.dated(page));
         response
             .headers_mut()
             .insert("hx-push-url", HeaderValue::from_static("false"));
@@ -165,9 +170,10 @@ impl Desk {
         keep: fn(&T) -> Kept,
         write: impl Future<Output = Result<T, ClientError>> + Send + 'static,
     ) -> Sent<T> {
-        let forget = Forget(self.context.console.clone(), self.scope.clone());
+        let (console, scope) = (self.context.console.clone(), self.scope.clone());
         let forgetting = async move {
-            let _forget = forget;
+            // From here on: what is refused without being sent makes nothing old.
+            let _forget = Forget(console, scope);
             write.await
         };
         self.context.carry_out(action, form, keep, forgetting).await

@@ -51,12 +51,12 @@ impl Flights {
         }
         let flight = self.flight(scope, client, position);
         let roster = flight.clone().await?;
-        self.all_seen().insert(scope.clone(), (roster.clone(), clock.now()));
         // One that was forgotten meanwhile is not kept.
         if let Some(last) = self.flights().get_mut(scope)
             && last.flight.upgrade().is_some_and(|last| last.ptr_eq(&flight))
         {
             last.arrived = Some(roster.clone());
+            self.all_seen().insert(scope.clone(), (roster.clone(), clock.now()));
         }
         Ok(roster)
     }
@@ -69,6 +69,7 @@ impl Flights {
     /// What is under way, or has arrived, is too old for who asks from now on.
     pub fn forget(&self, scope: &Scope) {
         self.flights().remove(scope);
+        self.all_seen().remove(scope);
     }
 
     fn kept(&self, scope: &Scope, position: Option<u64>) -> Option<Arc<Roster>> {

@@ -51,7 +51,7 @@ pub(crate) fn token_page(desk: &Desk, secret: &Secret) -> Response {
             a class="button" href=(workers) { "All workers" }
         }
     };
-    unstored(desk, &Page::new(title, Nav::Workers, head, vec![]))
+    unstored(desk, Page::new(title, Nav::Workers, head, vec![]))
 }
 
 fn uses(desk: &Desk, id: &WorkerId) -> Markup {
@@ -104,10 +104,10 @@ pub(crate) fn already_shown(desk: &Desk, id: &WorkerId) -> Response {
             a class="button" href=(workers) { "All workers" }
         }
     };
-    unstored(desk, &Page::new(title, Nav::Workers, head, vec![]))
+    unstored(desk, Page::new(title, Nav::Workers, head, vec![]))
 }
 
-fn unstored(desk: &Desk, page: &Page) -> Response {
+fn unstored(desk: &Desk, page: Page) -> Response {
     let mut response = desk.answer_write(page);
     response
         .headers_mut()
