@@ -2,6 +2,10 @@
 
 const UNREFRESHED = "Part of this page could not be refreshed. Reload the page to see why.";
 
+// Regions that could not be refreshed, and those that are asked for again in a moment.
+const failing = new Set();
+const retrying = new WeakSet();
+
 const complain = (words, link) => {
   const notices = byId("notices");
   if (!notices || [...notices.querySelectorAll("p")].some((p) => p.textContent === words)) return;
@@ -16,6 +20,29 @@ const complain = (words, link) => {
   dismiss.addEventListener("click", () => notice.remove());
   notice.append(text, ...(link ? [link] : []), dismiss);
   notices.append(notice);
+};
+
+const unrefreshed = (region) => {
+  failing.add(region);
+  complain(UNREFRESHED);
+};
+
+const refreshed = (region) => {
+  failing.delete(region);
+  for (const other of failing) if (!other.isConnected) failing.delete(other);
+  if (failing.size) return;
+  for (const p of byId("notices")?.querySelectorAll("p") ?? []) {
+    if (p.textContent === UNREFRESHED) p.closest(".notice").remove();
+  }
+};
+
+const retry = (region) => {
+  if (retrying.has(region)) return;
+  retrying.add(region);
+  setTimeout(() => {
+    retrying.delete(region);
+    if (kept === "live" && region.isConnected) refresh(region);
+  }, 3000);
 };
 
 // The session may end while nobody asks for anything. Then that is said, and only the operator leaves the page: what
@@ -45,14 +72,16 @@ document.addEventListener("htmx:error", ({ detail: { ctx, error } }) => {
   const source = ctx?.sourceElement;
   if (error?.name === "AbortError" && ctx?.request?.signal?.reason !== "timeout") return;
   if (isLive(source)) reopen(source);
-  else if (regionOf(ctx)) setTimeout(() => { if (kept === "live" && source.isConnected) refresh(source); }, 3000);
+  else if (regionOf(ctx)) retry(source);
   else if (ctx?.request && ctx.request.method !== "GET") {
     complain("The console did not answer. What you sent may or may not have arrived; look before you send it again.");
   } else if (ctx?.request) complain("The console did not answer. This page shows what it showed before; try again.");
 });
 
 document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
-  if (!regionOf(ctx)) return;
-  if (ctx.response.status === 401) signOut();
-  else complain(UNREFRESHED);
+  const region = regionOf(ctx);
+  if (!region) return;
+  if (ctx.response.status === 401) return signOut();
+  unrefreshed(region);
+  if (ctx.response.status >= 500) retry(region);
 });

@@ -13,15 +13,12 @@ let toldFreshness = byId("freshness")?.dataset.freshness;
 let toldFreshnessAt = -FRESHNESS_SAID_EVERY;
 let tellingFreshness = 0;
 
-const sayFreshness = (freshness, words) => {
-  toldFreshness = freshness;
-  toldFreshnessAt = performance.now();
-  announce(words);
-};
-
 const tellFreshness = () => {
   const badge = byId("freshness");
-  if (!badge || badge.hasAttribute("data-lost") || badge.dataset.freshness === toldFreshness) return;
+  if (!badge || signedOut) return;
+  const lost = badge.hasAttribute("data-lost");
+  const told = lost ? "lost" : badge.dataset.freshness;
+  if (told === toldFreshness) return;
   const wait = toldFreshnessAt + FRESHNESS_SAID_EVERY - performance.now();
   if (wait > 0) {
     tellingFreshness ||= setTimeout(() => {
@@ -30,8 +27,12 @@ const tellFreshness = () => {
     }, wait);
     return;
   }
-  const words = [...badge.querySelectorAll(".state, .why")].map((part) => part.textContent.trim());
-  sayFreshness(badge.dataset.freshness, words.join(": "));
+  const restored = toldFreshness === "lost" && told === "live";
+  toldFreshness = told;
+  toldFreshnessAt = performance.now();
+  if (lost) announce("Connection to the console lost; retrying.");
+  else if (restored) announce("Connection restored.");
+  else announce([...badge.querySelectorAll(".state, .why")].map((part) => part.textContent.trim()).join(": "));
 };
 
 const dress = (badge, freshness, since) => {

@@ -15,6 +15,12 @@ document.addEventListener("htmx:before:request", (event) => {
   if (etag) ctx.request.headers["If-None-Match"] = `"${etag}"`;
 });
 
+// What could not be read for a page may be readable soon, though nothing changes that would be told.
+setInterval(() => {
+  if (document.hidden || kept !== "live") return;
+  for (const unread of document.querySelectorAll("[data-unread]")) refresh(unread.closest("[data-region]"));
+}, 5000);
+
 // Morphing: what the operator opened, typed or selected stays.
 
 const dirty = (control) => {

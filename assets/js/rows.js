@@ -37,16 +37,29 @@ const showing = new WeakSet();
 const listOf = (root) => root?.querySelector?.(ROWS)?.closest("tbody") ?? null;
 const rowsIn = (list) => [...list.children].filter((row) => row.id);
 
-// Whoever has scrolled the head of a table away, points at its rows, or is or selects inside them is reading it.
-const reads = (list) => list.closest("table").getBoundingClientRect().top < (byId("bar")?.getBoundingClientRect().bottom ?? 0)
-  || (mouse && list.matches(":hover"))
-  || list.contains(document.activeElement)
-  || selects(list);
+const isAt = (element) => (mouse && element.matches(":hover")) || element.contains(document.activeElement);
+
+// Whoever has scrolled the head of a table away, points at its rows or at what waits above them, or is or selects inside
+// them is reading it.
+const reads = (list) => {
+  const held = list.closest("[data-region]").querySelector("[data-held]:not([hidden])");
+  return list.closest("table").getBoundingClientRect().top < (byId("bar")?.getBoundingClientRect().bottom ?? 0)
+    || isAt(list)
+    || (held && isAt(held))
+    || selects(list);
+};
+
+// Who is at the button when it goes finds what it stood for.
+const leaveHeld = (region) => {
+  const held = region.querySelector("[data-held][hidden]");
+  if (held?.contains(document.activeElement)) region.querySelector(".table-wrap")?.focus({ preventScroll: true });
+};
 
 const countHeld = (root, count, words = "") => {
   const held = root?.querySelector("[data-held]");
   if (!held) return;
   held.hidden = !count;
+  if (!count && root.isConnected) leaveHeld(root);
   const text = held.querySelector("[data-held-count]");
   if (count) text.textContent = `${words || count} ${count === 1 ? held.dataset.one : held.dataset.many}`;
 };
@@ -74,7 +87,8 @@ const wait = (region) => {
 // would be left: then all of it waits.
 const hold = (region, fragment) => {
   const [list, next] = [listOf(region), listOf(fragment)];
-  if (!list || !next || showing.has(region) || !reads(list)) {
+  // That those who read have stopped is seen below, and not on the way of a pointer.
+  if (!list || !next || showing.has(region) || !(waiting.has(region) || reads(list))) {
     waiting.delete(region);
     return true;
   }
@@ -126,11 +140,20 @@ const show = (region) => {
   }
 };
 
+// On the way from the rows to the button above them nothing is pointed at for a moment.
+const UNREAD_FOR = 2;
+const unread = new WeakMap();
+
 setInterval(() => {
   for (const region of waiting) {
     const list = region.isConnected ? listOf(region) : null;
-    if (!list) waiting.delete(region);
-    else if (!reads(list)) show(region);
+    if (!list) {
+      waiting.delete(region);
+      continue;
+    }
+    const times = reads(list) ? 0 : (unread.get(region) ?? 0) + 1;
+    unread.set(region, times);
+    if (times >= UNREAD_FOR) show(region);
   }
 }, 400);
 

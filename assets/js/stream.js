@@ -27,11 +27,9 @@ const alive = () => {
   attempts = 0;
   const badge = byId("freshness");
   if (kept !== "live") {
-    const wasMissed = kept !== "shared";
     kept = "live";
     clearTimeout(asking);
     badge?.removeAttribute("data-etag");
-    if (wasMissed) sayFreshness("live", "Connection restored.");
     refreshAll();
   } else if (badge?.dataset.kept) refresh(badge);
   // Opened just as the page was left.
@@ -39,8 +37,13 @@ const alive = () => {
 };
 
 const TOPICS = ["tasks", "ideas", "variants", "events", "experiment", "registry", "activity", "freshness"];
+let topicsHeard = 0;
 for (const name of ["beat", "resync", ...TOPICS]) {
-  document.addEventListener(name, (event) => { if (isLive(event.target)) alive(); });
+  document.addEventListener(name, (event) => {
+    if (!isLive(event.target)) return;
+    if (name !== "beat") topicsHeard += 1;
+    alive();
+  });
 }
 
 document.addEventListener("htmx:sse:after:message", ({ target, detail }) => {
@@ -51,8 +54,8 @@ document.addEventListener("htmx:sse:after:message", ({ target, detail }) => {
 const doubt = () => { heard = Math.min(heard, performance.now() - SILENCE + 800); };
 
 const lose = () => {
-  sayFreshness("stale", "Connection to the console lost; retrying.");
   showLost();
+  tellFreshness();
 };
 
 // ---- Opening it ----
@@ -68,6 +71,18 @@ const open = (live) => {
   fresh.removeAttribute("class");
   live.replaceWith(fresh);
   htmx.process(fresh);
+};
+
+// A page names the stream it follows where the one that is there was to stay. That may be another one's.
+const follow = (url) => {
+  const live = byId("live");
+  const path = (address) => new URL(address, location.href).pathname;
+  if (!url || !live || path(url) === path(live.getAttribute("hx-sse:connect") ?? "/")) return;
+  live.setAttribute("hx-sse:connect", url);
+  positions.delete(live);
+  // Should nobody look now, it is opened when somebody does.
+  followed.delete(live);
+  open(live);
 };
 
 const reopen = (live) => {

@@ -1,6 +1,8 @@
 // What htmx is about to put into the page.
 
 let shown = byId("main");
+// How many topics had been heard when a page was asked for. It is drawn from what was known then.
+const heardBefore = new WeakMap();
 
 document.addEventListener("htmx:before:swap", (event) => {
   const { ctx, tasks } = event.detail;
@@ -9,7 +11,7 @@ document.addEventListener("htmx:before:swap", (event) => {
     // A whole document was answered, for instance after the session ended. Where the operator asked for it, it is
     // gone to instead of nested; a refetch in the background must not take a half-typed form away.
     event.preventDefault();
-    if (region) complain(UNREFRESHED);
+    if (region) unrefreshed(region);
     else location.assign(ctx.response.raw.url);
     return;
   }
@@ -18,6 +20,7 @@ document.addEventListener("htmx:before:swap", (event) => {
     showRefreshed(fragment.querySelector?.("#freshness"));
     paint(fragment);
   }
+  if (region && ctx.response.status < 400) refreshed(region);
   // What is unchanged, or a fault, comes by here too, with nothing to swap.
   if (!region || ctx.response.status !== 200) return;
   if (!hold(region, tasks[0]?.fragment)) return event.preventDefault();
@@ -28,6 +31,7 @@ document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   const known = before.get(ctx);
   const region = regionOf(ctx);
   if (known && region) flash(region, known);
+  if (region) leaveHeld(region);
   if (region && ctx.response.status === 200) showing.delete(region);
   filterSwitcher();
   const main = byId("main");
@@ -39,13 +43,18 @@ document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   const faulty = main.querySelector("[aria-invalid]");
   if (faulty) faulty.focus();
   else if (!main.contains(document.activeElement)) main.focus({ preventScroll: true });
+  follow(main.dataset.live);
+  if (heardBefore.get(ctx) < topicsHeard) refreshAll();
   announce(faulty ? byId(`${faulty.id}-error`)?.textContent ?? "" : main.querySelector("h1")?.textContent ?? "");
 });
 
 const busy = (ctx, is) => {
   if (ctx?.target?.id === "main") byId("main")?.setAttribute("aria-busy", String(is));
 };
-document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => busy(ctx, true));
+document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
+  busy(ctx, true);
+  if (ctx?.target?.id === "main") heardBefore.set(ctx, topicsHeard);
+});
 document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => busy(ctx, false));
 
 // htmx boosts links of HTML only; those of a drawing lead through it too.

@@ -10,6 +10,7 @@ use poem::http::uri::Scheme;
 use poem::listener::Acceptor;
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Endpoint, Server};
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -18,6 +19,15 @@ use impatient::Impatient;
 
 /// How long a connection is kept whose other end takes nothing of what is written to it.
 pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What is written and not yet taken, per connection, in bytes. A system that holds megabytes takes more only once much of
+/// it is gone, and a line that is slow and healthy would look like one that is dead.
+const SEND_BUFFER: usize = 128 * 1024;
+
+fn bound(listener: &TcpListener) -> io::Result<()> {
+    // What it accepts has it from there.
+    SockRef::from(listener).set_send_buffer_size(SEND_BUFFER)
+}
 
 /// Serves until `stopping`, then gives open connections `drain` to finish.
 ///
@@ -29,10 +39,11 @@ pub async fn serve(
     stopping: CancellationToken,
     drain: Duration,
 ) -> io::Result<()> {
+    bound(&listener)?;
     serve_readers(listener, routes, stopping, drain, PATIENCE).await
 }
 
-/// The same with another [`PATIENCE`].
+/// The same with another [`PATIENCE`], and as much in between as the listener has it.
 ///
 /// # Errors
 /// When the socket has no address, or the server fails.
@@ -96,5 +107,22 @@ impl Acceptor for Prompt {
             RemoteAddr(remote.into()),
             Scheme::HTTP,
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn little_is_held_of_what_the_other_end_does_not_take() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        bound(&listener).expect("bound");
+        let address = listener.local_addr().expect("an address");
+        let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (_client, (accepted, _)) = (client.expect("connected"), accepted.expect("accepted"));
+        let held = SockRef::from(&accepted).send_buffer_size().expect("a size");
+        // Linux counts its own bookkeeping, and as much of it as of what is sent.
+        assert!(held <= 2 * SEND_BUFFER, "{held}");
     }
 }

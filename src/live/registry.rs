@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use imbl::OrdMap;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use super::freshness::Freshness;
 use super::trouble::{Trouble, TroubleKind};
@@ -125,6 +126,7 @@ pub struct RegistryView {
 pub struct Registry {
     view: ArcSwap<RegistryView>,
     revision: watch::Sender<u64>,
+    begun: Instant,
     heard: AtomicI64,
     viewed: AtomicI64,
     viewers: AtomicUsize,
@@ -141,6 +143,7 @@ impl Registry {
                 revision: 0,
             }),
             revision: watch::Sender::new(0),
+            begun: Instant::now(),
             heard: AtomicI64::new(clock.now().as_millisecond()),
             viewed: AtomicI64::new(clock.now().as_millisecond()),
             viewers: AtomicUsize::new(0),
@@ -164,7 +167,11 @@ impl Registry {
         const STORES: Duration = Duration::from_millis(500);
         self.looked.notify_one();
         self.until(limit, |view| view.freshness != Freshness::CatchingUp).await;
-        self.until(STORES, |view| view.freshness.is_settled()).await;
+        // What an earlier life left is shown as it is once the feed has had its moment: it may be silent for long.
+        let moment = STORES.saturating_sub(self.begun.elapsed());
+        if !moment.is_zero() {
+            self.until(moment, |view| view.freshness.is_settled()).await;
+        }
         self.until(STORES, |view| view.rows.values().all(|row| row.is_asked))
             .await;
         self.view()
@@ -230,5 +237,33 @@ pub struct RegistryViewer(Arc<Registry>);
 impl Drop for RegistryViewer {
     fn drop(&mut self) {
         self.0.viewers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_is_waited_for_once_and_not_by_every_page() {
+        let clock = Clock::default();
+        let registry = Registry::new(&clock);
+        registry.set(|view| RegistryView {
+            listed: true,
+            freshness: Freshness::Stale {
+                since: clock.now(),
+                trouble: Trouble {
+                    kind: TroubleKind::Unheard,
+                    words: "it has not been heard".to_owned(),
+                },
+            },
+            ..view
+        });
+        let limit = Duration::from_secs(3600);
+        assert!(registry.settled(limit).now_or_never().is_none());
+        registry.settled(limit).await;
+        assert!(registry.settled(limit).now_or_never().is_some());
     }
 }

@@ -216,7 +216,7 @@ impl Context {
             "switcher" => Some(switcher_region(
                 bar.current(),
                 bar.switchable(),
-                self.role.administers(),
+                self.role.may_look(),
                 here,
             )),
             "freshness" => Some(freshness_badge(&bar.freshness, here)),

@@ -115,7 +115,7 @@ pub(crate) fn entry(row: &RegistryRow) -> SwitchEntry {
 fn signed(context: &Context) -> ui::Signed {
     ui::Signed {
         name: context.operator().label(),
-        administers: context.role.administers(),
+        may_look: context.role.may_look(),
         standing: match &context.role {
             Role::Administrator => "Administrator".to_owned(),
             Role::Other => "No administrator: not in the group admins".to_owned(),

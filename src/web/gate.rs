@@ -42,7 +42,7 @@ impl Role {
     }
 
     /// Whether they may look at what is behind the gate.
-    fn may_look(&self) -> bool {
+    pub fn may_look(&self) -> bool {
         matches!(self, Self::Administrator | Self::Formerly(_))
     }
 

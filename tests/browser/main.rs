@@ -26,3 +26,4 @@ mod plain;
 mod session;
 mod switch;
 mod traps;
+mod travel;

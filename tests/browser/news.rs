@@ -115,6 +115,18 @@ async fn pointing_at_rows_focusing_or_selecting_in_them_is_reading() {
     browser.point_at("h1").await;
     browser.until(&format!("({SHOWN}).startsWith('{new}')")).await;
 
+    // Going to the button is no end of it.
+    browser.point_at("[data-task='a-55'] td:nth-child(3)").await;
+    let new = news().await;
+    browser.point_at("[data-show-held]").await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(browser.holds(&format!("{HELD} === '1 new task — show'")).await);
+    browser.click("[data-show-held]").await;
+    browser.until(&format!("({SHOWN}).startsWith('{new}')")).await;
+    browser.until("document.activeElement.matches('.table-wrap')").await;
+    browser.js("document.activeElement.blur()").await;
+    browser.point_at("h1").await;
+
     browser
         .js("document.querySelector('[data-task=\"a-57\"] a').focus()")
         .await;

@@ -226,3 +226,25 @@ async fn what_was_seen_survives_a_restart_and_is_old_until_the_feed_speaks() {
     .await;
     assert_eq!(third.live.mirror(&lab.id).tally().lists(), 1);
 }
+
+#[tokio::test]
+async fn a_page_is_not_loaded_anew_for_what_is_not_known_yet() {
+    let (console, proxy) = Console::behind_a_proxy().await;
+    let lab = Lab::begin(&console.admin, "Line of sight", console.clock.clone()).await;
+    let browser = Browser::by_link(console.base(), &console.sign_in_link()).await;
+    until("the registry", async || {
+        let page = browser.get("/admin/experiments/").await;
+        (page.texts(".switch-name") == ["Line of sight"]).then_some(())
+    })
+    .await;
+    proxy.cut();
+    let path = format!("/x/{}/admin/tasks/", lab.id);
+    assert_eq!(browser.get(&path).await.status, 503, "nothing of it is known");
+    for region in ["pending", "tasks"] {
+        let answer = browser.region(&path, region).await;
+        assert_eq!((answer.status, answer.header("hx-refresh")), (503, None), "{region}");
+    }
+    for region in ["switcher", "freshness", "staleness", "fault"] {
+        assert_eq!(browser.region(&path, region).await.status, 200, "{region}");
+    }
+}

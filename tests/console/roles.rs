@@ -321,6 +321,17 @@ async fn nobody_administers_while_the_groups_cannot_be_read() {
         "the bar says so: {}",
         stale.body
     );
+    let links = stale.attributes("#rail a", "href");
+    assert_eq!(
+        links,
+        [
+            "/admin/experiments/",
+            "/admin/control/workers/",
+            "/admin/control/groups/"
+        ],
+        "and leads on"
+    );
+    assert_eq!(stale.attributes(".switcher-foot a", "href"), ["/admin/experiments/"]);
     let refused = of_bob().await;
     assert_eq!(
         (refused.status, faults(&refused)),

@@ -12,7 +12,8 @@ use crate::support::Lab;
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Frame {
     event: String,
-    id: String,
+    /// Only the last frame of those that are sent at once has one.
+    id: Option<String>,
     retry: Option<u64>,
 }
 
@@ -25,7 +26,7 @@ fn frames(text: &str) -> Vec<Frame> {
     let frame = |frame| {
         Some(Frame {
             event: field(frame, "event:")?,
-            id: field(frame, "id:").expect("a position"),
+            id: field(frame, "id:"),
             retry: field(frame, "retry:").map(|millis| millis.parse().expect("milliseconds")),
         })
     };
@@ -40,6 +41,11 @@ async fn opening(mut stream: reqwest::Response) -> Vec<Frame> {
         text.extend_from_slice(&chunk.expect("something is said"));
     }
     frames(std::str::from_utf8(&text).expect("text"))
+}
+
+/// What a browser that has heard these names when it comes back.
+fn position(frames: &[Frame]) -> Option<&str> {
+    frames.iter().rev().find_map(|frame| frame.id.as_deref())
 }
 
 fn names(frames: &[Frame]) -> Vec<&str> {
@@ -90,8 +96,8 @@ async fn a_stream_tells_what_changed_since_its_position_or_that_everything_may_h
     let drawn = stream_of(&console, &tasks(&lab), &cookie).await;
     let told = opening(console.stream(&drawn, &cookie).await).await;
     assert_eq!(names(&told), ["beat"], "nothing has changed");
-    let (_, position) = drawn.split_once("since=").expect("a position");
-    assert_eq!(told[0].id, position);
+    let (_, since) = drawn.split_once("since=").expect("a position");
+    assert_eq!(position(&told), Some(since));
     let retry = told[0].retry.expect("when to come back");
     assert!((500..=1000).contains(&retry), "{retry}");
 
@@ -105,15 +111,16 @@ async fn a_stream_tells_what_changed_since_its_position_or_that_everything_may_h
         "each topic once, however often it changed"
     );
     assert!(told[0].retry.is_some() && told[1].retry.is_none());
-    let now = &told[0].id;
-
-    // `Last-Event-ID` is later than the page.
-    let url = format!("{}{drawn}", console.base());
-    let resumed = reqwest::Client::new()
-        .get(url)
-        .header("cookie", &cookie)
-        .header("last-event-id", now);
-    assert_eq!(names(&opening(resumed.send().await.expect("open")).await), ["beat"]);
+    // `Last-Event-ID` is later than the page. Whoever was cut off amid what was told is told the rest, too.
+    for (heard, rest) in [(2, vec!["beat"]), (1, vec!["tasks", "events"])] {
+        let url = format!("{}{drawn}", console.base());
+        let mut resumed = reqwest::Client::new().get(url).header("cookie", &cookie);
+        if let Some(position) = position(&told[..heard]) {
+            resumed = resumed.header("last-event-id", position);
+        }
+        let resumed = resumed.send().await.expect("open");
+        assert_eq!(names(&opening(resumed).await), rest, "after {heard}");
+    }
 
     let live = drawn.split('?').next().expect("a path");
     for elsewhere in [
@@ -125,8 +132,8 @@ async fn a_stream_tells_what_changed_since_its_position_or_that_everything_may_h
         assert_eq!(names(&told), ["resync"], "{elsewhere}");
         assert!(told[0].retry.is_some());
         let again = match elsewhere.starts_with("/live") {
-            true => format!("/live?since={}", told[0].id),
-            false => format!("{live}?since={}", told[0].id),
+            true => format!("/live?since={}", position(&told).expect("a position")),
+            false => format!("{live}?since={}", position(&told).expect("a position")),
         };
         assert_eq!(
             names(&opening(console.stream(&again, &cookie).await).await),
@@ -191,9 +198,9 @@ async fn a_reader_that_does_not_read_is_cut_and_resumes_where_it_was() {
 
     // Others were told all the time.
     let now = stream_of(&console, &tasks(&lab), &cookie).await;
-    let (_, position) = now.split_once("since=").expect("a position");
+    let (_, now) = now.split_once("since=").expect("a position");
     let mut told = String::new();
-    while !frames(&told).iter().any(|frame| frame.id == position) {
+    while position(&frames(&told)) != Some(now) {
         let mut piece = [0; 16 * 1024];
         let length = quick.read(&mut piece).await.expect("the stream goes on");
         assert_ne!(length, 0, "{told}");
@@ -201,8 +208,8 @@ async fn a_reader_that_does_not_read_is_cut_and_resumes_where_it_was() {
     }
 
     let seen = frames(&String::from_utf8_lossy(&held));
-    let last = &seen.last().expect("a whole frame").id;
-    assert_ne!(last, position);
+    let last = position(&seen).expect("a position");
+    assert_ne!(last, now);
     let url = format!("{}{drawn}", console.base());
     let back = reqwest::Client::new()
         .get(url)
@@ -214,7 +221,7 @@ async fn a_reader_that_does_not_read_is_cut_and_resumes_where_it_was() {
         ["tasks", "events"],
         "each topic once, however often it changed"
     );
-    assert_eq!(told[0].id, position);
+    assert_eq!(position(&told), Some(now));
 }
 
 /// What htmx asks for a region of a page.

@@ -58,18 +58,14 @@ pub(crate) async fn get(desk: Desk, request: &Request) -> Result<Response, PageE
 /// `POST /admin/control/groups/{G}/members`: `member_id` is an id, or a name that only one worker or group has.
 #[handler]
 pub(crate) async fn add(desk: Desk, request: &Request, typed: Form<Typed>) -> Result<Response, PageError> {
-    let change = Change::new(desk, request)?;
-    let (desk, id) = (&change.desk, &change.id);
+    let change = Change::new(desk, request, typed.0)?;
+    let Change { desk, id, typed } = &change;
     let client = match desk.client() {
         Ok(client) => client,
         Err(refusal) => return Ok(change.refused(refusal).await),
     };
     let roster = desk.roster().await.ok();
-    let form = AddForm {
-        member: typed.member_id.clone(),
-        ..AddForm::default()
-    };
-    let (form, member) = match form.check(id, roster.as_deref()) {
+    let (form, member) = match change.adding().check(id, roster.as_deref()) {
         Ok(checked) => checked,
         Err(form) => return Ok(change.again(form, DeleteForm::default()).await),
     };
@@ -96,7 +92,7 @@ pub(crate) async fn add(desk: Desk, request: &Request, typed: Form<Typed>) -> Re
 pub(crate) async fn remove(desk: Desk, request: &Request, typed: Form<Typed>) -> Result<Response, PageError> {
     let given = path_segment(request, "member");
     let member: MemberId = given.parse().map_err(|_| desk.missing("member", given))?;
-    let change = Change::new(desk, request)?;
+    let change = Change::new(desk, request, typed.0)?;
     let client = match change.desk.client() {
         Ok(client) => client,
         Err(refusal) => return Ok(change.refused(refusal).await),
@@ -104,28 +100,27 @@ pub(crate) async fn remove(desk: Desk, request: &Request, typed: Form<Typed>) ->
     let path = change.desk.place.remove_member(&change.id, &member);
     let group = change.id.clone();
     let write = async move { client.remove_member(&group, &member).await };
-    let sent = change.desk.carry_out(&path, typed.filled(&[]), done, write).await;
+    let sent = change
+        .desk
+        .carry_out(&path, change.typed.filled(&[]), done, write)
+        .await;
     Ok(change.answer(sent, "ok=removed", "the member was taken out").await)
 }
 
 /// `POST /admin/control/groups/{G}/delete`: `confirm` is the name, or the end of the id.
 #[handler]
 pub(crate) async fn delete(desk: Desk, request: &Request, typed: Form<Typed>) -> Result<Response, PageError> {
-    let change = Change::new(desk, request)?;
-    let (desk, id) = (&change.desk, &change.id);
+    let change = Change::new(desk, request, typed.0)?;
+    let Change { desk, id, typed } = &change;
     let client = match desk.client() {
         Ok(client) => client,
         Err(refusal) => return Ok(change.refused(refusal).await),
     };
     let roster = desk.roster().await.ok();
     let group = roster.as_ref().and_then(|roster| roster.group(id));
-    let form = DeleteForm {
-        confirm: typed.confirm.clone(),
-        ..DeleteForm::default()
-    };
     // What is gone already, perhaps by this very form, needs no confirmation to be told so.
     if (roster.is_none() || group.is_some())
-        && let Err(form) = form.check(group, id)
+        && let Err(form) = change.deleting().check(group, id)
     {
         return Ok(change.again(AddForm::default(), form).await);
     }
@@ -147,16 +142,32 @@ const CHECK: &str = "What is there now stands below; look before you try again."
 struct Change {
     desk: Desk,
     id: GroupId,
+    typed: Typed,
 }
 
 impl Change {
-    fn new(desk: Desk, request: &Request) -> Result<Self, PageError> {
+    fn new(desk: Desk, request: &Request, typed: Typed) -> Result<Self, PageError> {
         let id = group_of(&desk, request)?;
         let here = desk.place.group(&id);
         Ok(Self {
             desk: desk.at(here),
             id,
+            typed,
         })
+    }
+
+    fn adding(&self) -> AddForm {
+        AddForm {
+            member: self.typed.member_id.clone(),
+            ..AddForm::default()
+        }
+    }
+
+    fn deleting(&self) -> DeleteForm {
+        DeleteForm {
+            confirm: self.typed.confirm.clone(),
+            ..DeleteForm::default()
+        }
     }
 
     /// To the group, with what happened; or the group, with what did not.
@@ -180,8 +191,7 @@ impl Change {
 
     async fn refused(&self, refusal: Refusal) -> Response {
         let said = Some(refusal.words);
-        self.page(refusal.status, &AddForm::default(), &DeleteForm::default(), said)
-            .await
+        self.page(refusal.status, &self.adding(), &self.deleting(), said).await
     }
 
     /// The group, with the forms as typed.

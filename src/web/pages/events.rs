@@ -12,7 +12,7 @@ use crate::web::context::Active;
 use crate::web::error::PageError;
 use crate::web::events_table::{Entry, events_table, recent};
 use crate::web::query::Query;
-use crate::web::ui::{Body, Nav, Region, Tone, count, notice, page_head};
+use crate::web::ui::{Body, Nav, Region, count, page_head, unread};
 use crate::web::urls;
 
 /// `GET /x/{E}/admin/events/`: the newest events, or with `before` (a cursor) the ones up to there.
@@ -49,8 +49,7 @@ pub(crate) async fn get(active: Active) -> Result<Response, PageError> {
     let reader = active.reader()?;
     let body = match older(reader, &snapshot, before, per).await {
         Ok(events) => log(&active, &snapshot, &query, per, &events),
-        Err(error) => notice(
-            Tone::Warn,
+        Err(error) => unread(
             &html! { p { "Events this old are kept by the task store only, and it cannot be read now: " (error) "." } },
         ),
     };

@@ -7,7 +7,7 @@ use poem::{IntoResponse, Response};
 use tracing::error;
 
 use crate::live::TroubleKind;
-use crate::web::answer::Page;
+use crate::web::answer::{Page, is_of_bar};
 use crate::web::context::Context;
 use crate::web::error::Fault;
 use crate::web::frame::{Frame, Want, see_other};
@@ -38,9 +38,10 @@ pub(crate) fn answer(frame: &Frame, uri: &Uri, fault: &Fault, context: Option<&C
     }
     let status = fault.status();
     if let Want::Region(name) = &frame.want {
-        // The bar and the fault itself stay true; other regions keep what they show, and the badge says how old it is.
-        let kept = matches!(name.as_str(), "switcher" | "freshness" | "pending" | "fault");
-        if !kept || context.is_none() {
+        // The bar and the fault itself stay true; other regions keep what they show, and the badge says how old it is. How
+        // much is pending is not known for now, which is no reason to load the page anew.
+        let is_kept = (is_of_bar(name) || name == "fault") && !(name == "pending" && may_pass(fault));
+        if !is_kept || context.is_none() {
             return status.into_response();
         }
     }
@@ -48,13 +49,13 @@ pub(crate) fn answer(frame: &Frame, uri: &Uri, fault: &Fault, context: Option<&C
     if frame.writes && frame.htmx && is_outage(fault) {
         return beside_the_form(status, &words);
     }
-    let administers = context.is_some_and(|context| context.role.administers());
+    let may_look = context.is_some_and(|context| context.role.may_look());
     let main = error_page(
         fault.key(),
         status.as_u16(),
         words.title,
         &words.advice,
-        &actions(fault, &frame.here, administers),
+        &actions(fault, &frame.here, may_look),
     );
     match context {
         Some(context) => {
@@ -257,11 +258,11 @@ fn may_pass(fault: &Fault) -> bool {
     )
 }
 
-fn actions(fault: &Fault, here: &str, administers: bool) -> Markup {
+fn actions(fault: &Fault, here: &str, may_look: bool) -> Markup {
     let again = may_pass(fault);
     html! {
         @if again { a class="button button-primary" href=(here) { "Try again" } }
-        @if administers { a class="button" href=(urls::experiments()) { "All experiments" } }
+        @if may_look { a class="button" href=(urls::experiments()) { "All experiments" } }
         @else { a class="button" href=(urls::home()) { "Start page" } }
     }
 }

@@ -26,8 +26,8 @@ pub(crate) fn get(context: Context, session: &Session) -> Result<Response> {
     Ok(see_other(&match active(&context, session) {
         Active::Is(id) => canonical(&id, path, &query),
         Active::Instead { id, gone } => with_banner(&canonical(&id, path, &query), STALE_SELECTION, &[("exp", &gone)]),
-        // An administrator sees there what is the matter, and others here.
-        Active::None if context.role.administers() => urls::experiments().to_owned(),
+        // Who may look sees there what is the matter, and others here.
+        Active::None if context.role.may_look() => urls::experiments().to_owned(),
         Active::None => return Err(context.unlisted(Fault::NoExperiments).into()),
     }))
 }

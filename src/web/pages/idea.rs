@@ -12,8 +12,8 @@ use crate::web::data_uri;
 use crate::web::error::PageError;
 use crate::web::mentions;
 use crate::web::ui::{
-    Nav, Region, Tone, copyable, crumbs, definitions, empty, halves, id_link, notice, number, page_head, panel,
-    state_of, when_dated,
+    Nav, Region, copyable, crumbs, definitions, empty, halves, id_link, number, page_head, panel, state_of, unread,
+    when_dated,
 };
 use crate::web::urls;
 
@@ -66,8 +66,7 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
 /// The idea's text, when its URI holds it; otherwise where it is.
 fn text(detail: &Result<std::sync::Arc<Idea>, ClientError>) -> Markup {
     match detail {
-        Err(error) => notice(
-            Tone::Warn,
+        Err(error) => unread(
             &html! { p { "The text of the idea is kept by the task store only, and it cannot be read now: " (error) "." } },
         ),
         Ok(idea) => match data_uri::text(&idea.artifacts_uri) {

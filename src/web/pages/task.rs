@@ -12,8 +12,8 @@ use crate::web::error::PageError;
 use crate::web::events_table::{Entry, events_table};
 use crate::web::mentions;
 use crate::web::ui::{
-    Nav, Region, Tone, commit, copyable, crumbs, definitions, halves, id_link, metric_value, notice, page_head, panel,
-    short_id, state_of, when_dated,
+    Nav, Region, commit, copyable, crumbs, definitions, halves, id_link, metric_value, page_head, panel, short_id,
+    state_of, unread, when_dated,
 };
 use crate::web::urls;
 
@@ -100,8 +100,7 @@ impl View<'_> {
         facts.push(("Created", when_dated(row.created_at)));
         facts.push(("Last change", when_dated(row.updated_at)));
         let submission = match detail {
-            Err(error) => notice(
-                Tone::Warn,
+            Err(error) => unread(
                 &html! { p { "What was handed in is kept by the task store only, and it cannot be read now: " (error) "." } },
             ),
             Ok(detail) => match &detail.submission {

@@ -12,8 +12,8 @@ use crate::web::context::{Active, path_segment};
 use crate::web::error::PageError;
 use crate::web::mentions;
 use crate::web::ui::{
-    Column, Nav, Region, Row, RowKind, Table, Tone, commit, copyable, crumbs, definitions, empty, halves, id_link,
-    metric_value, notice, number, page_head, panel, state_of, table, when_dated,
+    Column, Nav, Region, Row, RowKind, Table, commit, copyable, crumbs, definitions, empty, halves, id_link,
+    metric_value, number, page_head, panel, state_of, table, unread, when_dated,
 };
 use crate::web::urls;
 
@@ -206,7 +206,7 @@ impl View<'_> {
         html! {
             (definitions(&facts))
             @if let Err(error) = detail {
-                (notice(Tone::Warn, &html! { p { "Branch and description are kept by the task store only, and it cannot be read now: " (error) "." } }))
+                (unread(&html! { p { "Branch and description are kept by the task store only, and it cannot be read now: " (error) "." } }))
             }
         }
     }

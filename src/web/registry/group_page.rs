@@ -43,6 +43,8 @@ impl GroupPage<'_> {
             .and_then(|roster| Some((roster, roster.group(self.id)?)));
         let name = known.and_then(|(_, group)| group.name.as_ref());
         let title = name.map_or_else(|| short(self.id.as_str()), ToString::to_string);
+        // That it cannot be read now takes nothing away from whoever is typing.
+        let may_change = known.is_some() || matches!(self.roster, Err(Unread::Failed(_)));
         let may = name.and_then(|name| self.place.authority(name.as_str()));
         let groups = self.place.groups();
         let head = html! {
@@ -51,7 +53,7 @@ impl GroupPage<'_> {
             (message(banner(&mut Query::of(self.here)).as_ref()))
             (refusal(said))
             @if let Some(may) = may { p { (may) } }
-            @if let Some((roster, _)) = known { (self.add_form(roster, add)) }
+            @if may_change { (self.add_form(known.map(|(roster, _)| roster.as_ref()), add)) }
         };
         let region = Region {
             name: "group",
@@ -64,13 +66,13 @@ impl GroupPage<'_> {
             .into(),
         };
         let mut page = Page::new(title, Nav::Groups, head, vec![region]);
-        if let Some((roster, group)) = known {
-            page.foot = self.delete_form(roster, group, delete);
+        if may_change {
+            page.foot = self.delete_form(known.map(|(roster, group)| (roster.as_ref(), group)), delete);
         }
         page
     }
 
-    fn add_form(&self, roster: &Roster, form: &AddForm) -> Markup {
+    fn add_form(&self, roster: Option<&Roster>, form: &AddForm) -> Markup {
         let member = Field {
             name: "member_id",
             label: "Add a member",
@@ -78,11 +80,11 @@ impl GroupPage<'_> {
             error: form.member_error.as_deref(),
             required: true,
         };
-        let workers = roster
-            .workers()
+        let (workers, groups) = roster.map_or((&[][..], &[][..]), |known| (known.workers(), known.groups()));
+        let workers = workers
             .iter()
             .map(|w| (w.worker_id.as_str(), "worker", w.name.as_ref()));
-        let groups = roster.groups().iter().filter(|group| group.group_id != *self.id);
+        let groups = groups.iter().filter(|group| group.group_id != *self.id);
         let groups = groups.map(|g| (g.group_id.as_str(), "group", g.name.as_ref()));
         html! {
             form class="form form-line" method="post" action=(self.place.members(self.id)) data-once {
@@ -193,8 +195,9 @@ impl GroupPage<'_> {
         }
     }
 
-    fn delete_form(&self, roster: &Roster, group: &Group, form: &DeleteForm) -> Markup {
-        let expected = confirmation(group.name.as_ref(), self.id.as_str());
+    fn delete_form(&self, known: Option<(&Roster, &Group)>, form: &DeleteForm) -> Markup {
+        let name = known.and_then(|(_, group)| group.name.as_ref());
+        let expected = confirmation(name, self.id.as_str());
         let label = format!("Type \u{201c}{expected}\u{201d} to confirm");
         let confirm = Field {
             name: "confirm",
@@ -203,27 +206,34 @@ impl GroupPage<'_> {
             error: form.confirm_error.as_deref(),
             required: true,
         };
-        let workers = roster.reach(group).workers.len() as u64;
-        let named_by = roster.direct_groups_of(&MemberId::from(self.id)).count() as u64;
-        let loss = group.name.as_ref().and_then(|name| self.place.loss(name.as_str()));
+        let loss = name.and_then(|name| self.place.loss(name.as_str()));
         panel(
             "Delete this group",
             None,
             &html! {
-                        @if let Some(loss) = loss { (notice(Tone::Bad, &html! { p { strong { "This group carries authority. " } (loss) } })) }
-                        p {
-                            (plural(workers, "worker")) " lose" @if workers == 1 { "s" } " what is given through this group. "
-                            @if named_by > 0 { (plural(named_by, "group")) " name" @if named_by == 1 { "s" } " it as a member, and keep" @if named_by == 1 { "s" } " an id that admits nobody. " }
-            @if let Some(work) = self.place.loses_work() { (work) " " }
-                        "The workers stay; the group and its id do not come back."
-                        }
-                        form class="form" method="post" action=(self.place.delete_group(self.id)) data-once {
-                            (once())
-                            (field(&confirm, Input::Text, &form.confirm))
-                            div class="actions" { (button(Button::Danger, "Delete the group")) }
-                        }
-                    },
+                @if let Some(loss) = loss { (notice(Tone::Bad, &html! { p { strong { "This group carries authority. " } (loss) } })) }
+                p {
+                    @if let Some((roster, group)) = known { (self.lost(roster, group)) }
+                    @if let Some(work) = self.place.loses_work() { (work) " " }
+                    "The workers stay; the group and its id do not come back."
+                }
+                form class="form" method="post" action=(self.place.delete_group(self.id)) data-once {
+                    (once())
+                    (field(&confirm, Input::Text, &form.confirm))
+                    div class="actions" { (button(Button::Danger, "Delete the group")) }
+                }
+            },
         )
+    }
+
+    /// What goes with the group.
+    fn lost(&self, roster: &Roster, group: &Group) -> Markup {
+        let workers = roster.reach(group).workers.len() as u64;
+        let named_by = roster.direct_groups_of(&MemberId::from(self.id)).count() as u64;
+        html! {
+            (plural(workers, "worker")) " lose" @if workers == 1 { "s" } " what is given through this group. "
+            @if named_by > 0 { (plural(named_by, "group")) " name" @if named_by == 1 { "s" } " it as a member, and keep" @if named_by == 1 { "s" } " an id that admits nobody. " }
+        }
     }
 }
 

@@ -76,7 +76,8 @@ impl WorkerPage<'_> {
             .into(),
         };
         let mut page = Page::new(title, Nav::Workers, head, vec![region]);
-        if let Some(worker) = worker {
+        // That it cannot be read now takes nothing away from whoever is typing.
+        if worker.is_some() || matches!(self.roster, Err(Unread::Failed(_))) {
             page.foot = self.reissue(worker, form);
         }
         page
@@ -131,8 +132,8 @@ impl WorkerPage<'_> {
         }
     }
 
-    fn reissue(&self, worker: &Worker, form: &ReissueForm) -> Markup {
-        let expected = confirmation(worker.name.as_ref(), self.id.as_str());
+    fn reissue(&self, worker: Option<&Worker>, form: &ReissueForm) -> Markup {
+        let expected = confirmation(worker.and_then(|worker| worker.name.as_ref()), self.id.as_str());
         let label = format!("Type \u{201c}{expected}\u{201d} to confirm");
         let confirm = Field {
             name: "confirm",

@@ -134,8 +134,14 @@ impl<S: Source> Follower<S> {
             // Writing to a String cannot fail.
             let _ = writeln!(frames, "retry: {retry}");
         }
-        for topic in topics {
-            let _ = write!(frames, "event: {topic}\nid: {position}\ndata: {revision}\n\n");
+        let last = topics.len() - 1;
+        for (at, topic) in topics.into_iter().enumerate() {
+            let _ = writeln!(frames, "event: {topic}\ndata: {revision}");
+            if at == last {
+                // Only who has heard all of it is there: a stream may be cut between two frames.
+                let _ = writeln!(frames, "id: {position}");
+            }
+            frames.push('\n');
         }
         Some((Ok(frames), self))
     }

@@ -69,11 +69,11 @@ pub(crate) struct SwitchList {
 pub(crate) fn switcher_region(
     current: Option<&SwitchEntry>,
     list: Option<&SwitchList>,
-    administers: bool,
+    may_look: bool,
     here: &str,
 ) -> Markup {
     let body = match list {
-        Some(list) => choice(current, list, administers, here),
+        Some(list) => choice(current, list, may_look, here),
         None => html! { div id="switcher" class="only" { (current_experiment(current)) } },
     };
     html! {
@@ -86,7 +86,7 @@ pub(crate) fn switcher_region(
     }
 }
 
-fn choice(current: Option<&SwitchEntry>, list: &SwitchList, administers: bool, here: &str) -> Markup {
+fn choice(current: Option<&SwitchEntry>, list: &SwitchList, may_look: bool, here: &str) -> Markup {
     html! {
         details id="switcher" class="switcher" {
             summary { (current_experiment(current)) span class="sr" { ". Switch experiment" } (chevron()) }
@@ -112,7 +112,7 @@ fn choice(current: Option<&SwitchEntry>, list: &SwitchList, administers: bool, h
                     }
                 }
                 div class="switcher-foot" {
-                    @if administers { a href=(urls::experiments()) { "All experiments" } }
+                    @if may_look { a href=(urls::experiments()) { "All experiments" } }
                     form method="post" action=(urls::clear_selection()) hx-boost="false" {
                         button type="submit" { "Clear selection" }
                     }

@@ -57,8 +57,8 @@ impl Nav {
 pub(crate) struct Signed {
     /// What the bar calls them.
     pub name: String,
-    /// Whether they may go where administrators go; what they may not use is not shown.
-    pub administers: bool,
+    /// Whether they may look where administrators do; what they may not is not shown.
+    pub may_look: bool,
     /// The same in words, and why not.
     pub standing: String,
 }
@@ -111,25 +111,27 @@ pub(crate) fn document(shell: &Shell) -> Markup {
                 a class="skip" href="#main" { "Skip to the content" }
                 (bar(shell))
                 (rail(shell))
-                (main(shell))
+                (main(shell, None))
                 (stream(shell))
                 template id="stream-lost" { (stream_lost()) }
                 template id="stream-blocked" { (stream_blocked()) }
                 template id="stream-shared" { (stream_shared()) }
                 div id="announce" class="sr" role="status" {}
                 div id="notices" class="notices" {}
-                (keys(shell.operator.administers))
+                (keys(shell.operator.may_look))
             }
         }
     }
 }
 
 /// What htmx swaps on navigation: the main region, and the parts around it that depend on the page. The stream is
-/// replaced only when it leads elsewhere, so that going from page to page within an experiment keeps it open.
+/// replaced only when it leads elsewhere, so that going from page to page within an experiment keeps it open. Where it
+/// seems not to, the page names its own: what was left may have been a fault, which follows another one.
 pub(crate) fn fragment(shell: &Shell, stream_changes: bool) -> Markup {
+    let live = shell.live.filter(|_| !stream_changes);
     html! {
         title { (shell.full_title()) }
-        (main(shell))
+        (main(shell, live))
         hx-partial hx-target="#bar" hx-swap="outerHTML" { (bar(shell)) }
         hx-partial hx-target="#rail" hx-swap="outerHTML" { (rail(shell)) }
         @if stream_changes { hx-partial hx-target="#live" hx-swap="outerHTML" { (stream(shell)) } }
@@ -193,8 +195,8 @@ fn head(title: &str) -> Markup {
     }
 }
 
-fn main(shell: &Shell) -> Markup {
-    html! { main id="main" tabindex="-1" data-experiment=(shell.experiment_id()) { (shell.main) } }
+fn main(shell: &Shell, live: Option<&str>) -> Markup {
+    html! { main id="main" tabindex="-1" data-experiment=(shell.experiment_id()) data-live=[live] { (shell.main) } }
 }
 
 fn stream(shell: &Shell) -> Markup {
@@ -218,7 +220,7 @@ fn bar(shell: &Shell) -> Markup {
         .experiment
         .map(|entry| urls::overview(&entry.id))
         .unwrap_or_else(|| {
-            if shell.operator.administers && shell.switcher.is_some() {
+            if shell.operator.may_look && shell.switcher.is_some() {
                 urls::experiments()
             } else {
                 urls::home()
@@ -234,7 +236,7 @@ fn bar(shell: &Shell) -> Markup {
                 nav class="popover" aria-label="Pages" { (links(shell, Markup::default())) }
             }
             a class="brand" href=(home) { (brand()) }
-            (switcher_region(shell.experiment, shell.switcher, shell.operator.administers, shell.here))
+            (switcher_region(shell.experiment, shell.switcher, shell.operator.may_look, shell.here))
             @if let Some(freshness) = shell.freshness { (freshness_badge(freshness, shell.here)) }
             span class="spacer" {}
             button type="button" class="bar-button" data-script data-keys aria-label="Keyboard shortcuts"
@@ -294,7 +296,7 @@ fn links(shell: &Shell, pending: Markup) -> Markup {
     let of_experiment = |id: &ExperimentId| {
         html! {
             (group("Work", &[(Nav::Overview, "Overview", urls::overview(id))]))
-            @if shell.operator.administers {
+            @if shell.operator.may_look {
                 (group("Observe", &[
                     (Nav::Tasks, "Tasks", urls::tasks(id)),
                     (Nav::Ideas, "Ideas", urls::ideas(id)),
@@ -311,11 +313,11 @@ fn links(shell: &Shell, pending: Markup) -> Markup {
     ];
     html! {
         @if let Some(entry) = shell.experiment { (of_experiment(&entry.id)) }
-        @if shell.operator.administers && shell.switcher.is_some() { (group("Deployment", &of_deployment)) }
+        @if shell.operator.may_look && shell.switcher.is_some() { (group("Deployment", &of_deployment)) }
     }
 }
 
-fn keys(administers: bool) -> Markup {
+fn keys(may_look: bool) -> Markup {
     // The last says whether it leads where every operator may go.
     const KEYS: [(&[&str], &str, bool); 9] = [
         (&["s"], "Switch experiment", true),
@@ -333,7 +335,7 @@ fn keys(administers: bool) -> Markup {
             form method="dialog" {
                 h2 id="keys-title" { "Keys" }
                 dl {
-                    @for (keys, does, _) in KEYS.iter().filter(|(_, _, for_all)| *for_all || administers) {
+                    @for (keys, does, _) in KEYS.iter().filter(|(_, _, for_all)| *for_all || may_look) {
                         dt { @for (index, key) in keys.iter().enumerate() { @if index > 0 { " or " } kbd { (key) } } }
                         dd { (does) }
                     }
@@ -357,10 +359,10 @@ mod tests {
     use super::*;
     use crate::web::ui::EntryState;
 
-    fn operator(administers: bool) -> Signed {
+    fn operator(may_look: bool) -> Signed {
         Signed {
             name: "o\"><script>".to_owned(),
-            administers,
+            may_look,
             standing: "<script>".to_owned(),
         }
     }

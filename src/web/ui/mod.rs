@@ -20,7 +20,7 @@ pub(crate) use form::{Button, Field, Input, button, field, file_field, textarea}
 pub(crate) use freshness::{Freshness, freshness_badge, staleness};
 pub(crate) use layout::{Nav, Shell, Signed, bare, bare_fragment, document, fragment, page_head};
 pub(crate) use mark::{Mark, experiment_state, state, state_of};
-pub(crate) use notice::{Tone, empty, error_page, notice};
+pub(crate) use notice::{Tone, empty, error_page, notice, unread};
 pub(crate) use region::{Body, Region, region};
 pub(crate) use table::{Chip, Column, Order, Pager, Row, RowKind, Sort, Table, chips, table};
 pub(crate) use value::{

@@ -3,11 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use switchboard::lifecycle::Tasks;
+use switchboard::protocol::RegisterGroup;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::{GROUPS, Hand, NOBODY, WORKERS, as_form, count, words};
-use crate::console::{Console, until};
+use super::{GROUPS, Hand, NOBODY, WORKERS, as_form, count, registry, words};
+use crate::console::{Console, Page, until};
+use crate::roles::worker;
 
 /// A server of which nothing is as it should be: what it answers to a path.
 struct Fake {
@@ -299,4 +301,52 @@ async fn a_control_plane_that_says_nothing_is_waited_for_a_little() {
         (hand.get(GROUPS).await.status == 200).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_is_typed_into_an_outage_stays_whether_the_rest_is_known_or_not() {
+    for seen in [false, true] {
+        let (console, proxy) = Console::behind_a_proxy().await;
+        let hand = Hand::of(&console, false).await;
+        let (worker, _) = worker(&console.admin.control(), "Ada").await;
+        let crew = RegisterGroup {
+            name: Some("crew".to_owned()),
+            members: vec![],
+        };
+        let group = registry(&console).register_group(&crew).await.expect("a group");
+        let group = group.group_id;
+        let (worker, group) = (format!("{WORKERS}{worker}/"), format!("{GROUPS}{group}/"));
+        for page in [&worker, &group].into_iter().filter(|_| seen) {
+            assert_eq!(hand.get(page).await.status, 200);
+        }
+        proxy.cut();
+        until("the outage", async || {
+            let freshness = console.live.registry().view().freshness.clone();
+            (freshness.word() == "stale").then_some(())
+        })
+        .await;
+        for (page, action, field) in [
+            (&group, "members", "member_id"),
+            (&group, "delete", "confirm"),
+            (&worker, "reissue-credential", "confirm"),
+        ] {
+            let path = format!("{page}{action}");
+            let typed = match field {
+                "confirm" => expected(&hand.post(&path, &[(field, "")]).await),
+                _ => NOBODY.to_owned(),
+            };
+            let answer = hand.post(&path, &[(field, typed.as_str())]).await;
+            assert_eq!(answer.status, 503, "{path}");
+            assert!(words(&answer).contains("Nothing was changed"), "{}", words(&answer));
+            let kept = answer.attributes(&format!("form[action='{path}'] [name={field}]"), "value");
+            assert_eq!(kept, [typed], "{path}, seen: {seen}");
+        }
+    }
+}
+
+/// What the page wants typed before it does what cannot be undone.
+fn expected(page: &Page) -> String {
+    let label = page.texts("label[for=confirm]").concat();
+    let (_, rest) = label.split_once('\u{201c}').unwrap_or_else(|| panic!("{}", page.body));
+    rest.split_once('\u{201d}').expect("the end of it").0.to_owned()
 }
