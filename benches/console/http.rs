@@ -135,6 +135,15 @@ pub async fn get(address: SocketAddr, path: &str, cookie: &str) -> Outcome<Answe
     Connection::open(address).await?.fetch(&request(path, cookie)).await
 }
 
+/// The request for the stream that a page names: from where that page was drawn.
+pub fn stream_of(page: &str, cookie: &str) -> Outcome<Vec<u8>> {
+    let stream = page
+        .split_once("hx-sse:connect=\"")
+        .and_then(|(_, rest)| rest.split_once('"'));
+    let (stream, _) = stream.ok_or("the page names no stream")?;
+    Ok(request(&stream.replace("&amp;", "&"), cookie))
+}
+
 /// Follows a one-time link and returns the session's cookie.
 pub async fn sign_in(address: SocketAddr, link: &str) -> Outcome<String> {
     let answer = get(address, link, "").await?;

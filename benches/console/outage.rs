@@ -186,11 +186,7 @@ async fn open(console: &Console, pages: &[String]) -> Outcome<(JoinSet<Outcome>,
             .await?
             .ok(path)?
             .text();
-        let stream = page
-            .split_once("hx-sse:connect=\"")
-            .and_then(|(_, rest)| rest.split_once('"'));
-        let (stream, _) = stream.ok_or("the page names no stream")?;
-        let request = http::request(&stream.replace("&amp;", "&"), &console.cookie);
+        let request = http::stream_of(&page, &console.cookie)?;
         streams.spawn(listen(number, console.address, request, told.clone()));
     }
     Ok((streams, tell))
