@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use crate::deployment::{Console, Deployment, Lab};
 use crate::fanout::{Told, everyone, follow};
@@ -154,13 +154,14 @@ async fn round_of(
 /// Waits until the connection of the one that does not read is closed. That happens `patience` after the last byte that
 /// could be sent, so it tells whether all that was measured from `begin` to `end` happened while it was blocked.
 async fn blocked(
-    slow: JoinHandle<io::Result<Instant>>,
+    mut slow: JoinSet<io::Result<Instant>>,
     begin: Instant,
     end: Instant,
     patience: Duration,
 ) -> Outcome<Slow> {
-    let waited = tokio::time::timeout(patience + Duration::from_secs(10), slow).await;
-    let cut = waited.map_err(|_| "nobody cuts the reader that does not read; it was never blocked")???;
+    let waited = tokio::time::timeout(patience + Duration::from_secs(10), slow.join_next()).await;
+    let cut = waited.map_err(|_| "nobody cuts the reader that does not read; it was never blocked")?;
+    let cut = cut.ok_or("nobody watches the reader that does not read")???;
     let blocked_before = begin
         .checked_duration_since(cut - patience)
         .ok_or("the reader that does not read was not blocked yet when measuring began")?;
@@ -174,15 +175,17 @@ async fn blocked(
 }
 
 /// Opens a stream with as small a buffer as the system gives, never reads, and says when it was closed.
-async fn one_that_does_not_read(address: SocketAddr, request: &[u8]) -> Outcome<JoinHandle<io::Result<Instant>>> {
+async fn one_that_does_not_read(address: SocketAddr, request: &[u8]) -> Outcome<JoinSet<io::Result<Instant>>> {
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(1024)?;
     let mut stream: TcpStream = socket.connect(address).await?;
     stream.write_all(request).await?;
-    Ok(tokio::spawn(async move {
+    let mut watch = JoinSet::new();
+    watch.spawn(async move {
         while stream.take_error()?.is_none() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Ok(Instant::now())
-    }))
+    });
+    Ok(watch)
 }
