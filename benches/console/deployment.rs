@@ -142,6 +142,12 @@ impl Deployment {
 
     /// The console as the program composes it, and a session.
     pub fn console(&self) -> Outcome<Console> {
+        let socket = self.runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
+        self.console_on(socket, listener::PATIENCE)
+    }
+
+    /// The same on this socket, for readers who may take nothing for `patience`.
+    pub fn console_on(&self, socket: TcpListener, patience: Duration) -> Outcome<Console> {
         let base = format!("http://{}", self.backend);
         let credentials = self._scratch.path().join("console");
         let access = access::Options::of_one_server(&base, self.token.clone(), credentials)?;
@@ -175,7 +181,11 @@ impl Deployment {
             });
             (live, web)
         });
-        let address = self.serve(web.routes())?;
+        let address = socket.local_addr()?;
+        let stopping = self.tasks.stopping();
+        let serving = listener::serve_readers(socket, web.routes(), stopping, Tasks::GRACE / 2, patience);
+        self.runtime
+            .block_on(async { self.tasks.spawn_essential("console", serving) });
         let cookie = self
             .runtime
             .block_on(sign_in(address, &web.issue_sign_in().ok_or("no link")?))?;

@@ -15,7 +15,7 @@ use crate::http::{self, sign_in};
 use crate::stats::{Sorted, ms, table};
 use crate::{Options, Outcome, load};
 
-/// A stream that was told that tasks changed, by its number.
+/// A stream that began, or was told that tasks changed, by its number.
 pub type Told = (usize, Instant);
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -54,17 +54,19 @@ async fn measure(options: &Options, binary: &Binary) -> Outcome {
     http::get(binary.console, &overview, &cookie).await?.ok(&overview)?;
     tokio::time::sleep(Duration::from_secs(2)).await;
 
+    let page = http::get(binary.console, &overview, &cookie).await?.ok(&overview)?;
     let before = binary.rss()?;
-    let request: Arc<[u8]> = http::request(&format!("{overview}live"), &cookie).into();
+    let request: Arc<[u8]> = http::stream_of(&page.text(), &cookie)?.into();
     let (told, mut tell) = mpsc::unbounded_channel();
     let mut streams = JoinSet::new();
     for number in 0..options.streams {
         streams.spawn(follow(number, binary.console, request.clone(), told.clone()));
     }
-    // A stream that does not say where the page was drawn begins with every topic.
     everyone(&mut tell, options.streams).await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let after = binary.rss()?;
+    // What happened while the page was drawn was told by now, and is no answer to what follows.
+    while tell.try_recv().is_ok() {}
 
     let (mut firsts, mut lasts) = (Vec::new(), Vec::new());
     for event in 0..options.events {
@@ -110,7 +112,8 @@ pub async fn everyone(tell: &mut mpsc::UnboundedReceiver<Told>, streams: usize) 
     Ok(when.into_iter().flatten().collect())
 }
 
-/// Reads one stream for as long as anybody listens.
+/// Reads one stream for as long as anybody listens. That it has begun is told too: one that goes on from where its page
+/// was drawn has no topic to name until something changes.
 pub async fn follow(
     number: usize,
     address: SocketAddr,
@@ -121,6 +124,17 @@ pub async fn follow(
     let mut stream = http::connect(address).await?;
     stream.write_all(&request).await?;
     let mut buffer = Vec::with_capacity(4096);
+    while !buffer.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
+        if stream.read_buf(&mut buffer).await? == 0 {
+            return Err("the stream does not begin".into());
+        }
+    }
+    if !buffer.starts_with(b"HTTP/1.1 200 ") {
+        return Err("the stream is refused".into());
+    }
+    if told.send((number, Instant::now())).is_err() {
+        return Ok(());
+    }
     while stream.read_buf(&mut buffer).await? > 0 {
         let at = Instant::now();
         let found = buffer.windows(TOPIC.len()).rposition(|bytes| bytes == TOPIC);

@@ -135,12 +135,55 @@ pub async fn get(address: SocketAddr, path: &str, cookie: &str) -> Outcome<Answe
     Connection::open(address).await?.fetch(&request(path, cookie)).await
 }
 
+/// The request for the stream that a page names: from where that page was drawn.
+pub fn stream_of(page: &str, cookie: &str) -> Outcome<Vec<u8>> {
+    let stream = page
+        .split_once("hx-sse:connect=\"")
+        .and_then(|(_, rest)| rest.split_once('"'));
+    let (stream, _) = stream.ok_or("the page names no stream")?;
+    Ok(request(&stream.replace("&amp;", "&"), cookie))
+}
+
+/// What htmx asks for a region of a page.
+pub fn region(path: &str, region: &str, cookie: &str) -> Vec<u8> {
+    let target = format!("section#region-{region}");
+    format!(
+        "GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/html\r\nhx-request: true\r\nhx-request-type: partial\r\n\
+         hx-target: {target}\r\ncookie: {cookie}\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+/// The bytes of a form that is sent from a page of the console; `cookie` may be empty.
+pub fn post(path: &str, cookie: &str, form: &str) -> Vec<u8> {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/html\r\nsec-fetch-site: same-origin\r\ncookie: {cookie}\r\n\
+         content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{form}",
+        form.len()
+    )
+    .into_bytes()
+}
+
+/// Signs a worker in by its credential, whose characters need no encoding but the colon, and returns the session's cookie.
+pub async fn present(address: SocketAddr, credential: &str) -> Outcome<String> {
+    let form = format!("credential={}&next=%2F", credential.replace(':', "%3A"));
+    let answer = Connection::open(address)
+        .await?
+        .fetch(&post("/signin", "", &form))
+        .await?;
+    session_of(&answer, "the credential")
+}
+
 /// Follows a one-time link and returns the session's cookie.
 pub async fn sign_in(address: SocketAddr, link: &str) -> Outcome<String> {
-    let answer = get(address, link, "").await?;
+    session_of(&get(address, link, "").await?, "the sign-in link")
+}
+
+/// The cookie that an answer to `what` sets.
+fn session_of(answer: &Answer, what: &str) -> Outcome<String> {
     let cookie = answer.header("set-cookie").and_then(|cookie| cookie.split(';').next());
     match (answer.status, cookie) {
         (303, Some(cookie)) => Ok(cookie.to_owned()),
-        (status, _) => Err(format!("the sign-in link answers {status}").into()),
+        (status, _) => Err(format!("{what} answers {status}").into()),
     }
 }

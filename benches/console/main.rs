@@ -4,6 +4,7 @@
 //! not 200, a page without its rows.
 
 mod archive;
+mod asks;
 mod backend;
 mod binary;
 mod browser;

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::asks::{Ask, Sort, administrator_by_group, asks};
 use crate::binary::Binary;
 use crate::deployment::{Console, Deployment, Lab};
 use crate::http::{self, Connection};
@@ -31,11 +32,12 @@ enum Outage {
     Silent,
 }
 
-/// A page that was answered: when it was asked for, how long that took, its status, and how fresh it says it is.
+/// An answer: when it was asked for, how long that took, whether it is what it should be, and how fresh it says it is.
 struct Viewed {
+    sort: Sort,
     at: Instant,
     took: Duration,
-    status: u16,
+    is_good: bool,
     freshness: String,
 }
 
@@ -43,18 +45,28 @@ struct Viewed {
 type Told = (usize, Instant);
 
 pub fn run(options: &Options) -> Outcome {
-    let mut rows = Vec::new();
+    let (mut rows, mut answers) = (Vec::new(), Vec::new());
     for outage in [Outage::Gone, Outage::Silent] {
-        rows.push(measure(outage, Duration::from_secs(options.outage))?);
+        let (row, of_each_sort) = measure(outage, Duration::from_secs(options.outage))?;
+        rows.push(row);
+        answers.extend(of_each_sort);
     }
     table(
         &[
             "the backend",
-            "pages",
-            "not 200",
+            "answers",
+            "number",
+            "not as they should be",
             "p50",
             "p99",
             "max",
+        ],
+        &answers,
+    );
+    println!();
+    table(
+        &[
+            "the backend",
             "first stream told",
             "last stream told",
             "live again",
@@ -63,7 +75,7 @@ pub fn run(options: &Options) -> Outcome {
         &rows,
     );
     println!(
-        "\n{} s each, ten open pages, and another page every {STEP:?} of all that were seen before; told: from the \
+        "\n{} s each, ten open pages, and something every {STEP:?} of all that was seen before, for two operators in turn; told: from the \
          outage until the stream names the freshness; live again: from where the backend listens, or the line passes, \
          until a page says so; asked: requests that reach the backend's line in the first {} s after that",
         options.outage,
@@ -72,7 +84,8 @@ pub fn run(options: &Options) -> Outcome {
     Ok(())
 }
 
-fn measure(outage: Outage, lasts: Duration) -> Outcome<Vec<String>> {
+/// The outage itself, and the answers of each sort.
+fn measure(outage: Outage, lasts: Duration) -> Outcome<(Vec<String>, Vec<Vec<String>>)> {
     let load = load::runtime()?;
     let home = tempfile::tempdir()?;
     let backend = Binary::backend(home.path(), 0)?;
@@ -82,13 +95,16 @@ fn measure(outage: Outage, lasts: Duration) -> Outcome<Vec<String>> {
     let deployment = Deployment::over(proxy.base().trim_start_matches("http://").parse()?, &backend.token)?;
     let console = deployment.console()?;
     let outcome = load.block_on(async {
-        let lab = Lab::begin(&backend.admin()?, "outage").await?;
+        let admin = backend.admin()?;
+        let lab = Lab::begin(&admin, "outage").await?;
         lab.fill(300).await?;
+        let ada = administrator_by_group(&admin, &console).await?;
         let pages = pages(&lab);
+        let asks = asks(&pages, [&console.cookie, &ada]);
         let (streams, mut tell) = open(&console, &pages).await?;
         let (viewed, mut views) = mpsc::unbounded_channel();
         let end = Arc::new(Notify::new());
-        let moving = move_about(&console, &pages, viewed, end.clone());
+        let moving = move_about(&console, &asks, viewed, end.clone());
         let outage = async {
             // All streams have been told where they stand, and what was read first is read.
             tokio::time::sleep(Duration::from_secs(3)).await;
@@ -131,27 +147,34 @@ fn measure(outage: Outage, lasts: Duration) -> Outcome<Vec<String>> {
     line.stop();
     let (gone, told, back, asked, views) = outcome?;
     let during: Vec<_> = views.iter().filter(|view| view.at >= gone && view.at < back).collect();
-    let failed = during.iter().filter(|view| view.status != 200).count();
-    let times = Sorted::new(during.iter().map(|view| view.took).collect());
+    let name = match outage {
+        Outage::Gone => "is killed",
+        Outage::Silent => "falls silent",
+    };
+    let answers = Sort::ALL.map(|sort| {
+        let of_sort = || during.iter().filter(move |view| view.sort == sort);
+        let times = Sorted::new(of_sort().map(|view| view.took).collect());
+        let bad = of_sort().filter(|view| !view.is_good).count();
+        let counts = [times.len().to_string(), bad.to_string()];
+        let times = [times.at(0.5), times.at(0.99), times.max()].map(ms);
+        [name.to_owned(), sort.name().to_owned()]
+            .into_iter()
+            .chain(counts)
+            .chain(times)
+            .collect()
+    });
     let live = views
         .iter()
         .find(|view| view.at >= back && view.freshness.starts_with("live"));
     let since_gone = |at: Option<&Instant>| at.map_or_else(String::new, |at| ms(*at - gone));
-    Ok(vec![
-        match outage {
-            Outage::Gone => "is killed".to_owned(),
-            Outage::Silent => "falls silent".to_owned(),
-        },
-        times.len().to_string(),
-        failed.to_string(),
-        ms(times.at(0.5)),
-        ms(times.at(0.99)),
-        ms(times.max()),
+    let row = vec![
+        name.to_owned(),
         since_gone(told.iter().min()),
         since_gone(told.iter().max()),
         live.map_or_else(|| "never".to_owned(), |view| ms(view.at - back)),
         asked.to_string(),
-    ])
+    ];
+    Ok((row, answers.into()))
 }
 
 /// Ten pages of an experiment; all of them are viewed before the backend goes.
@@ -186,11 +209,7 @@ async fn open(console: &Console, pages: &[String]) -> Outcome<(JoinSet<Outcome>,
             .await?
             .ok(path)?
             .text();
-        let stream = page
-            .split_once("hx-sse:connect=\"")
-            .and_then(|(_, rest)| rest.split_once('"'));
-        let (stream, _) = stream.ok_or("the page names no stream")?;
-        let request = http::request(&stream.replace("&amp;", "&"), &console.cookie);
+        let request = http::stream_of(&page, &console.cookie)?;
         streams.spawn(listen(number, console.address, request, told.clone()));
     }
     Ok((streams, tell))
@@ -236,7 +255,7 @@ async fn everyone(tell: &mut mpsc::UnboundedReceiver<Told>, streams: usize) -> O
 /// Goes from page to page on one connection until `end`.
 async fn move_about(
     console: &Console,
-    pages: &[String],
+    asks: &[Ask],
     viewed: mpsc::UnboundedSender<Viewed>,
     end: Arc<Notify>,
 ) -> Outcome {
@@ -244,19 +263,27 @@ async fn move_about(
     let going = async {
         let mut connection = Connection::open(console.address).await?;
         let mut step = tokio::time::interval(STEP);
-        for path in pages.iter().cycle() {
+        let mut is_stale = false;
+        for ask in asks.iter().cycle() {
+            if ask.sort == Sort::Write && !is_stale {
+                continue;
+            }
             step.tick().await;
             if *is_over.borrow() {
                 break;
             }
             let at = Instant::now();
-            let answer = connection.fetch(&http::request(path, &console.cookie)).await?;
+            let answer = connection.fetch(&ask.request).await?;
+            let took = at.elapsed();
             let freshness = answer.header("switchboard-freshness").unwrap_or_default().to_owned();
+            is_stale = freshness.starts_with("stale");
+            let is_good = ask.is_answered_by(&answer);
             // Nobody listens any more once all is over.
             let _ = viewed.send(Viewed {
+                sort: ask.sort,
                 at,
-                took: at.elapsed(),
-                status: answer.status,
+                took,
+                is_good,
                 freshness,
             });
         }

@@ -28,7 +28,7 @@ pub fn run(options: &Options) -> Outcome {
             .await?
             .ok(&overview)?;
         let fresh = page.header("switchboard-freshness").unwrap_or_default().to_owned();
-        let request: Arc<[u8]> = http::request(&format!("{overview}live"), &console.cookie).into();
+        let request: Arc<[u8]> = http::stream_of(&page.text(), &console.cookie)?.into();
         let (told, mut tell) = mpsc::unbounded_channel();
         let mut streams = JoinSet::new();
         for number in 0..PAGES {

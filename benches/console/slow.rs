@@ -1,55 +1,85 @@
 //! One reader that does not read, among many that do: what do the others notice?
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::binary::Binary;
-use crate::deployment::Lab;
+use crate::deployment::{Console, Deployment, Lab};
 use crate::fanout::{Told, everyone, follow};
-use crate::http::{self, sign_in};
+use crate::http;
 use crate::stats::{Sorted, median, ms, table};
 use crate::{Options, Outcome, load};
 
 const READERS: usize = 100;
 /// Rounds of each sort, in turn.
 const ROUNDS: usize = 3;
-/// Changes that fill the slow reader's buffers before anything is measured, and the time between two of them: closer
-/// together they would be told as one.
-const FILLING: usize = 300;
+/// Changes before anything is measured, which fill what is between the program and the slow reader, and the time
+/// between two of them: closer together they would be told as one.
+const FILLING: usize = 150;
 const APART: Duration = Duration::from_millis(45);
+/// What the program's end of a connection may hold. Of its own accord the system lets it grow to megabytes, which some
+/// hundred bytes a change do not fill.
+const SEND_BUFFER: u32 = 4096;
 
-pub fn run(options: &Options) -> Outcome {
-    let home = tempfile::tempdir()?;
-    let binary = Binary::start(home.path(), false)?;
-    load::runtime()?.block_on(measure(options, &binary))
+/// How a round went for the one that does not read.
+struct Slow {
+    /// From the last byte that was taken for it until the first measured change.
+    blocked_before: Duration,
+    /// From the last measured change until its connection was closed.
+    cut_after: Duration,
 }
 
-async fn measure(options: &Options, binary: &Binary) -> Outcome {
-    let lab = Lab::begin(&binary.admin()?, "slow").await?;
+pub fn run(options: &Options) -> Outcome {
+    let load = load::runtime()?;
+    let deployment = Deployment::start()?;
+    // A reader is cut only when its round is over, so that it is there, and blocked, all the time.
+    let events = u32::try_from(options.events)?;
+    let patience = APART * 2 * FILLING as u32 + Duration::from_millis(300) * events + Duration::from_secs(2);
+    let socket = load.block_on(async { with_small_buffers() })?.into_std()?;
+    let socket = deployment.runtime.block_on(async { TcpListener::from_std(socket) })?;
+    let console = deployment.console_on(socket, patience)?;
+    load.block_on(measure(options, &deployment, &console, patience))
+}
+
+/// A socket whose connections have a small buffer to send from.
+fn with_small_buffers() -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    socket.listen(1024)
+}
+
+async fn measure(options: &Options, deployment: &Deployment, console: &Console, patience: Duration) -> Outcome {
+    let lab = Lab::begin(&deployment.admin()?, "slow").await?;
     lab.fill(100).await?;
-    let cookie = sign_in(binary.console, &binary.sign_in).await?;
+    console.knows(&lab.id).await;
     let overview = format!("/x/{}/", lab.id);
-    http::get(binary.console, &overview, &cookie).await?.ok(&overview)?;
-    let request: Arc<[u8]> = http::request(&format!("{overview}live"), &cookie).into();
+    let view = async || {
+        http::get(console.address, &overview, &console.cookie)
+            .await?
+            .ok(&overview)
+    };
+    view().await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let request: Arc<[u8]> = http::stream_of(&view().await?.text(), &console.cookie)?.into();
     let (told, mut tell) = mpsc::unbounded_channel();
     let mut streams = JoinSet::new();
     for number in 0..READERS {
-        streams.spawn(follow(number, binary.console, request.clone(), told.clone()));
+        streams.spawn(follow(number, console.address, request.clone(), told.clone()));
     }
     everyone(&mut tell, READERS).await?;
 
-    let (mut without, mut with) = (Vec::new(), Vec::new());
+    let (mut without, mut with, mut slows) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS * 2 {
-        // Held until the round is over, and never read.
         let slow = match round % 2 {
             0 => None,
-            _ => Some(one_that_does_not_read(binary.console, &request).await?),
+            _ => Some(one_that_does_not_read(console.address, &request).await?),
         };
         // The same work precedes both, so that nothing differs but the reader.
         for change in 0..FILLING {
@@ -57,8 +87,15 @@ async fn measure(options: &Options, binary: &Binary) -> Outcome {
             tokio::time::sleep(APART).await;
         }
         while tell.try_recv().is_ok() {}
-        let times = round_of(options, &lab, &mut tell, round).await?;
-        if slow.is_some() { &mut with } else { &mut without }.push(Sorted::new(times));
+        let begin = Instant::now();
+        let times = Sorted::new(round_of(options, &lab, &mut tell, round).await?);
+        let end = Instant::now();
+        let Some(slow) = slow else {
+            without.push(times);
+            continue;
+        };
+        with.push(times);
+        slows.push(blocked(slow, begin, end, patience).await?);
     }
     let p99 = |rounds: &[Sorted]| median(rounds.iter().map(|round| round.at(0.99).as_secs_f64()).collect());
     let (alone, beside) = (p99(&without), p99(&with));
@@ -81,9 +118,17 @@ async fn measure(options: &Options, binary: &Binary) -> Outcome {
     );
     println!(
         "\n{READERS} readers, {} events a round, medians of {ROUNDS} rounds each, in turn; each round begins with {FILLING} \
-         changes that fill the buffers of the one that does not read",
+         changes that fill what is between the program and the one that does not read",
         options.events
     );
+    for slow in slows {
+        println!(
+            "The one that does not read: nothing more could be sent to it from {} before the first event that was measured, \
+             and it was cut {} after the last",
+            ms(slow.blocked_before),
+            ms(slow.cut_after)
+        );
+    }
     Ok(())
 }
 
@@ -106,11 +151,41 @@ async fn round_of(
     Ok(times)
 }
 
-/// Opens a stream with as small a buffer as the system gives.
-async fn one_that_does_not_read(address: SocketAddr, request: &[u8]) -> Outcome<TcpStream> {
+/// Waits until the connection of the one that does not read is closed. That happens `patience` after the last byte that
+/// could be sent, so it tells whether all that was measured from `begin` to `end` happened while it was blocked.
+async fn blocked(
+    mut slow: JoinSet<io::Result<Instant>>,
+    begin: Instant,
+    end: Instant,
+    patience: Duration,
+) -> Outcome<Slow> {
+    let waited = tokio::time::timeout(patience + Duration::from_secs(10), slow.join_next()).await;
+    let cut = waited.map_err(|_| "nobody cuts the reader that does not read; it was never blocked")?;
+    let cut = cut.ok_or("nobody watches the reader that does not read")???;
+    let blocked_before = begin
+        .checked_duration_since(cut - patience)
+        .ok_or("the reader that does not read was not blocked yet when measuring began")?;
+    let cut_after = cut
+        .checked_duration_since(end)
+        .ok_or("the reader that does not read was cut while it was measured")?;
+    Ok(Slow {
+        blocked_before,
+        cut_after,
+    })
+}
+
+/// Opens a stream with as small a buffer as the system gives, never reads, and says when it was closed.
+async fn one_that_does_not_read(address: SocketAddr, request: &[u8]) -> Outcome<JoinSet<io::Result<Instant>>> {
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(1024)?;
-    let mut stream = socket.connect(address).await?;
+    let mut stream: TcpStream = socket.connect(address).await?;
     stream.write_all(request).await?;
-    Ok(stream)
+    let mut watch = JoinSet::new();
+    watch.spawn(async move {
+        while stream.take_error()?.is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(Instant::now())
+    });
+    Ok(watch)
 }

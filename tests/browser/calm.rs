@@ -1,6 +1,7 @@
 //! Updates leave the operator's own doings alone.
 
 use crate::console::Console;
+use crate::life::Life;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_updates_disturb_nobody() {
@@ -63,4 +64,31 @@ async fn fifty_updates_disturb_nobody() {
     browser
         .until("document.querySelector('[data-task=\"a-5\"]').innerText.includes('claimed')")
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_opened_within_a_region_stays_open_when_the_region_changes() {
+    let console = Console::start().await;
+    let lab = console.world.lab("alpha").await;
+    let mut life = Life {
+        orchestrator: lab.orchestrator.clone(),
+        worker: lab.worker.clone(),
+        witness: (),
+    };
+    life.live("0").await.expect("lived");
+    let browser = console.browser().await;
+    console.show(&browser, &format!("/x/{}/", lab.id)).await;
+    let improvements = "document.querySelectorAll('#region-progress #chart-improvements tbody tr').length";
+    browser.until(&format!("{improvements} === 1")).await;
+    browser.click("#chart-improvements > summary").await;
+    browser
+        .js("window.__table = document.getElementById('chart-improvements')")
+        .await;
+    let is_open = "document.getElementById('chart-improvements') === window.__table && window.__table.open";
+    assert!(browser.holds(is_open).await);
+
+    // A better score: a point more in the plot, a row more in the table.
+    life.live("1").await.expect("lived");
+    browser.until(&format!("{improvements} === 2")).await;
+    assert!(browser.holds(is_open).await, "the table was closed or replaced");
 }

@@ -86,6 +86,20 @@ async fn observe(mirror: Arc<Mirror>, pace: Pace, end: Arc<watch::Sender<bool>>)
             let mut news: Vec<_> = news.map(|(at, event)| (at, event.event_id.clone())).collect();
             news.reverse();
             applied.extend(news);
+            // All that it shows is the end of what was applied: nothing stands there twice, nothing is left out, and nothing
+            // has become something else.
+            let shown: Vec<_> = snapshot.newest_events().collect();
+            let before = applied
+                .len()
+                .checked_sub(shown.len())
+                .expect("no more than was applied");
+            let is_the_end = shown
+                .iter()
+                .rev()
+                .zip(&applied[before..])
+                .all(|((at, event), known)| (*at, &event.event_id) == (known.0, &known.1));
+            assert!(is_the_end, "shown {shown:?}\n\napplied {:?}", &applied[before..]);
+            assert_eq!(applied.len() as u64, snapshot.cursor, "every one up to the cursor");
             pace.seen.send_replace(snapshot.cursor);
         }
         tokio::select! {
@@ -252,7 +266,10 @@ async fn ten_thousand_events(lacks: Lacks) {
     .await;
     let lab = Lab::begin(&scene.console.admin, "Cut line", Clock::default()).await;
     let mirror = scene.console.live.mirror(&lab.id);
-    until("the first list", async || mirror.view().snapshot().map(drop)).await;
+    let listed = until("the first list", async || {
+        mirror.view().snapshot().map(|snapshot| snapshot.cursor)
+    })
+    .await;
 
     let pace = Pace {
         written: Arc::default(),
@@ -318,6 +335,16 @@ async fn ten_thousand_events(lacks: Lacks) {
     assert_eq!(
         applied.iter().map(|(_, id)| id).collect::<HashSet<_>>().len(),
         told.len()
+    );
+
+    // Each was told to the mirror once, too: a second time would count, even where it changes nothing.
+    let (fed, lists) = (mirror.tally().events(), mirror.tally().lists());
+    println!("{fed} came by the feed after a list of {listed}, of {lists} lists in all");
+    let by_feed = log.len() as u64 - listed;
+    assert!(fed <= by_feed, "{} events came twice", fed - by_feed);
+    assert!(
+        fed == by_feed || lists > 1,
+        "only a list may tell what the feed did not"
     );
 
     let straight = scene.beside().await;
