@@ -152,8 +152,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         for (name, age) in [("a.0123.tmp", 660), ("b.4567.tmp", 60), ("kept.json.gz", 660)] {
             let file = private(&dir.path().join(name)).expect("made");
-            let then = std::time::SystemTime::now() - Duration::from_secs(age);
-            file.set_modified(then).expect("set back");
+            let made = file.metadata().and_then(|file| file.modified()).expect("a time");
+            file.set_modified(made - Duration::from_secs(age)).expect("set back");
         }
         sweep_private(dir.path()).expect("swept");
         let left = fs::read_dir(dir.path()).expect("the directory").flatten();

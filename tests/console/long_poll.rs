@@ -245,7 +245,12 @@ async fn a_server_that_gives_few_events_at_once_is_asked_for_the_newest() {
     let mirror = scene.console.live.mirror(&lab.id);
     caught_up(&mirror, 3).await;
     let view = mirror.view();
-    let held: Vec<_> = view.snapshot().expect("listed").newest_events().map(|(at, _)| at).collect();
+    let held: Vec<_> = view
+        .snapshot()
+        .expect("listed")
+        .newest_events()
+        .map(|(at, _)| at)
+        .collect();
     assert_eq!(held, [3], "the last, which tells whether the log is the same");
 }
 

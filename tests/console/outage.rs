@@ -267,7 +267,7 @@ async fn a_detail_that_nobody_read_is_not_asked_for_while_nobody_answers() {
     operators.both_are("stale").await;
     let page = async |task: &str| {
         let path = format!("/x/{}/admin/tasks/{task}/", operators.lab.id);
-        view(&operators.scene.console, &path, &operators.cookie).await.body
+        view(&operators.scene.console, &path, &operators.cookies[0]).await.body
     };
     let unread = page("t-unread").await;
     let why = "it cannot be read now: the task store does not answer.";
