@@ -245,7 +245,12 @@ async fn a_server_that_gives_few_events_at_once_is_asked_for_the_newest() {
     let mirror = scene.console.live.mirror(&lab.id);
     caught_up(&mirror, 3).await;
     let view = mirror.view();
-    let held: Vec<_> = view.snapshot().expect("listed").newest_events().map(|(at, _)| at).collect();
+    let held: Vec<_> = view
+        .snapshot()
+        .expect("listed")
+        .newest_events()
+        .map(|(at, _)| at)
+        .collect();
     assert_eq!(held, [3], "the last, which tells whether the log is the same");
 }
 
@@ -254,7 +259,7 @@ async fn only_who_asks_for_news_takes_that_there_are_none_for_an_answer() {
     let world = World::start().await;
     let lab = world.lab("Not modified").await;
     let gateway = Gateway::before(&world.base, &world.tasks).await;
-    let through = admin(&gateway.base());
+    let through = admin(gateway.base());
     gateway.fail(Fault::Page(304), |_, _| true);
     let read = through.control().experiments_unless(None).await;
     assert!(matches!(read, Err(ClientError::UnexpectedStatus(304))), "{read:?}");
