@@ -259,7 +259,7 @@ async fn only_who_asks_for_news_takes_that_there_are_none_for_an_answer() {
     let world = World::start().await;
     let lab = world.lab("Not modified").await;
     let gateway = Gateway::before(&world.base, &world.tasks).await;
-    let through = admin(&gateway.base());
+    let through = admin(gateway.base());
     gateway.fail(Fault::Page(304), |_, _| true);
     let read = through.control().experiments_unless(None).await;
     assert!(matches!(read, Err(ClientError::UnexpectedStatus(304))), "{read:?}");

@@ -50,12 +50,7 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     };
     let regions = vec![Region {
         name: "idea",
-        // What could not be read is read once the server is heard again.
-        topics: if detail.is_ok() {
-            &["ideas", "tasks", "variants", "experiment"]
-        } else {
-            &["ideas", "tasks", "variants", "experiment", "freshness"]
-        },
+        topics: &["ideas", "tasks", "variants", "experiment"],
         body: body.into(),
     }];
     Ok(active

@@ -47,12 +47,7 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     let regions = vec![
         Region {
             name: "task",
-            // What could not be read is read once the server is heard again.
-            topics: if detail.is_ok() {
-                &["tasks", "experiment"]
-            } else {
-                &["tasks", "experiment", "freshness"]
-            },
+            topics: &["tasks", "experiment"],
             body: view.state(&detail).into(),
         },
         Region {

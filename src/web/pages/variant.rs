@@ -56,12 +56,7 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     };
     let regions = vec![Region {
         name: "variant",
-        // What could not be read is read once the server is heard again.
-        topics: if detail.is_ok() {
-            &["variants", "tasks", "ideas", "experiment"]
-        } else {
-            &["variants", "tasks", "ideas", "experiment", "freshness"]
-        },
+        topics: &["variants", "tasks", "ideas", "experiment"],
         body: body.into(),
     }];
     Ok(active
