@@ -37,6 +37,7 @@ struct Viewed {
     sort: Sort,
     at: Instant,
     took: Duration,
+    status: u16,
     is_good: bool,
     freshness: String,
 }
@@ -155,7 +156,11 @@ fn measure(outage: Outage, lasts: Duration) -> Outcome<(Vec<String>, Vec<Vec<Str
         let of_sort = || during.iter().filter(move |view| view.sort == sort);
         let times = Sorted::new(of_sort().map(|view| view.took).collect());
         let bad = of_sort().filter(|view| !view.is_good).count();
-        let counts = [times.len().to_string(), bad.to_string()];
+        let first = of_sort().find(|view| !view.is_good);
+        let first = first.map_or_else(String::new, |view| {
+            format!(", first {} at {}", view.status, view.freshness)
+        });
+        let counts = [times.len().to_string(), format!("{bad}{first}")];
         let times = [times.at(0.5), times.at(0.99), times.max()].map(ms);
         [name.to_owned(), sort.name().to_owned()]
             .into_iter()
@@ -283,6 +288,7 @@ async fn move_about(
                 sort: ask.sort,
                 at,
                 took,
+                status: answer.status,
                 is_good,
                 freshness,
             });
