@@ -48,10 +48,13 @@ const paint = (root) => {
   }
 };
 
-const selects = (node) => {
-  const selection = getSelection();
-  return selection && !selection.isCollapsed && selection.containsNode(node, true);
-};
+// Asking whether anything is selected lays the page out, which is dear between two changes of it; so it is asked once a
+// selection changes.
+let ranged = false;
+
+document.addEventListener("selectionchange", () => { ranged = getSelection()?.isCollapsed === false; });
+
+const selects = (node) => ranged && getSelection().containsNode(node, true);
 
 setInterval(() => {
   if (document.hidden) return;

@@ -158,6 +158,10 @@ impl Mirror {
 
     /// Running out of time is an answer too: the caller looks at the view and sees how far it is.
     async fn wait(&self, limit: Duration, enough: impl Fn(&View) -> bool) {
+        // Most find what they want, and need not be told when it comes.
+        if enough(&self.view.load()) {
+            return;
+        }
         let mut revisions = self.subscribe();
         let reached = async { while !enough(&self.view()) && revisions.changed().await.is_ok() {} };
         let _ = tokio::time::timeout(limit, reached).await;

@@ -179,6 +179,10 @@ impl Registry {
 
     /// Waits until the view is as wanted, at most `limit`; whether it is, the caller sees.
     pub async fn until(&self, limit: Duration, wanted: impl Fn(&RegistryView) -> bool) {
+        // Most find what they want, and need not be told when it comes.
+        if wanted(&self.view.load()) {
+            return;
+        }
         let mut revision = self.subscribe();
         let wait = async { while !wanted(&self.view()) && revision.changed().await.is_ok() {} };
         let _ = tokio::time::timeout(limit, wait).await;
