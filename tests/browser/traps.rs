@@ -112,7 +112,6 @@ async fn a_proxy_that_keeps_streams_back_is_said_and_made_up_for() {
         browser
             .until("document.querySelector('h1').innerText === 'Tasks'")
             .await;
-        console.front.take_requests();
         refreshed_and_then_live(&console, &browser, &lab, n).await;
     }
 }
