@@ -2,17 +2,17 @@
 
 use secrecy::SecretString;
 
-use super::answer::{Drawn, PageCache};
-use super::attempts::Attempts;
-use super::links::Links;
-use super::once::Once;
-use super::registry::Registries;
-use super::session::Sessions;
 use crate::access::StoreFactory;
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
 use crate::live::Live;
 use crate::repos::RepoMaterializer;
+use crate::web::auth::rate_limit::Attempts;
+use crate::web::auth::session::Sessions;
+use crate::web::auth::sign_in_links::Links;
+use crate::web::respond::render::{Drawn, PageCache};
+use crate::web::roster::Registries;
+use crate::web::write::once::Once;
 
 /// What the extractors hand out. Handlers take the extractors, not this.
 pub(crate) struct Console {

@@ -1,39 +1,18 @@
 //! The console: routes, middleware, pages.
 
-mod answer;
 mod assets;
-mod attempts;
-mod banner;
-mod bar;
-mod body_limit;
-mod commit_change;
-mod config_notice;
+mod auth;
 mod console;
-mod context;
-mod data_uri;
-mod entry;
-mod error;
-mod events_table;
-mod experiments_table;
-mod frame;
-mod freshness;
-mod gate;
-mod headers;
-mod links;
-mod listing;
-mod mentions;
-mod once;
+mod fault;
 mod pages;
-mod query;
-mod readiness;
-mod registry;
-mod same_origin;
-mod session;
-mod signed_out;
+mod parts;
+mod request;
+mod respond;
+mod roster;
 mod stream;
-mod switching;
 mod ui;
 mod urls;
+mod write;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,16 +25,20 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use assets::Assets;
-use attempts::Attempts;
+use auth::gate;
+use auth::rate_limit::Attempts;
+use auth::session::{self, Sessions};
+use auth::sign_in_links::Links;
 use console::Console;
-use error::{Fault, PageError};
-use frame::Frame;
-use links::Links;
+use fault::{Fault, PageError};
 use pages::{
-    by_name, control_group, control_groups, control_worker, control_workers, events, experiments, fault, home, idea,
-    ideas, metrics, overview, seed, select, sign_in, task, tasks, unregister, variant, variants,
+    by_name, control_group, control_groups, control_worker, control_workers, events, experiments, home, idea, ideas,
+    metrics, overview, seed, select, sign_in, task, tasks, unregister, variant, variants,
 };
-use session::Sessions;
+use request::body_limit;
+use request::htmx::Frame;
+use respond::{headers, render};
+use write::once;
 
 use crate::access::StoreFactory;
 use crate::clock::Clock;
@@ -118,11 +101,11 @@ impl Web {
             clock: options.clock,
             tasks: options.tasks,
             metrics_token: options.metrics_token,
-            pages: answer::page_cache(options.page_cache_bytes),
-            drawn: answer::Drawn::default(),
+            pages: render::page_cache(options.page_cache_bytes),
+            drawn: render::Drawn::default(),
             repos: options.repos,
             once: once::Once::default(),
-            registries: registry::Registries::default(),
+            registries: roster::Registries::default(),
             sample_config: options.sample_config,
         };
         Self {
@@ -253,11 +236,11 @@ async fn faults_as_pages<E: Endpoint>(next: Arc<E>, request: Request) -> poem::R
     };
     let error = match error.downcast::<PageError>() {
         Ok(error) => error,
-        Err(foreign) => PageError::new(fault::of_poem(&foreign)),
+        Err(foreign) => PageError::new(pages::fault::of_poem(&foreign)),
     };
     let answer = match (error.fault, error.context) {
         (Fault::Unseeded, Some(context)) => seed::unseeded(&context),
-        (fault, context) => fault::answer(&frame, &uri, &fault, context.as_deref()),
+        (fault, context) => pages::fault::answer(&frame, &uri, &fault, context.as_deref()),
     };
     Ok(answer)
 }

@@ -4,11 +4,11 @@ use maud::html;
 use poem::http::StatusCode;
 use poem::{Request, Response, Result, handler};
 
-use crate::web::answer::Page;
-use crate::web::bar::entry;
-use crate::web::context::{Context, path_segment};
-use crate::web::error::Fault;
-use crate::web::frame::see_other;
+use crate::web::fault::Fault;
+use crate::web::request::context::{Context, path_segment};
+use crate::web::request::htmx::see_other;
+use crate::web::respond::bar::entry;
+use crate::web::respond::render::Page;
 use crate::web::ui::{Column, Mark, Nav, Region, Row, RowKind, Table, empty, page_head, short_id, state, table, when};
 use crate::web::urls;
 

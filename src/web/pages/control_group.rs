@@ -6,11 +6,11 @@ use poem::{Request, Response, handler};
 use serde::Deserialize;
 
 use crate::protocol::{ErrorType, Group, GroupId, MemberId};
-use crate::web::context::path_segment;
-use crate::web::error::PageError;
-use crate::web::frame::see_other;
-use crate::web::once::{Filled, Kept, Sent};
-use crate::web::registry::{AddForm, DeleteForm, Desk, GroupPage, Member, Refusal};
+use crate::web::fault::PageError;
+use crate::web::request::context::path_segment;
+use crate::web::request::htmx::see_other;
+use crate::web::roster::{AddForm, DeleteForm, Desk, GroupPage, Member, Refusal};
+use crate::web::write::once::{Filled, Kept, Sent};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

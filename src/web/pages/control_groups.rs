@@ -6,9 +6,9 @@ use poem::{Response, handler};
 use serde::Deserialize;
 
 use crate::protocol::{ErrorType, Group};
-use crate::web::frame::see_other;
-use crate::web::once::{Filled, Kept, Sent};
-use crate::web::registry::{CreateForm, Desk, GroupsPage, Refusal};
+use crate::web::request::htmx::see_other;
+use crate::web::roster::{CreateForm, Desk, GroupsPage, Refusal};
+use crate::web::write::once::{Filled, Kept, Sent};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -6,8 +6,8 @@ use poem::{Response, handler};
 use serde::Deserialize;
 
 use crate::protocol::ErrorType;
-use crate::web::once::{Filled, Kept, Sent};
-use crate::web::registry::{Desk, Refusal, RegisterForm, Secret, WorkersPage, already_shown, token_page};
+use crate::web::roster::{Desk, Refusal, RegisterForm, Secret, WorkersPage, already_shown, token_page};
+use crate::web::write::once::{Filled, Kept, Sent};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

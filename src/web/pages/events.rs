@@ -7,11 +7,11 @@ use poem::{Response, handler};
 
 use crate::client::{ClientError, ExperimentClient};
 use crate::live::Snapshot;
-use crate::web::answer::Page;
-use crate::web::context::Active;
-use crate::web::error::PageError;
-use crate::web::events_table::{Entry, events_table, recent};
-use crate::web::query::Query;
+use crate::web::fault::PageError;
+use crate::web::parts::events_table::{Entry, events_table, recent};
+use crate::web::request::context::Active;
+use crate::web::request::query::Query;
+use crate::web::respond::render::Page;
 use crate::web::ui::{Body, Nav, Region, count, page_head, unread};
 use crate::web::urls;
 

@@ -11,15 +11,15 @@ use std::time::Duration;
 use crate::access::Posture;
 use crate::client::ClientError;
 use crate::protocol::{DisplayName, ErrorType, RegisterExperiment, RegistryEntry};
-use crate::web::answer::Page;
-use crate::web::banner::with_outcome;
-use crate::web::context::{Context, Deployment};
-use crate::web::error::error_status;
-use crate::web::experiments_table::ExperimentsTable;
-use crate::web::once::{Filled, Kept, Sent, once};
-use crate::web::session;
+use crate::web::auth::session;
+use crate::web::fault::error_status;
+use crate::web::parts::experiments_table::ExperimentsTable;
+use crate::web::request::context::{Context, Deployment};
+use crate::web::respond::banner::with_outcome;
+use crate::web::respond::render::Page;
 use crate::web::ui::{Button, Field, Input, Nav, Region, Tone, button, field, notice, page_head};
 use crate::web::urls;
+use crate::web::write::once::{Filled, Kept, Sent, once};
 
 /// How long the answer to registering waits for the experiment to show.
 const SHOWN_WITHIN: Duration = Duration::from_secs(3);

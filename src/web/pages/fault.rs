@@ -7,11 +7,11 @@ use poem::{IntoResponse, Response};
 use tracing::error;
 
 use crate::live::TroubleKind;
-use crate::web::answer::{Page, is_of_bar};
-use crate::web::context::Context;
-use crate::web::error::Fault;
-use crate::web::frame::{Frame, Want, see_other};
-use crate::web::session::Operator;
+use crate::web::auth::session::Operator;
+use crate::web::fault::Fault;
+use crate::web::request::context::Context;
+use crate::web::request::htmx::{Frame, Want, see_other};
+use crate::web::respond::render::{Page, is_of_bar};
 use crate::web::ui::{Nav, Region, Tone, bare, bare_fragment, error_page, notice};
 use crate::web::urls;
 

@@ -6,11 +6,11 @@ use poem::web::Multipart;
 use poem::{Body, FromRequest, Request, RequestBody, Response, Result, handler};
 
 use crate::protocol::ExperimentId;
-use crate::web::banner::{STALE_SELECTION, SWITCHED_MID_FORM, with_banner};
-use crate::web::context::Context;
-use crate::web::error::{Fault, PageError};
-use crate::web::frame::see_other;
-use crate::web::session;
+use crate::web::auth::session;
+use crate::web::fault::{Fault, PageError};
+use crate::web::request::context::Context;
+use crate::web::request::htmx::see_other;
+use crate::web::respond::banner::{STALE_SELECTION, SWITCHED_MID_FORM, with_banner};
 use crate::web::urls;
 
 /// `GET /`, `GET /admin/tasks/`, …: 303 to the same page of the active experiment, with the query kept. `?exp=` names

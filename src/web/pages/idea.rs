@@ -6,11 +6,11 @@ use poem::{Response, handler};
 use crate::client::ClientError;
 use crate::live::{IdeaRow, Snapshot, TaskSubject};
 use crate::protocol::{Idea, IdeaId};
-use crate::web::answer::Page;
-use crate::web::context::{Active, path_segment};
-use crate::web::data_uri;
-use crate::web::error::PageError;
-use crate::web::mentions;
+use crate::web::fault::PageError;
+use crate::web::parts::data_uri;
+use crate::web::parts::mentions;
+use crate::web::request::context::{Active, path_segment};
+use crate::web::respond::render::Page;
 use crate::web::ui::{
     Nav, Region, copyable, crumbs, definitions, empty, halves, id_link, number, page_head, panel, state_of, unread,
     when_dated,

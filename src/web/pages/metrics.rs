@@ -17,7 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::live::{Freshness, Mirror, TaskFilter};
 use crate::protocol::{ExperimentId, Timestamp};
 use crate::web::console::Console;
-use crate::web::error::{Fault, PageError};
+use crate::web::fault::{Fault, PageError};
 
 type Labels = Vec<(&'static str, String)>;
 type Figures = Family<Labels, Gauge<f64, AtomicU64>>;

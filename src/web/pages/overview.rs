@@ -5,11 +5,11 @@ use poem::{Response, handler};
 
 use crate::live::{Snapshot, VariantOrder, Way};
 use crate::protocol::{Direction, IdeaState, TaskKind, TaskState, VariantStatus};
-use crate::web::answer::Page;
-use crate::web::config_notice::config_trouble;
-use crate::web::context::Active;
-use crate::web::error::PageError;
-use crate::web::events_table::{events_table, recent};
+use crate::web::fault::PageError;
+use crate::web::parts::config_notice::config_trouble;
+use crate::web::parts::events_table::{events_table, recent};
+use crate::web::request::context::Active;
+use crate::web::respond::render::Page;
 use crate::web::ui::{
     Body, Column, Figure, Nav, Region, Row, RowKind, ScoreChart, ScorePoint, Table, count, empty, experiment_state,
     figures, halves, id_maybe_link, number, page_head, panel, short, short_id, state_of, table, when, wide_and_narrow,

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use crate::client::ClientError;
 use crate::protocol::{CommitSha, ErrorType, ExperimentConfig, ExperimentId, SeedRequest};
-use crate::web::answer::Page;
-use crate::web::context::{Active, Context, Watched};
-use crate::web::error::{Fault, PageError, error_status};
-use crate::web::frame::see_other;
+use crate::web::fault::{Fault, PageError, error_status};
+use crate::web::request::context::{Active, Context, Watched};
+use crate::web::request::htmx::see_other;
+use crate::web::respond::render::Page;
 use crate::web::ui::{
     Button, Field, Input, Nav, Region, Tone, button, field, file_field, notice, page_head, short, short_id, textarea,
 };

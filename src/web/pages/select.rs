@@ -6,11 +6,11 @@ use poem::web::Form;
 use poem::{Endpoint, FromRequest, IntoResponse, Request, Response, Result, handler};
 use serde::Deserialize;
 
-use crate::web::context::Context;
-use crate::web::error::{Fault, PageError};
-use crate::web::frame::{Frame, Want, see_other};
-use crate::web::session;
-use crate::web::switching::same_kind;
+use crate::web::auth::session;
+use crate::web::fault::{Fault, PageError};
+use crate::web::parts::switching::same_kind;
+use crate::web::request::context::Context;
+use crate::web::request::htmx::{Frame, Want, see_other};
 use crate::web::urls;
 
 /// `POST /admin/experiments/clear-selection`: bare paths lead to the deployment's own choice again.

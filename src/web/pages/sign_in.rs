@@ -11,12 +11,12 @@ use poem::{Addr, Response, handler};
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
+use crate::web::auth::authenticate::{Refusal, by_credential, by_link};
+use crate::web::auth::session::Operator;
+use crate::web::auth::sign_in_links::Links;
 use crate::web::console::Console;
-use crate::web::context::Visitor;
-use crate::web::entry::{Refusal, by_credential, by_link};
-use crate::web::frame::see_other;
-use crate::web::links::Links;
-use crate::web::session::Operator;
+use crate::web::request::context::Visitor;
+use crate::web::request::htmx::see_other;
 use crate::web::ui::{Button, Field, Input, Tone, bare, button, field, notice};
 use crate::web::urls;
 

@@ -6,11 +6,11 @@ use poem::{Response, handler};
 use crate::client::ClientError;
 use crate::live::{Snapshot, TaskDetail, TaskRow, TaskSubject};
 use crate::protocol::{Submission, TaskId};
-use crate::web::answer::Page;
-use crate::web::context::{Active, path_segment};
-use crate::web::error::PageError;
-use crate::web::events_table::{Entry, events_table};
-use crate::web::mentions;
+use crate::web::fault::PageError;
+use crate::web::parts::events_table::{Entry, events_table};
+use crate::web::parts::mentions;
+use crate::web::request::context::{Active, path_segment};
+use crate::web::respond::render::Page;
 use crate::web::ui::{
     Nav, Region, commit, copyable, crumbs, definitions, halves, id_link, metric_value, page_head, panel, short_id,
     state_of, unread, when_dated,

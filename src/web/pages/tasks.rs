@@ -5,12 +5,12 @@ use poem::{Response, handler};
 
 use crate::live::{Snapshot, TaskFilter, TaskOrder, TaskRow, TaskSubject};
 use crate::protocol::{TaskKind, TaskState, WorkerId};
-use crate::web::answer::Page;
-use crate::web::context::Active;
-use crate::web::error::PageError;
-use crate::web::listing::Listing;
-use crate::web::mentions::worker_label;
-use crate::web::query::Query;
+use crate::web::fault::PageError;
+use crate::web::parts::listing::Listing;
+use crate::web::parts::mentions::worker_label;
+use crate::web::request::context::Active;
+use crate::web::request::query::Query;
+use crate::web::respond::render::Page;
 use crate::web::ui::{
     Body, Chip, Column, Nav, Region, Row, RowKind, Table, chips, empty, id_link, id_text, page_head, state_of, when,
 };

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use crate::live::RegistryRow;
 use crate::protocol::ErrorType;
-use crate::web::answer::Page;
-use crate::web::banner::with_outcome;
-use crate::web::bar::entry;
-use crate::web::context::Deployment;
-use crate::web::error::{Fault, PageError, error_status};
-use crate::web::experiments_table::unregister_obstacle;
-use crate::web::session;
+use crate::web::auth::session;
+use crate::web::fault::{Fault, PageError, error_status};
+use crate::web::parts::experiments_table::unregister_obstacle;
+use crate::web::request::context::Deployment;
+use crate::web::respond::banner::with_outcome;
+use crate::web::respond::bar::entry;
+use crate::web::respond::render::Page;
 use crate::web::ui::Mark;
 use crate::web::ui::{
     Button, Field, Input, Nav, Tone, button, copyable, crumbs, definitions, field, notice, page_head, state, when,

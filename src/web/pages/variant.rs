@@ -6,11 +6,11 @@ use poem::{Response, handler};
 use crate::client::ClientError;
 use crate::live::{Snapshot, TaskSubject, VariantRow};
 use crate::protocol::{Variant, VariantId};
-use crate::web::answer::Page;
-use crate::web::commit_change;
-use crate::web::context::{Active, path_segment};
-use crate::web::error::PageError;
-use crate::web::mentions;
+use crate::web::fault::PageError;
+use crate::web::parts::commit_change;
+use crate::web::parts::mentions;
+use crate::web::request::context::{Active, path_segment};
+use crate::web::respond::render::Page;
 use crate::web::ui::{
     Column, Nav, Region, Row, RowKind, Table, commit, copyable, crumbs, definitions, empty, halves, id_link,
     metric_value, number, page_head, panel, state_of, table, unread, when_dated,

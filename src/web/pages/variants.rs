@@ -5,11 +5,11 @@ use poem::{Response, handler};
 
 use crate::live::{Snapshot, VariantOrder, VariantRow};
 use crate::protocol::VariantStatus;
-use crate::web::answer::Page;
-use crate::web::context::Active;
-use crate::web::error::PageError;
-use crate::web::listing::Listing;
-use crate::web::query::Query;
+use crate::web::fault::PageError;
+use crate::web::parts::listing::Listing;
+use crate::web::request::context::Active;
+use crate::web::request::query::Query;
+use crate::web::respond::render::Page;
 use crate::web::ui::{
     Body, Column, Nav, Region, Row, RowKind, Table, commit, empty, id_link, metric_value, page_head, state_of, when,
 };

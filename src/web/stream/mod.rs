@@ -19,10 +19,10 @@ use poem::{Body, Response, handler};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until};
 
-use super::console::Console;
-use super::context::{Context, Watched};
-use super::session::SignedIn;
 use crate::live::{Epoch, RegistryViewer};
+use crate::web::auth::session::SignedIn;
+use crate::web::console::Console;
+use crate::web::request::context::{Context, Watched};
 
 pub(super) use since::Since;
 use source::{ExperimentSource, FleetSource, Source};

@@ -1,7 +1,7 @@
 //! Positions: how far a page, or a stream that was cut, has been told.
 
 use crate::live::Epoch;
-use crate::web::query::Query;
+use crate::web::request::query::Query;
 
 /// The position in what is known from which a page was drawn, as it stands in `?since=`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

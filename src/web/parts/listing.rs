@@ -1,0 +1,99 @@
+//! What every list has in common: filters as chips, columns that sort, pages.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use maud::{Markup, html};
+
+use crate::live::{Ranked, Way};
+use crate::web::request::query::{Paging, Query};
+use crate::web::ui::{Chip, Column, Order, Pager, Sort, Table, chips, table};
+
+/// The order and the page of a list, and the query that its links are made from.
+pub(crate) struct Listing {
+    query: Query,
+    /// The present order, largest or newest first unless asked otherwise.
+    pub order: Order,
+    paging: Paging,
+}
+
+impl Listing {
+    /// Reads order and page from a query whose filters the page has taken already.
+    pub fn new(mut query: Query) -> Self {
+        let ascending = query.take("dir", |dir| (dir == "asc").then_some(Order::Ascending));
+        let paging = query.paging();
+        Self {
+            query,
+            order: ascending.unwrap_or(Order::Descending),
+            paging,
+        }
+    }
+
+    /// A link to this list with one filter changed, or dropped.
+    pub fn with(&self, name: &'static str, value: Option<&str>) -> String {
+        self.query.with(name, value)
+    }
+
+    /// The page that exists among so many rows.
+    pub fn paging(&self, total: u64) -> Paging {
+        self.paging.within(total)
+    }
+
+    /// Which way the mirror's rows are to be read.
+    pub fn way(&self) -> Way {
+        match self.order {
+            Order::Ascending => Way::Ascending,
+            Order::Descending => Way::Descending,
+        }
+    }
+
+    /// The rows of the page that exists.
+    pub fn page<'r, T>(&self, rows: &Ranked<'r, T>) -> Vec<&'r Arc<T>> {
+        let total = rows.len() as u64;
+        rows.page(self.paging(total).range(total))
+    }
+
+    /// A column that sorts by `word`, or is the usual order without one. The first press sorts largest first; on the
+    /// present column it turns the order round.
+    pub fn sorted<'c>(&self, column: Column<'c>, word: Option<&str>, is_current: bool) -> Column<'c> {
+        let current = is_current.then_some(self.order);
+        let dir = (current == Some(Order::Descending)).then_some("asc");
+        let href = self.query.with_all(&[("sort", word), ("dir", dir)]);
+        column.sorted(Sort { href, current })
+    }
+
+    /// One chip for any value and one for each, with how many rows it keeps where that is known.
+    pub fn chips<T: Copy + PartialEq + Display>(
+        &self,
+        label: &str,
+        name: &'static str,
+        values: &[T],
+        current: Option<T>,
+        count: impl Fn(Option<T>) -> Option<u64>,
+    ) -> Markup {
+        let all = std::iter::once(None)
+            .chain(values.iter().copied().map(Some))
+            .map(|value| {
+                let word = value.map(|value| value.to_string());
+                Chip {
+                    text: word.as_deref().unwrap_or("any").replace('_', " "),
+                    count: count(value),
+                    href: self.query.with(name, word.as_deref()),
+                    current: value == current,
+                }
+            });
+        chips(label, &all.collect::<Vec<_>>())
+    }
+
+    /// Filters, rows and pages, one below the other; `what` are the rows, in plural.
+    pub fn markup(&self, what: &str, total: u64, filters: &Markup, rows: &Table) -> Markup {
+        let paging = self.paging(total);
+        let pager = Pager {
+            page: paging.page,
+            per: paging.per,
+            total,
+            href: |page: u64| self.query.with("page", Some(&page.to_string())),
+        };
+        html! { (filters) (table(rows)) (pager.markup(what)) }
+    }
+}

@@ -1,0 +1,33 @@
+//! How pages speak of workers and commits: by what people know them as, where that is known.
+
+use maud::{Markup, html};
+
+use crate::live::Snapshot;
+use crate::protocol::{CommitSha, ExperimentId, WorkerId};
+use crate::web::ui::{commit, id_link, short, short_id};
+use crate::web::urls;
+
+/// What people call a worker, or the worker's shortened id.
+pub(crate) fn worker_label(snapshot: &Snapshot, id: &WorkerId) -> String {
+    snapshot
+        .worker_name(id)
+        .map_or_else(|| short(id.as_str()), str::to_owned)
+}
+
+/// A worker by name and id.
+pub(crate) fn worker(snapshot: &Snapshot, id: &WorkerId) -> Markup {
+    html! {
+        @if let Some(name) = snapshot.worker_name(id) { (name) " " }
+        (short_id(id.as_str()))
+    }
+}
+
+/// A commit that something descends from, and the variant it is of.
+pub(crate) fn parent(experiment: &ExperimentId, snapshot: &Snapshot, sha: &CommitSha) -> Markup {
+    html! {
+        (commit(sha.as_str()))
+        @if let Some(row) = snapshot.variant_of_commit(sha) {
+            " of " (id_link(&urls::variant(experiment, &row.id), row.id.as_str()))
+        } @else if snapshot.experiment.base_commit_sha.as_ref() == Some(sha) { " the seed" }
+    }
+}

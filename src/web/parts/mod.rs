@@ -1,0 +1,11 @@
+//! What several pages show: tables, lists, notices. A part may use what answers a page, and never a page.
+
+pub(crate) mod commit_change;
+pub(crate) mod config_notice;
+pub(crate) mod data_uri;
+pub(crate) mod events_table;
+pub(crate) mod experiments_table;
+pub(crate) mod listing;
+pub(crate) mod mentions;
+pub(crate) mod readiness;
+pub(crate) mod switching;

@@ -1,0 +1,64 @@
+//! Bounds what a write may carry, before anything of it is read into memory.
+
+use poem::http::header;
+use poem::{Body, Endpoint, IntoResponse, Request, Response, Result};
+
+use crate::web::fault::{Fault, PageError};
+
+/// The largest form is a configuration; this leaves room for its wrapping.
+const MAX: usize = 512 * 1024;
+
+/// Middleware for every route. Browsers say how long a body is; one that is sent in pieces of unsaid length is not
+/// theirs, and one of another version of HTTP, where nothing need be said, is read no further than it may be long.
+pub(crate) async fn body_limit<E: Endpoint>(next: E, mut request: Request) -> Result<Response> {
+    let too_large = || PageError::new(Fault::TooLarge);
+    if request.headers().contains_key(header::TRANSFER_ENCODING) {
+        return Err(too_large().into());
+    }
+    match request.header(header::CONTENT_LENGTH) {
+        Some(length) => {
+            if length.parse::<usize>().ok().is_none_or(|length| length > MAX) {
+                return Err(too_large().into());
+            }
+        }
+        None => {
+            let body = request
+                .take_body()
+                .into_bytes_limit(MAX)
+                .await
+                .map_err(|_| too_large())?;
+            request.set_body(Body::from_bytes(body));
+        }
+    }
+    next.call(request).await.map(IntoResponse::into_response)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use poem::EndpointExt;
+    use poem::endpoint::make;
+
+    use super::*;
+
+    /// What is left of a body of `length` bytes whose length is not said, as over HTTP/2.
+    async fn passed(length: usize) -> Result<usize> {
+        let read = make(async |mut request: Request| {
+            let body = request.take_body().into_bytes().await.map_err(poem::Error::from)?;
+            Ok::<_, poem::Error>(body.len().to_string())
+        });
+        let limited = read.around(|next: Arc<_>, request| body_limit(next, request));
+        let response = limited.call(Request::builder().body(vec![b'x'; length])).await?;
+        let said = response.into_body().into_string().await.map_err(poem::Error::from)?;
+        Ok(said.parse().expect("a length"))
+    }
+
+    #[tokio::test]
+    async fn a_body_of_unsaid_length_is_read_no_further_than_it_may_be_long() {
+        assert_eq!(passed(0).await.expect("empty"), 0);
+        assert_eq!(passed(MAX).await.expect("just so"), MAX);
+        let fault = passed(MAX + 1).await.expect_err("too large");
+        assert_eq!(fault.status(), poem::http::StatusCode::PAYLOAD_TOO_LARGE);
+    }
+}

@@ -1,0 +1,140 @@
+//! What stands around every page: the switcher, the badge, the navigation.
+
+use crate::live::{Freshness, Hosting, Means, RegistryRow};
+use crate::protocol::{ExperimentState, TaskKind, TaskState};
+use crate::web::auth::gate::Role;
+use crate::web::request::context::{Context, Followed};
+use crate::web::respond::render::Page;
+use crate::web::stream::Since;
+use crate::web::ui::{self, EntryState, Shell, SwitchEntry, SwitchList};
+use crate::web::urls;
+
+use maud::Markup;
+
+/// The surroundings of one answer.
+pub(crate) struct Bar<'a> {
+    context: &'a Context,
+    /// Every registered experiment.
+    pub list: SwitchList,
+    current: Option<usize>,
+    live: String,
+    /// Pending ideation, execution and evaluation tasks.
+    pub pending: Option<[u64; 3]>,
+    /// The badge.
+    pub freshness: ui::Freshness,
+    operator: ui::Signed,
+}
+
+impl<'a> Bar<'a> {
+    pub fn of(context: &'a Context) -> Self {
+        let entries: Vec<_> = context.registry.rows.values().map(|row| entry(row)).collect();
+        let id = context.experiment.as_ref().map(|followed| followed.mirror.experiment());
+        let current = id.and_then(|id| entries.iter().position(|entry| entry.id == *id));
+        let registry = context.registry.revision;
+        let (live, pending) = match &context.experiment {
+            Some(Followed { mirror, view }) => {
+                let since = Since {
+                    epoch: mirror.epoch(),
+                    revision: view.revisions.current(),
+                    registry,
+                };
+                let pending = view.snapshot().map(|snapshot| {
+                    [TaskKind::Ideation, TaskKind::Execution, TaskKind::Evaluation]
+                        .map(|kind| snapshot.counts.of(kind, TaskState::Pending))
+                });
+                (urls::live(mirror.experiment(), &since.to_string()), pending)
+            }
+            None => {
+                let since = Since {
+                    epoch: context.live().epoch(),
+                    revision: context.fleet,
+                    registry,
+                };
+                (urls::fleet_live(&since.to_string()), None)
+            }
+        };
+        let doubt = match &context.registry.freshness {
+            Freshness::Stale { trouble, .. } => Some(trouble.words.clone()),
+            _ => None,
+        };
+        Self {
+            context,
+            list: SwitchList { entries, doubt },
+            current,
+            live,
+            pending,
+            freshness: badge(context.freshness()),
+            operator: signed(context),
+        }
+    }
+
+    /// The shell around a page.
+    pub fn shell<'s>(&'s self, page: &'s Page, main: &'s Markup) -> Shell<'s> {
+        Shell {
+            title: &page.title,
+            nav: page.nav,
+            experiment: self.current(),
+            switcher: self.switchable(),
+            freshness: Some(&self.freshness),
+            operator: &self.operator,
+            here: &self.context.frame.here,
+            live: Some(&self.live),
+            main,
+            pending: self.pending,
+        }
+    }
+
+    /// What there is to switch to; nothing without a registry of experiments.
+    pub fn switchable(&self) -> Option<&SwitchList> {
+        let several = self.context.console.stores.has_control_plane();
+        several.then_some(&self.list)
+    }
+
+    /// The experiment of the page.
+    pub fn current(&self) -> Option<&SwitchEntry> {
+        self.current.map(|index| &self.list.entries[index])
+    }
+}
+
+/// An experiment as the switcher and the dashboard show it.
+pub(crate) fn entry(row: &RegistryRow) -> SwitchEntry {
+    let state = match (&row.hosting, row.state()) {
+        (Hosting::NotHosted, _) => EntryState::Unseeded,
+        (Hosting::Elsewhere, _) => EntryState::Elsewhere,
+        (Hosting::Unknown(_), _) | (_, None) => EntryState::Unknown,
+        (Hosting::Hosted(_), Some(ExperimentState::Running)) => EntryState::Running,
+        (Hosting::Hosted(_), Some(ExperimentState::Terminated)) => EntryState::Terminated,
+    };
+    SwitchEntry {
+        id: row.id.clone(),
+        name: row.name().map(str::to_owned),
+        state,
+    }
+}
+
+fn signed(context: &Context) -> ui::Signed {
+    ui::Signed {
+        name: context.operator().label(),
+        may_look: context.role.may_look(),
+        standing: match &context.role {
+            Role::Administrator => "Administrator".to_owned(),
+            Role::Other => "No administrator: not in the group admins".to_owned(),
+            Role::Formerly(trouble) => format!("Administrator until lately, and reading only: {trouble}"),
+            Role::Unknown(trouble) => format!("No administrator for now: {trouble}"),
+        },
+    }
+}
+
+/// Freshness as components draw it.
+pub(crate) fn badge(freshness: Freshness) -> ui::Freshness {
+    match freshness {
+        Freshness::CatchingUp => ui::Freshness::CatchingUp,
+        Freshness::Live(Means::Push) => ui::Freshness::Pushed,
+        Freshness::Live(Means::LongPoll) => ui::Freshness::LongPolled,
+        Freshness::Polling { every } => ui::Freshness::Polling { every },
+        Freshness::Stale { since, trouble } => ui::Freshness::Stale {
+            since,
+            reason: trouble.words,
+        },
+    }
+}

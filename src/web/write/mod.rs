@@ -1,0 +1,3 @@
+//! Forms that are carried out once.
+
+pub(crate) mod once;
