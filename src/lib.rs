@@ -34,4 +34,5 @@ pub mod private_file;
 pub mod protocol;
 pub mod repos;
 pub mod secrets;
+pub mod singleflight;
 pub mod web;

@@ -199,7 +199,7 @@ async fn watch(follower: &Follower, writer: &Writer, course: &mut Course) -> Res
         let was_known = writer.view().snapshot().is_some();
         writer.tally().listed();
         writer.heard();
-        writer.publish(snapshot, &Topic::ALL);
+        writer.publish(snapshot, &Topic::OF_EXPERIMENT);
         course.relist = false;
         if !was_known {
             follower.changed();

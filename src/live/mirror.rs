@@ -264,7 +264,7 @@ impl Writer {
             since: heard,
             trouble: Trouble::unheard(Server::TaskStore),
         };
-        self.set(Phase::Ready(Arc::new(snapshot)), Some(freshness), &Topic::ALL);
+        self.set(Phase::Ready(Arc::new(snapshot)), Some(freshness), &Topic::OF_EXPERIMENT);
     }
 
     /// The task store says that there is no picture to hold: `phase` tells why, and it is asked again `every` so often.
@@ -274,7 +274,7 @@ impl Writer {
         let view = self.view();
         let is_news = std::mem::discriminant(&view.phase) != std::mem::discriminant(&phase);
         if is_news {
-            self.set(phase, Some(Freshness::Polling { every }), &Topic::ALL);
+            self.set(phase, Some(Freshness::Polling { every }), &Topic::OF_EXPERIMENT);
         } else {
             self.freshness(Freshness::Polling { every });
         }

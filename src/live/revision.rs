@@ -29,7 +29,7 @@ impl FromStr for Epoch {
     }
 }
 
-/// What a region of a page depends on.
+/// What a region of a page depends on, and what the browser's event stream names when it changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Topic {
     /// Rows of tasks.
@@ -44,17 +44,33 @@ pub enum Topic {
     Experiment,
     /// How fresh all of it is.
     Freshness,
+    /// The registry of experiments; told on every page.
+    Registry,
+    /// Anything in any experiment; told on pages of the deployment, at most once a second.
+    Activity,
 }
 
 impl Topic {
-    /// Every topic.
-    pub const ALL: [Self; 6] = [
+    /// The topics of one experiment. A mirror keeps a revision of each, in this order.
+    pub const OF_EXPERIMENT: [Self; 6] = [
         Self::Tasks,
         Self::Ideas,
         Self::Variants,
         Self::Events,
         Self::Experiment,
         Self::Freshness,
+    ];
+
+    /// Every topic.
+    pub const ALL: [Self; 8] = [
+        Self::Tasks,
+        Self::Ideas,
+        Self::Variants,
+        Self::Events,
+        Self::Experiment,
+        Self::Freshness,
+        Self::Registry,
+        Self::Activity,
     ];
 
     /// The name of the browser's event.
@@ -66,6 +82,8 @@ impl Topic {
             Self::Events => "events",
             Self::Experiment => "experiment",
             Self::Freshness => "freshness",
+            Self::Registry => "registry",
+            Self::Activity => "activity",
         }
     }
 }
@@ -74,7 +92,7 @@ impl Topic {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Revisions {
     current: u64,
-    topics: [u64; Topic::ALL.len()],
+    topics: [u64; Topic::OF_EXPERIMENT.len()],
 }
 
 impl Revisions {
@@ -85,21 +103,23 @@ impl Revisions {
 
     /// The newest revision that changed more than how fresh it all is.
     pub(super) fn of_data(&self) -> u64 {
-        let data = Topic::ALL.into_iter().filter(|topic| *topic != Topic::Freshness);
+        let data = Topic::OF_EXPERIMENT
+            .into_iter()
+            .filter(|topic| *topic != Topic::Freshness);
         data.map(|topic| self.topics[topic as usize]).max().unwrap_or(0)
     }
 
     /// The topics that changed after `revision`.
     pub fn changed_since(&self, revision: u64) -> impl Iterator<Item = Topic> + '_ {
-        Topic::ALL
+        Topic::OF_EXPERIMENT
             .into_iter()
             .filter(move |topic| self.topics[*topic as usize] > revision)
     }
 
-    /// The revision in which any of the topics so named last changed; names of no topic count for nothing.
-    pub fn last_of(&self, names: &[&str]) -> u64 {
-        let named = Topic::ALL.into_iter().filter(|topic| names.contains(&topic.name()));
-        named.map(|topic| self.topics[topic as usize]).max().unwrap_or(0)
+    /// The newest revision in which any of the topics changed. Topics that are not of one experiment have none here.
+    pub fn last_of(&self, topics: &[Topic]) -> u64 {
+        let revisions = topics.iter().filter_map(|topic| self.topics.get(*topic as usize));
+        revisions.max().copied().unwrap_or(0)
     }
 
     /// One new revision in which all of `topics` changed.
@@ -127,7 +147,12 @@ mod tests {
             [Topic::Tasks, Topic::Events]
         );
         assert_eq!(revisions.changed_since(revisions.current()).count(), 0);
-        assert_eq!(revisions.bumped(&[Topic::Ideas]).last_of(&["tasks", "registry"]), 2);
+        assert_eq!(
+            revisions
+                .bumped(&[Topic::Ideas])
+                .last_of(&[Topic::Tasks, Topic::Registry]),
+            2
+        );
     }
 
     #[test]

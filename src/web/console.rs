@@ -1,43 +1,56 @@
-//! The shared parts of the console, built once.
+//! The services of the console, built once.
 
+use std::sync::Arc;
+
+use poem::Request;
 use secrecy::SecretString;
 
+use super::auth::authenticate::Authenticator;
+use super::auth::role::RoleResolver;
+use super::auth::session::Sessions;
+use super::fault::Fault;
+use super::respond::page_cache::PageCache;
+use super::roster::cache::RosterCache;
+use super::write::submission_store::SubmissionStore;
 use crate::access::StoreFactory;
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
 use crate::live::Live;
 use crate::repos::RepoMaterializer;
-use crate::web::auth::rate_limit::Attempts;
-use crate::web::auth::session::Sessions;
-use crate::web::auth::sign_in_links::Links;
-use crate::web::respond::render::{Drawn, PageCache};
-use crate::web::roster::Registries;
-use crate::web::write::once::Once;
 
-/// What the extractors hand out. Handlers take the extractors, not this.
+/// What requests are answered with. No service knows of a request or of its context.
 pub(crate) struct Console {
+    /// What is known of the experiments.
     pub live: Live,
-    /// Who acts, and where.
+    /// Clients of the servers, with their credentials.
     pub stores: StoreFactory,
     pub tasks: Tasks,
     /// Time of day.
     pub clock: Clock,
     pub sessions: Sessions,
-    /// What a monitoring system shows for the metrics.
+    pub roles: RoleResolver,
+    pub authenticator: Authenticator,
+    /// The bearer token that a monitoring system shows for the metrics.
     pub metrics_token: Option<SecretString>,
-    /// Wrong sign-ins of late.
-    pub attempts: Attempts,
-    /// One-time links; none where nobody is let in by one.
-    pub links: Option<Links>,
+    /// Answers that were drawn.
     pub pages: PageCache,
-    /// What answering for regions took.
-    pub drawn: Drawn,
     /// The experiments' repositories; without them, pages say that commits cannot be shown.
     pub repos: Option<RepoMaterializer>,
-    /// Forms that were carried out.
-    pub once: Once,
-    /// What pages of workers and groups share.
-    pub registries: Registries,
+    /// Outcomes of the forms that were submitted.
+    pub submissions: SubmissionStore,
+    /// Listings of workers and groups.
+    pub rosters: RosterCache,
     /// The configuration offered on the page of an unseeded experiment.
     pub sample_config: &'static str,
+}
+
+impl Console {
+    /// The console that a request came to.
+    ///
+    /// # Errors
+    /// [`Fault::Internal`] where no middleware has put it into the request's data.
+    pub fn of(request: &Request) -> Result<&Arc<Self>, Fault> {
+        let missing = || Fault::Internal("the console is not in the request's data".to_owned());
+        request.data().ok_or_else(missing)
+    }
 }

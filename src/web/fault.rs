@@ -1,53 +1,15 @@
-//! What can go wrong for an operator, each with a status and words. `pages::fault` draws them.
+//! What can go wrong for an operator, each with a status and a key. `pages::fault` has the words and draws them.
 
 use poem::error::ResponseError;
 use poem::http::StatusCode;
 
-use crate::client::ClientError;
-use crate::live::{Trouble, TroubleKind};
+use crate::live::Trouble;
 use crate::protocol::ExperimentId;
 use crate::web::auth::session::Operator;
-use crate::web::request::context::Context;
-use crate::web::respond::banner::STALE_SELECTION;
+use crate::web::upstream::{Upstream, trouble_status};
 
-/// A fault, and the page it happened on when that much was known.
-#[derive(Debug, thiserror::Error)]
-#[error("{fault}")]
-pub(crate) struct PageError {
-    /// What happened.
-    #[source]
-    pub fault: Fault,
-    /// The page's surroundings, so that the answer keeps the bar and the way out.
-    pub context: Option<Box<Context>>,
-}
-
-impl PageError {
-    pub fn new(fault: Fault) -> Self {
-        Self { fault, context: None }
-    }
-
-    pub fn within(fault: Fault, context: Context) -> Self {
-        Self {
-            fault,
-            context: Some(Box::new(context)),
-        }
-    }
-}
-
-impl ResponseError for PageError {
-    /// The middleware that draws faults replaces the body.
-    fn status(&self) -> StatusCode {
-        self.fault.status()
-    }
-}
-
-/// The status of a page that tells why a write was not carried out, where the server did not find fault with the write.
-pub(crate) fn error_status(error: &ClientError) -> StatusCode {
-    match error.is_unreachable() {
-        true => StatusCode::SERVICE_UNAVAILABLE,
-        false => StatusCode::BAD_GATEWAY,
-    }
-}
+/// The key of [`Fault::StaleSelection`], and of the banner that says the same.
+pub(crate) const STALE_SELECTION: &str = "stale-selection";
 
 /// The closed list of faults.
 #[derive(Debug, thiserror::Error)]
@@ -87,13 +49,11 @@ pub(crate) enum Fault {
     /// The console serves one experiment, and no deployment.
     #[error("there is no control plane")]
     NoControlPlane,
-    /// The registry of workers and groups has no such entry.
+    /// The deployment has no such worker or group.
     #[error("no such {kind}: {id}")]
     NotRegistered {
         /// Worker or group.
         kind: &'static str,
-        /// What the registry is of.
-        whole: &'static str,
         /// As in the path.
         id: String,
     },
@@ -130,7 +90,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// The fault's name in markup and queries: the reference's keys where it has one (`D-RES-2`).
+    /// The fault's name in markup and queries. Where the reference console has the same fault, its key is used.
     pub fn key(&self) -> &'static str {
         match self {
             Self::SignedOut => "signed-out",
@@ -145,8 +105,8 @@ impl Fault {
             Self::NoControlPlane => "no-control-plane",
             Self::Unseeded => "unseeded",
             Self::NotHostedHere => "not-hosted-here",
-            Self::ControlPlane(trouble) => control_plane_key(trouble.kind),
-            Self::TaskStore(trouble) => task_store_key(trouble.kind),
+            Self::ControlPlane(trouble) => Upstream::ControlPlane.key(trouble.kind),
+            Self::TaskStore(trouble) => Upstream::TaskStore.key(trouble.kind),
             Self::StillReading(_) => "still-reading",
             Self::CrossSite => "cross-site",
             Self::BadRequest(_) => "bad-request",
@@ -155,9 +115,11 @@ impl Fault {
             Self::Internal(_) => "internal",
         }
     }
+}
 
-    /// The answer's status.
-    pub fn status(&self) -> StatusCode {
+impl ResponseError for Fault {
+    /// The middleware that draws faults replaces the body.
+    fn status(&self) -> StatusCode {
         match self {
             Self::SignedOut => StatusCode::UNAUTHORIZED,
             Self::NoSuchPage
@@ -169,10 +131,9 @@ impl Fault {
             | Self::NotRegistered { .. }
             | Self::NoControlPlane => StatusCode::NOT_FOUND,
             Self::Unseeded | Self::NotHostedHere => StatusCode::CONFLICT,
-            Self::ControlPlane(trouble) | Self::TaskStore(trouble) | Self::RoleUnknown(trouble) => match trouble.kind {
-                TroubleKind::Refused => StatusCode::BAD_GATEWAY,
-                _ => StatusCode::SERVICE_UNAVAILABLE,
-            },
+            Self::ControlPlane(trouble) | Self::TaskStore(trouble) | Self::RoleUnknown(trouble) => {
+                trouble_status(trouble.kind)
+            }
             Self::StillReading(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::CrossSite | Self::NotAdministrator(_) => StatusCode::FORBIDDEN,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -180,23 +141,5 @@ impl Fault {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
-    }
-}
-
-/// What goes wrong with the control plane.
-pub(crate) fn control_plane_key(kind: TroubleKind) -> &'static str {
-    match kind {
-        TroubleKind::Unreachable | TroubleKind::Failing | TroubleKind::Unheard => "control-plane-unreachable",
-        TroubleKind::NoCredential => "control-plane-credential",
-        TroubleKind::Refused => "control-plane-refused",
-    }
-}
-
-/// What goes wrong with a task store.
-pub(crate) fn task_store_key(kind: TroubleKind) -> &'static str {
-    match kind {
-        TroubleKind::Unreachable | TroubleKind::Failing | TroubleKind::Unheard => "task-store-unreachable",
-        TroubleKind::NoCredential => "cannot-bootstrap-credential",
-        TroubleKind::Refused => "task-store-refused",
     }
 }

@@ -1,4 +1,16 @@
-//! The console: routes, middleware, pages.
+//! The console: pages over what is known of the experiments.
+//!
+//! A request goes through six stops, each in the room its name says: the gate (`auth`), its context (`request`), the
+//! handler of its page (`pages`), the page, the cache and the bytes (`respond`). A write: the form (`pages`), the check,
+//! submit once, the outcome, the redrawn form (`write`). A change reaches the browser through `stream`.
+//!
+//! Files that stand beside the rooms, because several rooms share them: `console` holds the services, `fault` lists what
+//! can go wrong, `upstream` has the words for the servers, `assets` the embedded files, `urls` every path as a function,
+//! `sections` and `routes` the two tables.
+//!
+//! A room imports only what stands before it here (a test holds it so): `urls`, `assets`, `sections`, `ui`; the plain
+//! readers of `request`; the services of `auth`; `upstream`, `fault`; the stores in `respond`, `write` and `roster`;
+//! `console`; `request::context` and the gate; `respond`; `write`, `parts`, `stream`; `roster`; `pages`; `routes`.
 
 mod assets;
 mod auth;
@@ -9,8 +21,11 @@ mod parts;
 mod request;
 mod respond;
 mod roster;
+mod routes;
+mod sections;
 mod stream;
 mod ui;
+mod upstream;
 mod urls;
 mod write;
 
@@ -18,27 +33,28 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use poem::http::Uri;
-use poem::session::{CookieConfig, CookieSession};
+use poem::session::{CookieConfig, CookieSession, Session};
 use poem::web::cookie::{CookieKey, SameSite};
-use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, get, post};
+use poem::{Endpoint, EndpointExt, FromRequest, IntoResponse, Request, Response};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
-use assets::Assets;
+use auth::audience::Audience;
+use auth::authenticate::Authenticator;
 use auth::gate;
-use auth::rate_limit::Attempts;
-use auth::session::{self, Sessions};
-use auth::sign_in_links::Links;
+use auth::role::RoleResolver;
+use auth::session::{self, Sessions, SignedIn};
 use console::Console;
-use fault::{Fault, PageError};
-use pages::{
-    by_name, control_group, control_groups, control_worker, control_workers, events, experiments, home, idea, ideas,
-    metrics, overview, seed, select, sign_in, task, tasks, unregister, variant, variants,
-};
+use fault::Fault;
+use pages::select::SwitchedPages;
 use request::body_limit;
-use request::htmx::Frame;
-use respond::{headers, render};
-use write::once;
+use request::context::Context;
+use request::htmx::HtmxRequest;
+use request::target::Target;
+use respond::headers;
+use respond::page_cache::PageCache;
+use roster::cache::RosterCache;
+use write::submission_store::SubmissionStore;
 
 use crate::access::StoreFactory;
 use crate::clock::Clock;
@@ -46,6 +62,8 @@ use crate::lifecycle::Tasks;
 use crate::listener;
 use crate::live::Live;
 use crate::repos::RepoMaterializer;
+
+pub use routes::{Answer, RouteInfo, routes};
 
 /// What the console is built from.
 pub struct Options {
@@ -85,28 +103,33 @@ pub struct Web {
 impl Web {
     /// The console over what is followed.
     pub fn new(options: Options) -> Self {
-        let sessions = Sessions::new(
-            options.clock.clone(),
-            options.live.clone(),
-            options.stores.clone(),
-            options.signed_out,
-            options.sign_in_links,
-        );
+        let Options {
+            live,
+            stores,
+            clock,
+            tasks,
+            ..
+        } = options;
         let console = Console {
-            live: options.live,
-            stores: options.stores,
-            sessions,
-            attempts: Attempts::new(options.clock.clone()),
-            links: options.sign_in_links.then(|| Links::new(options.clock.clone())),
-            clock: options.clock,
-            tasks: options.tasks,
+            sessions: Sessions::new(
+                clock.clone(),
+                live.clone(),
+                stores.clone(),
+                options.signed_out,
+                options.sign_in_links,
+            ),
+            roles: RoleResolver::new(live.clone()),
+            authenticator: Authenticator::new(stores.clone(), &clock, options.sign_in_links),
             metrics_token: options.metrics_token,
-            pages: render::page_cache(options.page_cache_bytes),
-            drawn: render::Drawn::default(),
+            pages: PageCache::new(options.page_cache_bytes),
             repos: options.repos,
-            once: once::Once::default(),
-            registries: roster::Registries::default(),
+            submissions: SubmissionStore::default(),
+            rosters: RosterCache::new(clock.clone(), tasks.clone()),
             sample_config: options.sample_config,
+            live,
+            stores,
+            clock,
+            tasks,
         };
         Self {
             console: Arc::new(console),
@@ -117,13 +140,13 @@ impl Web {
 
     /// A fresh one-time sign-in path, `/signin?token=…`; none where links let nobody in.
     pub fn issue_sign_in(&self) -> Option<String> {
-        let links = self.console.links.as_ref()?;
-        Some(urls::signin_with(&links.issue()))
+        let token = self.console.authenticator.issue_link()?;
+        Some(urls::signin_with(&token))
     }
 
     /// How many times a region of a page was asked for, and how many times one had to be drawn for that.
     pub fn regions(&self) -> (u64, u64) {
-        self.console.drawn.counts()
+        self.console.pages.region_counts()
     }
 
     /// Serves on `socket` until the tasks are asked to stop; without this task the process makes no sense.
@@ -133,9 +156,9 @@ impl Web {
         tasks.spawn_essential("console", serving);
     }
 
-    /// The route table, inside its middleware. From the outside in: headers on every answer; the session,
-    /// since refusing and answering need it; faults become pages; then who is not signed in, who another site sends, what is
-    /// too large and who may not are refused, in this order.
+    /// All routes, inside their middleware. From the outside in: headers on every answer; the session, since refusing and
+    /// answering need it; faults become pages; the row of the route table; then those who are not signed in, writes that
+    /// another site sends, and what is too large are refused, in this order; then the request gets its context.
     pub fn routes(&self) -> impl Endpoint<Output = Response> + use<> {
         let session = CookieConfig::private(CookieKey::from(&self.session_key))
             .name(session::COOKIE)
@@ -143,104 +166,74 @@ impl Web {
             .http_only(true)
             .same_site(SameSite::Lax)
             .secure(self.secure_cookies);
-        let pages = Arc::new(pages().around(faults_as_pages));
-        // A switch draws a page without going through the table, so its own way there has its own gate.
-        let switched = pages.clone().around(gate::administrators_only).around(faults_as_pages);
-        Route::new()
-            .at(
-                "/admin/experiments/:experiment/select",
-                post(select::Select::new(switched)),
-            )
-            .at("/admin/experiments/clear-selection", post(select::clear))
-            .at("/admin/experiments/register", post(experiments::post))
-            .at("/signout", post(sign_in::sign_out))
-            .nest_no_strip("/", pages)
-            .around(gate::administrators_only)
+        let pages = Arc::new(routes::endpoint().around(in_context));
+        // A switch draws a page of another path: the same way again, from the row of the route table on.
+        let switched = pages.clone().around(with_target).boxed();
+        pages
             .around(body_limit::body_limit)
             .around(gate::signed_in_only)
+            .around(with_target)
             .around(faults_as_pages)
             .with(CookieSession::new(session))
+            .data(SwitchedPages(Arc::new(switched)))
             .data(self.console.clone())
             .around(headers::headers)
     }
 }
 
-/// Everything that answers GET. A switch draws the page it leads to from here, so that it takes one request.
-fn pages() -> Route {
-    Route::new()
-        // Ways in.
-        .at("/", get(home::get))
-        .at("/admin/tasks/", get(home::get))
-        .at("/admin/ideas/", get(home::get))
-        .at("/admin/variants/", get(home::get))
-        .at("/admin/events/", get(home::get))
-        .at("/admin/tasks/:task/", get(home::get))
-        .at("/admin/ideas/:idea/", get(home::get))
-        .at("/admin/variants/:variant/", get(home::get))
-        .at("/ideator/*rest", get(home::get).post(home::post))
-        .at("/executor/*rest", get(home::get).post(home::post))
-        .at("/evaluator/*rest", get(home::get).post(home::post))
-        .at("/signin", get(sign_in::get).post(sign_in::post))
-        // One experiment.
-        .at("/x/:experiment/", get(overview::get))
-        .at("/x/:experiment/admin/tasks/", get(tasks::get))
-        .at("/x/:experiment/admin/tasks/:task/", get(task::get))
-        .at("/x/:experiment/admin/ideas/", get(ideas::get))
-        .at("/x/:experiment/admin/ideas/:idea/", get(idea::get))
-        .at("/x/:experiment/admin/variants/", get(variants::get))
-        .at("/x/:experiment/admin/variants/:variant/", get(variant::get))
-        .at("/x/:experiment/admin/events/", get(events::get))
-        .at("/x/:experiment/admin/seed", get(seed::get).post(seed::post))
-        .at("/x/:experiment/live", get(stream::experiment))
-        .at("/x/by-name/:name", get(by_name::get))
-        // The deployment.
-        .at("/admin/experiments/", get(experiments::get))
-        .at("/live", get(stream::fleet))
-        .at(
-            "/admin/experiments/:experiment/unregister",
-            get(unregister::get).post(unregister::post),
-        )
-        .at(
-            "/admin/control/workers/",
-            get(control_workers::get).post(control_workers::post),
-        )
-        .at("/admin/control/workers/:worker/", get(control_worker::get))
-        .at(
-            "/admin/control/workers/:worker/reissue-credential",
-            post(control_worker::reissue),
-        )
-        .at(
-            "/admin/control/groups/",
-            get(control_groups::get).post(control_groups::post),
-        )
-        .at("/admin/control/groups/:group/", get(control_group::get))
-        .at("/admin/control/groups/:group/members", post(control_group::add))
-        .at(
-            "/admin/control/groups/:group/members/:member/remove",
-            post(control_group::remove),
-        )
-        .at("/admin/control/groups/:group/delete", post(control_group::delete))
-        // Machinery.
-        .at("/healthz", get(home::healthz))
-        .at("/metrics", get(metrics::get))
-        .nest("/assets", Assets)
+/// Looks the request up in the route table.
+async fn with_target<E: Endpoint>(next: E, mut request: Request) -> poem::Result<Response> {
+    let target = routes::target_of(&request);
+    request.set_data(target);
+    next.call(request).await.map(IntoResponse::into_response)
 }
 
-/// Answers every fault with a page, or with as much of one as was asked for.
-async fn faults_as_pages<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<Response> {
-    let frame = Frame::of(&request);
-    let uri: Uri = request.uri().clone();
+/// Makes the context of a request, keeps it with the request, and answers faults within it.
+async fn in_context<E: Endpoint>(next: E, mut request: Request) -> poem::Result<Response> {
+    let target = Target::of(&request)?.clone();
+    let needs_context = matches!(target.audience, Audience::SignedIn | Audience::Administrator);
+    if !needs_context || request.data::<SignedIn>().is_none() {
+        return next.call(request).await.map(IntoResponse::into_response);
+    }
+    let uri = request.uri().clone();
+    let session = <&Session>::from_request_without_body(&request).await?.clone();
+    let mut context = Context::of(&request).await?;
+    let resolved = match context.admit(&target) {
+        Ok(()) => context.resolve(&target, &session).await,
+        Err(fault) => Err(fault),
+    };
+    if let Err(fault) = resolved {
+        return Ok(draw_fault(&context.request, &uri, &fault, Some(&context)));
+    }
+    let context = Arc::new(context);
+    request.set_data(context.clone());
+    match next.call(request).await {
+        Ok(answer) => Ok(answer.into_response()),
+        Err(error) => {
+            let fault = error.downcast::<Fault>()?;
+            Ok(draw_fault(&context.request, &uri, &fault, Some(&context)))
+        }
+    }
+}
+
+/// Answers every other fault with a page without a bar, or with as much of one as was asked for.
+async fn faults_as_pages<E: Endpoint>(next: E, request: Request) -> poem::Result<Response> {
+    let asked = HtmxRequest::of(&request);
+    let uri = request.uri().clone();
     let error = match next.call(request).await {
         Ok(answer) => return Ok(answer.into_response()),
         Err(error) => error,
     };
-    let error = match error.downcast::<PageError>() {
-        Ok(error) => error,
-        Err(foreign) => PageError::new(pages::fault::of_poem(&foreign)),
-    };
-    let answer = match (error.fault, error.context) {
-        (Fault::Unseeded, Some(context)) => seed::unseeded(&context),
-        (fault, context) => pages::fault::answer(&frame, &uri, &fault, context.as_deref()),
-    };
-    Ok(answer)
+    let fault = error
+        .downcast::<Fault>()
+        .unwrap_or_else(|foreign| pages::fault::of_poem(&foreign));
+    Ok(draw_fault(&asked, &uri, &fault, None))
+}
+
+/// The page of a fault; of an unseeded experiment, the page that seeds it.
+fn draw_fault(request: &HtmxRequest, uri: &Uri, fault: &Fault, context: Option<&Context>) -> Response {
+    match (fault, context) {
+        (Fault::Unseeded, Some(context)) => pages::seed::unseeded(context),
+        _ => pages::fault::draw(request, uri, fault, context),
+    }
 }

@@ -111,49 +111,47 @@ pub(crate) fn seed(experiment: &ExperimentId) -> String {
     format!("/x/{experiment}/admin/seed")
 }
 
-/// The list of workers: of an experiment, or the deployment's.
-pub(crate) fn workers(of: Option<&ExperimentId>) -> String {
-    format!("{}workers/", registry(of))
+/// The list of the deployment's workers.
+pub(crate) fn workers() -> &'static str {
+    "/admin/control/workers/"
 }
 
 /// One worker.
-pub(crate) fn worker(of: Option<&ExperimentId>, worker: &WorkerId) -> String {
-    format!("{}workers/{worker}/", registry(of))
+pub(crate) fn worker(worker: &WorkerId) -> String {
+    format!("/admin/control/workers/{worker}/")
 }
 
 /// Replaces a worker's secret (POST).
-pub(crate) fn reissue_credential(of: Option<&ExperimentId>, worker: &WorkerId) -> String {
-    format!("{}workers/{worker}/reissue-credential", registry(of))
+pub(crate) fn reissue_credential(worker: &WorkerId) -> String {
+    format!("/admin/control/workers/{worker}/reissue-credential")
 }
 
-/// The list of groups: of an experiment, or the deployment's.
-pub(crate) fn groups(of: Option<&ExperimentId>) -> String {
-    format!("{}groups/", registry(of))
+/// The list of the deployment's groups.
+pub(crate) fn groups() -> &'static str {
+    "/admin/control/groups/"
 }
 
 /// One group.
-pub(crate) fn group(of: Option<&ExperimentId>, group: &GroupId) -> String {
-    format!("{}groups/{group}/", registry(of))
+pub(crate) fn group(group: &GroupId) -> String {
+    format!("/admin/control/groups/{group}/")
 }
 
 /// Adds a member to a group (POST).
-pub(crate) fn group_members(of: Option<&ExperimentId>, group: &GroupId) -> String {
-    format!("{}groups/{group}/members", registry(of))
+pub(crate) fn group_members(group: &GroupId) -> String {
+    format!("/admin/control/groups/{group}/members")
 }
 
 /// Takes a member out of a group (POST).
-pub(crate) fn remove_group_member(of: Option<&ExperimentId>, group: &GroupId, member: &MemberId) -> String {
-    format!("{}groups/{group}/members/{member}/remove", registry(of))
+pub(crate) fn remove_group_member(group: &GroupId, member: &MemberId) -> String {
+    format!("/admin/control/groups/{group}/members/{member}/remove")
 }
 
 /// Deletes a group (POST).
-pub(crate) fn delete_group(of: Option<&ExperimentId>, group: &GroupId) -> String {
-    format!("{}groups/{group}/delete", registry(of))
+pub(crate) fn delete_group(group: &GroupId) -> String {
+    format!("/admin/control/groups/{group}/delete")
 }
 
-fn registry(of: Option<&ExperimentId>) -> String {
-    match of {
-        None => "/admin/control/".to_owned(),
-        Some(experiment) => format!("/x/{experiment}/admin/"),
-    }
+/// The experiment that a path names, `/x/{E}/…`.
+pub(crate) fn experiment_of(path: &str) -> Option<ExperimentId> {
+    path.strip_prefix("/x/")?.split('/').next()?.parse().ok()
 }

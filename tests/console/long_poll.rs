@@ -6,7 +6,7 @@ use std::time::Duration;
 use switchboard::access;
 use switchboard::client::ClientError;
 use switchboard::clock::Clock;
-use switchboard::live::{Hosting, Mirror};
+use switchboard::live::{Hosting, Mirror, Topic};
 use switchboard::protocol::*;
 
 use crate::console::{Console, Setup, until};
@@ -219,13 +219,13 @@ async fn what_an_open_page_refetches_is_not_a_view_that_workers_are_read_for() {
     assert!(asked.iter().all(|request| !request.ends_with("/workers")), "{asked:?}");
 
     // A person's view has them read. They are what they were, and nobody is told anything.
-    let told = mirror.view().revisions.last_of(&["experiment"]);
+    let told = mirror.view().revisions.last_of(&[Topic::Experiment]);
     assert_eq!(scene.console.get(&path, &person).await.status, 200);
     lab.ideation("t-5").await;
     scene.asked("/workers").await;
     lab.ideation("t-6").await;
     caught_up(&mirror, 6).await;
-    assert_eq!(mirror.view().revisions.last_of(&["experiment"]), told);
+    assert_eq!(mirror.view().revisions.last_of(&[Topic::Experiment]), told);
 }
 
 #[tokio::test]

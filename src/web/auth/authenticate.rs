@@ -4,25 +4,25 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use poem::http::StatusCode;
-use poem::session::Session;
 use secrecy::{ExposeSecret, SecretString};
 use tracing::{info, warn};
 
+use crate::access::StoreFactory;
 use crate::client::{Bearer, ClientError};
+use crate::clock::Clock;
 use crate::protocol::{Actor, WorkerId};
-use crate::web::auth::rate_limit::Limited;
+use crate::web::auth::rate_limit::{Limited, RateLimiter};
 use crate::web::auth::session::Operator;
-use crate::web::auth::sign_in_links::{Links, TokenError};
-use crate::web::console::Console;
+use crate::web::auth::sign_in_links::{SignInLinks, TokenError};
 
 /// More is no credential.
 const CREDENTIAL_MAX: usize = 1024;
 /// How long an attempt waits for its turn to be checked.
-const TURN: Duration = Duration::from_secs(5);
+const TURN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why nobody was let in.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
+pub(crate) enum SignInRefusal {
     /// A link that is none, or no more.
     #[error("{0}")]
     Link(TokenError),
@@ -51,7 +51,7 @@ pub(crate) enum Refusal {
     Limited(Limited),
 }
 
-impl Refusal {
+impl SignInRefusal {
     /// The answer's status.
     pub fn status(&self) -> StatusCode {
         match self {
@@ -86,57 +86,110 @@ fn minutes(wait: Duration) -> String {
     }
 }
 
-/// Whom a link lets in; nobody new when the browser is signed in already and opens a spent link again, by which it
-/// loses nothing.
-pub(crate) async fn by_link(
-    console: &Console,
-    links: &Links,
-    token: &str,
-    session: &Session,
-    source: IpAddr,
-) -> Result<Option<Operator>, Refusal> {
-    let attempt = console.attempts.begin(None, source).map_err(Refusal::Limited)?;
-    match links.redeem(token.trim()) {
-        Ok(()) => {
-            attempt.right();
-            info!("an operator signed in by a one-time link");
-            Ok(Some(Operator::Link))
-        }
-        // Only a token that was never made is a guess.
-        Err(TokenError::Unknown) => Err(Refusal::Link(TokenError::Unknown)),
-        Err(error) => {
-            attempt.unchecked();
-            let is_in = error == TokenError::Used && console.sessions.signed_in(session).await.is_some();
-            if is_in { Ok(None) } else { Err(Refusal::Link(error)) }
-        }
-    }
+/// Checks what somebody signs in with, within the rate limit.
+pub(crate) struct Authenticator {
+    stores: StoreFactory,
+    limiter: RateLimiter,
+    /// One-time links; none where they let nobody in.
+    links: Option<SignInLinks>,
 }
 
-/// Whom a credential lets in: the worker that the server says it is of. The secret goes no further than the server.
-pub(crate) async fn by_credential(
-    console: &Console,
-    credential: SecretString,
-    source: IpAddr,
-) -> Result<Option<Operator>, Refusal> {
-    let (worker, bearer) = parsed(&credential).ok_or(Refusal::Malformed)?;
-    drop(credential);
-    let attempt = console
-        .attempts
-        .begin(Some(&worker), source)
-        .map_err(Refusal::Limited)?;
-    let checked = match console.attempts.turn(TURN).await {
-        Some(_turn) => checked(console, &worker, bearer).await,
-        None => Err(Refusal::Busy),
-    };
-    match &checked {
-        Ok(_) => {
-            attempt.right();
-            info!(worker.id = %worker, "an operator signed in");
+impl Authenticator {
+    pub fn new(stores: StoreFactory, clock: &Clock, offers_links: bool) -> Self {
+        Self {
+            stores,
+            limiter: RateLimiter::new(clock.clone()),
+            links: offers_links.then(|| SignInLinks::new(clock.clone())),
         }
-        Err(Refusal::Refused(_)) => warn!(worker.id = %worker, %source, "a wrong credential was refused"),
-        Err(_) => attempt.unchecked(),
     }
-    checked.map(Some)
+
+    /// A fresh one-time token; none where links let nobody in.
+    pub fn issue_link(&self) -> Option<String> {
+        self.links.as_ref().map(SignInLinks::issue)
+    }
+
+    /// Whether one-time links let anybody in.
+    pub fn offers_links(&self) -> bool {
+        self.links.is_some()
+    }
+
+    /// Signs in by the token of a one-time link, which is used up.
+    ///
+    /// # Errors
+    /// Why it lets nobody in.
+    pub fn by_link(&self, token: &str, source: IpAddr) -> Result<Operator, SignInRefusal> {
+        let links = self.links.as_ref().ok_or(SignInRefusal::Link(TokenError::Unknown))?;
+        let attempt = self.limiter.begin(None, source).map_err(SignInRefusal::Limited)?;
+        match links.redeem(token.trim()) {
+            Ok(()) => {
+                attempt.right();
+                info!("an operator signed in by a one-time link");
+                Ok(Operator::Link)
+            }
+            Err(error) => {
+                // Only a token that was never made is a guess, and counts.
+                if error != TokenError::Unknown {
+                    attempt.unchecked();
+                }
+                Err(SignInRefusal::Link(error))
+            }
+        }
+    }
+
+    /// Signs in by a worker's credential: as the worker that the server says it is of. The secret goes no further than
+    /// the server.
+    ///
+    /// # Errors
+    /// Why it lets nobody in.
+    pub async fn by_credential(&self, credential: SecretString, source: IpAddr) -> Result<Operator, SignInRefusal> {
+        let (worker, bearer) = parsed(&credential).ok_or(SignInRefusal::Malformed)?;
+        drop(credential);
+        let attempt = self
+            .limiter
+            .begin(Some(&worker), source)
+            .map_err(SignInRefusal::Limited)?;
+        let checked = match self.limiter.turn(TURN_TIMEOUT).await {
+            Some(_turn) => self.check(&worker, bearer).await,
+            None => Err(SignInRefusal::Busy),
+        };
+        match &checked {
+            Ok(_) => {
+                attempt.right();
+                info!(worker.id = %worker, "an operator signed in");
+            }
+            Err(SignInRefusal::Refused(_)) => warn!(worker.id = %worker, %source, "a wrong credential was refused"),
+            Err(_) => attempt.unchecked(),
+        }
+        checked
+    }
+
+    /// Asks the control plane, or without one the experiment, whose credential it is.
+    async fn check(&self, worker: &WorkerId, bearer: Bearer) -> Result<Operator, SignInRefusal> {
+        let stores = &self.stores;
+        let (server, registry) = match stores.control_as(bearer.clone()) {
+            Some(control) => ("The control plane", control.registry()),
+            None => {
+                let experiment = stores.default_experiment().and_then(|id| stores.experiment(id, bearer));
+                ("The task store", experiment.ok_or(SignInRefusal::NotHosted)?.registry())
+            }
+        };
+        match registry.whoami().await {
+            Ok(me) if me.worker_id == *worker => Ok(Operator::Worker {
+                id: me.worker_id,
+                name: me.name.map(|name| name.to_string()),
+                experiment: registry.experiment().cloned(),
+            }),
+            Ok(_) => Err(SignInRefusal::Refused(server)),
+            Err(ClientError::UnusableSecret) => Err(SignInRefusal::Malformed),
+            Err(error) if error.is_unauthorized() => Err(SignInRefusal::Refused(server)),
+            Err(error) if error.is_unreachable() => Err(SignInRefusal::Unreachable(server)),
+            Err(error) if error.is_not_found() || error.is_not_hosted_here() => Err(SignInRefusal::NotHosted),
+            Err(error) => {
+                warn!(%error, "a credential could not be checked");
+                Err(SignInRefusal::Odd(server))
+            }
+        }
+    }
 }
 
 fn parsed(credential: &SecretString) -> Option<(WorkerId, Bearer)> {
@@ -145,34 +198,6 @@ fn parsed(credential: &SecretString) -> Option<(WorkerId, Bearer)> {
     let worker: WorkerId = worker.parse().ok()?;
     let bearer = Bearer::new(Actor::Worker(worker.clone()), token.into());
     (!token.is_empty()).then_some((worker, bearer))
-}
-
-/// Asks the control plane, or without one the experiment, whose credential it is.
-async fn checked(console: &Console, worker: &WorkerId, bearer: Bearer) -> Result<Operator, Refusal> {
-    let stores = &console.stores;
-    let (server, registry) = match stores.control_as(bearer.clone()) {
-        Some(control) => ("The control plane", control.registry()),
-        None => {
-            let experiment = stores.default_experiment().and_then(|id| stores.experiment(id, bearer));
-            ("The task store", experiment.ok_or(Refusal::NotHosted)?.registry())
-        }
-    };
-    match registry.whoami().await {
-        Ok(me) if me.worker_id == *worker => Ok(Operator::Worker {
-            id: me.worker_id,
-            name: me.name.map(|name| name.to_string()),
-            experiment: registry.experiment().cloned(),
-        }),
-        Ok(_) => Err(Refusal::Refused(server)),
-        Err(ClientError::UnusableSecret) => Err(Refusal::Malformed),
-        Err(error) if error.is_unauthorized() => Err(Refusal::Refused(server)),
-        Err(error) if error.is_unreachable() => Err(Refusal::Unreachable(server)),
-        Err(error) if error.is_not_found() || error.is_not_hosted_here() => Err(Refusal::NotHosted),
-        Err(error) => {
-            warn!(%error, "a credential could not be checked");
-            Err(Refusal::Odd(server))
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::clock::Clock;
@@ -26,7 +27,7 @@ const REMEMBERED: usize = 4096;
 const AT_ONCE: usize = 4;
 
 /// The attempts of late.
-pub(crate) struct Attempts {
+pub(crate) struct RateLimiter {
     clock: Clock,
     ledgers: Mutex<Ledgers>,
     checks: Semaphore,
@@ -43,13 +44,13 @@ pub(crate) struct Limited(pub Duration);
 
 /// An attempt under way. Unless it is told otherwise it was wrong: whoever hangs up before the answer has had it.
 pub(crate) struct Attempt<'a> {
-    attempts: &'a Attempts,
+    limiter: &'a RateLimiter,
     worker: Option<WorkerId>,
     source: IpAddr,
     at: i64,
 }
 
-impl Attempts {
+impl RateLimiter {
     pub fn new(clock: Clock) -> Self {
         Self {
             clock,
@@ -80,7 +81,7 @@ impl Attempts {
         }
         ledgers.sources.note(&source, at);
         Ok(Attempt {
-            attempts: self,
+            limiter: self,
             worker: worker.cloned(),
             source,
             at,
@@ -93,15 +94,14 @@ impl Attempts {
     }
 
     fn ledgers(&self) -> MutexGuard<'_, Ledgers> {
-        // Each ledger is whole at every step, so a panic elsewhere does not spoil it.
-        self.ledgers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ledgers.lock()
     }
 }
 
 impl Attempt<'_> {
     /// It was right. What went wrong with this worker before is forgiven; what came from the address is not.
     pub fn right(self) {
-        let mut ledgers = self.attempts.ledgers();
+        let mut ledgers = self.limiter.ledgers();
         if let Some(worker) = &self.worker {
             ledgers.workers.forgive(worker);
         }
@@ -110,7 +110,7 @@ impl Attempt<'_> {
 
     /// Nobody knows: it was not checked.
     pub fn unchecked(self) {
-        let mut ledgers = self.attempts.ledgers();
+        let mut ledgers = self.limiter.ledgers();
         if let Some(worker) = &self.worker {
             ledgers.workers.take_back(worker, self.at);
         }
@@ -195,9 +195,9 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-    fn attempts() -> (Attempts, Clock) {
+    fn attempts() -> (RateLimiter, Clock) {
         let clock = Clock::manual("2026-01-02T03:04:05Z".parse().expect("a timestamp"));
-        (Attempts::new(clock.clone()), clock)
+        (RateLimiter::new(clock.clone()), clock)
     }
 
     fn worker(number: usize) -> WorkerId {

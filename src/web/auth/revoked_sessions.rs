@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 use tracing::warn;
@@ -24,7 +24,7 @@ const BELIEVED: Duration = Duration::from_secs(1);
 const SESSIONS: usize = 4096;
 
 /// The sessions that were signed out.
-pub(crate) struct SignedOut {
+pub(crate) struct RevokedSessions {
     clock: Clock,
     directory: Option<PathBuf>,
     /// By id, until when they must be known.
@@ -33,7 +33,7 @@ pub(crate) struct SignedOut {
     absent: Cache<String, Timestamp>,
 }
 
-impl SignedOut {
+impl RevokedSessions {
     pub fn new(clock: Clock, directory: Option<PathBuf>) -> Self {
         Self {
             clock,
@@ -61,7 +61,7 @@ impl SignedOut {
 
     /// Whether a session that lasts until `end` was signed out, here or by another replica.
     pub async fn holds(&self, id: &str, end: Timestamp) -> bool {
-        if self.known().contains_key(id) {
+        if self.known.lock().contains_key(id) {
             return true;
         }
         let Some(directory) = &self.directory else { return false };
@@ -89,14 +89,9 @@ impl SignedOut {
 
     fn remember(&self, id: &str, end: Timestamp) {
         let now = self.clock.now();
-        let mut known = self.known();
+        let mut known = self.known.lock();
         known.retain(|_, end| *end > now);
         known.insert(id.to_owned(), end);
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<String, Timestamp>> {
-        // The map is whole at every step, so a panic elsewhere does not spoil it.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -146,7 +141,7 @@ mod tests {
         let scratch = tempfile::tempdir().expect("a directory");
         let directory = scratch.path().join("signed-out");
         let clock = Clock::manual("2026-01-02T03:04:05Z".parse().expect("a timestamp"));
-        let replica = || SignedOut::new(clock.clone(), Some(directory.clone()));
+        let replica = || RevokedSessions::new(clock.clone(), Some(directory.clone()));
         let (one, other) = (replica(), replica());
         let end = after(&clock, 12);
         assert!(!one.holds("a", end).await && !other.holds("a", end).await);
@@ -171,7 +166,7 @@ mod tests {
         let scratch = tempfile::tempdir().expect("a directory");
         fs::write(scratch.path().join("a note"), "kept").expect("written");
         let clock = Clock::manual("2026-01-02T03:04:05Z".parse().expect("a timestamp"));
-        let ended = SignedOut::new(clock.clone(), Some(scratch.path().to_owned()));
+        let ended = RevokedSessions::new(clock.clone(), Some(scratch.path().to_owned()));
         ended.add("a", after(&clock, 12)).await;
         clock.advance(HOUR * 11);
         ended.add("b", after(&clock, 12)).await;
@@ -179,19 +174,19 @@ mod tests {
         clock.advance(HOUR);
         ended.add("c", after(&clock, 12)).await;
         assert_eq!(fs::read_dir(scratch.path()).expect("there").count(), 3);
-        assert_eq!(ended.known().len(), 2);
+        assert_eq!(ended.known.lock().len(), 2);
     }
 
     #[tokio::test]
     async fn without_a_directory_memory_serves_and_a_broken_one_lets_nobody_in() {
         let clock = Clock::manual("2026-01-02T03:04:05Z".parse().expect("a timestamp"));
         let end = after(&clock, 12);
-        let ended = SignedOut::new(clock.clone(), None);
+        let ended = RevokedSessions::new(clock.clone(), None);
         ended.add("a", end).await;
         assert!(ended.holds("a", end).await && !ended.holds("b", end).await);
 
         let file = tempfile::NamedTempFile::new().expect("a file");
-        let broken = SignedOut::new(clock, Some(file.path().to_owned()));
+        let broken = RevokedSessions::new(clock, Some(file.path().to_owned()));
         assert!(broken.holds("a", end).await);
     }
 }

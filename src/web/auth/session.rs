@@ -11,7 +11,7 @@ use crate::access::StoreFactory;
 use crate::clock::Clock;
 use crate::live::Live;
 use crate::protocol::{ExperimentId, Timestamp, WorkerId};
-use crate::web::auth::revoked_sessions::SignedOut;
+use crate::web::auth::revoked_sessions::RevokedSessions;
 use crate::web::ui::short;
 
 /// Name of the session cookie.
@@ -87,7 +87,7 @@ pub(crate) struct Sessions {
     clock: Clock,
     live: Live,
     stores: StoreFactory,
-    signed_out: SignedOut,
+    revoked: RevokedSessions,
     /// Whether one-time links let anybody in.
     by_link: bool,
 }
@@ -104,7 +104,7 @@ impl Sessions {
 
     pub fn new(clock: Clock, live: Live, stores: StoreFactory, signed_out: Option<PathBuf>, by_link: bool) -> Self {
         Self {
-            signed_out: SignedOut::new(clock.clone(), signed_out),
+            revoked: RevokedSessions::new(clock.clone(), signed_out),
             clock,
             live,
             stores,
@@ -115,7 +115,7 @@ impl Sessions {
     /// Begins a session. One that this browser had ends, and what it selected is forgotten.
     pub async fn begin(&self, session: &Session, operator: Operator) {
         if let Some(earlier) = self.signed_in(session).await {
-            self.signed_out.add(&earlier.id, earlier.end()).await;
+            self.revoked.add(&earlier.id, earlier.end()).await;
         }
         let id: [u8; 16] = rand::rng().random();
         let now = self.clock.now();
@@ -140,7 +140,7 @@ impl Sessions {
     pub async fn is_good(&self, signed_in: &SignedIn) -> bool {
         self.is_young(signed_in)
             && self.is_of_this_console(signed_in)
-            && !self.signed_out.holds(&signed_in.id, signed_in.end()).await
+            && !self.revoked.holds(&signed_in.id, signed_in.end()).await
     }
 
     /// The operator did something: the session lasts longer by it.
@@ -158,7 +158,7 @@ impl Sessions {
     /// Ends a session, in this browser and wherever else its cookie may be.
     pub async fn end(&self, session: &Session, signed_in: &SignedIn) {
         session.purge();
-        self.signed_out.add(&signed_in.id, signed_in.end()).await;
+        self.revoked.add(&signed_in.id, signed_in.end()).await;
     }
 
     fn is_young(&self, signed_in: &SignedIn) -> bool {

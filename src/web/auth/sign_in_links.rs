@@ -1,8 +1,8 @@
 //! The one-time links that let in whoever operates the process.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rand::RngExt;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -31,12 +31,12 @@ struct Issued {
 }
 
 /// The one-time sign-in tokens of this process, of which only digests are kept.
-pub(crate) struct Links {
+pub(crate) struct SignInLinks {
     clock: Clock,
     issued: Mutex<Vec<Issued>>,
 }
 
-impl Links {
+impl SignInLinks {
     /// How long a link is good.
     pub const LIFETIME: Duration = Duration::from_secs(15 * 60);
     /// Used and expired tokens are remembered this many deep, to tell them from wrong ones.
@@ -55,7 +55,7 @@ impl Links {
         let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let lifetime = jiff::SignedDuration::try_from(Self::LIFETIME).unwrap_or(jiff::SignedDuration::ZERO);
         let expires_at = self.clock.now().instant() + lifetime;
-        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut issued = self.issued.lock();
         if issued.len() >= Self::REMEMBERED {
             issued.remove(0);
         }
@@ -73,7 +73,7 @@ impl Links {
     /// Why it lets nobody in.
     pub fn redeem(&self, token: &str) -> Result<(), TokenError> {
         let digest = digest(token);
-        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut issued = self.issued.lock();
         let found = issued
             .iter_mut()
             .find(|known| bool::from(known.digest.ct_eq(&digest)))
@@ -97,9 +97,9 @@ fn digest(token: &str) -> [u8; 32] {
 mod tests {
     use super::*;
 
-    fn links() -> (Links, Clock) {
+    fn links() -> (SignInLinks, Clock) {
         let clock = Clock::manual("2026-01-02T03:04:05Z".parse().expect("a timestamp"));
-        (Links::new(clock.clone()), clock)
+        (SignInLinks::new(clock.clone()), clock)
     }
 
     #[test]
@@ -115,7 +115,7 @@ mod tests {
     fn a_token_expires() {
         let (links, clock) = links();
         let token = links.issue();
-        clock.advance(Links::LIFETIME);
+        clock.advance(SignInLinks::LIFETIME);
         assert_eq!(links.redeem(&token), Err(TokenError::Expired));
     }
 }

@@ -4,17 +4,19 @@ use maud::html;
 use poem::http::StatusCode;
 use poem::{Request, Response, Result, handler};
 
+use crate::live::Topic;
 use crate::web::fault::Fault;
 use crate::web::request::context::{Context, path_segment};
 use crate::web::request::htmx::see_other;
 use crate::web::respond::bar::entry;
-use crate::web::respond::render::Page;
-use crate::web::ui::{Column, Mark, Nav, Region, Row, RowKind, Table, empty, page_head, short_id, state, table, when};
+use crate::web::respond::page::Page;
+use crate::web::respond::render::answer;
+use crate::web::ui::{Column, Mark, Region, Row, RowKind, Table, empty, page_head, short_id, state, table, when};
 use crate::web::urls;
 
 /// `GET /x/by-name/{name}`: 303 to the only experiment of the name, or 300 with all of them.
 #[handler]
-pub(crate) fn get(context: Context, request: &Request) -> Result<Response> {
+pub(crate) fn get(context: &Context, request: &Request) -> Result<Response> {
     let name = path_segment(request, "name");
     let found: Vec<_> = context
         .registry
@@ -58,10 +60,9 @@ pub(crate) fn get(context: Context, request: &Request) -> Result<Response> {
     );
     let region = Region {
         name: "choice",
-        topics: &["registry"],
+        topics: &[Topic::Registry],
         body: body.into(),
     };
-    let mut page = Page::new("Which one?", Nav::None, head, vec![region]);
-    page.status = StatusCode::MULTIPLE_CHOICES;
-    Ok(context.answer_fresh(&page))
+    let page = Page::new("Which one?", None, head, vec![region]).with_status(StatusCode::MULTIPLE_CHOICES);
+    Ok(answer(context, &page))
 }

@@ -6,20 +6,22 @@ use maud::{Markup, html};
 use poem::{Response, handler};
 
 use crate::client::{ClientError, ExperimentClient};
-use crate::live::Snapshot;
-use crate::web::fault::PageError;
+use crate::live::{Snapshot, Topic};
+use crate::web::fault::Fault;
 use crate::web::parts::events_table::{Entry, events_table, recent};
 use crate::web::request::context::Active;
 use crate::web::request::query::Query;
-use crate::web::respond::render::Page;
-use crate::web::ui::{Body, Nav, Region, count, page_head, unread};
+use crate::web::respond::page::Page;
+use crate::web::respond::render::{answer, answer_from_view};
+use crate::web::sections::Section;
+use crate::web::ui::{Body, Region, count, page_head, unread};
 use crate::web::urls;
 
 /// `GET /x/{E}/admin/events/`: the newest events, or with `before` (a cursor) the ones up to there.
 #[handler]
-pub(crate) async fn get(active: Active) -> Result<Response, PageError> {
+pub(crate) async fn get(active: Active) -> Result<Response, Fault> {
     let snapshot = active.snapshot()?;
-    let mut query = Query::of(&active.context.frame.here);
+    let mut query = Query::of(&active.context.request.page_url);
     let before = query.take("before", |text| text.parse::<u64>().ok().filter(|n| *n >= 1));
     let per = query.paging().per;
     let head = page_head(
@@ -28,7 +30,7 @@ pub(crate) async fn get(active: Active) -> Result<Response, PageError> {
         html! {},
     );
     let Some(before) = before.filter(|before| *before < snapshot.cursor) else {
-        return Ok(active.answer(|| {
+        return Ok(answer_from_view(&active, || {
             let (active, snapshot) = (&active, &snapshot);
             let body = Body::on_demand(move || {
                 let events = recent(snapshot, usize::try_from(per).unwrap_or(usize::MAX));
@@ -36,11 +38,11 @@ pub(crate) async fn get(active: Active) -> Result<Response, PageError> {
             });
             Page::new(
                 "Events",
-                Nav::Events,
+                Section::Events,
                 head,
                 vec![Region {
                     name: "events",
-                    topics: &["events", "experiment"],
+                    topics: &[Topic::Events, Topic::Experiment],
                     body,
                 }],
             )
@@ -59,9 +61,10 @@ pub(crate) async fn get(active: Active) -> Result<Response, PageError> {
         topics: &[],
         body: body.into(),
     };
-    Ok(active
-        .context
-        .answer_fresh(&Page::new("Events", Nav::Events, head, vec![region])))
+    Ok(answer(
+        &active.context,
+        &Page::new("Events", Section::Events, head, vec![region]),
+    ))
 }
 
 /// The `per` events that end at `before`, from what is held where that reaches.

@@ -1,49 +1,52 @@
 //! Every experiment of the deployment, and registering another.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use maud::{Markup, html};
 use poem::http::StatusCode;
 use poem::session::Session;
 use poem::web::Form;
 use poem::{Response, Result, handler};
 use serde::Deserialize;
-use std::time::Duration;
 
 use crate::access::Posture;
-use crate::client::ClientError;
+use crate::client::{ClientError, ControlClient};
+use crate::live::{RegistryView, Topic};
 use crate::protocol::{DisplayName, ErrorType, RegisterExperiment, RegistryEntry};
 use crate::web::auth::session;
-use crate::web::fault::error_status;
 use crate::web::parts::experiments_table::ExperimentsTable;
 use crate::web::request::context::{Context, Deployment};
 use crate::web::respond::banner::with_outcome;
-use crate::web::respond::render::Page;
-use crate::web::ui::{Button, Field, Input, Nav, Region, Tone, button, field, notice, page_head};
+use crate::web::respond::page::Page;
+use crate::web::respond::render::{answer, answer_write};
+use crate::web::sections::Section;
+use crate::web::ui::{Button, Field, Input, Region, Tone, button, field, notice, page_head};
+use crate::web::upstream::Upstream;
 use crate::web::urls;
-use crate::web::write::once::{Filled, Kept, Sent, once};
+use crate::web::write::act::Act;
+use crate::web::write::carry_out::{carry_out, request_id};
+use crate::web::write::refusal::{Faults, Refusal};
+use crate::web::write::submission_store::Submission;
 
 /// How long the answer to registering waits for the experiment to show.
 const SHOWN_WITHIN: Duration = Duration::from_secs(3);
 
-/// What was typed to register an experiment, and what is wrong with it.
+/// What was typed to register an experiment.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Registration {
     name: String,
     config_uri: String,
     request_id: String,
-    #[serde(skip)]
-    name_error: Option<String>,
-    #[serde(skip)]
-    uri_error: Option<String>,
-    /// What is wrong beside the fields.
-    #[serde(skip)]
-    refusal: Option<String>,
 }
 
 /// `GET /admin/experiments/`
 #[handler]
 pub(crate) fn get(deployment: Deployment, session: &Session) -> Response {
-    page(&deployment.context, session, StatusCode::OK, &Registration::default())
+    let context = &deployment.context;
+    let page = page(context, session, &Registration::default(), &Faults::default());
+    answer(context, &page)
 }
 
 /// `POST /admin/experiments/register`: `name` and `config_uri`; the control plane mints the id.
@@ -53,82 +56,115 @@ pub(crate) async fn post(
     session: &Session,
     form: Result<Form<Registration>>,
 ) -> Result<Response> {
-    let context = &deployment.context;
-    let Form(mut form) = form?;
-    let Some(control) = context.console.stores.control_admin() else {
-        form.refusal = Some(format!("Nothing was registered. {NEEDS_TOKEN}"));
-        return Ok(page(context, session, StatusCode::CONFLICT, &form));
+    let Form(form) = form?;
+    let act = Register {
+        context: deployment.context,
+        session: session.clone(),
+        form,
     };
-    let Some(request) = form.checked() else {
-        return Ok(page(context, session, StatusCode::UNPROCESSABLE_ENTITY, &form));
-    };
-    let write = async move { control.register(&request).await };
-    let keep = |entry: &RegistryEntry| Kept::Experiment(entry.experiment_id.clone());
-    let filled = Filled {
-        request_id: &form.request_id,
-        typed: &[&form.name, &form.config_uri],
-    };
-    let id = match context.carry_out(urls::register(), filled, keep, write).await {
-        Sent::Done(entry) => entry.experiment_id,
-        Sent::Before(Kept::Experiment(id)) => id,
-        Sent::Before(_) => {
-            form.refusal = Some(format!("This form was sent before. {OUTCOME_OPEN}"));
-            return Ok(page(context, session, StatusCode::CONFLICT, &form));
+    Ok(carry_out(act).await)
+}
+
+/// Registers an experiment.
+struct Register {
+    context: Arc<Context>,
+    session: Session,
+    form: Registration,
+}
+
+impl Act for Register {
+    type Checked = (ControlClient, RegisterExperiment);
+    type Done = RegistryEntry;
+
+    const UPSTREAM: Upstream = Upstream::ControlPlane;
+    const CHECK: &'static str =
+        "Look for it in the list before you register it again, since registering twice makes two.";
+
+    fn whether(&self) -> &'static str {
+        "the experiment was registered"
+    }
+
+    fn context(&self) -> &Context {
+        &self.context
+    }
+
+    fn submission(&self) -> Submission<'_> {
+        Submission {
+            action: urls::register(),
+            request_id: &self.form.request_id,
+            typed: vec![&self.form.name, &self.form.config_uri],
         }
-        Sent::Open(error) => {
-            form.refusal = Some(format!("{error}. {OUTCOME_OPEN}"));
-            return Ok(page(context, session, StatusCode::SERVICE_UNAVAILABLE, &form));
+    }
+
+    async fn check(&self) -> Result<Self::Checked, Refusal> {
+        let control = self.context.console.stores.control_admin();
+        let without_token = || Refusal::new(StatusCode::CONFLICT, format!("Nothing was registered. {NEEDS_TOKEN}"));
+        let control = control.ok_or_else(without_token)?;
+        Ok((control, self.form.request().map_err(Refusal::invalid)?))
+    }
+
+    async fn send(&self, (control, request): &Self::Checked) -> Result<RegistryEntry, ClientError> {
+        control.register(request).await
+    }
+
+    fn made(entry: &RegistryEntry) -> String {
+        entry.experiment_id.to_string()
+    }
+
+    async fn shown(&self, made: &str) {
+        if let Ok(id) = made.parse() {
+            let live = self.context.live();
+            live.look_again(&id);
+            let is_listed = |view: &RegistryView| view.rows.contains_key(&id);
+            live.registry().until(SHOWN_WITHIN, is_listed).await;
         }
-        Sent::Refused(error) => {
-            let status = form.refused(&error);
-            return Ok(page(context, session, status, &form));
-        }
-    };
-    context.live().look_again(&id);
-    let registry = context.live().registry();
-    registry.until(SHOWN_WITHIN, |view| view.rows.contains_key(&id)).await;
-    Ok(context
-        .frame
-        .redirect(&with_outcome(urls::experiments(), "registered", &id)))
+    }
+
+    fn landed(&self, _: &Self::Checked, made: &str) -> Response {
+        let location = with_outcome(urls::experiments(), "registered", made);
+        self.context.request.redirect(&location)
+    }
+
+    fn explain(&self, error: &ClientError) -> Option<Refusal> {
+        let field = match error.error_type()? {
+            ErrorType::InvalidName => "name",
+            ErrorType::BadRequest => "config_uri",
+            _ => return None,
+        };
+        Some(Refusal::of_field(field, error.to_string()))
+    }
+
+    async fn redraw(&self, refusal: Refusal) -> Response {
+        let page_url = urls::experiments().to_owned();
+        let page = page(&self.context, &self.session, &self.form, &refusal.faults);
+        answer_write(&self.context, page_url, &page.with_status(refusal.status))
+    }
 }
 
 impl Registration {
-    /// Puts what the control plane says where it belongs.
-    fn refused(&mut self, error: &ClientError) -> StatusCode {
-        let place = match error.error_type() {
-            Some(ErrorType::InvalidName) => &mut self.name_error,
-            Some(ErrorType::BadRequest) => &mut self.uri_error,
-            _ => {
-                self.refusal = Some(format!("Nothing was registered: {error}."));
-                return error_status(error);
-            }
-        };
-        *place = Some(error.to_string());
-        StatusCode::UNPROCESSABLE_ENTITY
-    }
-
-    /// The request to send, or none and the faults beside the fields.
-    fn checked(&mut self) -> Option<RegisterExperiment> {
+    /// The request to send, or the faults beside the fields.
+    fn request(&self) -> Result<RegisterExperiment, Faults> {
         let name = match self.name.trim() {
             "" => Ok(None),
             _ => DisplayName::parse(&self.name).map(|name| Some(name.to_string())),
         };
-        self.name_error = name.as_ref().err().map(|fault| format!("Not a name: {fault}."));
-        let uri = self.config_uri.trim();
-        self.uri_error = match uri {
-            "" => Some("Say where the configuration is, for instance file:///etc/eden/experiment.yaml.".to_owned()),
-            uri if !has_scheme(uri) => {
-                Some("Not a URI: it begins with a scheme and a colon, such as file:///.".to_owned())
-            }
-            _ => None,
+        let uri = match self.config_uri.trim() {
+            "" => Err("Say where the configuration is, for instance file:///etc/eden/experiment.yaml."),
+            uri if !has_scheme(uri) => Err("Not a URI: it begins with a scheme and a colon, such as file:///."),
+            uri => Ok(uri),
         };
-        match (name, &self.uri_error) {
-            (Ok(name), None) => Some(RegisterExperiment {
+        match (name, uri) {
+            (Ok(name), Ok(uri)) => Ok(RegisterExperiment {
                 config_uri: uri.to_owned(),
                 name,
                 experiment_id: None,
             }),
-            _ => None,
+            (name, uri) => {
+                let mut faults = Faults::default();
+                faults.add_error("name", name.map_err(|fault| format!("Not a name: {fault}.")));
+                faults.add_error("config_uri", uri);
+                Err(faults)
+            }
         }
     }
 }
@@ -144,13 +180,10 @@ fn has_scheme(text: &str) -> bool {
         && !text.contains(char::is_whitespace)
 }
 
-const OUTCOME_OPEN: &str = "Whether the experiment was registered is not known: look for it in the list before you \
-    register it again, since registering twice makes two.";
-
 const NEEDS_TOKEN: &str = "Registering needs the admin token of the control plane; start the console with \
     --control-plane-admin-token.";
 
-fn page(context: &Context, session: &Session, status: StatusCode, form: &Registration) -> Response {
+fn page(context: &Context, session: &Session, form: &Registration, faults: &Faults) -> Page<'static> {
     // Followed before they are drawn: what nobody follows does not change.
     let followed = context.live().hosted();
     let stores = &context.console.stores;
@@ -163,7 +196,7 @@ fn page(context: &Context, session: &Session, status: StatusCode, form: &Registr
         },
         selected: session::selected(session).as_ref(),
         default: stores.default_experiment(),
-        here: &context.frame.here,
+        here: &context.request.page_url,
         repos: context.console.repos.as_ref(),
         may_unregister: may_change,
     }
@@ -176,13 +209,12 @@ fn page(context: &Context, session: &Session, status: StatusCode, form: &Registr
     let head = page_head("Experiments", posture(stores.posture()), clear);
     let region = Region {
         name: "experiments",
-        topics: &["activity", "registry"],
+        topics: &[Topic::Activity, Topic::Registry],
         body: body.into(),
     };
-    let mut page = Page::new("Experiments", Nav::Experiments, head, vec![region]);
-    page.status = status;
-    page.foot = registration(form, may_change);
-    context.answer_fresh(&page)
+    let mut page = Page::new("Experiments", Section::Experiments, head, vec![region]);
+    page.foot = registration(form, faults, may_change);
+    page
 }
 
 /// How the console stands to the deployment, in a line.
@@ -199,29 +231,29 @@ fn posture(posture: Posture) -> Markup {
     }
 }
 
-fn registration(form: &Registration, may_change: bool) -> Markup {
+fn registration(form: &Registration, faults: &Faults, may_change: bool) -> Markup {
     let name = Field {
         name: "name",
         label: "Name",
         hint: Some("What people call it: 1 to 128 characters. Names need not be unique."),
-        error: form.name_error.as_deref(),
+        error: faults.field("name"),
         required: false,
     };
     let uri = Field {
         name: "config_uri",
         label: "Configuration",
         hint: Some("A URI that says where its configuration is. The control plane keeps it and does not open it."),
-        error: form.uri_error.as_deref(),
+        error: faults.field("config_uri"),
         required: true,
     };
     html! {
         section class="panel" id="register" aria-labelledby="register-title" {
             h2 id="register-title" { "Register an experiment" }
-            @if let Some(refusal) = &form.refusal { (notice(Tone::Bad, &html! { p { (refusal) } })) }
+            @if let Some(words) = &faults.form { (notice(Tone::Bad, &html! { p { (words) } })) }
             @if may_change {
                 form class="form" method="post" action=(urls::register()) hx-boost="false" data-once
                     hx-post=(urls::register()) hx-target="#main" hx-swap="outerHTML show:none" {
-                    (once())
+                    (request_id())
                     (field(&name, Input::Text, &form.name))
                     (field(&uri, Input::Text, &form.config_uri))
                     div class="actions" { (button(Button::Primary, "Register")) }
@@ -238,22 +270,18 @@ mod tests {
     #[test]
     fn a_registration_is_checked_before_it_is_sent() {
         let checked = |name: &str, uri: &str| {
-            let mut form = Registration {
+            let form = Registration {
                 name: name.to_owned(),
                 config_uri: uri.to_owned(),
                 ..Registration::default()
             };
-            let request = form.checked();
-            (request, form.name_error.is_some(), form.uri_error.is_some())
+            let request = form.request().map(|request| (request.name, request.config_uri));
+            request.map_err(|faults| (faults.field("name").is_some(), faults.field("config_uri").is_some()))
         };
-        let (request, ..) = checked("  ", " file:///a ");
-        assert_eq!(
-            request.map(|r| (r.name, r.config_uri)),
-            Some((None, "file:///a".to_owned()))
-        );
-        assert!(matches!(checked(" padded", "x:1"), (None, true, false)));
+        assert_eq!(checked("  ", " file:///a "), Ok((None, "file:///a".to_owned())));
+        assert_eq!(checked(" padded", "x:1"), Err((true, false)));
         for bad in ["", "path/only", "1a:b", "file:", "a b:c", "urn:a b"] {
-            assert!(matches!(checked("n", bad), (None, false, true)), "{bad}");
+            assert_eq!(checked("n", bad), Err((false, true)), "{bad}");
         }
     }
 }

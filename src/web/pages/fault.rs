@@ -1,18 +1,20 @@
 //! The page of a fault: what happened, what it means, what to press.
 
 use maud::{Markup, html};
-use poem::error::{MethodNotAllowedError, NotFoundError};
+use poem::error::{MethodNotAllowedError, NotFoundError, ResponseError};
 use poem::http::{StatusCode, Uri, header};
 use poem::{IntoResponse, Response};
 use tracing::error;
 
-use crate::live::TroubleKind;
+use crate::live::{Topic, TroubleKind};
 use crate::web::auth::session::Operator;
 use crate::web::fault::Fault;
 use crate::web::request::context::Context;
-use crate::web::request::htmx::{Frame, Want, see_other};
-use crate::web::respond::render::{Page, is_of_bar};
-use crate::web::ui::{Nav, Region, Tone, bare, bare_fragment, error_page, notice};
+use crate::web::request::htmx::{HtmxRequest, PageScope, see_other};
+use crate::web::respond::bar::BarRegion;
+use crate::web::respond::page::Page;
+use crate::web::respond::render::answer;
+use crate::web::ui::{Region, Tone, bare, bare_fragment, error_page, notice};
 use crate::web::urls;
 
 /// What poem itself refuses.
@@ -29,24 +31,28 @@ pub(crate) fn of_poem(error: &poem::Error) -> Fault {
 }
 
 /// The answer to a fault, in the shape that was asked for.
-pub(crate) fn answer(frame: &Frame, uri: &Uri, fault: &Fault, context: Option<&Context>) -> Response {
+pub(crate) fn draw(request: &HtmxRequest, uri: &Uri, fault: &Fault, context: Option<&Context>) -> Response {
     if let Fault::Internal(detail) = fault {
         error!(http.path = uri.path(), detail, "the console failed");
     }
     if matches!(fault, Fault::SignedOut) {
-        return to_sign_in(frame);
+        return to_sign_in(request);
     }
     let status = fault.status();
-    if let Want::Region(name) = &frame.want {
+    if let PageScope::Region(name) = &request.scope {
         // The bar and the fault itself stay true; other regions keep what they show, and the badge says how old it is. How
         // much is pending is not known for now, which is no reason to load the page anew.
-        let is_kept = (is_of_bar(name) || name == "fault") && !(name == "pending" && may_pass(fault));
-        if !is_kept || context.is_none() {
+        let is_true = match BarRegion::named(name) {
+            Some(BarRegion::Pending) => !may_pass(fault),
+            Some(_) => true,
+            None => name == "fault",
+        };
+        if !is_true || context.is_none() {
             return status.into_response();
         }
     }
     let words = Words::of(fault);
-    if frame.writes && frame.htmx && is_outage(fault) {
+    if request.is_write && request.is_htmx && is_outage(fault) {
         return beside_the_form(status, &words);
     }
     let may_look = context.is_some_and(|context| context.role.may_look());
@@ -55,13 +61,13 @@ pub(crate) fn answer(frame: &Frame, uri: &Uri, fault: &Fault, context: Option<&C
         status.as_u16(),
         words.title,
         &words.advice,
-        &actions(fault, &frame.here, may_look),
+        &actions(fault, &request.page_url, may_look),
     );
     match context {
         Some(context) => {
             // The region is what asks again when something changes, and the page it then is takes over.
-            let topics: &[&str] = if may_pass(fault) {
-                &["freshness", "experiment", "registry"]
+            let topics: &[Topic] = if may_pass(fault) {
+                &[Topic::Freshness, Topic::Experiment, Topic::Registry]
             } else {
                 &[]
             };
@@ -70,13 +76,12 @@ pub(crate) fn answer(frame: &Frame, uri: &Uri, fault: &Fault, context: Option<&C
                 topics,
                 body: main.into(),
             };
-            let mut page = Page::new(words.title, Nav::None, html! {}, vec![region]);
-            page.status = status;
-            context.answer_fresh(&page)
+            let page = Page::new(words.title, None, html! {}, vec![region]).with_status(status);
+            answer(context, &page)
         }
         None => {
-            let markup = match &frame.want {
-                Want::Main { .. } => bare_fragment(words.title, &main),
+            let markup = match &request.scope {
+                PageScope::Main { .. } => bare_fragment(words.title, &main),
                 _ => bare(words.title, &main),
             };
             Response::builder()
@@ -104,13 +109,13 @@ fn beside_the_form(status: StatusCode, words: &Words) -> Response {
         .body(markup.into_string())
 }
 
-fn to_sign_in(frame: &Frame) -> Response {
-    let location = urls::signin_then(&frame.here);
-    if matches!(frame.want, Want::Region(_)) {
+fn to_sign_in(request: &HtmxRequest) -> Response {
+    let location = urls::signin_then(&request.page_url);
+    if matches!(request.scope, PageScope::Region(_)) {
         // Asked for in the background: the operator is told, and not taken away from what they were typing.
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    if frame.htmx {
+    if request.is_htmx {
         return Response::builder()
             .status(StatusCode::UNAUTHORIZED)
             .header("hx-redirect", location)
@@ -172,9 +177,9 @@ impl Words {
             Fault::NoSuchEntity { kind, id } => {
                 ("Not in this experiment", format!("This experiment has no {kind} with the id {}. It may belong to another one.", cut(id)))
             }
-            Fault::NotRegistered { kind, whole, id } => (
+            Fault::NotRegistered { kind, id } => (
                 "Not registered",
-                format!("The registry of {whole} has no {kind} with the id {}. It may be of another one, or the address is mistyped.", cut(id)),
+                format!("The registry of the deployment has no {kind} with the id {}. It may be of another one, or the address is mistyped.", cut(id)),
             ),
             Fault::NoControlPlane => (
                 "No control plane",

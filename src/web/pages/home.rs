@@ -1,4 +1,4 @@
-//! Ways in: bare paths lead to the active experiment's page of the same kind (design section 4).
+//! Bare paths, without an experiment: they lead to the same page of the active experiment.
 
 use poem::http::{StatusCode, header};
 use poem::session::Session;
@@ -7,23 +7,27 @@ use poem::{Body, FromRequest, Request, RequestBody, Response, Result, handler};
 
 use crate::protocol::ExperimentId;
 use crate::web::auth::session;
-use crate::web::fault::{Fault, PageError};
+use crate::web::fault::{Fault, STALE_SELECTION};
 use crate::web::request::context::Context;
 use crate::web::request::htmx::see_other;
-use crate::web::respond::banner::{STALE_SELECTION, SWITCHED_MID_FORM, with_banner};
+use crate::web::respond::banner::{SWITCHED_MID_FORM, with_banner};
 use crate::web::urls;
 
 /// `GET /`, `GET /admin/tasks/`, …: 303 to the same page of the active experiment, with the query kept. `?exp=` names
 /// the experiment for this once; the selection stays.
 #[handler]
-pub(crate) fn get(context: Context, session: &Session) -> Result<Response> {
-    let (path, query) = context.frame.here.split_once('?').unwrap_or((&context.frame.here, ""));
+pub(crate) fn get(context: &Context, session: &Session) -> Result<Response> {
+    let (path, query) = context
+        .request
+        .page_url
+        .split_once('?')
+        .unwrap_or((&context.request.page_url, ""));
     let (named, query) = without_exp(query);
     if let Some(named) = named {
         let id = context.registered(&named)?;
         return Ok(see_other(&canonical(&id, path, &query)));
     }
-    Ok(see_other(&match active(&context, session) {
+    Ok(see_other(&match active(context, session) {
         Active::Is(id) => canonical(&id, path, &query),
         Active::Instead { id, gone } => with_banner(&canonical(&id, path, &query), STALE_SELECTION, &[("exp", &gone)]),
         // Who may look sees there what is the matter, and others here.
@@ -33,14 +37,14 @@ pub(crate) fn get(context: Context, session: &Session) -> Result<Response> {
 }
 
 /// `POST /ideator/{task}/submit`, …: old forms, which say in `form_experiment_id` what they were drawn for. They are
-/// sent on as they are to that experiment's own path, unless another experiment is active by now (`D-FORM-1`).
+/// sent on as they are to that experiment's own path, unless another experiment is active by now.
 #[handler]
-pub(crate) async fn post(context: Context, session: &Session, request: &Request, body: Body) -> Result<Response> {
-    let id = match active(&context, session) {
+pub(crate) async fn post(context: &Context, session: &Session, request: &Request, body: Body) -> Result<Response> {
+    let id = match active(context, session) {
         Active::Is(id) | Active::Instead { id, .. } => id,
         Active::None => return Err(context.unlisted(Fault::NoExperiments).into()),
     };
-    let refused = |words: &str| PageError::within(Fault::BadRequest(words.to_owned()), context.clone());
+    let refused = |words: &str| Fault::BadRequest(words.to_owned());
     let drawn_for = form_experiment_id(request, body).await;
     let drawn_for = drawn_for.map_err(|()| refused("The form cannot be read."))?;
     let drawn_for = match drawn_for.as_deref().map(str::trim) {
@@ -52,7 +56,7 @@ pub(crate) async fn post(context: Context, session: &Session, request: &Request,
     if drawn_for != id {
         let pairs = [("from", &drawn_for), ("to", &id)];
         let location = with_banner(&urls::overview(&id), SWITCHED_MID_FORM, &pairs);
-        return Ok(context.frame.redirect(&location));
+        return Ok(context.request.redirect(&location));
     }
     let location = canonical(&id, request.uri().path(), request.uri().query().unwrap_or_default());
     Ok(Response::builder()

@@ -4,22 +4,24 @@ use maud::{Markup, html};
 use poem::{Response, handler};
 
 use crate::client::ClientError;
-use crate::live::{IdeaRow, Snapshot, TaskSubject};
+use crate::live::{IdeaRow, Snapshot, TaskSubject, Topic};
 use crate::protocol::{Idea, IdeaId};
-use crate::web::fault::PageError;
+use crate::web::fault::Fault;
 use crate::web::parts::data_uri;
 use crate::web::parts::mentions;
 use crate::web::request::context::{Active, path_segment};
-use crate::web::respond::render::Page;
+use crate::web::respond::page::Page;
+use crate::web::respond::render::answer;
+use crate::web::sections::Section;
 use crate::web::ui::{
-    Nav, Region, copyable, crumbs, definitions, empty, halves, id_link, number, page_head, panel, state_of, unread,
+    Region, copyable, crumbs, definitions, empty, halves, id_link, number, page_head, panel, state_of, unread,
     when_dated,
 };
 use crate::web::urls;
 
 /// `GET /x/{E}/admin/ideas/{I}/`
 #[handler]
-pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Response, PageError> {
+pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Response, Fault> {
     let snapshot = active.snapshot()?;
     let given = path_segment(request, "idea");
     let row = given.parse::<IdeaId>().ok().and_then(|id| snapshot.idea(&id).cloned());
@@ -50,12 +52,13 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     };
     let regions = vec![Region {
         name: "idea",
-        topics: &["ideas", "tasks", "variants", "experiment"],
+        topics: &[Topic::Ideas, Topic::Tasks, Topic::Variants, Topic::Experiment],
         body: body.into(),
     }];
-    Ok(active
-        .context
-        .answer_fresh(&Page::new(row.slug.clone(), Nav::Ideas, head, regions)))
+    Ok(answer(
+        &active.context,
+        &Page::new(row.slug.clone(), Section::Ideas, head, regions),
+    ))
 }
 
 /// The idea's text, when its URI holds it; otherwise where it is.

@@ -3,23 +3,25 @@
 use maud::{Markup, html};
 use poem::{Response, handler};
 
-use crate::live::{IdeaOrder, IdeaRow, Snapshot};
+use crate::live::{IdeaOrder, IdeaRow, Snapshot, Topic};
 use crate::protocol::IdeaState;
-use crate::web::fault::PageError;
+use crate::web::fault::Fault;
 use crate::web::parts::listing::Listing;
 use crate::web::request::context::Active;
 use crate::web::request::query::Query;
-use crate::web::respond::render::Page;
+use crate::web::respond::page::Page;
+use crate::web::respond::render::answer_from_view;
+use crate::web::sections::Section;
 use crate::web::ui::{
-    Body, Column, Nav, Region, Row, RowKind, Table, commit, empty, id_link, number, page_head, short, state_of, when,
+    Body, Column, Region, Row, RowKind, Table, commit, empty, id_link, number, page_head, short, state_of, when,
 };
 use crate::web::urls;
 
 /// `GET /x/{E}/admin/ideas/`
 #[handler]
-pub(crate) fn get(active: Active) -> Result<Response, PageError> {
+pub(crate) fn get(active: Active) -> Result<Response, Fault> {
     let snapshot = active.snapshot()?;
-    Ok(active.answer(|| {
+    Ok(answer_from_view(&active, || {
         let list = List::new(&active, &snapshot);
         let head = page_head(
             "Ideas",
@@ -28,11 +30,11 @@ pub(crate) fn get(active: Active) -> Result<Response, PageError> {
         );
         Page::new(
             "Ideas",
-            Nav::Ideas,
+            Section::Ideas,
             head,
             vec![Region {
                 name: "ideas",
-                topics: &["ideas", "experiment"],
+                topics: &[Topic::Ideas, Topic::Experiment],
                 body: Body::on_demand(move || list.markup()),
             }],
         )
@@ -49,7 +51,7 @@ struct List<'a> {
 
 impl<'a> List<'a> {
     fn new(active: &'a Active, snapshot: &'a Snapshot) -> Self {
-        let mut query = Query::of(&active.context.frame.here);
+        let mut query = Query::of(&active.context.request.page_url);
         Self {
             active,
             snapshot,

@@ -17,7 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::live::{Freshness, Mirror, TaskFilter};
 use crate::protocol::{ExperimentId, Timestamp};
 use crate::web::console::Console;
-use crate::web::fault::{Fault, PageError};
+use crate::web::fault::Fault;
 
 type Labels = Vec<(&'static str, String)>;
 type Figures = Family<Labels, Gauge<f64, AtomicU64>>;
@@ -27,8 +27,8 @@ const STATES: [&str; 4] = ["catching-up", "live", "polling", "stale"];
 
 /// `GET /metrics`
 #[handler]
-pub(crate) fn get(console: Data<&Arc<Console>>) -> Result<Response, PageError> {
-    let text = text(console.0).map_err(|error| PageError::new(Fault::Internal(error.to_string())))?;
+pub(crate) fn get(console: Data<&Arc<Console>>) -> Result<Response, Fault> {
+    let text = text(console.0).map_err(|error| Fault::Internal(error.to_string()))?;
     Ok(Response::builder()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
         .header(header::CACHE_CONTROL, "no-store")
@@ -43,7 +43,7 @@ fn text(console: &Console) -> Result<String, fmt::Error> {
         feeds.tell(&mirror, now);
     }
     feeds.tell_registry(console, now);
-    let (asked, drawn) = console.drawn.counts();
+    let (asked, drawn) = console.pages.region_counts();
     registry.register(
         "regions_asked",
         "Regions of pages that were asked for alone",

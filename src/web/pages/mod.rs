@@ -1,13 +1,11 @@
 //! One page, one file: parameters, handlers and regions. Pages never import each other.
 
 pub(crate) mod by_name;
-pub(crate) mod control_group;
-pub(crate) mod control_groups;
-pub(crate) mod control_worker;
-pub(crate) mod control_workers;
 pub(crate) mod events;
 pub(crate) mod experiments;
 pub(crate) mod fault;
+pub(crate) mod group;
+pub(crate) mod groups;
 pub(crate) mod home;
 pub(crate) mod idea;
 pub(crate) mod ideas;
@@ -21,3 +19,5 @@ pub(crate) mod tasks;
 pub(crate) mod unregister;
 pub(crate) mod variant;
 pub(crate) mod variants;
+pub(crate) mod worker;
+pub(crate) mod workers;

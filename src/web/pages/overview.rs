@@ -3,16 +3,18 @@
 use maud::{Markup, html};
 use poem::{Response, handler};
 
-use crate::live::{Snapshot, VariantOrder, Way};
+use crate::live::{Snapshot, Topic, VariantOrder, Way};
 use crate::protocol::{Direction, IdeaState, TaskKind, TaskState, VariantStatus};
-use crate::web::fault::PageError;
+use crate::web::fault::Fault;
 use crate::web::parts::config_notice::config_trouble;
 use crate::web::parts::events_table::{events_table, recent};
 use crate::web::request::context::Active;
-use crate::web::respond::render::Page;
+use crate::web::respond::page::Page;
+use crate::web::respond::render::answer_from_view;
+use crate::web::sections::Section;
 use crate::web::ui::{
-    Body, Column, Figure, Nav, Region, Row, RowKind, ScoreChart, ScorePoint, Table, count, empty, experiment_state,
-    figures, halves, id_maybe_link, number, page_head, panel, short, short_id, state_of, table, when, wide_and_narrow,
+    Body, Column, Figure, Region, Row, RowKind, ScoreChart, ScorePoint, Table, count, empty, experiment_state, figures,
+    halves, id_maybe_link, number, page_head, panel, short, short_id, state_of, table, when, wide_and_narrow,
 };
 use crate::web::urls;
 
@@ -22,9 +24,9 @@ const DOTS: usize = 400;
 
 /// `GET /x/{E}/`
 #[handler]
-pub(crate) fn get(active: Active) -> Result<Response, PageError> {
+pub(crate) fn get(active: Active) -> Result<Response, Fault> {
     let snapshot = active.snapshot()?;
-    Ok(active.answer(|| {
+    Ok(answer_from_view(&active, || {
         let view = Overview {
             active: &active,
             snapshot: &snapshot,
@@ -32,21 +34,21 @@ pub(crate) fn get(active: Active) -> Result<Response, PageError> {
         let regions = vec![
             Region {
                 name: "figures",
-                topics: &["tasks", "ideas", "variants", "experiment"],
+                topics: &[Topic::Tasks, Topic::Ideas, Topic::Variants, Topic::Experiment],
                 body: Body::on_demand(move || view.figures()),
             },
             Region {
                 name: "progress",
-                topics: &["variants", "tasks"],
+                topics: &[Topic::Variants, Topic::Tasks],
                 body: Body::on_demand(move || view.progress()),
             },
             Region {
                 name: "recent",
-                topics: &["events", "variants", "experiment"],
+                topics: &[Topic::Events, Topic::Variants, Topic::Experiment],
                 body: Body::on_demand(move || view.recent()),
             },
         ];
-        Page::new("Overview", Nav::Overview, view.head(), regions)
+        Page::new("Overview", Section::Overview, view.head(), regions)
     }))
 }
 

@@ -1,34 +1,40 @@
 //! The page of an experiment that is registered but not seeded, and the button that seeds it.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 use poem::http::StatusCode;
 use poem::web::Multipart;
 use poem::{Response, handler};
-use std::time::Duration;
 
-use crate::client::ClientError;
+use crate::client::{ClientError, ControlClient};
+use crate::live::Topic;
 use crate::protocol::{CommitSha, ErrorType, ExperimentConfig, ExperimentId, SeedRequest};
-use crate::web::fault::{Fault, PageError, error_status};
-use crate::web::request::context::{Active, Context, Watched};
+use crate::web::fault::Fault;
+use crate::web::request::context::{Active, Context};
 use crate::web::request::htmx::see_other;
-use crate::web::respond::render::Page;
+use crate::web::respond::page::Page;
+use crate::web::respond::render::{answer, answer_write};
+use crate::web::sections::Section;
 use crate::web::ui::{
-    Button, Field, Input, Nav, Region, Tone, button, field, file_field, notice, page_head, short, short_id, textarea,
+    Button, Field, Input, Region, Tone, button, field, file_field, notice, page_head, short, short_id, textarea,
 };
+use crate::web::upstream::Upstream;
 use crate::web::urls;
+use crate::web::write::act::Act;
+use crate::web::write::carry_out::{carry_out, request_id};
+use crate::web::write::refusal::{Faults, Refusal};
+use crate::web::write::submission_store::Submission;
 
 /// How long the answer to seeding waits for the experiment to show.
 const SHOWN_WITHIN: Duration = Duration::from_secs(3);
 
-/// What was typed, and what is wrong with it.
+/// What was typed.
 #[derive(Debug, Default)]
 struct Form {
     config: String,
     base_commit_sha: String,
-    config_error: Option<String>,
-    base_error: Option<String>,
-    /// What is wrong beside the fields.
-    refusal: Option<String>,
+    request_id: String,
 }
 
 /// The page at any path of an unseeded experiment.
@@ -37,70 +43,113 @@ pub(crate) fn unseeded(context: &Context) -> Response {
         config: context.console.sample_config.to_owned(),
         ..Form::default()
     };
-    page(context, StatusCode::CONFLICT, &form)
+    match page(context, &form, &Faults::default()) {
+        Some(page) => answer(context, &page.with_status(StatusCode::CONFLICT)),
+        None => StatusCode::CONFLICT.into(),
+    }
 }
 
 /// `GET /x/{E}/admin/seed`: where a reload after a refused form leads; the form is on the overview until it is seeded.
 #[handler]
-pub(crate) fn get(watched: Watched) -> Response {
-    to_overview(&watched.id)
+pub(crate) fn get(active: Active) -> Response {
+    to_overview(&active.id)
 }
 
 /// `POST /x/{E}/admin/seed`: multipart, with `config` typed or `config_file` uploaded, and `base_commit_sha`.
 #[handler]
-pub(crate) async fn post(active: Active, multipart: Multipart) -> Result<Response, PageError> {
-    let context = &active.context;
+pub(crate) async fn post(active: Active, multipart: Multipart) -> Result<Response, Fault> {
     // Somebody has seeded it. While that cannot be known the servers say, and what was typed is kept.
     if active.snapshot().is_ok() {
         return Ok(to_overview(&active.id));
     }
-    let form = read(multipart).await.map_err(|fault| active.fault(fault))?;
-    let (form, request) = check(form);
-    let Some(request) = request else {
-        return Ok(page(context, StatusCode::UNPROCESSABLE_ENTITY, &form));
-    };
-    let Some(control) = context.console.stores.control_admin() else {
-        let refusal = Some("Seeding needs the admin token of the control plane; start the console with it.".to_owned());
-        return Ok(page(context, StatusCode::CONFLICT, &Form { refusal, ..form }));
-    };
-    let seeded = match context.may_write() {
-        Ok(()) => control.seed(&active.id, &request).await,
-        Err(error) => Err(error),
-    };
-    match seeded {
-        Ok(_) => {}
-        // Somebody else was faster; what they seeded is what there is to see.
-        Err(error) if error.error_type() == Some(ErrorType::AlreadyExists) => {}
-        Err(error) => {
-            let (status, form) = refused(&error, form);
-            return Ok(page(context, status, &form));
-        }
-    }
-    active.mirror.poke();
-    active.mirror.hosted(SHOWN_WITHIN).await;
-    Ok(to_overview(&active.id))
+    let form = read(multipart).await?;
+    let action = urls::seed(&active.id);
+    Ok(carry_out(Seed { active, action, form }).await)
 }
 
-/// The form with what the task store says where it belongs.
-fn refused(error: &ClientError, form: Form) -> (StatusCode, Form) {
-    if matches!(error.status(), Some(400 | 413 | 422)) {
-        let config_error = Some(format!("The task store refused: {error}."));
-        return (StatusCode::UNPROCESSABLE_ENTITY, Form { config_error, ..form });
+/// Seeds the experiment.
+struct Seed {
+    active: Active,
+    action: String,
+    form: Form,
+}
+
+impl Act for Seed {
+    type Checked = (ControlClient, SeedRequest);
+    type Done = ();
+
+    const UPSTREAM: Upstream = Upstream::TaskStore;
+    const CHECK: &'static str = "Reload before trying again.";
+
+    fn whether(&self) -> &'static str {
+        "the experiment was seeded"
     }
-    let (status, refusal) = match error {
-        error if error.leaves_open() => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("{error}. Whether the experiment was seeded is not known: reload before trying again."),
-        ),
-        error if error.is_unsupported() => (
-            StatusCode::CONFLICT,
-            "This deployment's servers cannot be seeded from here: run their own set-up, or import a checkpoint."
-                .to_owned(),
-        ),
-        error => (error_status(error), format!("Nothing was seeded: {error}.")),
-    };
-    let refusal = Some(refusal);
-    (status, Form { refusal, ..form })
+
+    fn context(&self) -> &Context {
+        &self.active.context
+    }
+
+    fn submission(&self) -> Submission<'_> {
+        Submission {
+            action: &self.action,
+            request_id: &self.form.request_id,
+            typed: vec![&self.form.config, &self.form.base_commit_sha],
+        }
+    }
+
+    async fn check(&self) -> Result<Self::Checked, Refusal> {
+        let request = self.form.request().map_err(Refusal::invalid)?;
+        let needs_token = "Seeding needs the admin token of the control plane; start the console with it.";
+        let control = self.active.context.console.stores.control_admin();
+        let control = control.ok_or_else(|| Refusal::new(StatusCode::CONFLICT, needs_token))?;
+        Ok((control, request))
+    }
+
+    async fn send(&self, (control, request): &Self::Checked) -> Result<(), ClientError> {
+        match control.seed(&self.active.id, request).await {
+            // Somebody else was faster; what they seeded is what there is to see.
+            Err(error) if error.error_type() == Some(ErrorType::AlreadyExists) => Ok(()),
+            answer => answer.map(drop),
+        }
+    }
+
+    async fn read_back(&self, _: &Self::Checked) -> Option<()> {
+        let client = self.active.client().ok()?;
+        client.read().await.ok().map(drop)
+    }
+
+    async fn shown(&self, _: &str) {
+        self.active.mirror.poke();
+        self.active.mirror.hosted(SHOWN_WITHIN).await;
+    }
+
+    fn landed(&self, _: &Self::Checked, _: &str) -> Response {
+        to_overview(&self.active.id)
+    }
+
+    fn explain(&self, error: &ClientError) -> Option<Refusal> {
+        if matches!(error.status(), Some(400 | 413 | 422)) {
+            let words = format!("The task store refused: {error}.");
+            return Some(Refusal::of_field("config", words));
+        }
+        let words =
+            "This deployment's servers cannot be seeded from here: run their own set-up, or import a checkpoint.";
+        error
+            .is_unsupported()
+            .then(|| Refusal::new(StatusCode::CONFLICT, words))
+    }
+
+    async fn redraw(&self, refusal: Refusal) -> Response {
+        let context = &self.active.context;
+        match page(context, &self.form, &refusal.faults) {
+            Some(page) => answer_write(
+                context,
+                urls::overview(&self.active.id),
+                &page.with_status(refusal.status),
+            ),
+            None => refusal.status.into(),
+        }
+    }
 }
 
 fn to_overview(id: &ExperimentId) -> Response {
@@ -120,6 +169,7 @@ async fn read(mut multipart: Multipart) -> Result<Form, Fault> {
             "config" => form.config = text,
             "config_file" => uploaded = text,
             "base_commit_sha" => form.base_commit_sha = text.trim().to_owned(),
+            "request_id" => form.request_id = text,
             _ => {}
         }
     }
@@ -129,35 +179,37 @@ async fn read(mut multipart: Multipart) -> Result<Form, Fault> {
     Ok(form)
 }
 
-/// The request to send, or the form with the faults beside its fields.
-fn check(mut form: Form) -> (Form, Option<SeedRequest>) {
-    form.config_error = if form.config.contains(char::REPLACEMENT_CHARACTER) {
-        Some("The configuration is not UTF-8 text.".to_owned())
-    } else {
-        // More than the task store wants, which keeps what only orchestrators read as it is.
-        ExperimentConfig::checked(&form.config)
-            .err()
-            .map(|faults| faults.to_string())
-    };
-    let base = match form.base_commit_sha.as_str() {
-        "" => Ok(None),
-        sha => sha.parse::<CommitSha>().map(Some),
-    };
-    form.base_error = base.as_ref().err().map(ToString::to_string);
-    let request = match (&form.config_error, base) {
-        (None, Ok(base_commit_sha)) => Some(SeedRequest {
-            config: form.config.clone(),
-            base_commit_sha,
-        }),
-        _ => None,
-    };
-    (form, request)
+impl Form {
+    /// The request to send, or the faults beside the fields.
+    fn request(&self) -> Result<SeedRequest, Faults> {
+        let config = if self.config.contains(char::REPLACEMENT_CHARACTER) {
+            Err("The configuration is not UTF-8 text.".to_owned())
+        } else {
+            // More than the task store wants, which keeps what only orchestrators read as it is.
+            ExperimentConfig::checked(&self.config).map_err(|faults| faults.to_string())
+        };
+        let base = match self.base_commit_sha.as_str() {
+            "" => Ok(None),
+            sha => sha.parse::<CommitSha>().map(Some),
+        };
+        match (config, base) {
+            (Ok(_), Ok(base_commit_sha)) => Ok(SeedRequest {
+                config: self.config.clone(),
+                base_commit_sha,
+            }),
+            (config, base) => {
+                let mut faults = Faults::default();
+                faults.add_error("config", config);
+                faults.add_error("base_commit_sha", base);
+                Err(faults)
+            }
+        }
+    }
 }
 
-fn page(context: &Context, status: StatusCode, form: &Form) -> Response {
-    let Some(followed) = &context.experiment else {
-        return status.into();
-    };
+/// The page; none outside an experiment.
+fn page(context: &Context, form: &Form, faults: &Faults) -> Option<Page<'static>> {
+    let followed = context.experiment.as_ref()?;
     let id = followed.mirror.experiment();
     let row = context.registry.rows.get(id);
     let name = row
@@ -167,17 +219,15 @@ fn page(context: &Context, status: StatusCode, form: &Form) -> Response {
     // When it is seeded, here or elsewhere, the region finds another page in its place and reloads.
     let words = Region {
         name: "unseeded",
-        topics: &["experiment"],
+        topics: &[Topic::Experiment],
         body: explanation().into(),
     };
-    let mut page = Page::new(
+    Some(Page::new(
         "Not seeded",
-        Nav::Overview,
-        html! { (head) @if context.role.administers() { (form_markup(id, form)) } @else { (waiting()) } },
+        Section::Overview,
+        html! { (head) @if context.role.administers() { (form_markup(id, form, faults)) } @else { (waiting()) } },
         vec![words],
-    );
-    page.status = status;
-    context.answer_fresh(&page)
+    ))
 }
 
 fn explanation() -> Markup {
@@ -196,12 +246,12 @@ fn waiting() -> Markup {
     )
 }
 
-fn form_markup(id: &ExperimentId, form: &Form) -> Markup {
+fn form_markup(id: &ExperimentId, form: &Form, faults: &Faults) -> Markup {
     let config = Field {
         name: "config",
         label: "Configuration",
         hint: Some("YAML or JSON: parallel_variants, evaluation_schema and objective are required."),
-        error: form.config_error.as_deref(),
+        error: faults.field("config"),
         required: true,
     };
     let file = Field {
@@ -217,15 +267,16 @@ fn form_markup(id: &ExperimentId, form: &Form) -> Markup {
         hint: Some(
             "The seed commit that every variant descends from, 40 or 64 hex digits. Whoever works on the experiment may also make one.",
         ),
-        error: form.base_error.as_deref(),
+        error: faults.field("base_commit_sha"),
         required: false,
     };
     html! {
-        @if let Some(refusal) = &form.refusal { (notice(Tone::Bad, &html! { p { (refusal) } })) }
+        @if let Some(refusal) = &faults.form { (notice(Tone::Bad, &html! { p { (refusal) } })) }
         (notice(Tone::Info, &html! {
             p { "This experiment is registered with the control plane, and the task store does not host it yet. Give it a configuration and it begins." }
         }))
         form class="form seed" method="post" action=(urls::seed(id)) enctype="multipart/form-data" hx-boost="false" {
+            (request_id())
             (textarea(&config, 18, &form.config))
             (file_field(&file, ".yaml,.yml,.json,text/yaml,application/json"))
             (field(&base, Input::Text, &form.base_commit_sha))

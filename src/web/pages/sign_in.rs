@@ -11,11 +11,11 @@ use poem::{Addr, Response, handler};
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
-use crate::web::auth::authenticate::{Refusal, by_credential, by_link};
+use crate::web::auth::authenticate::SignInRefusal;
 use crate::web::auth::session::Operator;
-use crate::web::auth::sign_in_links::Links;
+use crate::web::auth::sign_in_links::{SignInLinks, TokenError};
 use crate::web::console::Console;
-use crate::web::request::context::Visitor;
+use crate::web::request::context::Context;
 use crate::web::request::htmx::see_other;
 use crate::web::ui::{Button, Field, Input, Tone, bare, button, field, notice};
 use crate::web::urls;
@@ -62,11 +62,11 @@ pub(crate) async fn get(
     method: Method,
 ) -> Response {
     let next = local(query.next.as_deref());
-    match (&query.token, &console.links) {
-        // Whoever only asks for the head of a link, as previews do, does not use it up.
-        (Some(token), Some(links)) if method == Method::GET => {
-            let outcome = by_link(&console, links, token, session, source(remote)).await;
-            answer(&console, session, outcome, next).await
+    match &query.token {
+        // A request for the head of a link, as previews make, does not use it up.
+        Some(token) if method == Method::GET && console.authenticator.offers_links() => {
+            let signed_in = by_link(&console, token, session, source(remote)).await;
+            answer(&console, session, signed_in, next).await
         }
         _ => page(StatusCode::OK, &console, None, next),
     }
@@ -82,27 +82,44 @@ pub(crate) async fn post(
 ) -> Response {
     let next = local(form.next.as_deref());
     let source = source(remote);
-    let outcome = match (form.credential, &form.token, &console.links) {
-        (None, Some(token), Some(links)) => by_link(&console, links, token, session, source).await,
-        (credential, ..) => by_credential(&console, credential.unwrap_or_default(), source).await,
+    let signed_in = match (form.credential, &form.token) {
+        (None, Some(token)) if console.authenticator.offers_links() => by_link(&console, token, session, source).await,
+        (credential, _) => {
+            let credential = credential.unwrap_or_default();
+            console.authenticator.by_credential(credential, source).await.map(Some)
+        }
     };
-    answer(&console, session, outcome, next).await
+    answer(&console, session, signed_in, next).await
 }
 
 /// `POST /signout`.
 #[handler]
-pub(crate) async fn sign_out(visitor: Visitor, console: Data<&Arc<Console>>, session: &Session) -> Response {
-    console.sessions.end(session, &visitor.0).await;
+pub(crate) async fn sign_out(context: &Context, session: &Session) -> Response {
+    context.console.sessions.end(session, &context.signed_in).await;
     see_other(urls::signin())
+}
+
+/// The operator whom a link lets in; none where the browser is signed in already and opens a used link again, which
+/// changes nothing.
+async fn by_link(
+    console: &Console,
+    token: &str,
+    session: &Session,
+    source: IpAddr,
+) -> Result<Option<Operator>, SignInRefusal> {
+    match console.authenticator.by_link(token, source) {
+        Err(SignInRefusal::Link(TokenError::Used)) if console.sessions.signed_in(session).await.is_some() => Ok(None),
+        signed_in => signed_in.map(Some),
+    }
 }
 
 async fn answer(
     console: &Console,
     session: &Session,
-    outcome: Result<Option<Operator>, Refusal>,
+    signed_in: Result<Option<Operator>, SignInRefusal>,
     next: &str,
 ) -> Response {
-    match outcome {
+    match signed_in {
         Ok(operator) => {
             if let Some(operator) = operator {
                 console.sessions.begin(session, operator).await;
@@ -121,24 +138,24 @@ fn source(remote: &RemoteAddr) -> IpAddr {
     }
 }
 
-fn page(status: StatusCode, console: &Console, refusal: Option<&Refusal>, next: &str) -> Response {
+fn page(status: StatusCode, console: &Console, refusal: Option<&SignInRefusal>, next: &str) -> Response {
     let response = Response::builder()
         .status(status)
         .content_type("text/html; charset=utf-8")
         .header(header::CACHE_CONTROL, "no-store");
-    let response = match refusal.and_then(Refusal::retry_after) {
+    let response = match refusal.and_then(SignInRefusal::retry_after) {
         Some(seconds) => response.header(header::RETRY_AFTER, seconds),
         None => response,
     };
     response.body(bare("Sign in", &main(console, refusal, next)).into_string())
 }
 
-fn main(console: &Console, refusal: Option<&Refusal>, next: &str) -> Markup {
-    let is_malformed = matches!(refusal, Some(Refusal::Malformed));
+fn main(console: &Console, refusal: Option<&SignInRefusal>, next: &str) -> Markup {
+    let is_malformed = matches!(refusal, Some(SignInRefusal::Malformed));
     html! {
         h1 { "Sign in" }
         @if let Some(refusal) = refusal.filter(|_| !is_malformed) { (notice(Tone::Bad, &html! { p { (refusal) } })) }
-        @if console.links.is_some() {
+        @if console.authenticator.offers_links() {
             (by_link_form(next))
             h2 { "Or as a worker" }
         }
@@ -147,7 +164,7 @@ fn main(console: &Console, refusal: Option<&Refusal>, next: &str) -> Markup {
 }
 
 fn by_link_form(next: &str) -> Markup {
-    let minutes = Links::LIFETIME.as_secs() / 60;
+    let minutes = SignInLinks::LIFETIME.as_secs() / 60;
     let token = Field {
         name: "token",
         label: "Sign-in token",
@@ -170,7 +187,7 @@ fn by_link_form(next: &str) -> Markup {
     }
 }
 
-fn by_credential_form(console: &Console, refusal: Option<&Refusal>, next: &str) -> Markup {
+fn by_credential_form(console: &Console, refusal: Option<&SignInRefusal>, next: &str) -> Markup {
     let error = refusal.map(ToString::to_string);
     let credential = Field {
         name: "credential",
@@ -179,7 +196,7 @@ fn by_credential_form(console: &Console, refusal: Option<&Refusal>, next: &str) 
         error: error.as_deref(),
         required: true,
     };
-    let weight = if console.links.is_some() {
+    let weight = if console.authenticator.offers_links() {
         Button::Quiet
     } else {
         Button::Primary

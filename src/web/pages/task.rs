@@ -4,22 +4,24 @@ use maud::{Markup, html};
 use poem::{Response, handler};
 
 use crate::client::ClientError;
-use crate::live::{Snapshot, TaskDetail, TaskRow, TaskSubject};
+use crate::live::{Snapshot, TaskDetail, TaskRow, TaskSubject, Topic};
 use crate::protocol::{Submission, TaskId};
-use crate::web::fault::PageError;
+use crate::web::fault::Fault;
 use crate::web::parts::events_table::{Entry, events_table};
 use crate::web::parts::mentions;
 use crate::web::request::context::{Active, path_segment};
-use crate::web::respond::render::Page;
+use crate::web::respond::page::Page;
+use crate::web::respond::render::answer;
+use crate::web::sections::Section;
 use crate::web::ui::{
-    Nav, Region, commit, copyable, crumbs, definitions, halves, id_link, metric_value, page_head, panel, short_id,
-    state_of, unread, when_dated,
+    Region, commit, copyable, crumbs, definitions, halves, id_link, metric_value, page_head, panel, short_id, state_of,
+    unread, when_dated,
 };
 use crate::web::urls;
 
 /// `GET /x/{E}/admin/tasks/{T}/`
 #[handler]
-pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Response, PageError> {
+pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Response, Fault> {
     let snapshot = active.snapshot()?;
     let given = path_segment(request, "task");
     let row = given.parse::<TaskId>().ok().and_then(|id| snapshot.task(&id).cloned());
@@ -47,18 +49,19 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     let regions = vec![
         Region {
             name: "task",
-            topics: &["tasks", "experiment"],
+            topics: &[Topic::Tasks, Topic::Experiment],
             body: view.state(&detail).into(),
         },
         Region {
             name: "history",
-            topics: &["events", "experiment"],
+            topics: &[Topic::Events, Topic::Experiment],
             body: view.history().into(),
         },
     ];
-    Ok(active
-        .context
-        .answer_fresh(&Page::new("Task", Nav::Tasks, head, regions)))
+    Ok(answer(
+        &active.context,
+        &Page::new("Task", Section::Tasks, head, regions),
+    ))
 }
 
 struct View<'a> {

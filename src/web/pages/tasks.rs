@@ -3,24 +3,26 @@
 use maud::{Markup, html};
 use poem::{Response, handler};
 
-use crate::live::{Snapshot, TaskFilter, TaskOrder, TaskRow, TaskSubject};
+use crate::live::{Snapshot, TaskFilter, TaskOrder, TaskRow, TaskSubject, Topic};
 use crate::protocol::{TaskKind, TaskState, WorkerId};
-use crate::web::fault::PageError;
+use crate::web::fault::Fault;
 use crate::web::parts::listing::Listing;
 use crate::web::parts::mentions::worker_label;
 use crate::web::request::context::Active;
 use crate::web::request::query::Query;
-use crate::web::respond::render::Page;
+use crate::web::respond::page::Page;
+use crate::web::respond::render::answer_from_view;
+use crate::web::sections::Section;
 use crate::web::ui::{
-    Body, Chip, Column, Nav, Region, Row, RowKind, Table, chips, empty, id_link, id_text, page_head, state_of, when,
+    Body, Chip, Column, Region, Row, RowKind, Table, chips, empty, id_link, id_text, page_head, state_of, when,
 };
 use crate::web::urls;
 
 /// `GET /x/{E}/admin/tasks/`
 #[handler]
-pub(crate) fn get(active: Active) -> Result<Response, PageError> {
+pub(crate) fn get(active: Active) -> Result<Response, Fault> {
     let snapshot = active.snapshot()?;
-    Ok(active.answer(|| {
+    Ok(answer_from_view(&active, || {
         let list = List::new(&active, &snapshot);
         let head = page_head(
             "Tasks",
@@ -29,11 +31,11 @@ pub(crate) fn get(active: Active) -> Result<Response, PageError> {
         );
         Page::new(
             "Tasks",
-            Nav::Tasks,
+            Section::Tasks,
             head,
             vec![Region {
                 name: "tasks",
-                topics: &["tasks", "experiment"],
+                topics: &[Topic::Tasks, Topic::Experiment],
                 body: Body::on_demand(move || list.markup()),
             }],
         )
@@ -61,7 +63,7 @@ struct List<'a> {
 
 impl<'a> List<'a> {
     fn new(active: &'a Active, snapshot: &'a Snapshot) -> Self {
-        let mut query = Query::of(&active.context.frame.here);
+        let mut query = Query::of(&active.context.request.page_url);
         Self {
             active,
             snapshot,

@@ -1,28 +1,36 @@
 //! Taking an experiment out of the registry: what that means, what stands in its way, and a confirmation by typing.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use maud::{Markup, html};
 use poem::http::StatusCode;
 use poem::session::Session;
 use poem::web::Form;
 use poem::{Request, Response, Result, handler};
 use serde::Deserialize;
-use std::sync::Arc;
-use std::time::Duration;
 
-use crate::live::RegistryRow;
+use crate::client::{ClientError, ControlClient};
+use crate::live::{RegistryRow, RegistryView};
 use crate::protocol::ErrorType;
 use crate::web::auth::session;
-use crate::web::fault::{Fault, PageError, error_status};
+use crate::web::fault::Fault;
 use crate::web::parts::experiments_table::unregister_obstacle;
-use crate::web::request::context::Deployment;
+use crate::web::request::context::{Context, Deployment, path_segment};
 use crate::web::respond::banner::with_outcome;
 use crate::web::respond::bar::entry;
-use crate::web::respond::render::Page;
-use crate::web::ui::Mark;
+use crate::web::respond::page::Page;
+use crate::web::respond::render::{answer, answer_write};
+use crate::web::sections::Section;
 use crate::web::ui::{
-    Button, Field, Input, Nav, Tone, button, copyable, crumbs, definitions, field, notice, page_head, state, when,
+    Button, Field, Input, Mark, Tone, button, copyable, crumbs, definitions, field, notice, page_head, state, when,
 };
+use crate::web::upstream::Upstream;
 use crate::web::urls;
+use crate::web::write::act::Act;
+use crate::web::write::carry_out::{carry_out, request_id};
+use crate::web::write::refusal::{Faults, Refusal};
+use crate::web::write::submission_store::Submission;
 
 /// How long the answer waits for the experiment to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(3);
@@ -31,21 +39,16 @@ const GONE_WITHIN: Duration = Duration::from_secs(3);
 #[serde(default)]
 struct Confirmation {
     confirm: String,
-}
-
-/// What was wrong with the last try.
-#[derive(Debug, Default)]
-struct Refusal {
-    typed: String,
-    confirm: Option<String>,
-    words: Option<String>,
+    request_id: String,
 }
 
 /// `GET /admin/experiments/{E}/unregister`
 #[handler]
 pub(crate) fn get(deployment: Deployment, request: &Request) -> Result<Response> {
-    let row = row(&deployment, request)?;
-    Ok(page(&deployment, &row, StatusCode::OK, &Refusal::default()))
+    let context = &deployment.context;
+    let row = row(context, request)?;
+    let page = page(&row, &Confirmation::default(), &Faults::default());
+    Ok(answer(context, &page))
 }
 
 /// `POST /admin/experiments/{E}/unregister`, with the experiment's name, or its id, typed into `confirm`.
@@ -56,74 +59,110 @@ pub(crate) async fn post(
     session: &Session,
     form: Result<Form<Confirmation>>,
 ) -> Result<Response> {
-    let row = row(&deployment, request)?;
+    let row = row(&deployment.context, request)?;
     let Form(form) = form?;
-    let refused = |status, refusal| Ok(page(&deployment, &row, status, &refusal));
-    let words = |status, words: String| {
-        let (words, typed) = (Some(words), form.confirm.clone());
-        refused(
-            status,
-            Refusal {
-                words,
-                typed,
-                confirm: None,
-            },
-        )
+    let act = Unregister {
+        action: urls::unregister(&row.id),
+        context: deployment.context,
+        session: session.clone(),
+        row,
+        form,
     };
-    let Some(control) = deployment.context.console.stores.control_admin() else {
-        return words(StatusCode::CONFLICT, NEEDS_TOKEN.to_owned());
-    };
-    let typed = form.confirm.trim();
-    if typed != row.id.as_str() && Some(typed) != row.name() {
-        let confirm = Some(format!("That is not {}.", asked(&row)));
-        return refused(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            Refusal {
-                typed: form.confirm.clone(),
-                confirm,
-                words: None,
-            },
-        );
+    Ok(carry_out(act).await)
+}
+
+/// Takes an experiment out of the registry.
+struct Unregister {
+    context: Arc<Context>,
+    session: Session,
+    row: Arc<RegistryRow>,
+    action: String,
+    form: Confirmation,
+}
+
+impl Act for Unregister {
+    type Checked = ControlClient;
+    type Done = ();
+
+    const UPSTREAM: Upstream = Upstream::ControlPlane;
+    const CHECK: &'static str = "Look in the list, then try again; doing it twice does no harm.";
+
+    fn whether(&self) -> &'static str {
+        "the experiment was unregistered"
     }
-    let unregistered = match deployment.context.may_write() {
-        Ok(()) => control.unregister(&row.id).await,
-        Err(error) => Err(error),
-    };
-    match unregistered {
-        Ok(()) => {}
-        // Somebody else was faster, and what was wanted has come about.
-        Err(error) if error.is_not_found() => {}
-        Err(error) if error.error_type() == Some(ErrorType::InvalidPrecondition) => {
-            return words(StatusCode::CONFLICT, format!("The control plane keeps it: {error}."));
+
+    fn context(&self) -> &Context {
+        &self.context
+    }
+
+    fn submission(&self) -> Submission<'_> {
+        Submission {
+            action: &self.action,
+            request_id: &self.form.request_id,
+            typed: vec![],
         }
-        Err(error) if error.leaves_open() => {
-            let open = format!(
-                "{error}. Whether it was unregistered is not known: look in the list, then try again; doing it twice does no harm."
-            );
-            return words(StatusCode::SERVICE_UNAVAILABLE, open);
+    }
+
+    async fn check(&self) -> Result<ControlClient, Refusal> {
+        let control = self.context.console.stores.control_admin();
+        let control = control.ok_or_else(|| Refusal::new(StatusCode::CONFLICT, NEEDS_TOKEN))?;
+        let typed = self.form.confirm.trim();
+        match typed == self.row.id.as_str() || Some(typed) == self.row.name() {
+            true => Ok(control),
+            false => Err(Refusal::of_field(
+                "confirm",
+                format!("That is not {}.", asked(&self.row)),
+            )),
         }
-        Err(error) => return words(error_status(&error), format!("Nothing was changed: {error}.")),
     }
-    if session::selected(session).as_ref() == Some(&row.id) {
-        session::clear_selection(session);
+
+    async fn send(&self, control: &ControlClient) -> Result<(), ClientError> {
+        match control.unregister(&self.row.id).await {
+            // Somebody else was faster.
+            Err(error) if error.is_not_found() => Ok(()),
+            answer => answer,
+        }
     }
-    let live = deployment.context.live();
-    live.look_again(&row.id);
-    let gone = |view: &crate::live::RegistryView| view.rows.get(&row.id).is_none_or(|row| row.entry.is_none());
-    live.registry().until(GONE_WITHIN, gone).await;
-    let location = with_outcome(urls::experiments(), "unregistered", &row.id);
-    Ok(deployment.context.frame.redirect(&location))
+
+    async fn read_back(&self, control: &ControlClient) -> Option<()> {
+        let read = control.experiment(&self.row.id).await;
+        read.is_err_and(|error| error.is_not_found()).then_some(())
+    }
+
+    async fn shown(&self, _: &str) {
+        let id = &self.row.id;
+        if session::selected(&self.session).as_ref() == Some(id) {
+            session::clear_selection(&self.session);
+        }
+        let live = self.context.live();
+        live.look_again(id);
+        let is_gone = |view: &RegistryView| view.rows.get(id).is_none_or(|row| row.entry.is_none());
+        live.registry().until(GONE_WITHIN, is_gone).await;
+    }
+
+    fn landed(&self, _: &ControlClient, _: &str) -> Response {
+        let location = with_outcome(urls::experiments(), "unregistered", self.row.id.as_str());
+        self.context.request.redirect(&location)
+    }
+
+    fn explain(&self, error: &ClientError) -> Option<Refusal> {
+        let is_kept = error.error_type() == Some(ErrorType::InvalidPrecondition);
+        is_kept.then(|| Refusal::new(StatusCode::CONFLICT, format!("The control plane keeps it: {error}.")))
+    }
+
+    async fn redraw(&self, refusal: Refusal) -> Response {
+        let page = page(&self.row, &self.form, &refusal.faults).with_status(refusal.status);
+        answer_write(&self.context, self.action.clone(), &page)
+    }
 }
 
 const NEEDS_TOKEN: &str = "Nothing was changed. Unregistering needs the admin token of the control plane; start the \
     console with --control-plane-admin-token.";
 
-fn row(deployment: &Deployment, request: &Request) -> Result<Arc<RegistryRow>> {
-    let context = &deployment.context;
-    let id = context.registered(request.raw_path_param("experiment").unwrap_or_default())?;
+fn row(context: &Context, request: &Request) -> Result<Arc<RegistryRow>, Fault> {
+    let id = context.registered(&path_segment(request, "experiment"))?;
     let row = context.registry.rows.get(&id).filter(|row| row.entry.is_some());
-    let unregistered = || PageError::within(Fault::NoSuchExperiment(id.to_string()), context.clone());
-    Ok(row.cloned().ok_or_else(unregistered)?)
+    row.cloned().ok_or_else(|| Fault::NoSuchExperiment(id.to_string()))
 }
 
 /// What has to be typed.
@@ -134,17 +173,15 @@ fn asked(row: &RegistryRow) -> String {
     }
 }
 
-fn page(deployment: &Deployment, row: &RegistryRow, status: StatusCode, refusal: &Refusal) -> Response {
+fn page(row: &RegistryRow, typed: &Confirmation, faults: &Faults) -> Page<'static> {
     let entry = entry(row);
     let head = html! {
         (crumbs(&[("Experiments", urls::experiments())]))
         (page_head("Unregister", html! { (entry.label()) }, html! {}))
         (facts(row))
-        (form(row, refusal))
+        (form(row, typed, faults))
     };
-    let mut page = Page::new("Unregister", Nav::Experiments, head, Vec::new());
-    page.status = status;
-    deployment.context.answer_fresh(&page)
+    Page::new("Unregister", Section::Experiments, head, Vec::new())
 }
 
 fn facts(row: &RegistryRow) -> Markup {
@@ -165,7 +202,7 @@ fn facts(row: &RegistryRow) -> Markup {
     ])
 }
 
-fn form(row: &RegistryRow, refusal: &Refusal) -> Markup {
+fn form(row: &RegistryRow, typed: &Confirmation, faults: &Faults) -> Markup {
     let label = match row.name() {
         Some(name) => format!("Type {name} to confirm"),
         None => format!("Type {} to confirm", row.id),
@@ -174,11 +211,11 @@ fn form(row: &RegistryRow, refusal: &Refusal) -> Markup {
         name: "confirm",
         label: &label,
         hint: None,
-        error: refusal.confirm.as_deref(),
+        error: faults.field("confirm"),
         required: true,
     };
     html! {
-        @if let Some(words) = &refusal.words { (notice(Tone::Bad, &html! { p { (words) } })) }
+        @if let Some(words) = &faults.form { (notice(Tone::Bad, &html! { p { (words) } })) }
         @if let Some(obstacle) = unregister_obstacle(row) {
             (notice(Tone::Warn, &html! {
                 p { "The control plane will most likely refuse: " (obstacle) ". An experiment has to be terminated and leased to nobody." }
@@ -189,7 +226,8 @@ fn form(row: &RegistryRow, refusal: &Refusal) -> Markup {
             "Its task store keeps what it hosts; nothing is deleted."
         }
         form class="form" method="post" action=(urls::unregister(&row.id)) hx-boost="false" {
-            (field(&confirm, Input::Text, &refusal.typed))
+            (request_id())
+            (field(&confirm, Input::Text, &typed.confirm))
             div class="actions" {
                 (button(Button::Danger, "Unregister"))
                 a class="button" href=(urls::experiments()) { "Keep it" }

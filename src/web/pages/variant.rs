@@ -4,22 +4,24 @@ use maud::{Markup, html};
 use poem::{Response, handler};
 
 use crate::client::ClientError;
-use crate::live::{Snapshot, TaskSubject, VariantRow};
+use crate::live::{Snapshot, TaskSubject, Topic, VariantRow};
 use crate::protocol::{Variant, VariantId};
-use crate::web::fault::PageError;
+use crate::web::fault::Fault;
 use crate::web::parts::commit_change;
 use crate::web::parts::mentions;
 use crate::web::request::context::{Active, path_segment};
-use crate::web::respond::render::Page;
+use crate::web::respond::page::Page;
+use crate::web::respond::render::answer;
+use crate::web::sections::Section;
 use crate::web::ui::{
-    Column, Nav, Region, Row, RowKind, Table, commit, copyable, crumbs, definitions, empty, halves, id_link,
-    metric_value, number, page_head, panel, state_of, table, unread, when_dated,
+    Column, Region, Row, RowKind, Table, commit, copyable, crumbs, definitions, empty, halves, id_link, metric_value,
+    number, page_head, panel, state_of, table, unread, when_dated,
 };
 use crate::web::urls;
 
 /// `GET /x/{E}/admin/variants/{V}/`
 #[handler]
-pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Response, PageError> {
+pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Response, Fault> {
     let snapshot = active.snapshot()?;
     let given = path_segment(request, "variant");
     let row = given
@@ -56,12 +58,13 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     };
     let regions = vec![Region {
         name: "variant",
-        topics: &["variants", "tasks", "ideas", "experiment"],
+        topics: &[Topic::Variants, Topic::Tasks, Topic::Ideas, Topic::Experiment],
         body: body.into(),
     }];
-    Ok(active
-        .context
-        .answer_fresh(&Page::new("Variant", Nav::Variants, head, regions)))
+    Ok(answer(
+        &active.context,
+        &Page::new("Variant", Section::Variants, head, regions),
+    ))
 }
 
 struct View<'a> {

@@ -3,23 +3,25 @@
 use maud::{Markup, html};
 use poem::{Response, handler};
 
-use crate::live::{Snapshot, VariantOrder, VariantRow};
+use crate::live::{Snapshot, Topic, VariantOrder, VariantRow};
 use crate::protocol::VariantStatus;
-use crate::web::fault::PageError;
+use crate::web::fault::Fault;
 use crate::web::parts::listing::Listing;
 use crate::web::request::context::Active;
 use crate::web::request::query::Query;
-use crate::web::respond::render::Page;
+use crate::web::respond::page::Page;
+use crate::web::respond::render::answer_from_view;
+use crate::web::sections::Section;
 use crate::web::ui::{
-    Body, Column, Nav, Region, Row, RowKind, Table, commit, empty, id_link, metric_value, page_head, state_of, when,
+    Body, Column, Region, Row, RowKind, Table, commit, empty, id_link, metric_value, page_head, state_of, when,
 };
 use crate::web::urls;
 
 /// `GET /x/{E}/admin/variants/`
 #[handler]
-pub(crate) fn get(active: Active) -> Result<Response, PageError> {
+pub(crate) fn get(active: Active) -> Result<Response, Fault> {
     let snapshot = active.snapshot()?;
-    Ok(active.answer(|| {
+    Ok(answer_from_view(&active, || {
         let list = List::new(&active, &snapshot);
         let head = page_head(
             "Variants",
@@ -28,10 +30,10 @@ pub(crate) fn get(active: Active) -> Result<Response, PageError> {
         );
         let region = Region {
             name: "variants",
-            topics: &["variants", "ideas"],
+            topics: &[Topic::Variants, Topic::Ideas],
             body: Body::on_demand(move || list.markup()),
         };
-        Page::new("Variants", Nav::Variants, head, vec![region])
+        Page::new("Variants", Section::Variants, head, vec![region])
     }))
 }
 
@@ -48,7 +50,7 @@ struct List<'a> {
 
 impl<'a> List<'a> {
     fn new(active: &'a Active, snapshot: &'a Snapshot) -> Self {
-        let mut query = Query::of(&active.context.frame.here);
+        let mut query = Query::of(&active.context.request.page_url);
         let metrics: Vec<_> = snapshot.metrics().iter().map(|metric| &**metric).collect();
         Self {
             active,

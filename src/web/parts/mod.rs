@@ -8,4 +8,3 @@ pub(crate) mod experiments_table;
 pub(crate) mod listing;
 pub(crate) mod mentions;
 pub(crate) mod readiness;
-pub(crate) mod switching;

@@ -3,7 +3,7 @@
 use poem::http::header;
 use poem::{Body, Endpoint, IntoResponse, Request, Response, Result};
 
-use crate::web::fault::{Fault, PageError};
+use crate::web::fault::Fault;
 
 /// The largest form is a configuration; this leaves room for its wrapping.
 const MAX: usize = 512 * 1024;
@@ -11,7 +11,7 @@ const MAX: usize = 512 * 1024;
 /// Middleware for every route. Browsers say how long a body is; one that is sent in pieces of unsaid length is not
 /// theirs, and one of another version of HTTP, where nothing need be said, is read no further than it may be long.
 pub(crate) async fn body_limit<E: Endpoint>(next: E, mut request: Request) -> Result<Response> {
-    let too_large = || PageError::new(Fault::TooLarge);
+    let too_large = || Fault::TooLarge;
     if request.headers().contains_key(header::TRANSFER_ENCODING) {
         return Err(too_large().into());
     }

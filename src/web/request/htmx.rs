@@ -1,4 +1,4 @@
-//! How much of a page a request wants: a document, the main part, or one region.
+//! What htmx says of a request: how much of a page is wanted, and of which page.
 
 use poem::http::{HeaderMap, Method, StatusCode, header};
 use poem::{Request, Response};
@@ -6,9 +6,9 @@ use poem::{Request, Response};
 use crate::protocol::ExperimentId;
 use crate::web::urls;
 
-/// The part of the page that the answer is swapped into.
+/// How much of a page the answer is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Want {
+pub(crate) enum PageScope {
     /// A whole document: a plain request, or htmx replacing the body.
     Document,
     /// `<main>`, with the bar beside it; the flag says whether the event stream changes too.
@@ -20,56 +20,56 @@ pub(crate) enum Want {
     Region(String),
 }
 
-/// What a handler needs to know about the request to answer it in the right shape.
+/// What an answer needs to know of the request to have the right shape.
 #[derive(Debug, Clone)]
-pub(crate) struct Frame {
-    /// The part wanted.
-    pub want: Want,
+pub(crate) struct HtmxRequest {
+    /// How much of the page is wanted.
+    pub scope: PageScope,
     /// Path and query of the page: as requested, or of the page that a write belongs to.
-    pub here: String,
-    /// `If-None-Match`.
-    pub none_match: Option<String>,
-    /// Whether htmx asks.
-    pub htmx: bool,
-    /// Whether something was sent that may be lost with the page it was typed on.
-    pub writes: bool,
+    pub page_url: String,
+    /// The tag in `If-None-Match`, without its quotes.
+    pub if_none_match: Option<String>,
+    /// Whether htmx sent it.
+    pub is_htmx: bool,
+    /// Whether the method is one that changes something.
+    pub is_write: bool,
 }
 
-impl Frame {
+impl HtmxRequest {
     /// Reads the request's headers (htmx 4: `HX-Request-Type` and `HX-Target`).
     pub fn of(request: &Request) -> Self {
         let headers = request.headers();
-        let asked = request.uri().path_and_query().map_or("/", |here| here.as_str());
-        let here = match *request.method() {
+        let asked = request.uri().path_and_query().map_or("/", |asked| asked.as_str());
+        let page_url = match *request.method() {
             // A path that begins with two slashes would name another host wherever it is a link.
             Method::GET | Method::HEAD => format!("/{}", asked.trim_start_matches('/')),
             // Only some paths of writes can be read; what a page drawn from one asks for later must be.
             _ => written_to(asked).map_or_else(|| urls::experiments().to_owned(), |id| urls::overview(&id)),
         };
-        let htmx = text(headers, "hx-request") == Some("true");
-        let partial = htmx && text(headers, "hx-request-type") == Some("partial");
-        let want = match text(headers, "hx-target").and_then(|target| target.split_once('#')) {
-            Some((_, "main")) if partial => Want::Main {
-                stream_changes: stream_changes(headers, &here),
+        let is_htmx = text(headers, "hx-request") == Some("true");
+        let partial = is_htmx && text(headers, "hx-request-type") == Some("partial");
+        let scope = match text(headers, "hx-target").and_then(|target| target.split_once('#')) {
+            Some((_, "main")) if partial => PageScope::Main {
+                stream_changes: stream_changes(headers, &page_url),
             },
-            Some((_, id)) if partial => Want::Region(id.strip_prefix("region-").unwrap_or(id).to_owned()),
-            _ => Want::Document,
+            Some((_, id)) if partial => PageScope::Region(id.strip_prefix("region-").unwrap_or(id).to_owned()),
+            _ => PageScope::Document,
         };
         Self {
-            want,
-            here,
-            none_match: text(headers, "if-none-match").map(|tag| tag.trim_matches('"').to_owned()),
-            htmx,
-            writes: !request.method().is_safe(),
+            scope,
+            page_url,
+            if_none_match: text(headers, "if-none-match").map(|tag| tag.trim_matches('"').to_owned()),
+            is_htmx,
+            is_write: !request.method().is_safe(),
         }
     }
 }
 
-impl Frame {
+impl HtmxRequest {
     /// Sends the browser to another page: with 303, or for htmx, which would follow that and swap the page into
     /// whatever it asked for, with `HX-Redirect`.
     pub fn redirect(&self, location: &str) -> Response {
-        match self.htmx {
+        match self.is_htmx {
             true => Response::builder()
                 .status(StatusCode::NO_CONTENT)
                 .header("hx-redirect", location)
@@ -88,23 +88,18 @@ pub(crate) fn see_other(location: &str) -> Response {
 }
 
 /// Whether the browser's present page follows another stream than the page asked for.
-fn stream_changes(headers: &HeaderMap, here: &str) -> bool {
+fn stream_changes(headers: &HeaderMap, page_url: &str) -> bool {
     let left = text(headers, "hx-current-url").and_then(|url| {
         let (_, rest) = url.split_once("://")?;
         rest.find('/').map(|slash| &rest[slash..])
     });
-    left.is_none_or(|left| experiment_of(left) != experiment_of(here))
+    left.is_none_or(|left| urls::experiment_of(left) != urls::experiment_of(page_url))
 }
 
 /// The experiment that a path of a write is about: `/x/{E}/…`, or `/admin/experiments/{E}/…`.
 fn written_to(path: &str) -> Option<ExperimentId> {
     let named = || path.strip_prefix(urls::experiments())?.split('/').next()?.parse().ok();
-    experiment_of(path).or_else(named)
-}
-
-/// The experiment that a path names.
-pub(crate) fn experiment_of(path: &str) -> Option<ExperimentId> {
-    path.strip_prefix("/x/")?.split('/').next()?.parse().ok()
+    urls::experiment_of(path).or_else(named)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -118,12 +113,12 @@ mod tests {
     const A: &str = "/x/exp_00000000000000000000000000/";
     const B: &str = "/x/exp_11111111111111111111111111/admin/tasks/?state=pending";
 
-    fn frame(path: &str, headers: &[(&'static str, String)]) -> Frame {
+    fn frame(path: &str, headers: &[(&'static str, String)]) -> HtmxRequest {
         let mut request = Request::builder().uri(path.parse().expect("a path"));
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        Frame::of(&request.finish())
+        HtmxRequest::of(&request.finish())
     }
 
     fn htmx(kind: &str, target: &str, from: &str) -> [(&'static str, String); 4] {
@@ -137,27 +132,33 @@ mod tests {
 
     #[test]
     fn a_plain_request_wants_a_document() {
-        assert_eq!(frame(A, &[]).want, Want::Document);
-        assert_eq!(frame(A, &[("hx-target", "main#main".to_owned())]).want, Want::Document);
-        assert_eq!(frame(A, &htmx("full", "body", "http://h/")).want, Want::Document);
+        assert_eq!(frame(A, &[]).scope, PageScope::Document);
+        assert_eq!(
+            frame(A, &[("hx-target", "main#main".to_owned())]).scope,
+            PageScope::Document
+        );
+        assert_eq!(frame(A, &htmx("full", "body", "http://h/")).scope, PageScope::Document);
     }
 
     #[test]
     fn a_partial_names_its_target() {
-        let to = |target, from: &str| frame(B, &htmx("partial", target, from)).want;
-        assert_eq!(to("section#region-tasks", "http://h/"), Want::Region("tasks".into()));
-        assert_eq!(to("div#freshness", "http://h/"), Want::Region("freshness".into()));
+        let to = |target, from: &str| frame(B, &htmx("partial", target, from)).scope;
+        assert_eq!(
+            to("section#region-tasks", "http://h/"),
+            PageScope::Region("tasks".into())
+        );
+        assert_eq!(to("div#freshness", "http://h/"), PageScope::Region("freshness".into()));
         assert_eq!(
             to("main#main", &format!("http://h:1{A}")),
-            Want::Main { stream_changes: true }
+            PageScope::Main { stream_changes: true }
         );
         assert_eq!(
             to("main#main", &format!("http://h:1{B}")),
-            Want::Main { stream_changes: false }
+            PageScope::Main { stream_changes: false }
         );
         assert_eq!(
             to("main#main", "http://h:1/admin/experiments/"),
-            Want::Main { stream_changes: true }
+            PageScope::Main { stream_changes: true }
         );
     }
 }

@@ -1,18 +1,17 @@
-//! What a redirect has to say on the page it leads to: the keys of the reference (`D-RES-2`), in the query.
+//! What a redirect says on the page that it leads to, by keys in the query. The keys are the reference console's.
 //!
-//! A banner is a function of the address alone, so that it is shown wherever the redirect ends, to whoever it ends at.
-//! Links of the page do not carry it on.
+//! A banner is a function of the address and the registry alone, so it is shown wherever the redirect ends. Links of the
+//! page do not carry it on.
 
 use maud::{Markup, html};
 
 use crate::live::RegistryView;
 use crate::protocol::ExperimentId;
+use crate::web::fault::STALE_SELECTION;
 use crate::web::request::query::Query;
 use crate::web::ui::{Tone, id_text, notice};
 use crate::web::urls;
 
-/// The selection names an experiment that is gone.
-pub(crate) const STALE_SELECTION: &str = "stale-selection";
 /// A form of one experiment was sent while another was active.
 pub(crate) const SWITCHED_MID_FORM: &str = "switched-mid-form";
 
@@ -76,7 +75,7 @@ fn trouble(here: &str, is_registered: impl Fn(&ExperimentId) -> bool) -> Option<
 }
 
 /// An address that tells what a write to an experiment came to.
-pub(crate) fn with_outcome(path: &str, what: &str, id: &ExperimentId) -> String {
+pub(crate) fn with_outcome(path: &str, what: &str, id: &str) -> String {
     format!("{path}?{what}=ok&exp={id}")
 }
 
@@ -126,12 +125,12 @@ mod tests {
         assert!(banner(&path, &with).is_none(), "it is still there");
         assert!(banner("/x/e/?error=%3Cscript%3E", &without).is_none());
         assert!(banner("/?error=switched-mid-form&from=<b>&to=x", &without).is_none());
-        let registered = with_outcome(urls::experiments(), "registered", &id);
+        let registered = with_outcome(urls::experiments(), "registered", id.as_str());
         assert!(banner(&registered, &with).is_some() && banner(&registered, &without).is_none());
-        let unregistered = with_outcome(urls::experiments(), "unregistered", &id);
+        let unregistered = with_outcome(urls::experiments(), "unregistered", id.as_str());
         assert!(banner(&unregistered, &without).is_some() && banner(&unregistered, &with).is_none());
         assert!(
-            banner(&with_outcome("/x/e/", "registered", &id), &with).is_none(),
+            banner(&with_outcome("/x/e/", "registered", id.as_str()), &with).is_none(),
             "told where it leads only"
         );
     }

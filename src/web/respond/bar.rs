@@ -1,17 +1,56 @@
-//! What stands around every page: the switcher, the badge, the navigation.
+//! The bar around every page: the switcher, the badge, the pending work.
 
-use crate::live::{Freshness, Hosting, Means, RegistryRow};
+use crate::live::{Freshness, Hosting, Means, RegistryRow, Topic};
 use crate::protocol::{ExperimentState, TaskKind, TaskState};
-use crate::web::auth::gate::Role;
+use crate::web::auth::role::Role;
 use crate::web::request::context::{Context, Followed};
-use crate::web::respond::render::Page;
-use crate::web::stream::Since;
-use crate::web::ui::{self, EntryState, Shell, SwitchEntry, SwitchList};
+use crate::web::respond::page::Page;
+use crate::web::stream::position::StreamPosition;
+use crate::web::ui::{
+    self, EntryState, Shell, SwitchEntry, SwitchList, freshness_badge, pending_counts, region, staleness,
+    switcher_region,
+};
 use crate::web::urls;
 
 use maud::Markup;
 
-/// The surroundings of one answer.
+/// A region of the bar, which every page has. It is drawn from the context alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BarRegion {
+    /// The list of experiments to switch to.
+    Switcher,
+    /// The freshness badge.
+    Freshness,
+    /// The notice above a page whose data is old.
+    Staleness,
+    /// The number of pending tasks.
+    Pending,
+}
+
+impl BarRegion {
+    /// The region of this name, if it is one of the bar.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "switcher" => Some(Self::Switcher),
+            "freshness" => Some(Self::Freshness),
+            "staleness" => Some(Self::Staleness),
+            "pending" => Some(Self::Pending),
+            _ => None,
+        }
+    }
+
+    /// What it is drawn from.
+    pub fn topics(self) -> &'static [Topic] {
+        match self {
+            Self::Pending => &[Topic::Tasks],
+            Self::Switcher | Self::Freshness | Self::Staleness => {
+                &[Topic::Registry, Topic::Experiment, Topic::Freshness]
+            }
+        }
+    }
+}
+
+/// The bar of one answer.
 pub(crate) struct Bar<'a> {
     context: &'a Context,
     /// Every registered experiment.
@@ -33,7 +72,7 @@ impl<'a> Bar<'a> {
         let registry = context.registry.revision;
         let (live, pending) = match &context.experiment {
             Some(Followed { mirror, view }) => {
-                let since = Since {
+                let since = StreamPosition {
                     epoch: mirror.epoch(),
                     revision: view.revisions.current(),
                     registry,
@@ -45,7 +84,7 @@ impl<'a> Bar<'a> {
                 (urls::live(mirror.experiment(), &since.to_string()), pending)
             }
             None => {
-                let since = Since {
+                let since = StreamPosition {
                     epoch: context.live().epoch(),
                     revision: context.fleet,
                     registry,
@@ -72,15 +111,31 @@ impl<'a> Bar<'a> {
     pub fn shell<'s>(&'s self, page: &'s Page, main: &'s Markup) -> Shell<'s> {
         Shell {
             title: &page.title,
-            nav: page.nav,
+            section: page.section,
             experiment: self.current(),
             switcher: self.switchable(),
             freshness: Some(&self.freshness),
             operator: &self.operator,
-            here: &self.context.frame.here,
+            here: &self.context.request.page_url,
             live: Some(&self.live),
             main,
             pending: self.pending,
+        }
+    }
+
+    /// One region of it; none where pending tasks are not known.
+    pub fn region(&self, of_bar: BarRegion) -> Option<Markup> {
+        let page_url = &self.context.request.page_url;
+        match of_bar {
+            BarRegion::Switcher => Some(switcher_region(
+                self.current(),
+                self.switchable(),
+                self.context.role.may_look(),
+                page_url,
+            )),
+            BarRegion::Freshness => Some(freshness_badge(&self.freshness, page_url)),
+            BarRegion::Staleness => Some(region(&staleness(&self.freshness), page_url)),
+            BarRegion::Pending => self.pending.map(|pending| pending_counts(pending, page_url)),
         }
     }
 
@@ -118,8 +173,8 @@ fn signed(context: &Context) -> ui::Signed {
         may_look: context.role.may_look(),
         standing: match &context.role {
             Role::Administrator => "Administrator".to_owned(),
-            Role::Other => "No administrator: not in the group admins".to_owned(),
-            Role::Formerly(trouble) => format!("Administrator until lately, and reading only: {trouble}"),
+            Role::Operator => "No administrator: not in the group admins".to_owned(),
+            Role::LastKnownAdministrator(trouble) => format!("Administrator until lately, and reading only: {trouble}"),
             Role::Unknown(trouble) => format!("No administrator for now: {trouble}"),
         },
     }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::protocol::{DisplayName, MemberId, NameError};
-use crate::web::roster::roster::Roster;
+use crate::web::roster::graph::Roster;
+use crate::web::write::refusal::Refusal;
 
 /// A fault in a text of several lines, with the line's number from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -107,6 +108,19 @@ pub(crate) fn confirmation<'a>(name: Option<&'a DisplayName>, id: &'a str) -> &'
     let plain = |name: &&str| name.len() <= 40 && name.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     let name = name.map(DisplayName::as_str).filter(plain);
     name.unwrap_or_else(|| id.get(id.len().saturating_sub(6)..).unwrap_or(id))
+}
+
+/// Whether what was typed confirms an act on `id`.
+///
+/// # Errors
+/// What has to be typed.
+pub(crate) fn confirmed(typed: &str, name: Option<&DisplayName>, id: &str) -> Result<(), Refusal> {
+    let expected = confirmation(name, id);
+    if typed.trim() == expected {
+        return Ok(());
+    }
+    let words = format!("Type \u{201c}{expected}\u{201d} to confirm. Nothing was changed.");
+    Err(Refusal::of_field("confirm", words))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! comparison and is told each topic once. One that does not read at all is cut by the [listener](crate::listener),
 //! and resumes at its position when it is back.
 
-mod since;
+pub(crate) mod position;
 mod source;
 
 use std::fmt::Write as _;
@@ -19,12 +19,13 @@ use poem::{Body, Response, handler};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until};
 
-use crate::live::{Epoch, RegistryViewer};
+use crate::live::{Epoch, RegistryViewer, Topic};
 use crate::web::auth::session::SignedIn;
 use crate::web::console::Console;
-use crate::web::request::context::{Context, Watched};
+use crate::web::request::context::{Active, Context};
+use crate::web::ui::RESYNC;
 
-pub(super) use since::Since;
+use position::StreamPosition;
 use source::{ExperimentSource, FleetSource, Source};
 
 /// The browser holds a stream that has not beaten for 3 s for broken.
@@ -35,20 +36,20 @@ const RETRY: RangeInclusive<u32> = 500..=1000;
 
 /// `GET /x/{E}/live`: what changes in one experiment, and in the registry.
 #[handler]
-pub(crate) async fn experiment(watched: Watched, request: &poem::Request) -> Response {
-    let Watched { context, mirror, .. } = watched;
-    let since = since::asked(request, mirror.epoch());
-    let source = ExperimentSource::new(&mirror, since.map_or(0, |since| since.revision));
-    topics(&context, source, mirror.epoch(), since)
+pub(crate) fn experiment(active: Active, request: &poem::Request) -> Response {
+    let epoch = active.mirror.epoch();
+    let since = position::asked(request, epoch);
+    let source = ExperimentSource::new(&active.mirror, since.map_or(0, |since| since.revision));
+    topics(&active.context, source, epoch, since)
 }
 
 /// `GET /live`: that anything changed anywhere, at most once a second.
 #[handler]
-pub(crate) async fn fleet(context: Context, request: &poem::Request) -> Response {
+pub(crate) fn fleet(context: &Context, request: &poem::Request) -> Response {
     let epoch = context.live().epoch();
-    let since = since::asked(request, epoch);
+    let since = position::asked(request, epoch);
     let source = FleetSource::new(context.live(), since.map_or(0, |since| since.revision));
-    topics(&context, source, epoch, since)
+    topics(context, source, epoch, since)
 }
 
 struct Follower<S> {
@@ -109,20 +110,21 @@ impl<S: Source> Follower<S> {
         let (revision, mut topics) = self.source.untold();
         let registry = *self.registry.borrow_and_update();
         if registry != self.registry_told {
-            topics.push("registry");
+            topics.push(Topic::Registry);
             topics.extend(S::OF_REGISTRY);
         }
         self.registry_told = registry;
-        if opening == Some(Opening::Resync) {
-            topics = vec!["resync"];
-        }
-        if !topics.is_empty() {
+        let mut names: Vec<_> = match opening {
+            Some(Opening::Resync) => vec![RESYNC],
+            _ => topics.into_iter().map(Topic::name).collect(),
+        };
+        if !names.is_empty() {
             self.told_at = Some(Instant::now());
         }
-        if beat || topics.is_empty() {
-            topics.push("beat");
+        if beat || names.is_empty() {
+            names.push("beat");
         }
-        let position = Since {
+        let position = StreamPosition {
             epoch: self.epoch,
             revision,
             registry,
@@ -134,9 +136,9 @@ impl<S: Source> Follower<S> {
             // Writing to a String cannot fail.
             let _ = writeln!(frames, "retry: {retry}");
         }
-        let last = topics.len() - 1;
-        for (at, topic) in topics.into_iter().enumerate() {
-            let _ = writeln!(frames, "event: {topic}\ndata: {revision}");
+        let last = names.len() - 1;
+        for (at, name) in names.into_iter().enumerate() {
+            let _ = writeln!(frames, "event: {name}\ndata: {revision}");
             if at == last {
                 // Only who has heard all of it is there: a stream may be cut between two frames.
                 let _ = writeln!(frames, "id: {position}");
@@ -147,7 +149,7 @@ impl<S: Source> Follower<S> {
     }
 }
 
-fn topics<S: Source>(context: &Context, source: S, epoch: Epoch, since: Option<Since>) -> Response {
+fn topics<S: Source>(context: &Context, source: S, epoch: Epoch, since: Option<StreamPosition>) -> Response {
     let mut beat = tokio::time::interval_at(Instant::now() + BEAT, BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let follower = Follower {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::live::{Live, Mirror, Revisions, Viewer};
+use crate::live::{Live, Mirror, Revisions, Topic, Viewer};
 
 /// A change after a quiet spell is told at once; those that follow within this time are told together.
 const GATHER: Duration = Duration::from_millis(40);
@@ -16,11 +16,11 @@ const FLEET_GATHER: Duration = Duration::from_secs(1);
 pub(super) trait Source: Send + 'static {
     const GATHER: Duration;
     /// What else a change of the registry means.
-    const OF_REGISTRY: Option<&'static str>;
+    const OF_REGISTRY: Option<Topic>;
     /// Waits for a change; false when there will be none any more.
     fn changed(&mut self) -> impl Future<Output = bool> + Send;
     /// The topics not yet told, and the revision they lead to.
-    fn untold(&mut self) -> (u64, Vec<&'static str>);
+    fn untold(&mut self) -> (u64, Vec<Topic>);
 }
 
 pub(super) struct ExperimentSource {
@@ -42,15 +42,15 @@ impl ExperimentSource {
 
 impl Source for ExperimentSource {
     const GATHER: Duration = GATHER;
-    const OF_REGISTRY: Option<&'static str> = None;
+    const OF_REGISTRY: Option<Topic> = None;
 
     async fn changed(&mut self) -> bool {
         self.revisions.changed().await.is_ok()
     }
 
-    fn untold(&mut self) -> (u64, Vec<&'static str>) {
+    fn untold(&mut self) -> (u64, Vec<Topic>) {
         let revisions = *self.revisions.borrow_and_update();
-        let topics = revisions.changed_since(self.told).map(|topic| topic.name()).collect();
+        let topics = revisions.changed_since(self.told).collect();
         self.told = revisions.current();
         (self.told, topics)
     }
@@ -84,13 +84,13 @@ impl FleetSource {
 impl Source for FleetSource {
     const GATHER: Duration = FLEET_GATHER;
     /// The badge of a deployment page tells the registry's freshness.
-    const OF_REGISTRY: Option<&'static str> = Some("freshness");
+    const OF_REGISTRY: Option<Topic> = Some(Topic::Freshness);
 
     async fn changed(&mut self) -> bool {
         self.fleet.changed().await.is_ok()
     }
 
-    fn untold(&mut self) -> (u64, Vec<&'static str>) {
+    fn untold(&mut self) -> (u64, Vec<Topic>) {
         let revision = *self.fleet.borrow_and_update();
         let position = (revision, *self.registry.borrow_and_update());
         if self.viewed.replace(position) != Some(position) {
@@ -99,7 +99,7 @@ impl Source for FleetSource {
         let topics = if revision == self.told {
             vec![]
         } else {
-            vec!["activity"]
+            vec![Topic::Activity]
         };
         self.told = revision;
         (revision, topics)

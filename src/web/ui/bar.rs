@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::mark::Mark;
 use super::region::{etag, trigger};
 use super::value::{count, id_text};
+use crate::live::Topic;
 use crate::protocol::ExperimentId;
 use crate::web::urls;
 
@@ -32,6 +33,17 @@ impl EntryState {
             Self::Unseeded => "unseeded",
             Self::Elsewhere => "not hosted here",
             Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl From<EntryState> for Mark {
+    fn from(state: EntryState) -> Self {
+        match state {
+            EntryState::Running => Self::Filled,
+            EntryState::Terminated => Self::Square,
+            EntryState::Unseeded => Self::PendingHollow,
+            EntryState::Elsewhere | EntryState::Unknown => Self::Unknown,
         }
     }
 }
@@ -79,7 +91,7 @@ pub(crate) fn switcher_region(
     html! {
         div id="region-switcher" class="switcher-region" data-region="switcher" data-etag=(etag(&body.0))
             hx-get=(here) hx-target="this" hx-swap="outerMorph"
-            hx-trigger=(trigger(&["registry", "experiment"], "1s"))
+            hx-trigger=(trigger(&[Topic::Registry, Topic::Experiment], "1s"))
             "hx-status:4xx"="swap:none" "hx-status:5xx"="swap:none" {
             (body)
         }
@@ -168,7 +180,7 @@ pub(crate) fn pending_counts(pending: [u64; 3], here: &str) -> Markup {
     };
     html! {
         span id="region-pending" class="pending" data-region="pending" data-etag=(etag(&body.0)) title=(parts)
-            hx-get=(here) hx-target="this" hx-swap="outerMorph" hx-trigger=(trigger(&["tasks"], "1s"))
+            hx-get=(here) hx-target="this" hx-swap="outerMorph" hx-trigger=(trigger(&[Topic::Tasks], "1s"))
             "hx-status:4xx"="swap:none" "hx-status:5xx"="swap:none" {
             (body)
         }

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use super::mark::{Mark, state};
 use super::notice::{Tone, notice};
 use super::region::{Region, etag, trigger};
+use crate::live::Topic;
 use crate::protocol::Timestamp;
 
 /// How true the page is.
@@ -69,7 +70,7 @@ pub(crate) fn freshness_badge(freshness: &Freshness, here: &str) -> Markup {
     html! {
         div id="freshness" class="freshness" data-freshness=(freshness.word()) data-region="freshness"
             data-etag=(etag(&body.0)) title=(why) hx-get=(here) hx-target="this" hx-swap="outerMorph"
-            hx-trigger=(trigger(&["freshness"], "500ms")) "hx-status:4xx"="swap:none" "hx-status:5xx"="swap:none" {
+            hx-trigger=(trigger(&[Topic::Freshness], "500ms")) "hx-status:4xx"="swap:none" "hx-status:5xx"="swap:none" {
             (body)
         }
     }
@@ -125,7 +126,7 @@ pub(crate) fn staleness(freshness: &Freshness) -> Region<'static> {
     };
     Region {
         name: "staleness",
-        topics: &["freshness"],
+        topics: &[Topic::Freshness],
         body: body.into(),
     }
 }

@@ -4,8 +4,9 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::bar::{SwitchEntry, SwitchList, pending_counts, switcher_region};
 use super::freshness::{Freshness, freshness_badge, stream_blocked, stream_lost, stream_shared};
-use crate::protocol::ExperimentId;
 use crate::web::assets::{self, Asset};
+use crate::web::auth::audience::Audience;
+use crate::web::sections::{Place, Section};
 use crate::web::urls;
 
 /// One declaration turns every plain link and form below the body into a swap of `<main>`.
@@ -13,44 +14,6 @@ const BOOST: &str = "target:#main, swap:'outerHTML show:top showTarget:window'";
 
 /// No injected style sheet (the policy forbids it), no settling classes, and a stream that comes back soon.
 const HTMX: &str = r#"{"includeIndicatorCSS":false,"defaultSettleDelay":0,"defaultTimeout":20000,"sse":{"connectTimeout":5000,"reconnectDelay":400,"reconnectMaxDelay":5000}}"#;
-
-/// The entry of the rail that a page belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Nav {
-    /// The experiment's overview.
-    Overview,
-    /// Tasks, and one task.
-    Tasks,
-    /// Ideas, and one idea.
-    Ideas,
-    /// Variants, and one variant.
-    Variants,
-    /// The event log.
-    Events,
-    /// The deployment's experiments.
-    Experiments,
-    /// The deployment's workers, and one worker.
-    Workers,
-    /// The deployment's groups, and one group.
-    Groups,
-    /// None of them.
-    None,
-}
-
-impl Nav {
-    /// The key that leads there, after `g`.
-    fn key(self) -> &'static str {
-        match self {
-            Self::Overview => "o",
-            Self::Tasks => "t",
-            Self::Ideas => "i",
-            Self::Variants => "v",
-            Self::Events => "e",
-            Self::Experiments => "x",
-            Self::Workers | Self::Groups | Self::None => "",
-        }
-    }
-}
 
 /// Who is signed in, and what they may do.
 #[derive(Debug, Clone)]
@@ -68,8 +31,8 @@ pub(crate) struct Signed {
 pub(crate) struct Shell<'a> {
     /// The page's title, without the product's name.
     pub title: &'a str,
-    /// Where it stands in the rail.
-    pub nav: Nav,
+    /// The section that it belongs to.
+    pub section: Option<Section>,
     /// The active experiment.
     pub experiment: Option<&'a SwitchEntry>,
     /// Every experiment to switch to; none without a registry of them.
@@ -275,67 +238,67 @@ fn rail(shell: &Shell) -> Markup {
     html! { nav id="rail" class="rail" aria-label="Pages" { (links(shell, pending)) } }
 }
 
+/// The sections that the operator may use, under their headings.
 fn links(shell: &Shell, pending: Markup) -> Markup {
-    let group = |name: &str, entries: &[(Nav, &str, String)]| {
-        html! {
+    let shown: Vec<_> = Section::ALL
+        .into_iter()
+        .filter_map(|section| Some((section, section.info(), href(shell, section)?)))
+        .collect();
+    html! {
+        @for group in shown.chunk_by(|(_, one, _), (_, next, _)| one.heading == next.heading) {
             div class="rail-group" {
-                h2 { (name) }
+                h2 { (group[0].1.heading) }
                 ul role="list" {
-                    @for (nav, label, href) in entries {
+                    @for (section, info, href) in group {
                         li {
-                            a href=(href) data-go=(nav.key()) aria-current=[(*nav == shell.nav).then_some("page")] {
-                                (label)
-                                @if *nav == Nav::Tasks { (pending) }
+                            a href=(href) data-go=(info.key.unwrap_or_default())
+                                aria-current=[(shell.section == Some(*section)).then_some("page")] {
+                                (info.label)
+                                @if *section == Section::Tasks { (pending) }
                             }
                         }
                     }
                 }
             }
         }
-    };
-    let of_experiment = |id: &ExperimentId| {
-        html! {
-            (group("Work", &[(Nav::Overview, "Overview", urls::overview(id))]))
-            @if shell.operator.may_look {
-                (group("Observe", &[
-                    (Nav::Tasks, "Tasks", urls::tasks(id)),
-                    (Nav::Ideas, "Ideas", urls::ideas(id)),
-                    (Nav::Variants, "Variants", urls::variants(id)),
-                    (Nav::Events, "Events", urls::events(id)),
-                ]))
-            }
-        }
-    };
-    let of_deployment = [
-        (Nav::Experiments, "Experiments", urls::experiments().to_owned()),
-        (Nav::Workers, "Workers", urls::workers(None)),
-        (Nav::Groups, "Groups", urls::groups(None)),
-    ];
-    html! {
-        @if let Some(entry) = shell.experiment { (of_experiment(&entry.id)) }
-        @if shell.operator.may_look && shell.switcher.is_some() { (group("Deployment", &of_deployment)) }
+    }
+}
+
+/// The path of a section from this page; none where there is no such section, or it is not for this operator.
+fn href(shell: &Shell, section: Section) -> Option<String> {
+    let info = section.info();
+    if info.audience == Audience::Administrator && !shell.operator.may_look {
+        return None;
+    }
+    match info.place {
+        Place::Experiment { path, .. } => shell.experiment.map(|entry| path(&entry.id)),
+        Place::Deployment { path } => shell.switcher.map(|_| path()),
     }
 }
 
 fn keys(may_look: bool) -> Markup {
-    // The last says whether it leads where every operator may go.
-    const KEYS: [(&[&str], &str, bool); 9] = [
-        (&["s"], "Switch experiment", true),
-        (&["Ctrl K", "\u{2318} K"], "Switch experiment, from anywhere", true),
-        (&["g o"], "Go to the overview", true),
-        (&["g t"], "Go to tasks", false),
-        (&["g i"], "Go to ideas", false),
-        (&["g v"], "Go to variants", false),
-        (&["g e"], "Go to events", false),
-        (&["g x"], "Go to experiments", false),
-        (&["?"], "Show these keys", true),
+    let switch = [
+        (vec!["s".to_owned()], "Switch experiment".to_owned()),
+        (
+            vec!["Ctrl K".to_owned(), "\u{2318} K".to_owned()],
+            "Switch experiment, from anywhere".to_owned(),
+        ),
     ];
+    let sections = Section::ALL.into_iter().filter_map(|section| {
+        let info = section.info();
+        let is_shown = may_look || info.audience != Audience::Administrator;
+        let article = if section == Section::Overview { "the " } else { "" };
+        let does = format!("Go to {article}{}", info.label.to_lowercase());
+        is_shown.then_some((vec![format!("g {}", info.key?)], does))
+    });
+    let help = (vec!["?".to_owned()], "Show these keys".to_owned());
+    let keys: Vec<_> = switch.into_iter().chain(sections).chain([help]).collect();
     html! {
         dialog id="keys" class="dialog" aria-labelledby="keys-title" {
             form method="dialog" {
                 h2 id="keys-title" { "Keys" }
                 dl {
-                    @for (keys, does, _) in KEYS.iter().filter(|(_, _, for_all)| *for_all || may_look) {
+                    @for (keys, does) in &keys {
                         dt { @for (index, key) in keys.iter().enumerate() { @if index > 0 { " or " } kbd { (key) } } }
                         dd { (does) }
                     }
@@ -370,7 +333,7 @@ mod tests {
     fn shell<'a>(list: &'a SwitchList, operator: &'a Signed, main: &'a Markup) -> Shell<'a> {
         Shell {
             title: "Tasks",
-            nav: Nav::Tasks,
+            section: Some(Section::Tasks),
             experiment: list.entries.first(),
             switcher: Some(list),
             freshness: Some(&Freshness::Pushed),

@@ -2,7 +2,6 @@
 
 use maud::{Markup, Render, html};
 
-use super::bar::EntryState;
 use crate::protocol::{ExperimentState, IdeaState, TaskState, VariantStatus};
 
 /// The shape of a state. Shapes differ in outline, so that they tell states apart without colour.
@@ -105,17 +104,6 @@ impl From<ExperimentState> for Mark {
         match state {
             ExperimentState::Running => Self::Filled,
             ExperimentState::Terminated => Self::Square,
-        }
-    }
-}
-
-impl From<EntryState> for Mark {
-    fn from(state: EntryState) -> Self {
-        match state {
-            EntryState::Running => Self::Filled,
-            EntryState::Terminated => Self::Square,
-            EntryState::Unseeded => Self::PendingHollow,
-            EntryState::Elsewhere | EntryState::Unknown => Self::Unknown,
         }
     }
 }

@@ -5,10 +5,14 @@ use std::fmt;
 
 use maud::{Markup, PreEscaped, html};
 
+use crate::live::Topic;
 use crate::web::assets;
 
 /// How long a region waits between two refetches, however many changes arrive.
 const THROTTLE: &str = "50ms";
+
+/// The browser's event that stands for every topic: the page may have missed some.
+pub(crate) const RESYNC: &str = "resync";
 
 /// A piece of page that can be fetched alone.
 #[derive(Debug)]
@@ -16,7 +20,7 @@ pub(crate) struct Region<'a> {
     /// Its name, unique on the page; the element's id is `region-{name}`.
     pub name: &'static str,
     /// The topics of the event stream that may change it.
-    pub topics: &'static [&'static str],
+    pub topics: &'static [Topic],
     /// What it shows.
     pub body: Body<'a>,
 }
@@ -73,10 +77,10 @@ pub(crate) fn region(region: &Region, here: &str) -> Markup {
 
 /// The trigger of a region: `refresh` on the element itself, and wherever they were raised each topic, and `resync`,
 /// which stands for all of them. Without a topic, nothing that happens changes it.
-pub(super) fn trigger(topics: &[&str], throttle: &str) -> String {
+pub(super) fn trigger(topics: &[Topic], throttle: &str) -> String {
     let mut trigger = "refresh".to_owned();
-    let all = (!topics.is_empty()).then_some(&"resync");
-    for topic in topics.iter().chain(all) {
+    let all = (!topics.is_empty()).then_some(RESYNC);
+    for topic in topics.iter().map(|topic| topic.name()).chain(all) {
         trigger.push_str(&format!(", {topic} from:body throttle:{throttle}"));
     }
     trigger
@@ -96,7 +100,7 @@ mod tests {
         let markup = region(
             &Region {
                 name: "rows",
-                topics: &["tasks", "variants"],
+                topics: &[Topic::Tasks, Topic::Variants],
                 body: html! { p { "x" } }.into(),
             },
             "/x/e/?a=1&b=2",

@@ -3,6 +3,7 @@
 use secrecy::ExposeSecret;
 use switchboard::lifecycle::Tasks;
 use switchboard::protocol::*;
+use switchboard::web::{Answer, RouteInfo, routes};
 
 use super::net::Net;
 use super::planted::*;
@@ -10,17 +11,13 @@ use super::{Ask, BOTH, How, Line, send, visit};
 use crate::browser::Browser;
 use crate::console::until;
 use crate::gateway::Fault;
-use crate::pages::route_table;
 use crate::program::{Program, command};
 use crate::roles::{credential, worker};
 
 /// Every page, with htmx and without, as it is now.
 async fn walk(net: &Net, browser: &Browser, id: &ExperimentId, operator: &WorkerId, when: &str) {
-    for (pattern, endpoint) in route_table() {
-        let is_page = endpoint.as_ref().is_some_and(|it| it.contains("get("));
-        if !is_page || pattern.ends_with("/live") {
-            continue;
-        }
+    let is_read = |route: &RouteInfo| route.method == "GET" && !matches!(route.answer, Answer::Stream | Answer::Files);
+    for RouteInfo { pattern, .. } in routes().filter(is_read) {
         let path = pattern
             .replace(":experiment", id.as_str())
             .replace(":task", "t-1")

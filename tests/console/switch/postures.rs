@@ -3,12 +3,12 @@
 use switchboard::access::{CredentialState, Posture};
 use switchboard::clock::Clock;
 use switchboard::protocol::*;
+use switchboard::web::{Answer, RouteInfo, routes};
 
 use super::table::{Table, cell};
 use super::{Ask, BOTH, Site, assert_sound, follows, send, visit, words};
 use crate::browser::Browser;
 use crate::console::{Console, Page, until};
-use crate::pages::route_table;
 use crate::roles::credential;
 use crate::support::{CONFIG, Lab, register, sha};
 
@@ -76,17 +76,10 @@ impl Places<'_> {
     }
 }
 
-/// The pages of the route table.
-fn pages() -> Vec<String> {
-    let is_page = |(pattern, endpoint): &(String, Option<String>)| {
-        let answers_get = endpoint.as_ref().is_some_and(|it| it.contains("get("));
-        answers_get && !pattern.ends_with("/live") && !matches!(pattern.as_str(), "/healthz" | "/metrics")
-    };
-    let pages: Vec<_> = route_table()
-        .into_iter()
-        .filter(is_page)
-        .map(|(pattern, _)| pattern)
-        .collect();
+/// The pages of the route table, and what leads to them.
+fn pages() -> Vec<&'static str> {
+    let is_page = |route: &RouteInfo| route.method == "GET" && matches!(route.answer, Answer::Page | Answer::BarePath);
+    let pages: Vec<_> = routes().filter(is_page).map(|route| route.pattern).collect();
     assert!(pages.len() > 20, "{pages:?}");
     pages
 }
@@ -305,7 +298,7 @@ async fn every_page_and_act_in_every_posture_by_everybody() {
         for (index, browser) in browsers.iter().enumerate() {
             for ask in BOTH {
                 // Nothing leads to the sign-in page by htmx: who is signed out is sent there whole.
-                for pattern in pages().into_iter().filter(|it| ask == Ask::Plain || it != "/signin") {
+                for pattern in pages().into_iter().filter(|it| ask == Ask::Plain || *it != "/signin") {
                     let page = visit(browser, &places.path(&pattern), ask).await;
                     table.note(&pattern, offset + index, ask, &page);
                 }

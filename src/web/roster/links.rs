@@ -1,13 +1,12 @@
-//! Pieces that the pages of workers and groups have in common.
+//! Markup that the pages of workers and groups share: links, messages, filters.
 
 use maud::{Markup, html};
 
 use crate::protocol::{Actor, DisplayName, Group, MemberId, Worker};
 use crate::web::request::query::Query;
-use crate::web::roster::place::Place;
-use crate::web::roster::roster::{Member, Roster};
-use crate::web::roster::trouble::Unread;
+use crate::web::roster::graph::{Member, Roster};
 use crate::web::ui::{Chip, Tone, chips, empty, id_text, notice, short};
+use crate::web::urls;
 
 /// Characters of labels that a row shows.
 const LABELS_SHOWN: usize = 120;
@@ -59,32 +58,17 @@ pub(crate) fn banner(query: &mut Query) -> Option<(Tone, String)> {
 }
 
 /// A message above the page's content.
-pub(super) fn message(message: Option<&(Tone, String)>) -> Markup {
+pub(crate) fn message(message: Option<&(Tone, String)>) -> Markup {
     html! { @if let Some((tone, words)) = message { (notice(*tone, &html! { p { (words) } })) } }
 }
 
 /// That something was not done.
-pub(super) fn refusal(words: Option<&str>) -> Markup {
+pub(crate) fn refusal(words: Option<&str>) -> Markup {
     html! { @if let Some(words) = words { (notice(Tone::Bad, &html! { p { (words) } })) } }
 }
 
-/// What stands for the registry when it is not known.
-pub(super) fn unread(place: &Place, unread: &Unread) -> Markup {
-    let (what, helps) = unread.words(place);
-    let tone = if unread.status().is_server_error() {
-        Tone::Bad
-    } else {
-        Tone::Warn
-    };
-    let key = unread.key(place);
-    notice(
-        tone,
-        &html! { div data-fault=(key) { p { strong { (what) } } p { (helps) } } },
-    )
-}
-
 /// A search by `q`, and the other filters that are in force.
-pub(super) fn search(action: &str, label: &str, q: Option<&str>, kept: &[(&str, &str)], reset: &str) -> Markup {
+pub(crate) fn search(action: &str, label: &str, q: Option<&str>, kept: &[(&str, &str)], reset: &str) -> Markup {
     html! {
         form class="search" role="search" method="get" action=(action) {
             label class="sr" for="q" { (label) }
@@ -97,7 +81,7 @@ pub(super) fn search(action: &str, label: &str, q: Option<&str>, kept: &[(&str, 
 }
 
 /// A filter that a link set, and the way out of it.
-pub(super) fn filter(label: &str, value: &str, here: String, without: String) -> Markup {
+pub(crate) fn filter(label: &str, value: &str, here: String, without: String) -> Markup {
     let chip = |text: &str, href, current| Chip {
         text: text.to_owned(),
         count: None,
@@ -108,7 +92,7 @@ pub(super) fn filter(label: &str, value: &str, here: String, without: String) ->
 }
 
 /// A filter that matched nothing, and the way to all.
-pub(super) fn no_match(what: &str, all: &str) -> Markup {
+pub(crate) fn no_match(what: &str, all: &str) -> Markup {
     empty(
         &format!("No {what} matches"),
         html! { a href=(all) { "Show all " (what) "s" } },
@@ -127,17 +111,17 @@ fn named(href: &str, name: Option<&DisplayName>, id: &str) -> Markup {
     }
 }
 
-pub(super) fn worker_link(place: &Place, worker: &Worker) -> Markup {
+pub(crate) fn worker_link(worker: &Worker) -> Markup {
     named(
-        &place.worker(&worker.worker_id),
+        &urls::worker(&worker.worker_id),
         worker.name.as_ref(),
         worker.worker_id.as_str(),
     )
 }
 
-pub(super) fn group_link(place: &Place, group: &Group) -> Markup {
+pub(crate) fn group_link(group: &Group) -> Markup {
     named(
-        &place.group(&group.group_id),
+        &urls::group(&group.group_id),
         group.name.as_ref(),
         group.group_id.as_str(),
     )
@@ -152,53 +136,53 @@ fn word(href: &str, name: Option<&DisplayName>, id: &str) -> Markup {
     }
 }
 
-fn worker_word(place: &Place, worker: &Worker) -> Markup {
+fn worker_word(worker: &Worker) -> Markup {
     word(
-        &place.worker(&worker.worker_id),
+        &urls::worker(&worker.worker_id),
         worker.name.as_ref(),
         worker.worker_id.as_str(),
     )
 }
 
-pub(super) fn group_word(place: &Place, group: &Group) -> Markup {
+pub(crate) fn group_word(group: &Group) -> Markup {
     word(
-        &place.group(&group.group_id),
+        &urls::group(&group.group_id),
         group.name.as_ref(),
         group.group_id.as_str(),
     )
 }
 
-pub(super) fn member_link(place: &Place, roster: &Roster, id: &MemberId) -> Markup {
+pub(crate) fn member_link(roster: &Roster, id: &MemberId) -> Markup {
     match roster.member(id) {
-        Member::Worker(worker) => worker_link(place, worker),
-        Member::Group(group) => group_link(place, group),
+        Member::Worker(worker) => worker_link(worker),
+        Member::Group(group) => group_link(group),
         Member::Dangling => id_text(id.as_str()),
     }
 }
 
 /// A member within a line.
-pub(super) fn member_word(place: &Place, roster: &Roster, id: &MemberId) -> Markup {
+pub(crate) fn member_word(roster: &Roster, id: &MemberId) -> Markup {
     match roster.member(id) {
-        Member::Worker(worker) => worker_word(place, worker),
-        Member::Group(group) => group_word(place, group),
+        Member::Worker(worker) => worker_word(worker),
+        Member::Group(group) => group_word(group),
         Member::Dangling => id_text(id.as_str()),
     }
 }
 
 /// Who did it: a link where it is a worker that is registered here.
-pub(super) fn actor(place: &Place, roster: &Roster, actor: Option<&Actor>) -> Markup {
+pub(crate) fn actor(roster: &Roster, actor: Option<&Actor>) -> Markup {
     match actor {
         None => html! { "\u{2013}" },
         Some(Actor::Admin) => html! { "admin" },
         Some(Actor::Worker(id)) => match roster.worker(id) {
-            Some(worker) => worker_word(place, worker),
+            Some(worker) => worker_word(worker),
             None => id_text(id.as_str()),
         },
     }
 }
 
 /// Labels in one line, cut where they are too long.
-pub(super) fn labels_line(worker: &Worker) -> Markup {
+pub(crate) fn labels_line(worker: &Worker) -> Markup {
     let all = labels_text(worker);
     if all.chars().count() <= LABELS_SHOWN {
         return html! { span class="labels" title=(all) { (all) } };
@@ -208,7 +192,7 @@ pub(super) fn labels_line(worker: &Worker) -> Markup {
 }
 
 /// Every label, sorted by key.
-pub(super) fn labels_text(worker: &Worker) -> String {
+pub(crate) fn labels_text(worker: &Worker) -> String {
     let labels: Vec<_> = worker
         .labels
         .iter()
@@ -218,7 +202,7 @@ pub(super) fn labels_text(worker: &Worker) -> String {
 }
 
 /// The first few of many things, and how many more there are.
-pub(super) fn few(things: &[Markup]) -> Markup {
+pub(crate) fn few(things: &[Markup]) -> Markup {
     let more = things.len().saturating_sub(NAMED);
     html! {
         @if things.is_empty() { span class="muted" { "\u{2013}" } }
@@ -228,12 +212,12 @@ pub(super) fn few(things: &[Markup]) -> Markup {
 }
 
 /// Whether any of these holds what was searched for, however it is written.
-pub(super) fn holds(q: &str, texts: &[&str]) -> bool {
+pub(crate) fn holds(q: &str, texts: &[&str]) -> bool {
     let q = q.to_lowercase();
     texts.iter().any(|text| text.to_lowercase().contains(&q))
 }
 
 /// So many first characters, as far as there are.
-pub(super) fn first(text: &str, characters: usize) -> String {
+pub(crate) fn first(text: &str, characters: usize) -> String {
     text.chars().take(characters).collect()
 }

@@ -6,10 +6,12 @@ use poem::http::{HeaderValue, header};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::protocol::{Worker, WorkerId};
-use crate::web::respond::render::Page;
-use crate::web::roster::desk::Desk;
-use crate::web::roster::parts::worker_link;
-use crate::web::ui::{Nav, Tone, copyable, crumbs, notice, page_head, panel, short};
+use crate::web::respond::page::Page;
+use crate::web::roster::links::worker_link;
+use crate::web::roster::request::RosterRequest;
+use crate::web::sections::Section;
+use crate::web::ui::{Tone, copyable, crumbs, notice, page_head, panel, short};
+use crate::web::urls;
 
 /// A secret, and whose it is.
 pub(crate) struct Secret {
@@ -23,16 +25,16 @@ pub(crate) struct Secret {
 }
 
 /// The secret in the body, and nowhere else: no store keeps it, no address names it, no region asks for it again.
-pub(crate) fn token_page(desk: &Desk, secret: &Secret) -> Response {
+pub(crate) fn secret_page(roster: &RosterRequest, page_url: String, secret: &Secret) -> Response {
     let id = &secret.worker;
-    let workers = desk.place.workers();
+    let workers = urls::workers();
     let title = match secret.reissued {
         true => "New secret issued",
         false => "Worker registered",
     };
     let name = secret.name.clone().unwrap_or_else(|| short(id.as_str()));
     let head = html! {
-        (crumbs(&[("Workers", workers.as_str())]))
+        (crumbs(&[("Workers", workers)]))
         (page_head(title, html! { (name) " " (copyable(id.as_str())) }, html! {}))
         (notice(Tone::Warn, &html! {
             p { strong { "This is the only time the secret is shown." } " Keep it now; afterwards it can only be replaced." }
@@ -44,27 +46,27 @@ pub(crate) fn token_page(desk: &Desk, secret: &Secret) -> Response {
                 button type="button" class="button" data-copy-from="secret" { "Copy the secret alone" }
             }
         }
-        (panel("How it is used", None, &uses(desk, id)))
-        (namesakes(desk, secret))
+        (panel("How it is used", None, &uses(id)))
+        (namesakes(secret))
         div class="actions" {
-            a class="button" href=(desk.place.worker(id)) { "To the worker" }
+            a class="button" href=(urls::worker(id)) { "To the worker" }
             a class="button" href=(workers) { "All workers" }
         }
     };
-    unstored(desk, Page::new(title, Nav::Workers, head, vec![]))
+    unstored(roster, page_url, Page::new(title, Section::Workers, head, vec![]))
 }
 
-fn uses(desk: &Desk, id: &WorkerId) -> Markup {
+fn uses(id: &WorkerId) -> Markup {
     html! {
         ul class="uses" {
             li { "To sign in to this console: give the credential above, the id, a colon and the secret." }
-            li { "By a program: as " code { "Authorization: Bearer <id>:<secret>" } ", to the registry of " (desk.place.whole()) " only." }
+            li { "By a program: as " code { "Authorization: Bearer <id>:<secret>" } ", to the registry of the deployment only." }
             li { "In a file: the secret alone as " code { (id) ".token" } ", readable by its owner only." }
         }
     }
 }
 
-fn namesakes(desk: &Desk, secret: &Secret) -> Markup {
+fn namesakes(secret: &Secret) -> Markup {
     let others: Vec<_> = secret
         .namesakes
         .iter()
@@ -78,7 +80,7 @@ fn namesakes(desk: &Desk, secret: &Secret) -> Markup {
                     "The name was taken already, which is allowed: names need not be unique, ids are. So called too: "
                     @for (at, worker) in others.iter().take(3).enumerate() {
                         @if at > 0 { ", " }
-                        (worker_link(&desk.place, worker))
+                        (worker_link(worker))
                     }
                     @if more > 0 { " and " (more) " more" }
                     "."
@@ -89,26 +91,26 @@ fn namesakes(desk: &Desk, secret: &Secret) -> Markup {
 }
 
 /// The answer to a form that was sent again after its secret was shown.
-pub(crate) fn already_shown(desk: &Desk, id: &WorkerId) -> Response {
+pub(crate) fn already_shown(roster: &RosterRequest, page_url: String, id: &str) -> Response {
     let title = "Shown once already";
-    let workers = desk.place.workers();
+    let workers = urls::workers();
     let head = html! {
-        (crumbs(&[("Workers", workers.as_str())]))
-        (page_head(title, copyable(id.as_str()), html! {}))
+        (crumbs(&[("Workers", workers)]))
+        (page_head(title, copyable(id), html! {}))
         (notice(Tone::Info, &html! {
-            p { "This form was sent before, and nothing was done now. A secret was made for worker " (short(id.as_str())) " then, and shown once; it is not kept." }
+            p { "This form was sent before, and nothing was done now. A secret was made for worker " (short(id)) " then, and shown once; it is not kept." }
             p { "If you did not see it, issue a new one from the worker's page." }
         }))
         div class="actions" {
-            a class="button button-primary" href=(desk.place.worker(id)) { "To the worker" }
+            a class="button button-primary" href={ (urls::workers()) (id) "/" } { "To the worker" }
             a class="button" href=(workers) { "All workers" }
         }
     };
-    unstored(desk, Page::new(title, Nav::Workers, head, vec![]))
+    unstored(roster, page_url, Page::new(title, Section::Workers, head, vec![]))
 }
 
-fn unstored(desk: &Desk, page: Page) -> Response {
-    let mut response = desk.answer_write(page);
+fn unstored(roster: &RosterRequest, page_url: String, page: Page) -> Response {
+    let mut response = roster.answer_write(page_url, page);
     response
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -1,41 +1,53 @@
-//! One group: who is in it and how, and the forms that change that.
+//! The page of a group: who is in it and how, and the forms that change that.
 
 use std::sync::Arc;
 
 use maud::{Markup, html};
+use serde::Deserialize;
 
+use crate::live::Topic;
 use crate::protocol::{Group, GroupId, MemberId, Worker};
 use crate::web::request::query::Query;
-use crate::web::respond::render::Page;
-use crate::web::roster::group_forms::{AddForm, DeleteForm};
+use crate::web::respond::page::Page;
+use crate::web::roster::authority::{authority, loss};
+use crate::web::roster::graph::{Found, Member, Reach, Roster};
 use crate::web::roster::input::confirmation;
-use crate::web::roster::parts::{actor, banner, few, group_word, member_link, message, refusal, unread, worker_link};
-use crate::web::roster::place::Place;
-use crate::web::roster::roster::{Found, Member, Reach, Roster};
-use crate::web::roster::trouble::Unread;
+use crate::web::roster::links::{actor, banner, few, group_word, member_link, message, refusal, worker_link};
+use crate::web::roster::unread::Unread;
+use crate::web::sections::Section;
 use crate::web::ui::{
-    Button, Column, Field, Input, Nav, Region, Row, RowKind, Table, Tone, button, copyable, count, crumbs, definitions,
+    Button, Column, Field, Input, Region, Row, RowKind, Table, Tone, button, copyable, count, crumbs, definitions,
     empty, field, id_text, notice, page_head, panel, short, table, when_dated,
 };
-use crate::web::write::once::once;
+use crate::web::urls;
+use crate::web::write::carry_out::request_id;
+use crate::web::write::refusal::Faults;
 
 /// Rows of each table; whoever is beyond is found through the list of workers.
 const SHOWN: usize = 200;
 /// Entries offered to pick from.
 const OFFERED: usize = 1000;
 
+/// What was typed into the page's forms, each of which sends its own part of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Typed {
+    pub member_id: String,
+    pub confirm: String,
+    pub request_id: String,
+}
+
 /// The page of a group, as far as it is known.
-pub(crate) struct GroupPage<'a> {
-    pub place: &'a Place,
+pub(super) struct View<'a> {
     pub id: &'a GroupId,
     pub roster: &'a Result<Arc<Roster>, Unread>,
     /// Path and query.
-    pub here: &'a str,
+    pub page_url: &'a str,
 }
 
-impl GroupPage<'_> {
+impl View<'_> {
     /// The page, with the forms as typed and what became of one of them.
-    pub fn page(&self, add: &AddForm, delete: &DeleteForm, said: Option<&str>) -> Page<'static> {
+    pub fn page(&self, form: &Typed, faults: &Faults) -> Page<'static> {
         let known = self
             .roster
             .as_ref()
@@ -45,39 +57,39 @@ impl GroupPage<'_> {
         let title = name.map_or_else(|| short(self.id.as_str()), ToString::to_string);
         // That it cannot be read now takes nothing away from whoever is typing.
         let may_change = known.is_some() || matches!(self.roster, Err(Unread::Failed(_)));
-        let may = name.and_then(|name| self.place.authority(name.as_str()));
-        let groups = self.place.groups();
+        let may = name.and_then(|name| authority(name.as_str()));
+        let groups = urls::groups();
         let head = html! {
-            (crumbs(&[("Groups", groups.as_str())]))
+            (crumbs(&[("Groups", groups)]))
             (page_head(&title, copyable(self.id.as_str()), html! {}))
-            (message(banner(&mut Query::of(self.here)).as_ref()))
-            (refusal(said))
+            (message(banner(&mut Query::of(self.page_url)).as_ref()))
+            (refusal(faults.form.as_deref()))
             @if let Some(may) = may { p { (may) } }
-            @if may_change { (self.add_form(known.map(|(roster, _)| roster.as_ref()), add)) }
+            @if may_change { (self.add_form(known.map(|(roster, _)| roster.as_ref()), form, faults)) }
         };
         let region = Region {
             name: "group",
-            topics: &["registry"],
+            topics: &[Topic::Registry],
             body: match (self.roster, known) {
-                (Err(trouble), _) => unread(self.place, trouble),
+                (Err(unread), _) => unread.markup(),
                 (Ok(_), Some((roster, group))) => self.contents(roster, group),
                 (Ok(_), None) => html! { p { "There is no such group now." } },
             }
             .into(),
         };
-        let mut page = Page::new(title, Nav::Groups, head, vec![region]);
+        let mut page = Page::new(title, Section::Groups, head, vec![region]);
         if may_change {
-            page.foot = self.delete_form(known.map(|(roster, group)| (roster.as_ref(), group)), delete);
+            page.foot = self.delete_form(known.map(|(roster, group)| (roster.as_ref(), group)), form, faults);
         }
         page
     }
 
-    fn add_form(&self, roster: Option<&Roster>, form: &AddForm) -> Markup {
+    fn add_form(&self, roster: Option<&Roster>, form: &Typed, faults: &Faults) -> Markup {
         let member = Field {
             name: "member_id",
             label: "Add a member",
             hint: Some("A worker or a group: its id, or a name that only one has."),
-            error: form.member_error.as_deref(),
+            error: faults.field("member_id"),
             required: true,
         };
         let (workers, groups) = roster.map_or((&[][..], &[][..]), |known| (known.workers(), known.groups()));
@@ -87,9 +99,9 @@ impl GroupPage<'_> {
         let groups = groups.iter().filter(|group| group.group_id != *self.id);
         let groups = groups.map(|g| (g.group_id.as_str(), "group", g.name.as_ref()));
         html! {
-            form class="form form-line" method="post" action=(self.place.members(self.id)) data-once {
-                (once())
-                (field(&member, Input::Listed("candidates"), &form.member))
+            form class="form form-line" method="post" action=(urls::group_members(self.id)) data-once {
+                (request_id())
+                (field(&member, Input::Listed("candidates"), &form.member_id))
                 (button(Button::Primary, "Add"))
                 datalist id="candidates" {
                     @for (id, kind, name) in groups.chain(workers).take(OFFERED) {
@@ -98,7 +110,7 @@ impl GroupPage<'_> {
                 }
             }
             // The buttons that belong to it stand in the rows below, which are drawn anew while this stays.
-            form id="remove" method="post" action=(self.place.group(self.id)) { (once()) }
+            form id="remove" method="post" action=(urls::group(self.id)) { (request_id()) }
         }
     }
 
@@ -109,14 +121,14 @@ impl GroupPage<'_> {
             .into_iter()
             .filter(|outer| outer.group_id != *self.id)
             .collect();
-        let within: Vec<_> = within.into_iter().map(|outer| group_word(self.place, outer)).collect();
+        let within: Vec<_> = within.into_iter().map(|outer| group_word(outer)).collect();
         html! {
             @if reach.is_cyclic {
                 (notice(Tone::Warn, &html! { p { "A group in here contains itself. Membership is resolved all the same, each worker once; take one of the links out to end it." } }))
             }
             (definitions(&[
                 ("Created", when_dated(group.created_at)),
-                ("By", actor(self.place, roster, group.created_by.as_ref())),
+                ("By", actor(roster, group.created_by.as_ref())),
                 ("Workers in all", html! { (count(reach.workers.len() as u64)) }),
                 ("In the groups", few(&within)),
             ]))
@@ -141,11 +153,11 @@ impl GroupPage<'_> {
                 kind: RowKind::Plain,
                 id: id.to_string(),
                 cells: vec![
-                    member_link(self.place, roster, id),
+                    member_link(roster, id),
                     html! { (kind) },
                     brings,
                     html! {
-                        button type="submit" class="button" form="remove" formaction=(self.place.remove_member(self.id, id))
+                        button type="submit" class="button" form="remove" formaction=(urls::remove_group_member(self.id, id))
                             aria-label=(label) { "Take out" }
                     },
                 ],
@@ -164,12 +176,12 @@ impl GroupPage<'_> {
 
     /// The workers, each with the groups on the way to it.
     fn workers(&self, reach: &Reach) -> Markup {
-        let all = format!("{}?group={}", self.place.workers(), self.id);
+        let all = format!("{}?group={}", urls::workers(), self.id);
         let row = |found: &Found<&Worker>| Row {
             kind: RowKind::Plain,
             // The same worker may be a member, and have a row above.
             id: format!("in-{}", found.item.worker_id),
-            cells: vec![worker_link(self.place, found.item), self.way(&found.through)],
+            cells: vec![worker_link(found.item), self.way(&found.through)],
         };
         let body = html! {
             (table(&Table {
@@ -185,7 +197,7 @@ impl GroupPage<'_> {
 
     /// The groups on the way; of more than three the first and the last.
     fn way(&self, through: &[&Group]) -> Markup {
-        let word = |group| group_word(self.place, group);
+        let word = |group| group_word(group);
         match through {
             [] => html! { span class="muted" { "directly" } },
             [first, middle @ .., last] if middle.len() > 1 => {
@@ -195,7 +207,7 @@ impl GroupPage<'_> {
         }
     }
 
-    fn delete_form(&self, known: Option<(&Roster, &Group)>, form: &DeleteForm) -> Markup {
+    fn delete_form(&self, known: Option<(&Roster, &Group)>, form: &Typed, faults: &Faults) -> Markup {
         let name = known.and_then(|(_, group)| group.name.as_ref());
         let expected = confirmation(name, self.id.as_str());
         let label = format!("Type \u{201c}{expected}\u{201d} to confirm");
@@ -203,10 +215,10 @@ impl GroupPage<'_> {
             name: "confirm",
             label: &label,
             hint: None,
-            error: form.confirm_error.as_deref(),
+            error: faults.field("confirm"),
             required: true,
         };
-        let loss = name.and_then(|name| self.place.loss(name.as_str()));
+        let loss = name.and_then(|name| loss(name.as_str()));
         panel(
             "Delete this group",
             None,
@@ -214,11 +226,10 @@ impl GroupPage<'_> {
                 @if let Some(loss) = loss { (notice(Tone::Bad, &html! { p { strong { "This group carries authority. " } (loss) } })) }
                 p {
                     @if let Some((roster, group)) = known { (self.lost(roster, group)) }
-                    @if let Some(work) = self.place.loses_work() { (work) " " }
                     "The workers stay; the group and its id do not come back."
                 }
-                form class="form" method="post" action=(self.place.delete_group(self.id)) data-once {
-                    (once())
+                form class="form" method="post" action=(urls::delete_group(self.id)) data-once {
+                    (request_id())
                     (field(&confirm, Input::Text, &form.confirm))
                     div class="actions" { (button(Button::Danger, "Delete the group")) }
                 }

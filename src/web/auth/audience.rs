@@ -1,0 +1,167 @@
+//! For whom a route is, and which paths are the administrators' however they are written.
+
+use crate::protocol::percent_decode;
+
+/// Who may use a route. The route table names one for each of its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Audience {
+    /// Anybody, signed in or not.
+    Open,
+    /// A monitoring system that shows the metrics token, and operators who are signed in.
+    Monitor,
+    /// Every operator who is signed in.
+    SignedIn,
+    /// Members of the group `admins`; in an outage, those who were members lately may read.
+    Administrator,
+}
+
+impl Audience {
+    /// One word for lists of routes.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Monitor => "monitor",
+            Self::SignedIn => "signed in",
+            Self::Administrator => "administrator",
+        }
+    }
+
+    /// The audience of a path that the route table does not have. Most such paths lead nowhere; those that anything
+    /// might take for an administrator's page are refused to others all the same.
+    pub fn of_unknown_path(path: &str) -> Self {
+        if is_admin_path(path) {
+            Self::Administrator
+        } else {
+            Self::SignedIn
+        }
+    }
+}
+
+/// Whether a path is one of `/admin`, `/x/{E}/admin` or below, in any spelling that a server might take for one:
+/// percent-encoded once or often, with dots, backslashes, doubled slashes, capitals or path parameters.
+pub(crate) fn is_admin_path(path: &str) -> bool {
+    if has_admin(path) {
+        return true;
+    }
+    // Each round takes one layer of encoding off, so this ends.
+    let mut text = path.as_bytes().to_vec();
+    while let Some(decoded) = decode(&text) {
+        text = decoded;
+        if has_admin(&String::from_utf8_lossy(&text)) {
+            return true;
+        }
+    }
+    false
+}
+
+/// The text with one layer of percent-encoding taken off; none when there is none.
+fn decode(text: &[u8]) -> Option<Vec<u8>> {
+    if !text.contains(&b'%') {
+        return None;
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        let escape = text.get(at..at + 3).and_then(|escape| std::str::from_utf8(escape).ok());
+        match escape.filter(|_| *byte == b'%').and_then(percent_decode) {
+            Some(plain) => {
+                decoded.extend(plain);
+                at += 3;
+            }
+            None => {
+                decoded.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    (decoded.len() < text.len()).then_some(decoded)
+}
+
+fn has_admin(path: &str) -> bool {
+    let mut segments: Vec<&str> = Vec::new();
+    for segment in path.split(['/', '\\']) {
+        match segment.trim() {
+            "" | "." => {}
+            ".." => drop(segments.pop()),
+            segment => segments.push(segment.split(';').next().unwrap_or_default()),
+        }
+    }
+    let is = |index: usize, word: &str| {
+        segments
+            .get(index)
+            .is_some_and(|segment| segment.eq_ignore_ascii_case(word))
+    };
+    // No experiment has this id, and what stands below is a name.
+    let by_name = segments.get(1) == Some(&"by-name");
+    is(0, "admin") || (is(0, "x") && is(2, "admin") && !by_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn everything_below_is_admin_path_however_it_is_written() {
+        for path in [
+            "/admin",
+            "/admin/",
+            "/admin/tasks/",
+            "/admin/nowhere",
+            "//admin",
+            "/./admin/",
+            "/healthz/../admin/",
+            "/ADMIN/experiments/",
+            "/%61dmin/experiments/",
+            "/%2561dmin/",
+            "/%252561dmin/",
+            "/adm%69n%2Fexperiments/",
+            "/admin;a=b/tasks/",
+            "\\admin\\tasks",
+            "/x/E/admin",
+            "/x/E/admin/tasks/",
+            "/x/nonsense/admin/",
+            "/X/E/Admin/seed",
+            "/x//E//admin/",
+            "/x/E%2Fadmin/tasks",
+            "/x/E/%61%64%6d%69%6e/",
+            "/x/E/live/../admin/",
+        ] {
+            assert!(is_admin_path(path), "{path}");
+        }
+        for path in [
+            "/",
+            "/x/E/",
+            "/x/E/live",
+            "/live",
+            "/signout",
+            "/x/admin/",
+            "/administration",
+            "/x/E/administer/",
+            "/x/E/ideator/admin/",
+            "/100%",
+            "/%zz%",
+        ] {
+            assert!(!is_admin_path(path), "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_is_too_odd(path in ".*") {
+            let _ = is_admin_path(&path);
+        }
+
+        /// Whatever of it is encoded, and however often.
+        #[test]
+        fn encoding_hides_nothing(which in prop::collection::vec(0..4_u8, 19)) {
+            let encode = |byte: u8, times: u8| (0..times).fold(char::from(byte).to_string(), |text, round| match round {
+                0 => format!("%{byte:02x}"),
+                _ => text.replace('%', "%25"),
+            });
+            let path: String = b"/x/E/admin/tasks/t/".iter().zip(&which).map(|(byte, times)| encode(*byte, *times)).collect();
+            prop_assert!(is_admin_path(&path), "{}", path);
+        }
+    }
+}

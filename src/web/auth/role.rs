@@ -1,0 +1,124 @@
+//! What an operator may do, as far as is known now.
+
+use jiff::SignedDuration;
+
+use crate::live::{Freshness, Live, Trouble};
+use crate::protocol::{ExperimentId, WorkerId};
+use crate::web::auth::audience::is_admin_path;
+use crate::web::auth::session::Operator;
+
+/// What the operator may do, as of this request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    /// Everything.
+    Administrator,
+    /// Work and read; they are not in the group `admins`.
+    Operator,
+    /// Read what was known when they were last known to administer. Whether they still do cannot be known.
+    LastKnownAdministrator(Trouble),
+    /// Work and read, for as long as it is not known whether they administer.
+    Unknown(Trouble),
+}
+
+impl Role {
+    /// Whether they may change what is for administrators.
+    pub fn administers(&self) -> bool {
+        matches!(self, Self::Administrator)
+    }
+
+    /// Whether they may read what is for administrators.
+    pub fn may_look(&self) -> bool {
+        matches!(self, Self::Administrator | Self::LastKnownAdministrator(_))
+    }
+
+    /// The link, unless it leads to a page that they may not read.
+    pub fn link(&self, href: String) -> Option<String> {
+        let path = href.split(['?', '#']).next().unwrap_or_default();
+        (self.may_look() || !is_admin_path(path)).then_some(href)
+    }
+}
+
+/// How much older than the outage the last answer about who administers may be.
+const OUTAGE_ROLE_GRACE: SignedDuration = SignedDuration::from_secs(60);
+
+/// Finds out what operators may do. It asks the groups of the deployment through [`Live`].
+pub(crate) struct RoleResolver {
+    live: Live,
+}
+
+impl RoleResolver {
+    pub fn new(live: Live) -> Self {
+        Self { live }
+    }
+
+    /// What an operator may do now: for writes. While the server that knows the group `admins` is known not to answer,
+    /// it is not asked again and the role is unknown.
+    pub async fn for_write(&self, operator: &Operator) -> Role {
+        match (operator, self.live.unanswered()) {
+            (Operator::Link, _) => Role::Administrator,
+            (Operator::Worker { .. }, Some(trouble)) => Role::Unknown(trouble),
+            (Operator::Worker { id, .. }, None) => match self.live.admins().contains(id).await {
+                Ok(true) => Role::Administrator,
+                Ok(false) => Role::Operator,
+                Err(trouble) => Role::Unknown(trouble),
+            },
+        }
+    }
+
+    /// What an operator may do where nothing is changed, on a page of `experiment` or of the deployment.
+    ///
+    /// In an outage pages show what was known before it. Those who administered then may read it: no decision about the
+    /// present is made from old knowledge, and they see nothing that they could not have seen when it was new.
+    pub async fn for_read(&self, operator: &Operator, experiment: Option<&ExperimentId>) -> Role {
+        match (self.for_write(operator).await, operator) {
+            (Role::Unknown(trouble), Operator::Worker { id, .. })
+                if self.administered_before_outage(id, experiment) =>
+            {
+                Role::LastKnownAdministrator(trouble)
+            }
+            (role, _) => role,
+        }
+    }
+
+    /// Whether the page's data is of an outage, and the worker was known to administer shortly before it.
+    fn administered_before_outage(&self, worker: &WorkerId, experiment: Option<&ExperimentId>) -> bool {
+        let freshness = match experiment {
+            Some(id) => self
+                .live
+                .existing_mirror(id)
+                .map(|mirror| mirror.view().freshness.clone()),
+            None => Some(self.live.registry().view().freshness.clone()),
+        };
+        match (freshness, self.live.admins().contained_at(worker)) {
+            (Some(Freshness::Stale { since, trouble }), Some(at)) if trouble.kind.is_outage() => {
+                since.instant().duration_since(at.instant()) <= OUTAGE_ROLE_GRACE
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::TroubleKind;
+
+    const E: &str = "exp_00000000000000000000000000";
+
+    #[test]
+    fn links_lead_where_the_role_may_go() {
+        let unknown = Role::Unknown(Trouble {
+            kind: TroubleKind::Unreachable,
+            words: String::new(),
+        });
+        let [gated, open] = [
+            format!("/x/{E}/admin/tasks/?state=pending"),
+            format!("/x/{E}/?a=/admin/"),
+        ];
+        for role in [Role::Operator, unknown] {
+            assert_eq!(role.link(gated.clone()), None);
+            assert_eq!(role.link(open.clone()), Some(open.clone()));
+        }
+        assert_eq!(Role::Administrator.link(gated.clone()), Some(gated));
+    }
+}

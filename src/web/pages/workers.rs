@@ -1,0 +1,343 @@
+//! The deployment's workers: the list, and registering one.
+
+use std::sync::Arc;
+
+use maud::{Markup, html};
+use poem::web::Form;
+use poem::{Response, handler};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::client::{ClientError, RegistryClient};
+use crate::live::Topic;
+use crate::protocol::{DisplayName, ErrorType, GroupId, MemberId, RegisterWorker, Worker};
+use crate::web::parts::listing::Listing;
+use crate::web::request::context::Context;
+use crate::web::request::query::Query;
+use crate::web::respond::page::Page;
+use crate::web::roster::graph::Roster;
+use crate::web::roster::input;
+use crate::web::roster::links::{
+    actor, banner, few, filter, first, group_word, holds, labels_line, labels_text, message, no_match, refusal, search,
+    worker_link,
+};
+use crate::web::roster::request::RosterRequest;
+use crate::web::roster::secret::{Secret, already_shown, secret_page};
+use crate::web::roster::unread::Unread;
+use crate::web::sections::Section;
+use crate::web::ui::{
+    Button, Column, Field, Input, Region, Row, RowKind, Table, Tone, button, empty, field, page_head, textarea, when,
+};
+use crate::web::upstream::Upstream;
+use crate::web::urls;
+use crate::web::write::act::Act;
+use crate::web::write::carry_out::{carry_out, request_id};
+use crate::web::write::refusal::{Faults, Refusal};
+use crate::web::write::submission_store::Submission;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Registration {
+    name: String,
+    labels: String,
+    request_id: String,
+}
+
+/// `GET /admin/control/workers/`
+#[handler]
+pub(crate) async fn get(request: RosterRequest) -> Response {
+    if let Some(answer) = request.bar() {
+        return answer;
+    }
+    let roster = request.roster().await;
+    let view = View::new(&roster, &request.context.request.page_url);
+    let page = view.page(&Registration::default(), &Faults::default());
+    request.answer(page, roster.as_ref().map(drop))
+}
+
+/// `POST /admin/control/workers/`: `name` and `labels`. A form registers one worker, however often it is submitted.
+#[handler]
+pub(crate) async fn post(request: RosterRequest, Form(form): Form<Registration>) -> Response {
+    carry_out(Register { request, form }).await
+}
+
+/// Registers a worker and shows its secret.
+struct Register {
+    request: RosterRequest,
+    form: Registration,
+}
+
+impl Act for Register {
+    type Checked = (RegistryClient, RegisterWorker);
+    type Done = (Worker, SecretString);
+
+    const UPSTREAM: Upstream = Upstream::ControlPlane;
+    const CHECK: &'static str =
+        "Look for it below before you try again. If it is there, its secret is lost: issue a new one from its page.";
+
+    fn whether(&self) -> &'static str {
+        "the worker was registered"
+    }
+
+    fn context(&self) -> &Context {
+        &self.request.context
+    }
+
+    fn submission(&self) -> Submission<'_> {
+        Submission {
+            action: urls::workers(),
+            request_id: &self.form.request_id,
+            typed: vec![&self.form.name, &self.form.labels],
+        }
+    }
+
+    async fn check(&self) -> Result<Self::Checked, Refusal> {
+        match (input::name(&self.form.name), input::labels(&self.form.labels)) {
+            (Ok(name), Ok(labels)) => Ok((self.request.client()?, RegisterWorker { name, labels })),
+            (name, labels) => {
+                let mut faults = Faults::default();
+                faults.add_error("name", name.map_err(|fault| format!("Not a name: {fault}.")));
+                faults.add_error("labels", labels);
+                Err(Refusal::invalid(faults))
+            }
+        }
+    }
+
+    async fn send(&self, (client, request): &Self::Checked) -> Result<Self::Done, ClientError> {
+        client.register_worker(request).await
+    }
+
+    fn ended(&self) {
+        self.request.forget_listing();
+    }
+
+    fn made((worker, _): &Self::Done) -> String {
+        worker.worker_id.to_string()
+    }
+
+    fn landed(&self, _: &Self::Checked, made: &str) -> Response {
+        already_shown(&self.request, urls::workers().to_owned(), made)
+    }
+
+    async fn done(&self, (_, request): &Self::Checked, (worker, secret): Self::Done) -> Response {
+        let roster = self.request.roster().await.ok();
+        let namesakes = request
+            .name
+            .as_deref()
+            .and_then(|name| Some(roster?.workers_named(name).cloned().collect()));
+        let shown = Secret {
+            worker: worker.worker_id,
+            name: request.name.clone(),
+            secret,
+            reissued: false,
+            namesakes: namesakes.unwrap_or_default(),
+        };
+        secret_page(&self.request, urls::workers().to_owned(), &shown)
+    }
+
+    fn explain(&self, error: &ClientError) -> Option<Refusal> {
+        let words = match error.error_type()? {
+            ErrorType::ReservedIdentifier => "This name is reserved; choose another.".to_owned(),
+            ErrorType::InvalidName => format!("Not a name: {error}."),
+            _ => return None,
+        };
+        Some(Refusal::of_field("name", words))
+    }
+
+    async fn redraw(&self, refusal: Refusal) -> Response {
+        let roster = self.request.roster().await;
+        let page = View::new(&roster, urls::workers()).page(&self.form, &refusal.faults);
+        self.request
+            .answer_write(urls::workers().to_owned(), page.with_status(refusal.status))
+    }
+}
+
+fn registration(form: &Registration, faults: &Faults) -> Markup {
+    let name = Field {
+        name: "name",
+        label: "Name",
+        hint: Some("What people call it, 1 to 128 characters. The id is minted, and is what counts."),
+        error: faults.field("name"),
+        required: false,
+    };
+    let labels = Field {
+        name: "labels",
+        label: "Labels",
+        hint: Some("One key=value a line. Lines that begin with # are left out."),
+        error: faults.field("labels"),
+        required: false,
+    };
+    html! {
+        details class="disclosed" id="register" open[!faults.is_empty()] {
+            summary class="button" { "Register a worker" }
+            (refusal(faults.form.as_deref()))
+            form class="form" method="post" action=(urls::workers()) data-once {
+                (request_id())
+                (field(&name, Input::Text, &form.name))
+                (textarea(&labels, 3, &form.labels))
+                div class="actions" { (button(Button::Primary, "Register and show the secret")) }
+            }
+        }
+    }
+}
+
+/// The list as a query asks for it.
+struct View<'a> {
+    roster: &'a Result<Arc<Roster>, Unread>,
+    listing: Listing,
+    banner: Option<(Tone, String)>,
+    q: Option<String>,
+    name: Option<String>,
+    group: Option<GroupId>,
+}
+
+impl<'a> View<'a> {
+    /// `here` is the path and query.
+    fn new(roster: &'a Result<Arc<Roster>, Unread>, here: &str) -> Self {
+        let mut query = Query::of(here);
+        // Messages are not carried on into links.
+        let banner = banner(&mut Query::of(here));
+        let text = |most| move |text: &str| Some(first(text, most)).filter(|text| !text.trim().is_empty());
+        Self {
+            roster,
+            banner,
+            q: query.take("q", text(64)),
+            name: query.take("name", text(128)),
+            group: query.take("group", |id| id.parse().ok()),
+            listing: Listing::new(query),
+        }
+    }
+
+    /// The page, with the form as typed.
+    fn page(&self, form: &Registration, faults: &Faults) -> Page<'static> {
+        let context = html! { "Who may act in the deployment, each with a secret of its own" };
+        let can_write = !matches!(self.roster, Err(Unread::NoToken));
+        let head = html! {
+            (page_head("Workers", context, html! {}))
+            (message(self.banner.as_ref()))
+            @if can_write { (registration(form, faults)) }
+            @else { (refusal(faults.form.as_deref())) }
+        };
+        let region = Region {
+            name: "workers",
+            topics: &[Topic::Registry],
+            body: match self.roster {
+                Ok(roster) => self.rows(roster),
+                Err(unread) => unread.markup(),
+            }
+            .into(),
+        };
+        Page::new(
+            "Workers",
+            Section::Workers,
+            html! { (head) @if self.roster.is_ok() { (self.search()) } },
+            vec![region],
+        )
+    }
+
+    fn search(&self) -> Markup {
+        let group = self.group.as_ref().map(|id| ("group", id.as_str()));
+        let kept: Vec<_> = self
+            .name
+            .as_deref()
+            .map(|name| ("name", name))
+            .into_iter()
+            .chain(group)
+            .collect();
+        let reset = self.listing.with("q", None);
+        search(
+            urls::workers(),
+            "Search by name, id or label",
+            self.q.as_deref(),
+            &kept,
+            &reset,
+        )
+    }
+
+    fn rows(&self, roster: &Roster) -> Markup {
+        let kept: Vec<_> = self.kept(roster);
+        let total = kept.len() as u64;
+        let shown = self.listing.paging(total).slice(total, kept.into_iter());
+        let table = Table {
+            caption: "Workers",
+            columns: vec![
+                Column::text("Worker"),
+                Column::text("Registered"),
+                Column::text("By").minor(),
+                Column::text("Labels").minor(),
+                Column::text("Groups"),
+            ],
+            rows: shown.into_iter().map(|worker| self.row(roster, worker)).collect(),
+            empty: match roster.workers().is_empty() {
+                true => empty(
+                    "No worker is registered",
+                    html! { "Registering one puts it here, and shows its secret once." },
+                ),
+                false => no_match("worker", urls::workers()),
+            },
+        };
+        self.listing.markup("workers", total, &self.filters(roster), &table)
+    }
+
+    fn kept<'r>(&self, roster: &'r Roster) -> Vec<&'r Worker> {
+        let group = self.group.as_ref().map(|id| roster.group(id));
+        // A group that is gone contains nobody.
+        let members: Option<Vec<_>> = group.map(|group| {
+            let found = group.map(|group| roster.reach(group).workers).unwrap_or_default();
+            let mut ids: Vec<_> = found.into_iter().map(|found| &found.item.worker_id).collect();
+            ids.sort_unstable();
+            ids
+        });
+        let is_kept = |worker: &&Worker| {
+            let name = worker.name.as_ref().map(DisplayName::as_str);
+            let texts = || {
+                [
+                    worker.worker_id.as_str(),
+                    name.unwrap_or_default(),
+                    &labels_text(worker),
+                ]
+                .map(str::to_owned)
+            };
+            self.name.as_deref().is_none_or(|wanted| name == Some(wanted))
+                && members
+                    .as_ref()
+                    .is_none_or(|ids| ids.binary_search(&&worker.worker_id).is_ok())
+                && self
+                    .q
+                    .as_deref()
+                    .is_none_or(|q| holds(q, &texts().each_ref().map(String::as_str)))
+        };
+        roster.workers().iter().filter(is_kept).collect()
+    }
+
+    fn filters(&self, roster: &Roster) -> Markup {
+        let group = self.group.as_ref().map(|id| {
+            let name = roster.group(id).and_then(|group| group.name.as_ref());
+            (id, name.map_or_else(|| id.to_string(), ToString::to_string))
+        });
+        html! {
+            @if let Some(name) = &self.name {
+                (filter("Name", name, self.listing.with("name", Some(name)), self.listing.with("name", None)))
+            }
+            @if let Some((id, name)) = group {
+                (filter("Group", &name, self.listing.with("group", Some(id.as_str())), self.listing.with("group", None)))
+            }
+        }
+    }
+
+    fn row(&self, roster: &Roster, worker: &Worker) -> Row {
+        let groups = roster.groups_of(&MemberId::from(&worker.worker_id));
+        let groups: Vec<_> = groups.into_iter().map(|group| group_word(group)).collect();
+        Row {
+            kind: RowKind::Plain,
+            id: worker.worker_id.to_string(),
+            cells: vec![
+                worker_link(worker),
+                when(worker.registered_at),
+                actor(roster, worker.registered_by.as_ref()),
+                labels_line(worker),
+                few(&groups),
+            ],
+        }
+    }
+}

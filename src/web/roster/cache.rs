@@ -1,0 +1,144 @@
+//! Reading the roster once for all who want it at the same time, and keeping it until something changes, where a push
+//! feed would tell of that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join;
+use parking_lot::Mutex;
+
+use crate::client::{ClientError, RegistryClient};
+use crate::clock::Clock;
+use crate::lifecycle::Tasks;
+use crate::protocol::Timestamp;
+use crate::singleflight::SingleFlight;
+use crate::web::roster::graph::Roster;
+
+/// How long a page waits for a listing.
+const READ_TIMEOUT: Duration = Duration::from_millis(2500);
+
+/// A listing, or why it could not be read; shared by all who waited for it.
+type Outcome = Result<Arc<Roster>, Arc<ClientError>>;
+
+/// The last listing of the deployment's workers and groups.
+pub(crate) struct RosterCache {
+    clock: Clock,
+    /// Listings under way, by the registry's position when they began.
+    running: SingleFlight<Option<u64>, Outcome>,
+    last: Arc<Mutex<Option<Listed>>>,
+}
+
+/// A listing that arrived.
+#[derive(Debug, Clone)]
+struct Listed {
+    /// The registry's position when the listing began; none where no feed would tell of a change.
+    position: Option<u64>,
+    roster: Arc<Roster>,
+    at: Timestamp,
+}
+
+impl RosterCache {
+    pub fn new(clock: Clock, tasks: Tasks) -> Self {
+        Self {
+            clock,
+            running: SingleFlight::new("roster", tasks),
+            last: Arc::default(),
+        }
+    }
+
+    /// The workers and groups, of a moment no earlier than the last [`Self::forget`]. A listing that arrived is used again
+    /// for as long as `position` is some and stays what it was.
+    ///
+    /// # Errors
+    /// Why they cannot be read; [`ClientError::Late`] when they do not arrive within [`READ_TIMEOUT`].
+    pub async fn read(&self, client: &RegistryClient, position: Option<u64>) -> Outcome {
+        // A listing that began at another position may lack what changed since.
+        self.running.forget(|began| *began != position);
+        let (client, clock, last) = (client.clone(), self.clock.clone(), self.last.clone());
+        let store = move |outcome: Option<&Outcome>| {
+            if let Some(Ok(roster)) = outcome {
+                let (roster, at) = (roster.clone(), clock.now());
+                *last.lock() = Some(Listed { position, roster, at });
+            }
+        };
+        let read = self
+            .running
+            .run(position, || self.current(position).map(Ok), || list(client), store);
+        read.await.unwrap_or_else(|_| Err(Arc::new(ClientError::Late)))
+    }
+
+    /// The listing that arrived last, and when, unless it was forgotten.
+    pub fn last(&self) -> Option<(Arc<Roster>, Timestamp)> {
+        let last = self.last.lock();
+        last.as_ref().map(|last| (last.roster.clone(), last.at))
+    }
+
+    /// Says that listings that are under way, or have arrived, are too old from now on: something was written.
+    pub fn forget(&self) {
+        self.running.forget(|_| true);
+        *self.last.lock() = None;
+    }
+
+    fn current(&self, position: Option<u64>) -> Option<Arc<Roster>> {
+        let last = self.last.lock();
+        let current = last
+            .as_ref()
+            .filter(|last| position.is_some() && last.position == position);
+        current.map(|last| last.roster.clone())
+    }
+}
+
+async fn list(client: RegistryClient) -> Outcome {
+    match tokio::time::timeout(READ_TIMEOUT, try_join(client.workers(), client.groups())).await {
+        Err(_) => Err(Arc::new(ClientError::Late)),
+        Ok(Err(error)) => Err(Arc::new(error)),
+        Ok(Ok((workers, groups))) => Ok(Arc::new(Roster::new(workers, groups))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{Client, Credential};
+
+    fn cache() -> (RosterCache, RegistryClient) {
+        let client = Client::new("http://127.0.0.1:1", Credential::Anonymous).expect("a client");
+        let cache = RosterCache::new(Clock::default(), Tasks::new());
+        (cache, client.control().registry())
+    }
+
+    fn listed(cache: &RosterCache, position: Option<u64>) {
+        let roster = Arc::new(Roster::new(Vec::new(), Vec::new()));
+        let at = cache.clock.now();
+        *cache.last.lock() = Some(Listed { position, roster, at });
+    }
+
+    #[tokio::test]
+    async fn a_listing_is_used_again_until_the_registry_moves_or_is_written_to() {
+        let (cache, client) = cache();
+        listed(&cache, Some(7));
+        assert!(cache.read(&client, Some(7)).await.is_ok());
+        assert!(cache.read(&client, Some(8)).await.is_err(), "something changed");
+        assert!(
+            cache.read(&client, None).await.is_err(),
+            "nothing would tell of a change"
+        );
+        assert!(
+            cache.last().is_some(),
+            "what was read last can still be shown in an outage"
+        );
+        cache.forget();
+        assert!(cache.read(&client, Some(7)).await.is_err(), "something was written");
+        assert!(cache.last().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_shared_by_those_who_wait_and_not_kept() {
+        let (cache, client) = cache();
+        let (first, second) = tokio::join!(cache.read(&client, None), cache.read(&client, None));
+        let (first, second) = (first.expect_err("no server"), second.expect_err("no server"));
+        assert!(Arc::ptr_eq(&first, &second));
+        let third = cache.read(&client, None).await.expect_err("no server");
+        assert!(!Arc::ptr_eq(&first, &third));
+    }
+}

@@ -1,0 +1,65 @@
+//! Why the workers and groups cannot be shown.
+
+use std::sync::Arc;
+
+use maud::{Markup, html};
+use poem::http::StatusCode;
+
+use crate::client::ClientError;
+use crate::web::ui::{Tone, notice};
+use crate::web::upstream::{Upstream, trouble_kind, trouble_status};
+
+/// Why the roster is not known now.
+#[derive(Debug, Clone)]
+pub(crate) enum Unread {
+    /// It is told to the admin token only, and the console has none.
+    NoToken,
+    /// It was asked for, and did not come.
+    Failed(Arc<ClientError>),
+}
+
+impl Unread {
+    /// The status of a page without it.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            // The page is what it should be; it says what the console lacks.
+            Self::NoToken => StatusCode::OK,
+            Self::Failed(error) => trouble_status(trouble_kind(error)),
+        }
+    }
+
+    /// What stands for the roster on a page.
+    pub fn markup(&self) -> Markup {
+        let server = Upstream::ControlPlane;
+        let (key, what, helps) = match self {
+            Self::NoToken => {
+                let (what, helps) = server.needs_token();
+                ("admin-disabled", what, helps.to_owned())
+            }
+            Self::Failed(error) => (
+                server.key(trouble_kind(error)),
+                format!("Not known now: {}.", server.why(error)),
+                format!("{} Nothing here was changed; reload to try again.", advice(error)),
+            ),
+        };
+        let tone = if self.status().is_server_error() {
+            Tone::Bad
+        } else {
+            Tone::Warn
+        };
+        notice(
+            tone,
+            &html! { div data-fault=(key) { p { strong { (what) } } p { (helps) } } },
+        )
+    }
+}
+
+fn advice(error: &ClientError) -> &'static str {
+    if error.is_unauthorized() {
+        "Was the token replaced? Then the console must be started with the new one."
+    } else if error.is_unreachable() {
+        "It may be starting, busy or cut off."
+    } else {
+        "Is it a server of another version, or something in between that answers in its place?"
+    }
+}

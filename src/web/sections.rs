@@ -1,0 +1,217 @@
+//! The sections of the console, as data: one row each for the rail, the keys and what a switch keeps.
+//!
+//! A page names its section, and every section says here what becomes of it in a switch, so no page can be left out of
+//! one by mistake.
+
+use crate::protocol::ExperimentId;
+use crate::web::auth::audience::Audience;
+use crate::web::urls;
+
+/// A section: an entry of the rail, with all the pages below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Section {
+    /// The experiment's overview.
+    Overview,
+    /// Tasks, and one task.
+    Tasks,
+    /// Ideas, and one idea.
+    Ideas,
+    /// Variants, and one variant.
+    Variants,
+    /// The event log.
+    Events,
+    /// The deployment's experiments.
+    Experiments,
+    /// The deployment's workers, and one worker.
+    Workers,
+    /// The deployment's groups, and one group.
+    Groups,
+}
+
+/// Where the first page of a section is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place {
+    /// A page of each experiment.
+    Experiment {
+        /// Its path.
+        path: fn(&ExperimentId) -> String,
+        /// The parts of its query that mean the same in every experiment, which a switch keeps. Worker ids, page numbers
+        /// and cursors do not: they belong to one experiment.
+        kept_in_a_switch: &'static [&'static str],
+    },
+    /// A page of the deployment.
+    Deployment {
+        /// Its path.
+        path: fn() -> String,
+    },
+}
+
+/// What the rail, the keys and a switch know of a section.
+#[derive(Debug)]
+pub(crate) struct SectionInfo {
+    /// The heading in the rail that it stands under.
+    pub heading: &'static str,
+    /// What the rail calls it.
+    pub label: &'static str,
+    /// The key that leads there after `g`, if there is one.
+    pub key: Option<&'static str>,
+    /// Where it is.
+    pub place: Place,
+    /// Who may use it; the rail shows it to nobody else.
+    pub audience: Audience,
+}
+
+impl Section {
+    /// Every section, in the order of the rail.
+    pub const ALL: [Self; 8] = [
+        Self::Overview,
+        Self::Tasks,
+        Self::Ideas,
+        Self::Variants,
+        Self::Events,
+        Self::Experiments,
+        Self::Workers,
+        Self::Groups,
+    ];
+
+    /// The section's row.
+    pub const fn info(self) -> SectionInfo {
+        match self {
+            Self::Overview => of_experiment("Work", "Overview", Some("o"), urls::overview, &[], Audience::SignedIn),
+            Self::Tasks => observed("Tasks", "t", urls::tasks, &["kind", "state", "sort", "dir", "per"]),
+            Self::Ideas => observed("Ideas", "i", urls::ideas, &["state", "sort", "dir", "per"]),
+            Self::Variants => observed("Variants", "v", urls::variants, &["status", "dir", "per"]),
+            Self::Events => observed("Events", "e", urls::events, &["per"]),
+            Self::Experiments => of_deployment("Experiments", Some("x"), || urls::experiments().to_owned()),
+            Self::Workers => of_deployment("Workers", None, || urls::workers().to_owned()),
+            Self::Groups => of_deployment("Groups", None, || urls::groups().to_owned()),
+        }
+    }
+}
+
+/// A section under "Observe", which is for administrators.
+const fn observed(
+    label: &'static str,
+    key: &'static str,
+    path: fn(&ExperimentId) -> String,
+    kept_in_a_switch: &'static [&'static str],
+) -> SectionInfo {
+    of_experiment(
+        "Observe",
+        label,
+        Some(key),
+        path,
+        kept_in_a_switch,
+        Audience::Administrator,
+    )
+}
+
+const fn of_experiment(
+    heading: &'static str,
+    label: &'static str,
+    key: Option<&'static str>,
+    path: fn(&ExperimentId) -> String,
+    kept_in_a_switch: &'static [&'static str],
+    audience: Audience,
+) -> SectionInfo {
+    SectionInfo {
+        heading,
+        label,
+        key,
+        place: Place::Experiment { path, kept_in_a_switch },
+        audience,
+    }
+}
+
+const fn of_deployment(label: &'static str, key: Option<&'static str>, path: fn() -> String) -> SectionInfo {
+    SectionInfo {
+        heading: "Deployment",
+        label,
+        key,
+        place: Place::Deployment { path },
+        audience: Audience::Administrator,
+    }
+}
+
+/// Where a switch leads: the page of `target` of the same section as `from`, a path with its query, with the filters
+/// that still apply. Whatever is not a page of an experiment leads to the overview, so a switch never leaves this site.
+pub(crate) fn same_section(from: &str, target: &ExperimentId) -> String {
+    let overview = urls::overview(target);
+    let (path, query) = from.split_once('?').unwrap_or((from, ""));
+    let Some(left) = urls::experiment_of(path) else {
+        return overview;
+    };
+    // The overview's path begins every other one.
+    for section in Section::ALL.into_iter().filter(|section| *section != Section::Overview) {
+        let Place::Experiment {
+            path: path_of,
+            kept_in_a_switch,
+        } = section.info().place
+        else {
+            continue;
+        };
+        let Some(below) = path.strip_prefix(&path_of(&left)) else {
+            continue;
+        };
+        // One entity: the other experiment does not have it, but it has the list.
+        let query = if below.is_empty() { query } else { "" };
+        return with_kept(&path_of(target), query, kept_in_a_switch);
+    }
+    overview
+}
+
+fn with_kept(path: &str, query: &str, kept: &[&str]) -> String {
+    let pairs = serde_urlencoded::from_str::<Vec<(String, String)>>(query).unwrap_or_default();
+    let pairs: Vec<_> = pairs
+        .into_iter()
+        .filter(|(name, _)| kept.contains(&name.as_str()))
+        .collect();
+    match serde_urlencoded::to_string(pairs).unwrap_or_default() {
+        query if query.is_empty() => path.to_owned(),
+        query => format!("{path}?{query}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: &str = "exp_00000000000000000000000000";
+    const B: &str = "exp_11111111111111111111111111";
+
+    fn switched(rest: &str) -> String {
+        let target = B.parse().expect("an experiment id");
+        same_section(&format!("/x/{A}/{rest}"), &target)
+    }
+
+    #[test]
+    fn the_section_and_the_filters_that_apply_are_kept() {
+        let b = |rest: &str| format!("/x/{B}/{rest}");
+        assert_eq!(switched(""), b(""));
+        assert_eq!(
+            switched("admin/tasks/?state=pending&worker=wkr_1&page=3"),
+            b("admin/tasks/?state=pending")
+        );
+        assert_eq!(switched("admin/tasks/t%2F1/"), b("admin/tasks/"));
+        assert_eq!(
+            switched("admin/variants/?status=success"),
+            b("admin/variants/?status=success")
+        );
+        assert_eq!(switched("seed"), b(""));
+    }
+
+    #[test]
+    fn nothing_leads_off_the_site() {
+        let target = B.parse().expect("an experiment id");
+        for from in [
+            "https://evil.example/",
+            "//evil.example/x/",
+            "/\\evil",
+            "javascript:alert(1)",
+            "",
+            "/admin/experiments/",
+        ] {
+            assert_eq!(same_section(from, &target), format!("/x/{B}/"), "{from}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The servers behind the console, as its pages speak of them: names, keys, and words for what they answer.
+
+use poem::http::StatusCode;
+
+use crate::client::ClientError;
+use crate::live::TroubleKind;
+
+/// A server behind the console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Upstream {
+    /// It has the registry of experiments, and the deployment's workers and groups.
+    ControlPlane,
+    /// It hosts an experiment.
+    TaskStore,
+}
+
+impl Upstream {
+    /// Its name at the beginning of a sentence.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ControlPlane => "The control plane",
+            Self::TaskStore => "The task store",
+        }
+    }
+
+    /// The key of what goes wrong with it, in markup.
+    pub fn key(self, kind: TroubleKind) -> &'static str {
+        let (unreachable, credential, refused) = match self {
+            Self::ControlPlane => (
+                "control-plane-unreachable",
+                "control-plane-credential",
+                "control-plane-refused",
+            ),
+            Self::TaskStore => (
+                "task-store-unreachable",
+                "cannot-bootstrap-credential",
+                "task-store-refused",
+            ),
+        };
+        match kind {
+            TroubleKind::Unreachable | TroubleKind::Failing | TroubleKind::Unheard => unreachable,
+            TroubleKind::NoCredential => credential,
+            TroubleKind::Refused => refused,
+        }
+    }
+
+    /// Why a request came to nothing, as part of a sentence.
+    pub fn why(self, error: &ClientError) -> String {
+        let server = self.name().to_lowercase();
+        match error.status() {
+            Some(401) => format!("{server} refuses the console's admin token"),
+            Some(403) => format!("{server} does not let the console do this ({error})"),
+            Some(status) if status >= 500 => format!("{server} fails with status {status}"),
+            None if error.is_without_credential() => error.to_string(),
+            None if matches!(error, ClientError::Late) => format!("{server} did not answer in time"),
+            None if matches!(error, ClientError::NotSent(_)) => error.to_string(),
+            None if error.is_unreachable() => format!("{server} does not answer"),
+            _ => format!("{server} answers something that the console does not understand ({error})"),
+        }
+    }
+
+    /// That it asks for the admin token where the console has none, and what helps.
+    pub fn needs_token(self) -> (String, &'static str) {
+        (
+            format!("{} tells its workers and groups to the admin token only", self.name()),
+            "This console was started without it. Start it with --control-plane-admin-token, or with --admin-token \
+             where both are one, to see and change them here.",
+        )
+    }
+}
+
+/// What kind of trouble an error of a request is.
+pub(crate) fn trouble_kind(error: &ClientError) -> TroubleKind {
+    if error.is_unauthorized() {
+        TroubleKind::NoCredential
+    } else if error.is_unreachable() {
+        TroubleKind::Unreachable
+    } else {
+        TroubleKind::Refused
+    }
+}
+
+/// The status of a page whose data cannot be read.
+pub(crate) fn trouble_status(kind: TroubleKind) -> StatusCode {
+    match kind {
+        TroubleKind::Refused => StatusCode::BAD_GATEWAY,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
