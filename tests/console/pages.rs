@@ -1,24 +1,29 @@
-//! Every page in every state, as markup. A page that is not here fails [`every_route_is_drawn_or_said_not_to_be`].
+//! Every page in every state, as markup. A page's snapshot holds its `<main>`, in all states that one test brings about;
+//! what stands around it has snapshots of its own. Pages of an experiment are found in the route table, so a new one is
+//! drawn without a line here.
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
 use switchboard::protocol::{MemberId, RegisterGroup, RegisterWorker};
+use switchboard::web::{Answer, routes};
 
 use crate::console::{Console, Page, until};
 use crate::roles::worker;
 use crate::support::register;
 use crate::worlds::Deployment;
 
-/// Compares a page with its snapshot in `/snapshots`.
-fn assert_drawn(name: &str, page: &Page) {
+/// Compares a text with its snapshot in `/snapshots`.
+fn assert_text(name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots"));
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     // What names the content of other files, and revisions that depend on how changes were batched.
     settings.add_filter(r"-[0-9a-f]{8}\.(css|js|svg)", "-HASH.$1");
+    settings.add_filter(r"/assets/[0-9a-f]{8}/", "/assets/HASH/");
     settings.add_filter(r"since=(fleet|[0-9a-f]+)-\d+-\d+", "since=SINCE");
     settings.add_filter(r#"data-etag="[0-9a-f]{16}""#, r#"data-etag="ETAG""#);
     // What is random, or said once, or where a test keeps its files.
@@ -33,23 +38,73 @@ fn assert_drawn(name: &str, page: &Page) {
     settings.add_filter(r"console-instance=[0-9a-f]+", "console-instance=RANDOM");
     settings.add_filter(r#"id="secret">\s*[^<]+"#, r#"id="secret">SECRET"#);
     // One element a line, so that a difference can be read.
-    let body = page.body.replace("><", ">\n<");
-    settings.bind(|| insta::assert_snapshot!(name, format!("{}\n{body}", page.status)));
+    let text = text.replace("><", ">\n<");
+    settings.bind(|| insta::assert_snapshot!(name, text));
 }
 
-const PAGES: [(&str, &str); 8] = [
-    ("overview", ""),
-    ("tasks", "admin/tasks/"),
-    ("task", "admin/tasks/evaluate-good/"),
-    ("ideas", "admin/ideas/"),
-    ("idea", "admin/ideas/idea-good/"),
-    ("variants", "admin/variants/"),
-    ("variant", "admin/variants/v-good/"),
-    ("events", "admin/events/"),
-];
+/// What a page shows, without the shell around it. A part of a page is all of it.
+fn main_of(body: &str) -> &str {
+    let main = || {
+        let from = body.find("<main ")?;
+        let to = body.find("</main>")? + "</main>".len();
+        Some(&body[from..to])
+    };
+    main().unwrap_or(body)
+}
 
-/// Of the deployment's registry; the ids are those of [`staffed`].
-const REGISTRY: [(&str, &str); 4] = [
+/// The states of pages that one test brings about, by page.
+#[derive(Default)]
+struct Drawn(BTreeMap<String, String>);
+
+impl Drawn {
+    fn add(&mut self, name: &str, state: &str, page: &Page) {
+        let text = self.0.entry(name.to_owned()).or_default();
+        let separator = if text.is_empty() { "" } else { "\n\n" };
+        let main = main_of(&page.body);
+        write!(text, "{separator}== {state}: {}\n{main}", page.status).expect("a text grows");
+    }
+
+    /// Compares each page with its snapshot.
+    fn check(self) {
+        for (name, text) in self.0 {
+            assert_text(&name, &text);
+        }
+    }
+}
+
+/// Compares one state of a page, which no other test of the page brings about, with its snapshot.
+fn assert_drawn(name: &str, page: &Page) {
+    assert_text(name, &format!("{}\n{}", page.status, main_of(&page.body)));
+}
+
+/// Compares what stands around a page with its snapshot.
+fn assert_shell(name: &str, page: &Page) {
+    let shell = page.body.replace(main_of(&page.body), "<main>MAIN</main>");
+    assert_text(name, &format!("{}\n{shell}", page.status));
+}
+
+/// The pages of an experiment, from the route table: the last part of the pattern, and the path below the experiment with
+/// the entities of [`Deployment`]'s busy one.
+fn pages() -> Vec<(&'static str, String)> {
+    let of_experiment = routes()
+        .filter(|route| route.answer == Answer::Page)
+        .filter_map(|route| route.pattern.strip_prefix("/x/:experiment/"));
+    of_experiment
+        .map(|pattern| {
+            let last = pattern.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+            let name = if last.is_empty() { "overview" } else { last.trim_start_matches(':') };
+            let path = pattern
+                .replace(":task", "evaluate-good")
+                .replace(":idea", "idea-good")
+                .replace(":variant", "v-good");
+            assert!(!path.contains(':'), "say what {pattern} stands for");
+            (name, path)
+        })
+        .collect()
+}
+
+/// Pages of the deployment's workers and groups; the ids are those of [`staffed`].
+const ROSTER: [(&str, &str); 4] = [
     ("workers", "/admin/control/workers/"),
     ("worker", "/admin/control/workers/W/"),
     ("groups", "/admin/control/groups/"),
@@ -60,64 +115,6 @@ const EXPERIMENTS: &str = "/admin/experiments/";
 const SIGN_IN: &str = "/signin";
 /// Pages that are drawn by tests of their own.
 const OTHERS: [&str; 4] = [EXPERIMENTS, SIGN_IN, "/admin/experiments/E/unregister", "/x/by-name/N"];
-
-const BARE: &str = "leads to the same page of the active experiment";
-
-/// Routes that answer GET with something other than a page, and why there is nothing to draw.
-const NOT_DRAWN: [(&str, &str); 17] = [
-    ("/", BARE),
-    ("/admin/tasks/", BARE),
-    ("/admin/tasks/:task/", BARE),
-    ("/admin/ideas/", BARE),
-    ("/admin/ideas/:idea/", BARE),
-    ("/admin/variants/", BARE),
-    ("/admin/variants/:variant/", BARE),
-    ("/admin/events/", BARE),
-    ("/ideator/*rest", BARE),
-    ("/executor/*rest", BARE),
-    ("/evaluator/*rest", BARE),
-    ("/x/:experiment/live", "a stream of events"),
-    ("/live", "a stream of events"),
-    ("/healthz", "a word for supervisors"),
-    ("/metrics", "figures for a monitoring system"),
-    ("/x/:experiment/admin/seed", "redirects to the overview"),
-    ("/assets", "files that pages refer to"),
-];
-
-/// The patterns of the console's route table, each with what answers there; of what is nested, nothing.
-pub fn route_table() -> Vec<(String, Option<String>)> {
-    let table = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web/mod.rs")).expect("the routes");
-    let mut routes = Vec::new();
-    for (is_nested, found) in table
-        .split(".at(")
-        .skip(1)
-        .map(|call| (false, call))
-        .chain(table.split(".nest(").skip(1).map(|call| (true, call)))
-    {
-        let found = found.split(".at(").next().unwrap_or_default();
-        let (pattern, endpoint) = found
-            .trim_start()
-            .strip_prefix('"')
-            .and_then(|rest| rest.split_once('"'))
-            .unwrap_or_else(|| panic!("a route whose pattern is no literal cannot be checked: {found}"));
-        routes.push((pattern.to_owned(), (!is_nested).then(|| endpoint.to_owned())));
-    }
-    routes
-}
-
-/// The patterns that the table answers GET for, and what is nested in it.
-fn routes() -> Vec<String> {
-    let answers_get = |endpoint: &Option<String>| {
-        endpoint.as_ref().is_none_or(|endpoint| {
-            endpoint.trim_start_matches([',', ' ', '\n']).starts_with("get(") || endpoint.contains(".get(")
-        })
-    };
-    let table = route_table().into_iter();
-    table
-        .filter(|(_, endpoint)| answers_get(endpoint))
-        .map(|(pattern, _)| pattern)
-        .collect()
-}
 
 /// Whether a pattern of the route table leads from a path; `:name` stands for one segment.
 fn leads(pattern: &str, path: &str) -> bool {
@@ -130,34 +127,17 @@ fn leads(pattern: &str, path: &str) -> bool {
 }
 
 #[test]
-fn every_route_is_drawn_or_said_not_to_be() {
-    let routes = routes();
-    assert!(routes.len() >= PAGES.len() + NOT_DRAWN.len(), "too few: {routes:?}");
-    let drawn: Vec<_> = PAGES
-        .iter()
-        .map(|(_, path)| format!("/x/E/{path}"))
-        .chain(OTHERS.map(str::to_owned))
-        .chain(REGISTRY.map(|(_, path)| path.to_owned()))
+fn every_page_of_the_deployment_is_drawn_somewhere() {
+    let drawn: Vec<_> = OTHERS.into_iter().chain(ROSTER.map(|(_, path)| path)).collect();
+    let pages: Vec<_> = routes()
+        .filter(|route| route.answer == Answer::Page && !route.pattern.starts_with("/x/:experiment/"))
+        .map(|route| route.pattern)
         .collect();
-    for route in &routes {
-        let is_drawn = drawn.iter().any(|path| leads(route, path));
-        let is_excepted = NOT_DRAWN.iter().any(|(pattern, _)| pattern == route);
-        assert!(
-            is_drawn != is_excepted,
-            "{route} is neither drawn nor said not to be, or both"
-        );
+    for page in &pages {
+        assert!(drawn.iter().any(|path| leads(page, path)), "{page} is drawn by no test");
     }
     for path in drawn {
-        assert!(
-            routes.iter().any(|route| leads(route, &path)),
-            "{path} is no route any more"
-        );
-    }
-    for (pattern, _) in NOT_DRAWN {
-        assert!(
-            routes.iter().any(|route| route == pattern),
-            "{pattern} is no route any more"
-        );
+        assert!(pages.iter().any(|page| leads(page, path)), "{path} is no page any more");
     }
 }
 
@@ -166,28 +146,28 @@ async fn every_page_is_drawn() {
     let world = Deployment::start().await;
     let cookie = world.console.sign_in().await;
     let get = async |path: &str| world.console.get(path, &[("cookie", &cookie)]).await;
+    let mut drawn = Drawn::default();
     for id in [&world.busy.id, &world.empty.id] {
         world.known(id).await;
     }
-    for (name, path) in PAGES {
-        assert_drawn(
-            &format!("{name}__busy"),
-            &get(&format!("/x/{}/{path}", world.busy.id)).await,
-        );
+    let pages = pages();
+    assert!(pages.len() >= 8, "{pages:?}");
+    for (name, path) in &pages {
+        drawn.add(name, "busy", &get(&format!("/x/{}/{path}", world.busy.id)).await);
     }
-    for (name, path) in PAGES
-        .into_iter()
-        .filter(|(name, _)| !matches!(*name, "task" | "idea" | "variant"))
-    {
-        assert_drawn(
-            &format!("{name}__empty"),
-            &get(&format!("/x/{}/{path}", world.empty.id)).await,
-        );
+    for (name, path) in &pages {
+        let page = get(&format!("/x/{}/{path}", world.empty.id)).await;
+        // An empty experiment has no such entity.
+        if page.status != 404 {
+            drawn.add(name, "empty", &page);
+        }
     }
     let unregister = format!("/admin/experiments/{}/unregister", world.busy.id);
     assert_drawn("unregister__running", &get(&unregister).await);
     assert_drawn("unseeded", &get(&format!("/x/{}/", world.unseeded)).await);
-    assert_drawn("experiments__busy", &get(EXPERIMENTS).await);
+    drawn.add("experiments", "busy", &get(EXPERIMENTS).await);
+    assert_shell("shell__experiment", &get(&format!("/x/{}/admin/tasks/", world.busy.id)).await);
+    assert_shell("shell__deployment", &get(EXPERIMENTS).await);
     assert_drawn(
         "task__odd_id",
         &get(&format!(
@@ -219,16 +199,15 @@ async fn every_page_is_drawn() {
         (registry.view().freshness.word() == "stale").then_some(())
     })
     .await;
-    for (name, path) in PAGES {
-        assert_drawn(
-            &format!("{name}__stale"),
-            &get(&format!("/x/{}/{path}", world.busy.id)).await,
-        );
+    for (name, path) in &pages {
+        drawn.add(name, "stale", &get(&format!("/x/{}/{path}", world.busy.id)).await);
     }
-    assert_drawn("experiments__stale", &get(EXPERIMENTS).await);
+    drawn.add("experiments", "stale", &get(EXPERIMENTS).await);
+    assert_shell("shell__stale", &get(&format!("/x/{}/", world.busy.id)).await);
+    drawn.check();
 }
 
-/// Workers and groups of every kind, and the paths of [`REGISTRY`] with their ids.
+/// Workers and groups of every kind, and the paths of [`ROSTER`] with their ids.
 async fn staffed(console: &Console) -> [(&'static str, String); 4] {
     let registry = console.admin.control().registry();
     let worker = async |name: Option<&str>, labels: &[(&str, &str)]| {
@@ -259,7 +238,7 @@ async fn staffed(console: &Console) -> [(&'static str, String); 4] {
     let inner = group("night shift", vec![(&ada).into(), (&nameless).into()]).await;
     let outer = group("everybody", vec![(&inner).into(), (&twin).into(), nobody]).await;
     group("admins", vec![(&outer).into()]).await;
-    REGISTRY.map(|(name, path)| {
+    ROSTER.map(|(name, path)| {
         let path = path
             .replace("/W/", &format!("/{ada}/"))
             .replace("/G/", &format!("/{outer}/"));
@@ -272,51 +251,46 @@ async fn the_deployments_workers_and_groups_are_drawn() {
     let console = Console::start().await;
     let cookie = console.sign_in().await;
     let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
-    for (name, path) in REGISTRY.into_iter().filter(|(name, _)| name.ends_with('s')) {
-        assert_drawn(&format!("{name}__empty"), &console.get(path, &headers).await);
+    let mut drawn = Drawn::default();
+    for (name, path) in ROSTER.into_iter().filter(|(name, _)| name.ends_with('s')) {
+        drawn.add(name, "empty", &console.get(path, &headers).await);
     }
     let paths = staffed(&console).await;
     for (name, path) in &paths {
-        assert_drawn(&format!("{name}__filled"), &console.get(path, &headers).await);
+        drawn.add(name, "filled", &console.get(path, &headers).await);
     }
     let [(_, workers), (_, worker), (_, groups), (_, group)] = &paths;
-    assert_drawn(
-        "workers__none_match",
-        &console.get(&format!("{workers}?q=zzz&name=grace"), &headers).await,
+    drawn.add(
+        "workers", "none match", &console.get(&format!("{workers}?q=zzz&name=grace"), &headers).await,
     );
     let wrong = [("name", " bad"), ("labels", "a=b\nnonsense")];
-    assert_drawn("workers__refused", &console.post(workers, &headers, &wrong).await);
+    drawn.add("workers", "refused", &console.post(workers, &headers, &wrong).await);
     let wrong = [("name", "admins"), ("members", "")];
-    assert_drawn("groups__refused", &console.post(groups, &headers, &wrong).await);
+    drawn.add("groups", "refused", &console.post(groups, &headers, &wrong).await);
     let wrong = [("member_id", "grace")];
-    assert_drawn(
-        "group__refused",
-        &console.post(&format!("{group}members"), &headers, &wrong).await,
+    drawn.add(
+        "group", "refused", &console.post(&format!("{group}members"), &headers, &wrong).await,
     );
     let wrong = [("confirm", "no")];
-    assert_drawn(
-        "group__unconfirmed",
-        &console.post(&format!("{group}delete"), &headers, &wrong).await,
+    drawn.add(
+        "group", "unconfirmed", &console.post(&format!("{group}delete"), &headers, &wrong).await,
     );
-    assert_drawn(
-        "worker__unconfirmed",
-        &console
+    drawn.add(
+        "worker", "unconfirmed", &console
             .post(&format!("{worker}reissue-credential"), &headers, &wrong)
             .await,
     );
-    assert_drawn(
-        "group__added",
-        &console.get(&format!("{group}?ok=added"), &headers).await,
+    drawn.add(
+        "group", "added", &console.get(&format!("{group}?ok=added"), &headers).await,
     );
 
     let form = [("name", "grace"), ("request_id", "once")];
-    assert_drawn("token__registered", &console.post(workers, &headers, &form).await);
-    assert_drawn("token__shown_already", &console.post(workers, &headers, &form).await);
+    drawn.add("token", "registered", &console.post(workers, &headers, &form).await);
+    drawn.add("token", "shown already", &console.post(workers, &headers, &form).await);
     let end = &worker.trim_end_matches('/')[worker.len() - 7..];
     let confirmed = [("confirm", "Ada <b>Lovelace</b>"), ("request_id", end)];
-    assert_drawn(
-        "token__reissued",
-        &console
+    drawn.add(
+        "token", "reissued", &console
             .post(&format!("{worker}reissue-credential"), &headers, &confirmed)
             .await,
     );
@@ -330,8 +304,9 @@ async fn the_deployments_workers_and_groups_are_drawn() {
     })
     .await;
     for (name, path) in &paths {
-        assert_drawn(&format!("{name}__unreachable"), &console.get(path, &headers).await);
+        drawn.add(name, "unreachable", &console.get(path, &headers).await);
     }
+    drawn.check();
 }
 
 #[tokio::test]
@@ -339,7 +314,7 @@ async fn a_registry_that_is_not_the_consoles_to_read_is_drawn() {
     let console = Console::start_with(|access| access.control_admin_token = None).await;
     let cookie = console.sign_in().await;
     let headers = [("cookie", cookie.as_str())];
-    for (name, path) in REGISTRY.into_iter().filter(|(name, _)| name.ends_with('s')) {
+    for (name, path) in ROSTER.into_iter().filter(|(name, _)| name.ends_with('s')) {
         assert_drawn(&format!("{name}__no_token"), &console.get(path, &headers).await);
     }
     let alone = Console::start_with(|access| access.control_plane = None).await;
@@ -360,6 +335,7 @@ async fn what_an_operator_sees_who_is_no_administrator_is_drawn() {
     let get = async |path: &str| world.console.get(path, &[("cookie", &cookie)]).await;
     let busy = format!("/x/{}/", world.busy.id);
     assert_drawn("overview__operator", &get(&busy).await);
+    assert_shell("shell__operator", &get(&busy).await);
     assert_drawn("unseeded__operator", &get(&format!("/x/{}/", world.unseeded)).await);
     assert_drawn(
         "fault__not_an_administrator",
@@ -439,7 +415,7 @@ async fn the_parts_of_a_page_are_drawn_alone() {
         ];
         world.console.get(&path, &headers).await
     };
-    assert_drawn("tasks__main", &part("main#main").await);
+    assert_shell("shell__fragment", &part("main#main").await);
     assert_drawn("tasks__region", &part("section#region-tasks").await);
     assert_drawn("bar__freshness", &part("div#freshness").await);
     assert_drawn("bar__pending", &part("span#region-pending").await);
@@ -473,7 +449,7 @@ async fn every_part_that_asks_for_itself_is_answered_with_itself() {
     let world = Deployment::start().await;
     world.known(&world.busy.id).await;
     let cookie = world.console.sign_in().await;
-    let paths = PAGES.map(|(_, path)| format!("/x/{}/{path}", world.busy.id));
+    let paths = pages().into_iter().map(|(_, path)| format!("/x/{}/{path}", world.busy.id));
     let registry = staffed(&world.console).await.map(|(_, path)| path);
     for path in paths.into_iter().chain(registry).chain([EXPERIMENTS.to_owned()]) {
         let page = world.console.get(&path, &[("cookie", &cookie)]).await;
@@ -511,26 +487,29 @@ async fn every_part_that_asks_for_itself_is_answered_with_itself() {
 #[tokio::test]
 async fn signing_in_is_drawn() {
     let console = Console::start().await;
-    assert_drawn("sign_in", &console.get(SIGN_IN, &[]).await);
-    assert_drawn("sign_in__wrong", &console.get("/signin?token=nonsense", &[]).await);
+    let mut drawn = Drawn::default();
+    assert_shell("shell__bare", &console.get(SIGN_IN, &[]).await);
+    drawn.add("sign_in", "by link", &console.get(SIGN_IN, &[]).await);
+    drawn.add("sign_in", "wrong", &console.get("/signin?token=nonsense", &[]).await);
     let link = console.sign_in_link();
     assert_eq!(console.get(&link, &[]).await.status, 303);
-    assert_drawn("sign_in__used", &console.get(&link, &[]).await);
+    drawn.add("sign_in", "used", &console.get(&link, &[]).await);
     let link = console.sign_in_link();
     console.clock.advance(Duration::from_secs(15 * 60));
-    assert_drawn("sign_in__expired", &console.get(&link, &[]).await);
+    drawn.add("sign_in", "expired", &console.get(&link, &[]).await);
     let without_links = console.beside(|setup| setup.sign_in_links = false).await;
-    assert_drawn("sign_in__worker", &without_links.get(SIGN_IN, &[]).await);
-    assert_drawn("sign_in__malformed", &console.present("open sesame", "/").await);
+    drawn.add("sign_in", "worker", &without_links.get(SIGN_IN, &[]).await);
+    drawn.add("sign_in", "malformed", &console.present("open sesame", "/").await);
     let (_, credential) = worker(&console.admin.control(), "Ada").await;
     let wrong = format!("{credential}x");
-    assert_drawn("sign_in__refused", &without_links.present(&wrong, "/").await);
+    drawn.add("sign_in", "refused", &without_links.present(&wrong, "/").await);
     for _ in 1..10 {
         without_links.present(&wrong, "/").await;
     }
-    assert_drawn("sign_in__limited", &without_links.present(&credential, "/").await);
+    drawn.add("sign_in", "limited", &without_links.present(&credential, "/").await);
     assert_drawn(
         "fault__cross_site",
         &console.post(SIGN_IN, &[("sec-fetch-site", "cross-site")], &[]).await,
     );
+    drawn.check();
 }
