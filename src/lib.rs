@@ -6,6 +6,7 @@
 //! - [`clock`]: the only reader of wall time.
 //! - [`private_file`]: files that only their owner may read.
 //! - [`lifecycle`]: every task of the process, and how it stops.
+//! - [`singleflight`]: one run for all who want the same result at the same time.
 //! - [`listener`]: serving HTTP on a socket.
 //! - [`client`]: the only code that speaks HTTP to a task store or a control plane.
 //! - [`access`]: which server, as whom, with which secret.
@@ -34,4 +35,5 @@ pub mod private_file;
 pub mod protocol;
 pub mod repos;
 pub mod secrets;
+pub mod singleflight;
 pub mod web;

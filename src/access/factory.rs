@@ -32,7 +32,7 @@ pub(super) struct Inner {
     tasks: Tasks,
     http: Client,
     directory: CredentialDir,
-    bearers: Arc<BearerCache>,
+    bearers: BearerCache,
     glances: Cache<Scope, (Instant, bool)>,
 }
 
@@ -46,7 +46,7 @@ impl StoreFactory {
         Ok(Self(Arc::new(Inner {
             http: Client::new("", Credential::Anonymous)?,
             directory: CredentialDir::new(options.credentials.clone()),
-            bearers: Arc::new(BearerCache::new(tasks.clone())),
+            bearers: BearerCache::new(tasks.clone()),
             glances: Cache::new(GLANCES),
             clock,
             tasks,

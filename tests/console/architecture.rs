@@ -5,14 +5,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which top-level modules each may import, beside itself.
-const MAY_IMPORT: [(&str, &[&str]); 17] = [
+const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("protocol", &[]),
     ("clock", &["protocol"]),
     ("lifecycle", &[]),
+    ("singleflight", &["lifecycle"]),
     ("private_file", &[]),
     ("listener", &[]),
     ("client", &["protocol"]),
-    ("access", &["protocol", "clock", "lifecycle", "client", "private_file"]),
+    (
+        "access",
+        &[
+            "protocol",
+            "clock",
+            "lifecycle",
+            "singleflight",
+            "client",
+            "private_file",
+        ],
+    ),
     (
         "live",
         &[
@@ -32,6 +43,7 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
             "clock",
             "private_file",
             "lifecycle",
+            "singleflight",
             "listener",
             "client",
             "access",
@@ -41,7 +53,10 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
         ],
     ),
     ("configs", &["protocol", "clock"]),
-    ("repos", &["protocol", "clock", "lifecycle", "private_file"]),
+    (
+        "repos",
+        &["protocol", "clock", "lifecycle", "singleflight", "private_file"],
+    ),
     (
         "embedded",
         &["protocol", "clock", "lifecycle", "listener", "private_file"],
