@@ -93,7 +93,7 @@ where
         running.insert(key.clone(), pending.clone());
         drop(running);
 
-        let mut completion = CompleteOnDrop {
+        let completion = CompleteOnDrop {
             running: self.running.clone(),
             key,
             pending: pending.clone(),
@@ -102,10 +102,7 @@ where
             result: None,
         };
         // Without the lock: a task that cannot be started any more completes at once.
-        let work = work();
-        self.tasks.spawn(self.task_name, async move {
-            completion.result = Some(work.await);
-        });
+        self.tasks.spawn(self.task_name, completion.complete_with(work()));
         Err(pending)
     }
 
@@ -129,6 +126,12 @@ struct CompleteOnDrop<K: Eq + Hash, T: Clone, S: FnOnce(Option<&T>)> {
     sender: Option<oneshot::Sender<T>>,
     store: Option<S>,
     result: Option<T>,
+}
+
+impl<K: Eq + Hash, T: Clone, S: FnOnce(Option<&T>)> CompleteOnDrop<K, T, S> {
+    async fn complete_with(mut self, work: impl Future<Output = T>) {
+        self.result = Some(work.await);
+    }
 }
 
 impl<K: Eq + Hash, T: Clone, S: FnOnce(Option<&T>)> Drop for CompleteOnDrop<K, T, S> {
