@@ -2,9 +2,11 @@
 //! forgotten: nothing but signing in, the assets and the health check answers who is not signed in (a monitoring system shows a token of
 //! its own for the metrics), and nothing below `/admin` or `/x/{E}/admin` answers who does not administer.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+use percent_encoding::percent_decode;
 use poem::http::{Method, header};
 use poem::session::Session;
 use secrecy::ExposeSecret;
@@ -20,7 +22,7 @@ use super::same_origin::comes_from_here;
 use super::session::{Operator, SignedIn};
 use super::urls;
 use crate::live::{Freshness, Trouble};
-use crate::protocol::{WorkerId, percent_decode};
+use crate::protocol::WorkerId;
 
 /// What the operator may do, as of this request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -231,25 +233,10 @@ pub(crate) fn is_gated(path: &str) -> bool {
 
 /// The text with one layer of percent-encoding taken off; none when there is none.
 fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    if !text.contains(&b'%') {
-        return None;
+    match percent_decode(text).into() {
+        Cow::Owned(decoded) => Some(decoded),
+        Cow::Borrowed(_) => None,
     }
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        let escape = text.get(at..at + 3).and_then(|escape| std::str::from_utf8(escape).ok());
-        match escape.filter(|_| *byte == b'%').and_then(percent_decode) {
-            Some(plain) => {
-                decoded.extend(plain);
-                at += 3;
-            }
-            None => {
-                decoded.push(*byte);
-                at += 1;
-            }
-        }
-    }
-    (decoded.len() < text.len()).then_some(decoded)
 }
 
 fn has_admin(path: &str) -> bool {
