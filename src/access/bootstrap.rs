@@ -181,10 +181,7 @@ impl Bootstrap {
     /// Whether the secret that was refused is one that this directory had to replace again and again just before.
     fn is_fought_over(&self, stored: &Identity) -> bool {
         let oldest = stored.reissued.iter().rev().nth(TIMES - 1);
-        oldest.is_some_and(|at| {
-            let age = self.clock.now().instant().duration_since(at.instant());
-            u128::try_from(age.as_millis()).is_ok_and(|age| age < FOUGHT_OVER.as_millis())
-        })
+        oldest.is_some_and(|at| self.clock.is_recent(*at, FOUGHT_OVER))
     }
 
     /// A new secret for the worker that is known here, or else for one that was registered from here.

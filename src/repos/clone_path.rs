@@ -26,14 +26,14 @@ const DAMAGED: &str = "switchboard-damaged";
 
 /// Where the clone of an experiment is.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct ClonePath {
     root: PathBuf,
     name: String,
 }
 
 /// A clone as it is.
 #[derive(Debug)]
-pub(super) enum Look {
+pub(super) enum CloneStatus {
     Absent,
     /// Something is there that is no repository, and why.
     Broken(String),
@@ -51,7 +51,7 @@ pub(super) struct Found {
 /// The right to change a clone; kept by every thread that does.
 pub(super) type Lock = Arc<File>;
 
-impl Place {
+impl ClonePath {
     pub(super) fn new(root: &Path, id: &ExperimentId) -> Self {
         Self {
             root: root.into(),
@@ -81,18 +81,12 @@ impl Place {
         self.beside("pack")
     }
 
-    /// Whether something is there, and when it was fetched, from two looks at the directory.
-    pub(super) fn glance(&self) -> (bool, Option<Timestamp>) {
-        let path = self.path();
-        (path.exists(), fetched(&path))
-    }
-
     /// Opens the clone for reading, which counts as a use at `now`.
-    pub(super) fn look(&self, now: Timestamp) -> Result<Look, RepoError> {
+    pub(super) fn open(&self, now: Timestamp) -> Result<CloneStatus, RepoError> {
         let path = self.path();
         match fs::metadata(&path) {
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Absent),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(CloneStatus::Absent),
             Err(error) => return Err(RepoError::disk(&path)(error)),
         }
         let mark = path.join(OURS);
@@ -100,7 +94,7 @@ impl Place {
             Ok(file) => {
                 if file.try_lock_shared().is_err() || !is_same(&file, &mark) {
                     // It is being thrown away at this moment.
-                    return Ok(Look::Absent);
+                    return Ok(CloneStatus::Absent);
                 }
                 touch(&file, now).map_err(RepoError::disk(&mark))?;
                 Some(file)
@@ -109,7 +103,7 @@ impl Place {
             Err(error) => return Err(RepoError::disk(&mark)(error)),
         };
         match check(&path) {
-            Ok(()) => Ok(Look::Ready(Found {
+            Ok(()) => Ok(CloneStatus::Ready(Found {
                 in_use,
                 fetched: fetched(&path),
             })),
@@ -120,7 +114,7 @@ impl Place {
             {
                 Err(RepoError::git(&path)(error))
             }
-            Err(error) => Ok(Look::Broken(error.message().to_owned())),
+            Err(error) => Ok(CloneStatus::Broken(error.message().to_owned())),
         }
     }
 
@@ -233,7 +227,7 @@ pub(super) fn prune(root: &Path, budget: u64, keep: &[&ExperimentId]) -> io::Res
         let Some(id) = id.and_then(|id| id.parse::<ExperimentId>().ok()) else {
             continue;
         };
-        let place = Place::new(root, &id);
+        let place = ClonePath::new(root, &id);
         if let Some(used) = time(&place.path().join(OURS)) {
             clones.push((used, size(&place.path()), id, place));
         }
@@ -261,7 +255,7 @@ pub(super) fn prune(root: &Path, budget: u64, keep: &[&ExperimentId]) -> io::Res
     Ok(())
 }
 
-fn throw_away(place: &Place) -> io::Result<bool> {
+fn throw_away(place: &ClonePath) -> io::Result<bool> {
     let lock = open_lock(&place.beside("lock"))?;
     let mark = match File::open(place.path().join(OURS)) {
         Ok(mark) => mark,
