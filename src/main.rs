@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use switchboard::app;
-use switchboard::config::{Args, Config, LogConfig};
+use switchboard::cli::{Args, Config, LogConfig};
 use tracing_subscriber::EnvFilter;
 
 /// What clap exits with too, when a command line cannot be used.

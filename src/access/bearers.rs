@@ -110,7 +110,7 @@ mod tests {
         let panicked = cache.get(&Scope::ControlPlane, || async { panic!("on purpose") }).await;
         assert!(panicked.expect_err("broken off").is_without_credential());
         let late = cache
-            .get(&Scope::ControlPlane, || async { Err(ClientError::Late) })
+            .get(&Scope::ControlPlane, || async { Err(ClientError::TimedOut) })
             .await;
         assert!(late.expect_err("failed").is_unreachable());
         let open = cache.get(&Scope::ControlPlane, || async { Ok(None) }).await;

@@ -56,12 +56,12 @@ impl StoreFactory {
 
     /// An experiment as the console's own worker there. None when no task store has an address for it.
     pub fn worker(&self, id: &ExperimentId) -> Option<ExperimentClient> {
-        self.experiment(id, self.renewable(Scope::Experiment(id.clone())))
+        self.experiment_as(id, self.renewable(Scope::Experiment(id.clone())))
     }
 
     /// An experiment as the principal `admin`. None without its token.
     pub fn admin(&self, id: &ExperimentId) -> Option<ExperimentClient> {
-        self.experiment(id, admin(self.0.options.admin_token.as_ref()?))
+        self.experiment_as(id, admin(self.0.options.admin_token.as_ref()?))
     }
 
     /// An experiment for looking whether it is there, which registers nobody while that can be helped. An admin token
@@ -75,11 +75,11 @@ impl StoreFactory {
             scope: Scope::Experiment(id.clone()),
             admin: admin(token),
         };
-        self.experiment(id, Credential::Renewable(Arc::new(source)))
+        self.experiment_as(id, Credential::Renewable(Arc::new(source)))
     }
 
-    /// An experiment as whoever shows `credential`.
-    pub fn experiment(&self, id: &ExperimentId, credential: impl Into<Credential>) -> Option<ExperimentClient> {
+    /// An experiment through this credential.
+    pub fn experiment_as(&self, id: &ExperimentId, credential: impl Into<Credential>) -> Option<ExperimentClient> {
         let address = self.0.options.task_stores.address(id)?;
         Some(self.0.http.at(&address, credential).experiment(id))
     }
@@ -95,7 +95,7 @@ impl StoreFactory {
         self.control_as(admin(self.0.options.control_admin_token.as_ref()?))
     }
 
-    /// The control plane as whoever shows `credential`.
+    /// The control plane through this credential.
     pub fn control_as(&self, credential: impl Into<Credential>) -> Option<ControlClient> {
         let address = self.0.options.control_plane.as_ref()?;
         Some(self.0.http.at(address, credential).control())
@@ -141,7 +141,7 @@ impl StoreFactory {
         } else if self.0.is_kept(&scope) {
             CredentialState::Stored
         } else if self.0.options.admin_token.is_some() {
-            CredentialState::ToBeMade
+            CredentialState::ToBeRegistered
         } else {
             CredentialState::Missing
         }

@@ -1,4 +1,4 @@
-//! The console's own standing with the servers it speaks to: which server, as whom, with which secret.
+//! The console's own posture with the servers it speaks to: which server, as whom, with which secret.
 //!
 //! Worker ids are minted by each experiment for itself, so the console is one worker **per experiment** and another one
 //! to the control plane, and never shows one's credential to another. [`StoreFactory`] hands out clients by experiment and
@@ -11,14 +11,14 @@ mod directory;
 mod error;
 mod factory;
 mod options;
-mod routes;
+mod posture;
 mod scope;
 mod sources;
-mod standing;
+mod task_stores;
 
 pub use error::CredentialError;
 pub use factory::StoreFactory;
 pub use options::Options;
-pub use routes::{RouteError, TaskStores, check_address};
+pub use posture::{CredentialState, Posture};
 pub use scope::Scope;
-pub use standing::{CredentialState, Posture};
+pub use task_stores::{AddressError, TaskStores, check_address};

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-use super::{RouteError, TaskStores};
+use super::{AddressError, TaskStores};
 use crate::protocol::{ExperimentId, WorkerId};
 
 /// What a [`super::StoreFactory`] is made from.
@@ -33,9 +33,9 @@ impl Options {
     ///
     /// # Errors
     /// When the address is none.
-    pub fn of_one_server(base: &str, admin_token: SecretString, credentials: PathBuf) -> Result<Self, RouteError> {
+    pub fn single_server(base: &str, admin_token: SecretString, credentials: PathBuf) -> Result<Self, AddressError> {
         Ok(Self {
-            task_stores: TaskStores::everywhere(base)?,
+            task_stores: TaskStores::at(base)?,
             control_plane: Some(base.to_owned()),
             control_admin_token: Some(admin_token.clone()),
             admin_token: Some(admin_token),

@@ -11,10 +11,10 @@ use tracing::{info, warn};
 
 use super::{AppError, Home, announce, local_address, say};
 use crate::access::{self, Posture, StoreFactory};
+use crate::cli::{ReposConfig, ServeConfig};
 use crate::clock::Clock;
-use crate::config::{ReposConfig, ServeConfig};
-use crate::configs::{self, ConfigSource};
 use crate::demo;
+use crate::experiment_configs::{self, ConfigSource};
 use crate::lifecycle::Tasks;
 use crate::live::{self, Live};
 use crate::private_file::create_private_dir;
@@ -35,7 +35,7 @@ const PAGE_CACHE_BYTES: u64 = 32 * 1024 * 1024;
 /// What a console is put together from.
 pub(super) struct Parts {
     pub access: access::Options,
-    pub configs: configs::Options,
+    pub configs: experiment_configs::Options,
     pub repos: Option<RepoMaterializer>,
     pub session_key: [u8; 64],
     /// How many bytes all mirrors together may take.
@@ -80,12 +80,12 @@ pub(super) async fn serve(config: ServeConfig, listener: TcpListener, tasks: &Ta
     let default = config.access.default_experiment.clone();
     let parts = Parts {
         repos: repos(&config.repos, default.clone(), &clock, tasks)?,
-        configs: configs::Options {
+        configs: experiment_configs::Options {
             dir: config.experiment_config_dir,
             default: default.zip(config.experiment_config),
         },
         session_key: match &config.session_secret {
-            Some(secret) => secrets::session_key_of(secret.expose_secret()),
+            Some(secret) => secrets::derive_session_key(secret.expose_secret()),
             None => kept_session_key(&credentials)?,
         },
         access: config.access,

@@ -4,9 +4,9 @@ use secrecy::SecretString;
 use tracing::warn;
 
 use super::{AppError, Home};
+use crate::cli::{AuthenticationConfig, BackendConfig, SeedConfig};
 use crate::client::{Client, ClientError};
 use crate::clock::Clock;
-use crate::config::{AuthenticationConfig, BackendConfig, SeedConfig};
 use crate::embedded;
 use crate::lifecycle::Tasks;
 use crate::protocol::{ErrorType, RegisterExperiment, SeedRequest, percent_encode};

@@ -11,13 +11,13 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::access::{self, RouteError};
+use crate::access::{self, AddressError};
+use crate::cli::{BackendConfig, Config, ConsoleConfig, DeploymentConfig, Run, Storage};
 use crate::client::{Bearer, Client, ClientError};
 use crate::clock::Clock;
-use crate::config::{BackendConfig, Config, ConsoleConfig, DeploymentConfig, Run, Storage};
-use crate::configs;
 use crate::demo;
 use crate::embedded::{self, Backend};
+use crate::experiment_configs;
 use crate::lifecycle::Tasks;
 use crate::private_file::create_private_dir;
 use crate::protocol::{Actor, ExperimentId};
@@ -67,7 +67,7 @@ pub enum AppError {
     },
     /// An address is none.
     #[error(transparent)]
-    Route(#[from] RouteError),
+    Route(#[from] AddressError),
     /// The client of the embedded backend cannot be set up.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -168,8 +168,8 @@ async fn start(
     // They are made here, by the demo and by imports, so there is no remote.
     let repos = RepoMaterializer::new(repos::Options::at(repo_root), clock.clone(), tasks.clone())?;
     let parts = console::Parts {
-        access: access::Options::of_one_server(&base, admin_token, home.path.join("console"))?,
-        configs: configs::Options::default(),
+        access: access::Options::single_server(&base, admin_token, home.path.join("console"))?,
+        configs: experiment_configs::Options::default(),
         repos: Some(repos),
         sign_in_links: true,
         secure_cookies: false,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::ConfigError;
+use super::UsageError;
 use crate::access::TaskStores;
 use crate::protocol::{ExperimentId, from_yaml};
 
@@ -31,8 +31,8 @@ struct TaskStoreSection {
 }
 
 impl File {
-    pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
-        let refused = |reason: String| ConfigError::File {
+    pub(super) fn read(path: &Path) -> Result<Self, UsageError> {
+        let refused = |reason: String| UsageError::File {
             path: path.to_owned(),
             reason,
         };
@@ -53,9 +53,9 @@ impl File {
     }
 
     /// The routes, with what the command line says before what the file says.
-    pub(super) fn task_stores(self, path: Option<&Path>, flag: Option<&str>) -> Result<TaskStores, ConfigError> {
+    pub(super) fn task_stores(self, path: Option<&Path>, flag: Option<&str>) -> Result<TaskStores, UsageError> {
         let of_file = |what: String| {
-            move |reason: String| ConfigError::File {
+            move |reason: String| UsageError::File {
                 path: path.map(Path::to_owned).unwrap_or_default(),
                 reason: format!("{what}: {reason}"),
             }
@@ -66,7 +66,7 @@ impl File {
             stores = stores.with(id, &url).map_err(|error| refused(error.to_string()))?;
         }
         match (flag, self.task_store.default) {
-            (Some(url), _) => stores.with_default(url).map_err(|source| ConfigError::Address {
+            (Some(url), _) => stores.with_default(url).map_err(|source| UsageError::Address {
                 flag: "--task-store-url",
                 source,
             }),
@@ -74,7 +74,7 @@ impl File {
                 let refused = of_file("task_store.default".to_owned());
                 stores.with_default(&url).map_err(|error| refused(error.to_string()))
             }
-            (None, None) if stores.is_empty() => Err(ConfigError::NoTaskStore),
+            (None, None) if stores.is_empty() => Err(UsageError::NoTaskStore),
             (None, None) => Ok(stores),
         }
     }

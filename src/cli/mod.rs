@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::access::{self, RouteError};
+use crate::access::{self, AddressError};
 use crate::protocol::{CommitSha, ExperimentId};
 
 pub use args::Args;
@@ -142,7 +142,7 @@ pub struct Limits {
 
 /// What a command line can get wrong beyond the grammar of its options.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum ConfigError {
+pub enum UsageError {
     /// The experiments and what belongs to them cannot be paired.
     #[error("{given} {flag} for {wanted} --experiment-id: give it once, or once for each in the same order")]
     Unpaired {
@@ -168,7 +168,7 @@ pub enum ConfigError {
         /// Where it was given.
         flag: &'static str,
         /// Why.
-        source: RouteError,
+        source: AddressError,
     },
     /// The session secret can be guessed.
     #[error(

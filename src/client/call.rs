@@ -59,7 +59,7 @@ impl Call {
     }
 
     /// What is there and its tag, or nothing when it is what `known` is the tag of (RFC 9110 §13).
-    pub(super) async fn fetch_unless<T: DeserializeOwned>(
+    pub(super) async fn fetch_if_changed<T: DeserializeOwned>(
         self,
         known: Option<&str>,
     ) -> Result<Option<(T, Option<String>)>, ClientError> {

@@ -3,20 +3,20 @@
 use maud::{Markup, html};
 
 use super::ui::{Tone, notice};
-use crate::configs::ConfigTrouble;
+use crate::experiment_configs::ConfigError;
 
 /// Why there is no configuration and what to do, and what that means for the page.
-pub(crate) fn config_trouble(trouble: &ConfigTrouble, meaning: &str) -> Markup {
+pub(crate) fn config_trouble(trouble: &ConfigError, meaning: &str) -> Markup {
     let key = match trouble {
-        ConfigTrouble::Missing { .. } => "config-missing",
-        ConfigTrouble::Invalid { .. } | ConfigTrouble::Unreadable { .. } => "config-invalid",
+        ConfigError::Missing { .. } => "config-missing",
+        ConfigError::Invalid { .. } | ConfigError::Unreadable { .. } => "config-invalid",
     };
     notice(
         Tone::Warn,
         &html! {
             div data-fault=(key) {
                 @match trouble {
-                    ConfigTrouble::Invalid { file, faults } => {
+                    ConfigError::Invalid { file, faults } => {
                         p { "The configuration " code { (file.display()) } " is not good:" }
                         ul { @for fault in faults.iter() { li { (fault) } } }
                     }

@@ -153,7 +153,9 @@ async fn checked(console: &Console, worker: &WorkerId, bearer: Bearer) -> Result
     let (server, registry) = match stores.control_as(bearer.clone()) {
         Some(control) => ("The control plane", control.registry()),
         None => {
-            let experiment = stores.default_experiment().and_then(|id| stores.experiment(id, bearer));
+            let experiment = stores
+                .default_experiment()
+                .and_then(|id| stores.experiment_as(id, bearer));
             ("The task store", experiment.ok_or(Refusal::NotHosted)?.registry())
         }
     };

@@ -154,10 +154,10 @@ impl Context {
             *turn = Some(Kept::Open);
             let written = tokio::time::timeout(PATIENCE, write)
                 .await
-                .unwrap_or(Err(ClientError::Late));
+                .unwrap_or(Err(ClientError::TimedOut));
             *turn = match &written {
                 Ok(written) => Some(keep(written)),
-                Err(error) if error.leaves_open() => Some(Kept::Open),
+                Err(error) if error.is_outcome_unknown() => Some(Kept::Open),
                 Err(_) => None,
             };
             // Nobody may be left to be told.
@@ -165,9 +165,9 @@ impl Context {
         });
         match told.await {
             Ok(Ok(written)) => Sent::Done(written),
-            Ok(Err(error)) if !error.leaves_open() => Sent::Refused(error),
+            Ok(Err(error)) if !error.is_outcome_unknown() => Sent::Refused(error),
             Ok(Err(error)) => Sent::Open(error),
-            Err(_) => Sent::Open(ClientError::Late),
+            Err(_) => Sent::Open(ClientError::TimedOut),
         }
     }
 }

@@ -8,7 +8,7 @@ use clap::Args as ClapArgs;
 use secrecy::SecretString;
 
 use super::{StorageArgs, host, seconds, secret, set};
-use crate::config::{AuthenticationConfig, BackendConfig, ConfigError, Limits, SeedConfig};
+use crate::cli::{AuthenticationConfig, BackendConfig, Limits, SeedConfig, UsageError};
 use crate::protocol::{CommitSha, ExperimentId};
 
 #[derive(Debug, ClapArgs)]
@@ -59,9 +59,9 @@ pub(super) struct BackendArgs {
 }
 
 impl BackendArgs {
-    pub(super) fn split(self) -> Result<(StorageArgs, BackendConfig), ConfigError> {
+    pub(super) fn split(self) -> Result<(StorageArgs, BackendConfig), UsageError> {
         let authentication = match set(self.admin_token) {
-            _ if self.insecure_no_auth && !self.host.is_loopback() => return Err(ConfigError::Exposed(self.host)),
+            _ if self.insecure_no_auth && !self.host.is_loopback() => return Err(UsageError::Exposed(self.host)),
             _ if self.insecure_no_auth => AuthenticationConfig::Off,
             Some(token) => AuthenticationConfig::AdminToken(token),
             None => AuthenticationConfig::StoredToken,
@@ -85,14 +85,14 @@ impl BackendArgs {
 }
 
 /// Gives each experiment what stands at its place, or the only one there is.
-fn seeds(ids: Vec<ExperimentId>, configs: &[PathBuf], commits: &[CommitSha]) -> Result<Vec<SeedConfig>, ConfigError> {
+fn seeds(ids: Vec<ExperimentId>, configs: &[PathBuf], commits: &[CommitSha]) -> Result<Vec<SeedConfig>, UsageError> {
     let wanted = ids.len();
     for (flag, given) in [
         ("--experiment-config", configs.len()),
         ("--base-commit-sha", commits.len()),
     ] {
         if wanted > 0 && given > 1 && given != wanted {
-            return Err(ConfigError::Unpaired { flag, given, wanted });
+            return Err(UsageError::Unpaired { flag, given, wanted });
         }
     }
     fn at<T>(all: &[T], place: usize) -> Option<&T> {

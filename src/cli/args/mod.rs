@@ -17,7 +17,7 @@ use backend::BackendArgs;
 use serve::ServeArgs;
 use up::UpArgs;
 
-use super::{Config, ConfigError, DeploymentConfig, LogConfig, Run, Storage};
+use super::{Config, DeploymentConfig, LogConfig, Run, Storage, UsageError};
 
 /// A live operator console for EDEN, the directed-evolution protocol.
 ///
@@ -138,9 +138,9 @@ fn without_blanks(grammar: Grammar) -> Grammar {
 }
 
 impl TryFrom<Args> for Config {
-    type Error = ConfigError;
+    type Error = UsageError;
 
-    fn try_from(args: Args) -> Result<Self, ConfigError> {
+    fn try_from(args: Args) -> Result<Self, UsageError> {
         let log = LogConfig {
             filter: args.log.log,
             json: args.log.log_json,
@@ -174,7 +174,7 @@ impl From<StorageArgs> for Storage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{AuthenticationConfig, BackendConfig, ConsoleConfig, ServeConfig};
+    use crate::cli::{AuthenticationConfig, BackendConfig, ConsoleConfig, ServeConfig};
     use crate::protocol::ExperimentId;
 
     fn config(args: &[&str]) -> Config {
@@ -191,7 +191,7 @@ mod tests {
         }
     }
 
-    fn refused(args: &[&str]) -> ConfigError {
+    fn refused(args: &[&str]) -> UsageError {
         let args = std::iter::once(&"switchboard").chain(args);
         let args = Args::try_parse_from(args).expect("good arguments");
         Config::try_from(args).expect_err("refused")
@@ -242,7 +242,7 @@ mod tests {
             configs(&[&ids, &one, &two]),
             [PathBuf::from("a.yaml"), PathBuf::from("b.yaml")]
         );
-        let unpaired = ConfigError::Unpaired {
+        let unpaired = UsageError::Unpaired {
             flag: "--experiment-config",
             given: 3,
             wanted: 2,
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn nobody_is_let_in_by_mistake() {
         let exposed = refused(&["backend", "--insecure-no-auth", "--host", "0.0.0.0"]);
-        assert_eq!(exposed, ConfigError::Exposed("0.0.0.0".parse().expect("an address")));
+        assert_eq!(exposed, UsageError::Exposed("0.0.0.0".parse().expect("an address")));
         let blank = deployment(&["backend", "--admin-token", " "]).1.authentication;
         assert!(matches!(blank, AuthenticationConfig::StoredToken));
         let config = config(&["backend", "--admin-token", "open sesame"]);
@@ -277,8 +277,8 @@ mod tests {
             Some("http://ts:1".to_owned())
         );
         assert!(config.access.control_plane.is_none());
-        assert_eq!(refused(&["serve", "--experiment-id", FIRST]), ConfigError::NoTaskStore);
-        assert_eq!(refused(&SERVE[..3]), ConfigError::NoExperiment);
+        assert_eq!(refused(&["serve", "--experiment-id", FIRST]), UsageError::NoTaskStore);
+        assert_eq!(refused(&SERVE[..3]), UsageError::NoExperiment);
         let bad = refused(&[&SERVE[..], &["--control-plane-url", "cp:1"]].concat()).to_string();
         assert!(bad.starts_with("--control-plane-url"), "{bad}");
     }
@@ -299,7 +299,7 @@ mod tests {
         assert!(one.control_admin_token.is_some());
         assert!(!format!("{one:?}").contains("sesame"), "secrets do not print");
         let short = refused(&[&SERVE[..], &["--session-secret", "short"]].concat());
-        assert_eq!(short, ConfigError::SessionSecret);
+        assert_eq!(short, UsageError::SessionSecret);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{ConsoleArgs, host, secret, set};
 use crate::access::{self, check_address};
-use crate::config::file::File;
-use crate::config::{ConfigError, MIN_SESSION_SECRET, ReposConfig, ServeConfig};
+use crate::cli::file::File;
+use crate::cli::{MIN_SESSION_SECRET, ReposConfig, ServeConfig, UsageError};
 use crate::protocol::{ExperimentId, WorkerId};
 
 /// The help shows no value of a variable that may hold a secret: addresses may with a password, helpers as part of a command.
@@ -109,25 +109,25 @@ struct IgnoredArgs {
 }
 
 impl ServeArgs {
-    pub(super) fn split(self) -> Result<ServeConfig, ConfigError> {
+    pub(super) fn split(self) -> Result<ServeConfig, UsageError> {
         let file = match &self.config {
             Some(path) => File::read(path)?,
             None => File::default(),
         };
         let task_stores = file.task_stores(self.config.as_deref(), self.task_store_url.as_deref())?;
         if let Some(url) = &self.control_plane_url {
-            check_address(url).map_err(|source| ConfigError::Address {
+            check_address(url).map_err(|source| UsageError::Address {
                 flag: "--control-plane-url",
                 source,
             })?;
         } else if self.experiment_id.is_none() {
-            return Err(ConfigError::NoExperiment);
+            return Err(UsageError::NoExperiment);
         }
         let ignored = self.ignored();
         let session_secret = set(self.session_secret);
         let is_short = |secret: &SecretString| secret.expose_secret().chars().count() < MIN_SESSION_SECRET;
         if session_secret.as_ref().is_some_and(is_short) {
-            return Err(ConfigError::SessionSecret);
+            return Err(UsageError::SessionSecret);
         }
         let admin_token = set(self.admin_token);
         Ok(ServeConfig {

@@ -6,7 +6,7 @@ use clap::Args as ClapArgs;
 use clap::builder::FalseyValueParser;
 
 use super::{ConsoleArgs, StorageArgs, host, set};
-use crate::config::{AuthenticationConfig, BackendConfig, ConsoleConfig, DeploymentConfig, Run};
+use crate::cli::{AuthenticationConfig, BackendConfig, ConsoleConfig, DeploymentConfig, Run};
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct UpArgs {

@@ -88,7 +88,7 @@ fn refused(error: &ClientError, form: Form) -> (StatusCode, Form) {
         return (StatusCode::UNPROCESSABLE_ENTITY, Form { config_error, ..form });
     }
     let (status, refusal) = match error {
-        error if error.leaves_open() => (
+        error if error.is_outcome_unknown() => (
             StatusCode::SERVICE_UNAVAILABLE,
             format!("{error}. Whether the experiment was seeded is not known: reload before trying again."),
         ),

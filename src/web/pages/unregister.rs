@@ -96,7 +96,7 @@ pub(crate) async fn post(
         Err(error) if error.error_type() == Some(ErrorType::InvalidPrecondition) => {
             return words(StatusCode::CONFLICT, format!("The control plane keeps it: {error}."));
         }
-        Err(error) if error.leaves_open() => {
+        Err(error) if error.is_outcome_unknown() => {
             let open = format!(
                 "{error}. Whether it was unregistered is not known: look in the list, then try again; doing it twice does no harm."
             );

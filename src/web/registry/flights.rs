@@ -44,7 +44,7 @@ impl Flights {
     /// as long as `position` is some and stays what it was.
     ///
     /// # Errors
-    /// Why they cannot be read; [`ClientError::Late`] when they do not arrive within [`PATIENCE`].
+    /// Why they cannot be read; [`ClientError::TimedOut`] when they do not arrive within [`PATIENCE`].
     pub async fn read(&self, scope: &Scope, client: &RegistryClient, position: Option<u64>, clock: &Clock) -> Outcome {
         if let Some(roster) = self.kept(scope, position) {
             return Ok(roster);
@@ -117,7 +117,7 @@ impl Flights {
 async fn list(client: RegistryClient) -> Outcome {
     let both = async { futures_util::future::try_join(client.workers(), client.groups()).await };
     match tokio::time::timeout(PATIENCE, both).await {
-        Err(_) => Err(Arc::new(ClientError::Late)),
+        Err(_) => Err(Arc::new(ClientError::TimedOut)),
         Ok(Err(error)) => Err(Arc::new(error)),
         Ok(Ok((workers, groups))) => Ok(Arc::new(Roster::new(workers, groups))),
     }

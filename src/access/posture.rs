@@ -31,7 +31,7 @@ pub enum CredentialState {
     /// Kept on disk.
     Stored,
     /// None yet; the admin token makes one on the first look.
-    ToBeMade,
+    ToBeRegistered,
     /// None, and nothing to make one with.
     Missing,
     /// No task store has an address for the experiment.

@@ -17,7 +17,7 @@ pub struct TaskStores {
 
 /// Why an address is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RouteError {
+pub enum AddressError {
     /// Not a URL of a server.
     #[error("{url:?} is no address of a server: {reason}")]
     Address {
@@ -33,15 +33,15 @@ impl TaskStores {
     ///
     /// # Errors
     /// When it is not `http://` and a host.
-    pub fn everywhere(url: &str) -> Result<Self, RouteError> {
+    pub fn at(url: &str) -> Result<Self, AddressError> {
         Self::default().with_default(url)
     }
 
     /// The same for what [`TaskStores::with`] does not name.
     ///
     /// # Errors
-    /// As for [`TaskStores::everywhere`].
-    pub fn with_default(mut self, url: &str) -> Result<Self, RouteError> {
+    /// As for [`TaskStores::at`].
+    pub fn with_default(mut self, url: &str) -> Result<Self, AddressError> {
         // What the placeholder will be replaced by is harmless anywhere in a URL.
         check_address(&url.replace(PLACEHOLDER, "exp_0"))?;
         self.default = Some(url.to_owned());
@@ -51,8 +51,8 @@ impl TaskStores {
     /// One experiment at an address of its own, in which the placeholder is good too.
     ///
     /// # Errors
-    /// As for [`TaskStores::everywhere`].
-    pub fn with(mut self, id: ExperimentId, url: &str) -> Result<Self, RouteError> {
+    /// As for [`TaskStores::at`].
+    pub fn with(mut self, id: ExperimentId, url: &str) -> Result<Self, AddressError> {
         let url = url.replace(PLACEHOLDER, id.as_str());
         check_address(&url)?;
         self.experiments.insert(id, url);
@@ -75,8 +75,8 @@ impl TaskStores {
 ///
 /// # Errors
 /// When it is not `http://` and a host, without credentials or query.
-pub fn check_address(url: &str) -> Result<(), RouteError> {
-    let refused = |reason: &str| RouteError::Address {
+pub fn check_address(url: &str) -> Result<(), AddressError> {
+    let refused = |reason: &str| AddressError::Address {
         url: shown(url),
         reason: reason.to_owned(),
     };
@@ -116,8 +116,8 @@ mod tests {
     }
 
     #[test]
-    fn an_experiment_has_its_own_address_before_the_templates() -> Result<(), RouteError> {
-        let stores = TaskStores::everywhere("http://ts-{experiment_id}:8080/")?.with(id('1'), "http://one:1")?;
+    fn an_experiment_has_its_own_address_before_the_templates() -> Result<(), AddressError> {
+        let stores = TaskStores::at("http://ts-{experiment_id}:8080/")?.with(id('1'), "http://one:1")?;
         assert_eq!(stores.address(&id('1')).as_deref(), Some("http://one:1"));
         let templated = format!("http://ts-{}:8080/", id('2'));
         assert_eq!(stores.address(&id('2')), Some(templated));
@@ -141,7 +141,7 @@ mod tests {
             "u:hunter2@h",
             "http://h/?token=hunter2",
         ] {
-            let error = TaskStores::everywhere(bad).expect_err(bad).to_string();
+            let error = TaskStores::at(bad).expect_err(bad).to_string();
             assert!(!error.contains("hunter2"), "{error}");
         }
     }
