@@ -46,8 +46,8 @@ where
         }
     }
 
-    /// The result for a key: the one that `cached` finds, else that of the work under way, else that of `work`, which is
-    /// started now.
+    /// The result for a key: the one that `cached` finds, else that of the work under way, else that of `work`, which
+    /// is started now.
     ///
     /// When the work ends, `store` gets its result, or `None` if it was interrupted. It is not called for work that was
     /// forgotten. Both `cached` and `store` run while the key is locked: a caller finds either the work under way or

@@ -68,12 +68,12 @@ impl BearerCache {
         self.held.peek(scope)?
     }
 
-    /// Forgets a bearer that was refused, unless another has taken its place by now.
-    pub(super) fn refused(&self, scope: &Scope, refused: Option<&Bearer>) {
+    /// Evicts a bearer that was refused, unless another has replaced it by now.
+    pub(super) fn evict_refused(&self, scope: &Scope, refused: Option<&Bearer>) {
         self.held.remove_if(scope, |held| held.as_ref() == refused);
     }
 
-    /// Forgets whatever is held of a scope.
+    /// Evicts the bearer of a scope.
     pub(super) fn evict(&self, scope: &Scope) {
         self.held.remove(scope);
     }

@@ -1,18 +1,19 @@
-/// How the console stands to the deployment (design section 6).
+/// What the console may do in the deployment, by the tokens and credentials it has. Pages mark it with a letter, A to
+/// D.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Posture {
     /// A: one experiment and no control plane.
     SingleExperiment,
-    /// B: a control plane and its admin token: credentials are made as they are needed.
+    /// B: a control plane and its admin token. Credentials are made when needed.
     Administered,
-    /// C: a control plane and the credentials of an earlier start, nothing to make others with.
+    /// C: a control plane and the credentials of an earlier start. No others can be made.
     StoredCredentials,
-    /// D: a control plane, and neither.
+    /// D: a control plane, and neither token nor credentials.
     WithoutCredentials,
 }
 
 impl Posture {
-    /// The letter of the parity document (`D-CRED-6`).
+    /// Its letter in pages.
     pub fn letter(self) -> char {
         match self {
             Self::SingleExperiment => 'A',
@@ -23,16 +24,16 @@ impl Posture {
     }
 }
 
-/// Whether an experiment can be read, as far as that is known without asking anybody.
+/// Whether an experiment can be read, as far as that is known without calling its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialState {
-    /// In use: the task store took it.
+    /// In use: the task store has accepted it.
     Verified,
-    /// Kept on disk.
+    /// On disk.
     Stored,
-    /// None yet; the admin token makes one on the first look.
+    /// None yet. The console registers a worker with the admin token on the first use.
     ToBeRegistered,
-    /// None, and nothing to make one with.
+    /// None, and no admin token to make one with.
     Missing,
     /// No task store has an address for the experiment.
     NoAddress,

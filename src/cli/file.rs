@@ -63,7 +63,9 @@ impl File {
         let mut stores = TaskStores::default();
         for (id, url) in self.task_store.experiments {
             let refused = of_file(format!("task_store.experiments.{id}"));
-            stores = stores.with(id, &url).map_err(|error| refused(error.to_string()))?;
+            stores = stores
+                .with_experiment(id, &url)
+                .map_err(|error| refused(error.to_string()))?;
         }
         match (flag, self.task_store.default) {
             (Some(url), _) => stores.with_default(url).map_err(|source| UsageError::Address {

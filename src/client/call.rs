@@ -48,7 +48,7 @@ impl Call {
         let (StatusCode::UNAUTHORIZED, Some(again)) = (response.status(), again) else {
             return Ok(response);
         };
-        match self.credential.renewed(bearer).await? {
+        match self.credential.renew(bearer).await? {
             Some(renewed) => send(again, renewed.as_ref()).await,
             None => Ok(response),
         }

@@ -48,7 +48,7 @@ pub(super) async fn open(
 ) -> Result<PushStream, ClientError> {
     let bearer = credential.bearer().await?;
     match connect(url, bearer.as_ref(), experiment, cursor).await {
-        Err(ClientError::UnexpectedStatus(401)) => match credential.renewed(bearer).await? {
+        Err(ClientError::UnexpectedStatus(401)) => match credential.renew(bearer).await? {
             Some(renewed) => connect(url, renewed.as_ref(), experiment, cursor).await,
             None => Err(ClientError::UnexpectedStatus(401)),
         },

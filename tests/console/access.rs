@@ -334,7 +334,7 @@ async fn not_hosted_here_is_told_apart_from_not_seeded() {
 
     let mapped = Options {
         task_stores: TaskStores::default()
-            .with(lab.id.clone(), &world.base)
+            .with_experiment(lab.id.clone(), &world.base)
             .expect("an address"),
         ..options(&world.base, dir.path())
     };
