@@ -78,8 +78,8 @@ impl RepoMaterializer {
         })
     }
 
-    /// The repository of an experiment, cloned or fetched first if needed. When a fetch fails, the clone is served as it
-    /// is, marked stale.
+    /// The repository of an experiment, cloned or fetched first if needed. When a fetch fails, the clone is served as
+    /// it is, marked stale.
     ///
     /// # Errors
     /// When there is nothing to read: no repository and no remote, still being cloned, or the remote failed.
