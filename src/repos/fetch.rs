@@ -13,9 +13,9 @@ use super::credential::Credential;
 use super::error::{RemoteFailure, RemoteFault, RepoError, SetupError};
 use super::failures::Failures;
 use super::options::{Location, Options};
-use super::pkt::Advertised;
+use super::pkt_line::Advertisement;
 use super::remote::Target;
-use super::smart::{Http, Session};
+use super::smart_http::{Http, Session};
 use super::state::FetchFailure;
 use super::transfer;
 use crate::clock::Clock;
@@ -100,7 +100,7 @@ impl Fetcher {
         let failure = RemoteFailure {
             fault: RemoteFault::Unreachable,
             url: url.unwrap_or_default(),
-            words: "it took too long in all".to_owned(),
+            message: "it took too long in all".to_owned(),
         };
         failure.into()
     }
@@ -145,19 +145,19 @@ impl Fetcher {
         let advertised = match remote.target(id) {
             Target::Directory(source) => {
                 let clone = clone.clone();
-                locked.run(move |_| transfer::from_directory(&clone, &source)).await?
+                locked.run(move |_| transfer::fetch_directory(&clone, &source)).await?
             }
             Target::Http(url) => self.download(&locked, &clone, &url).await?,
         };
         let made = clone.clone();
         let finish = move |path: &ClonePath| {
-            transfer::apply(&made, &advertised, is_ours)?;
+            transfer::update_branches(&made, &advertised, is_ours)?;
             match is_present {
-                false => path.settle(&made, asked),
+                false => path.publish(&made, asked),
                 true => {
                     clone_path::mark_fetched(&made, asked)?;
                     if is_ours {
-                        transfer::consolidate(&made)?;
+                        transfer::repack(&made)?;
                     }
                     Ok(())
                 }
@@ -175,13 +175,18 @@ impl Fetcher {
     }
 
     /// Downloads what the remote has and the clone lacks.
-    async fn download(&self, locked: &LockedClone, clone: &Path, url: &reqwest::Url) -> Result<Advertised, RepoError> {
-        let (credential, without) = self.credential(url).await;
+    async fn download(
+        &self,
+        locked: &LockedClone,
+        clone: &Path,
+        url: &reqwest::Url,
+    ) -> Result<Advertisement, RepoError> {
+        let (credential, no_credential) = self.credential(url).await;
         let session = Session {
             http: &self.http,
             url,
             credential: credential.as_ref(),
-            without: without.as_deref(),
+            no_credential: no_credential.as_deref(),
         };
         let advertised = session.advertised().await?;
         let (path, wanted) = (clone.to_owned(), advertised.clone());
@@ -201,7 +206,7 @@ impl Fetcher {
         let path = clone.to_owned();
         let taken = locked.run(move |locked| {
             let pack = locked.pack();
-            let taken = transfer::index(&path, &pack);
+            let taken = transfer::index_pack(&path, &pack);
             // It is in the clone now, or of no use. If this fails, the next fetch removes it.
             let _ = std::fs::remove_file(&pack);
             taken
@@ -235,8 +240,8 @@ impl Fetcher {
         let (root, keep, budget) = (root.to_owned(), [Some(id.clone()), own], self.options.byte_budget);
         blocking(move || {
             let keep: Vec<_> = keep.iter().flatten().collect();
-            if let Err(error) = clone_path::prune(&root, budget, &keep) {
-                warn!(root = %root.display(), %error, "repositories that are not used cannot be thrown away");
+            if let Err(error) = clone_path::evict(&root, budget, &keep) {
+                warn!(root = %root.display(), %error, "unused repositories cannot be evicted");
             }
         })
         .await

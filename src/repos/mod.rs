@@ -13,9 +13,9 @@ mod failures;
 mod fetch;
 mod materializer;
 mod options;
-mod pkt;
+mod pkt_line;
 mod remote;
-mod smart;
+mod smart_http;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -27,5 +27,5 @@ pub use error::{RemoteFailure, RemoteFault, RepoError, SetupError};
 pub use materializer::{Handle, RepoMaterializer};
 pub use options::Options;
 pub use remote::Remote;
-pub use smart::NetworkLimits;
+pub use smart_http::NetworkLimits;
 pub use state::{FetchFailure, RepoState};

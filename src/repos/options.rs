@@ -5,7 +5,7 @@ use super::clone_path::ClonePath;
 use super::credential::CredentialSource;
 use super::error::{RepoError, SetupError};
 use super::remote::Remote;
-use super::smart::NetworkLimits;
+use super::smart_http::NetworkLimits;
 use crate::protocol::ExperimentId;
 
 /// Where repositories are, where they come from, and their limits.
