@@ -40,6 +40,12 @@ impl Clock {
         }
     }
 
+    /// Whether an instant lies in the past and less than `span` back.
+    pub fn is_recent(&self, instant: Timestamp, span: Duration) -> bool {
+        let age = self.now().instant().duration_since(instant.instant());
+        u128::try_from(age.as_millis()).is_ok_and(|age| age < span.as_millis())
+    }
+
     /// Moves a manual clock forward; the system's clock moves by itself.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual(millis) = &self.0 {
@@ -49,7 +55,7 @@ impl Clock {
     }
 
     /// Waits until `instant` has passed, to the millisecond: it is over when [`Clock::now`] is later.
-    pub async fn passes(&self, instant: Timestamp) {
+    pub async fn wait_past(&self, instant: Timestamp) {
         let goal = instant.instant().as_millisecond();
         match &self.0 {
             Source::System => loop {
@@ -80,11 +86,11 @@ mod tests {
     async fn whoever_waits_for_a_manual_clock_wakes_when_it_is_moved() {
         let start: Timestamp = "2026-01-02T03:04:05Z".parse().expect("an instant");
         let clock = Clock::manual(start);
-        let wait = clock.passes(start);
+        let wait = clock.wait_past(start);
         tokio::pin!(wait);
         assert!(futures_util::poll!(wait.as_mut()).is_pending(), "not yet past it");
         clock.advance(Duration::from_millis(1));
         wait.await;
-        Clock::default().passes(start).await;
+        Clock::default().wait_past(start).await;
     }
 }

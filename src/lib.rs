@@ -6,27 +6,28 @@
 //! - [`clock`]: the only reader of wall time.
 //! - [`private_file`]: files that only their owner may read.
 //! - [`lifecycle`]: every task of the process, and how it stops.
+//! - [`singleflight`]: one run for all who want the same result at the same time.
 //! - [`listener`]: serving HTTP on a socket.
 //! - [`client`]: the only code that speaks HTTP to a task store or a control plane.
 //! - [`access`]: which server, as whom, with which secret.
-//! - [`configs`]: the configuration of each experiment, from files.
+//! - [`experiment_configs`]: the configuration of each experiment, from files.
 //! - [`live`]: list, then watch: what the console believes and how it learns it.
 //! - [`repos`]: the experiments' git repositories, cloned when needed and kept within bounds.
 //! - [`web`]: the console: pages, components, assets.
 //! - [`embedded`]: a task store and control plane of our own; it knows nothing of the client.
 //! - [`demo`]: experiments that really evolve, driven by an ordinary client.
-//! - [`config`]: from what was typed to what is used.
+//! - [`cli`]: from what was typed to what is used.
 //! - [`secrets`]: secrets of the console that are kept in its data directory.
 //! - [`app`]: the composition root, the only module that names all of them.
 
 pub mod access;
 pub mod app;
+pub mod cli;
 pub mod client;
 pub mod clock;
-pub mod config;
-pub mod configs;
 pub mod demo;
 pub mod embedded;
+pub mod experiment_configs;
 pub mod lifecycle;
 pub mod listener;
 pub mod live;

@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use switchboard::app;
-use switchboard::config::{Args, Config, LogConfig};
+use switchboard::cli::{Args, Config, LogConfig};
 use tracing_subscriber::EnvFilter;
 
-/// What clap exits with too, when a command line cannot be used.
+/// The exit code for a command line that cannot be used; clap uses it too.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let config = match Args::given().map(Config::try_from) {
+    let config = match Args::from_process().map(Config::try_from) {
         Ok(Ok(config)) => config,
         Ok(Err(error)) => {
             eprintln!("switchboard: {error}");
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         }
     };
     let ended = runtime.block_on(app::run(config));
-    // A blocking call that is still busy after the grace does not hold up the end.
+    // A blocking call that is still busy after the grace period does not delay the exit.
     runtime.shutdown_timeout(Duration::from_millis(200));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -50,7 +50,7 @@ fn start_logging(config: &LogConfig) -> Result<(), tracing_subscriber::filter::P
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
-        // Said on stderr, the only fault there is, a reader of stderr that went away, would be a panic.
+        // The only internal error is a closed stderr. Reporting it on stderr would panic.
         .log_internal_errors(false);
     if config.json {
         subscriber.json().flatten_event(true).init();

@@ -71,7 +71,7 @@ pub fn replace_private_with(path: &Path, write: impl FnOnce(&mut File) -> io::Re
 ///
 /// # Errors
 /// When the directory cannot be read, or such a file not be removed.
-pub fn sweep_private(directory: &Path) -> io::Result<()> {
+pub fn remove_abandoned(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)?.flatten() {
         let is_aside = entry.path().extension().is_some_and(|extension| extension == "tmp");
         // Somebody else's renaming it meanwhile is no fault.
@@ -155,7 +155,7 @@ mod tests {
             let made = file.metadata().and_then(|file| file.modified()).expect("a time");
             file.set_modified(made - Duration::from_secs(age)).expect("set back");
         }
-        sweep_private(dir.path()).expect("swept");
+        remove_abandoned(dir.path()).expect("swept");
         let left = fs::read_dir(dir.path()).expect("the directory").flatten();
         let mut left: Vec<_> = left.map(|entry| entry.file_name()).collect();
         left.sort();

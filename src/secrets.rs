@@ -25,7 +25,7 @@ pub fn load_or_create_session_key(directory: &Path) -> io::Result<[u8; 64]> {
 }
 
 /// The key of the session cookie that a secret stands for, the same in every replica.
-pub fn session_key_of(secret: &str) -> [u8; 64] {
+pub fn derive_session_key(secret: &str) -> [u8; 64] {
     let digest = Sha512::new()
         .chain_update(b"switchboard session key\0")
         .chain_update(secret);

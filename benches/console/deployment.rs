@@ -13,8 +13,8 @@ use secrecy::SecretString;
 use switchboard::access::{self, StoreFactory};
 use switchboard::client::{Bearer, Client, ExperimentClient};
 use switchboard::clock::Clock;
-use switchboard::configs::{self, ConfigSource};
 use switchboard::embedded::{self, Backend, Location};
+use switchboard::experiment_configs::{self, ConfigSource};
 use switchboard::lifecycle::Tasks;
 use switchboard::listener;
 use switchboard::live::{self, Live};
@@ -143,19 +143,19 @@ impl Deployment {
     /// The console as the program composes it, and a session.
     pub fn console(&self) -> Outcome<Console> {
         let socket = self.runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
-        self.console_on(socket, listener::PATIENCE)
+        self.console_on(socket, listener::WRITE_TIMEOUT)
     }
 
     /// The same on this socket, for readers who may take nothing for `patience`.
     pub fn console_on(&self, socket: TcpListener, patience: Duration) -> Outcome<Console> {
         let base = format!("http://{}", self.backend);
         let credentials = self._scratch.path().join("console");
-        let access = access::Options::of_one_server(&base, self.token.clone(), credentials)?;
+        let access = access::Options::single_server(&base, self.token.clone(), credentials)?;
         let stores = StoreFactory::new(access, Clock::default(), self.tasks.clone())?;
         let (live, web) = self.runtime.block_on(async {
             let live = Live::start(live::Options {
                 stores: stores.clone(),
-                configs: ConfigSource::new(configs::Options::default(), Clock::default()),
+                configs: ConfigSource::new(experiment_configs::Options::default(), Clock::default()),
                 clock: Clock::default(),
                 tasks: self.tasks.clone(),
                 idle: Duration::from_secs(3600),
@@ -183,7 +183,7 @@ impl Deployment {
         });
         let address = socket.local_addr()?;
         let stopping = self.tasks.stopping();
-        let serving = listener::serve_readers(socket, web.routes(), stopping, Tasks::GRACE / 2, patience);
+        let serving = listener::serve_with_write_timeout(socket, web.routes(), stopping, Tasks::GRACE / 2, patience);
         self.runtime
             .block_on(async { self.tasks.spawn_essential("console", serving) });
         let cookie = self

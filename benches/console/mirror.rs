@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::try_join3;
 use switchboard::access::{self, StoreFactory};
 use switchboard::clock::Clock;
-use switchboard::configs::{self, ConfigSource};
+use switchboard::experiment_configs::{self, ConfigSource};
 use switchboard::lifecycle::Tasks;
 use switchboard::live::{self, Live, Mirror};
 use switchboard::protocol::ExperimentId;
@@ -80,10 +80,10 @@ const MIRRORS: usize = 3;
 
 fn live(binary: &Binary, credentials: std::path::PathBuf, tasks: &Tasks) -> Outcome<Live> {
     let base = format!("http://{}", binary.backend);
-    let access = access::Options::of_one_server(&base, binary.token.clone().into(), credentials)?;
+    let access = access::Options::single_server(&base, binary.token.clone().into(), credentials)?;
     Ok(Live::start(live::Options {
         stores: StoreFactory::new(access, Clock::default(), tasks.clone())?,
-        configs: ConfigSource::new(configs::Options::default(), Clock::default()),
+        configs: ConfigSource::new(experiment_configs::Options::default(), Clock::default()),
         clock: Clock::default(),
         tasks: tasks.clone(),
         idle: Duration::from_secs(3600),

@@ -1,5 +1,5 @@
-//! The console's credentials on disk. A scope's directory is `<root>/<experiment id>` or `<root>/control-plane`; in it is
-//! `worker.json`, and beside it the lock that replicas share.
+//! The console's credentials on disk. A scope's directory is `<root>/<experiment id>` or `<root>/control-plane`; in it
+//! is `worker.json`, and beside it the lock that replicas share.
 //!
 //! The layouts of the reference console are read too, so that a deployment can move over: `<worker id>.token` in the
 //! scope's directory, and for the default experiment also in the root itself.
@@ -9,9 +9,10 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
@@ -22,22 +23,22 @@ use crate::client::Bearer;
 use crate::private_file::{create_private_dir, create_private_once, replace_private, write_private};
 use crate::protocol::{Actor, Timestamp, WorkerId};
 
-/// Between two tries to take a lock.
+/// Between two attempts to take a lock.
 const RETRY: Duration = Duration::from_millis(50);
-/// Whoever holds a lock for longer is stopped, or speaks to a server that hardly answers.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// A process that holds a lock for longer is stopped, or its server hardly answers.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A worker of the console's and its secret.
+/// A worker of the console and its secret.
 #[derive(Debug, Clone)]
 pub(super) struct Identity {
     pub worker: WorkerId,
     pub secret: SecretString,
-    /// When this directory had its secret replaced, the last times that it did.
+    /// When its secret was last reissued from this directory; a few times only.
     pub reissued: Vec<Timestamp>,
 }
 
 impl Identity {
-    /// A worker whose secret nobody knows.
+    /// A worker whose secret is lost.
     pub(super) fn lost(worker: WorkerId) -> Self {
         Self {
             worker,
@@ -59,24 +60,24 @@ struct Stored {
     reissued: Vec<Timestamp>,
 }
 
-/// Where the console's credentials are.
+/// The directory of the console's credentials.
 #[derive(Debug, Clone)]
 pub(super) struct CredentialDir {
     root: PathBuf,
-    patience: Duration,
-    /// Directories of which it was said that they hold too many files.
+    lock_timeout: Duration,
+    /// Directories about whose several `.token` files a warning was logged.
     warned: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
-/// What a bootstrap works with while it holds the scope's lock.
-pub(super) struct Locked {
+/// A scope's directory while its lock is held.
+pub(super) struct LockedDir {
     dir: PathBuf,
-    /// Read when the lock was taken: what another process wrote before it let go is in it. An error when the file
-    /// holds something else.
+    /// Read after the lock was taken, so it has what another process wrote before. An error when the file cannot be
+    /// read or holds something else.
     pub stored: Result<Option<Identity>, CredentialError>,
-    /// What the reference console left.
+    /// The credential that the reference console left.
     pub legacy: Option<Identity>,
-    /// Closing it opens the lock, so that whatever writes holds it too.
+    /// Closing the file releases the lock, so every write holds the file too.
     lock: Arc<File>,
 }
 
@@ -84,43 +85,42 @@ impl CredentialDir {
     pub(super) fn new(root: PathBuf) -> Self {
         Self {
             root,
-            patience: PATIENCE,
+            lock_timeout: LOCK_TIMEOUT,
             warned: Arc::default(),
         }
     }
 
-    /// Where a scope's credential is kept.
+    /// The path of a scope's credential.
     pub(super) fn path(&self, scope: &Scope) -> PathBuf {
         self.root.join(scope.directory()).join("worker.json")
     }
 
-    /// Whether a scope's credential is kept, as far as can be told without a lock.
-    pub(super) fn has(&self, scope: &Scope, named: Option<&WorkerId>, is_default: bool) -> bool {
+    /// Whether a scope has a credential on disk. It takes no lock.
+    pub(super) fn has(&self, scope: &Scope, legacy_worker: Option<&WorkerId>, is_default: bool) -> bool {
         let dir = self.root.join(scope.directory());
         dir.join("worker.json").exists()
-            || legacy(&self.root, &dir, named, is_default).is_ok_and(|found| found.is_some())
+            || legacy(&self.root, &dir, legacy_worker, is_default).is_ok_and(|found| found.is_some())
     }
 
-    /// Takes the scope's lock, waiting a while for whoever has it, and reads what is kept. `named` is the worker that the
-    /// reference's files are of; `is_default` lets files of the root count.
+    /// Takes the scope's lock, waiting for at most [`LOCK_TIMEOUT`], and reads what is stored. `legacy_worker` is the
+    /// worker of the reference console's files. With `is_default` its files in the root count too.
     pub(super) async fn lock(
         &self,
         scope: &Scope,
-        named: Option<WorkerId>,
+        legacy_worker: Option<WorkerId>,
         is_default: bool,
-    ) -> Result<Locked, CredentialError> {
+    ) -> Result<LockedDir, CredentialError> {
         let (root, dir) = (self.root.clone(), self.root.join(scope.directory()));
-        let lock = self.held(&dir).await?;
+        let lock = self.take_lock(&dir).await?;
         let warned = self.warned.clone();
         blocking(dir.clone(), move || {
-            let legacy = legacy(&root, &dir, named.as_ref(), is_default).unwrap_or_else(|Several| {
-                let mut warned = warned.lock().unwrap_or_else(PoisonError::into_inner);
-                if warned.insert(dir.clone()) {
+            let legacy = legacy(&root, &dir, legacy_worker.as_ref(), is_default).unwrap_or_else(|Several| {
+                if warned.lock().insert(dir.clone()) {
                     warn!(dir = %dir.display(), "several .token files and no --worker-id to choose by; none is used");
                 }
                 None
             });
-            Ok(Locked {
+            Ok(LockedDir {
                 stored: stored(&dir.join("worker.json")),
                 legacy,
                 dir,
@@ -130,8 +130,8 @@ impl CredentialDir {
         .await
     }
 
-    /// Waiting costs no thread: whoever holds the lock may do so for ever.
-    async fn held(&self, dir: &Path) -> Result<Arc<File>, CredentialError> {
+    /// Waits without blocking a thread, since the lock may be held forever.
+    async fn take_lock(&self, dir: &Path) -> Result<Arc<File>, CredentialError> {
         let path = dir.join("worker.lock");
         let (dir, opened) = (dir.to_owned(), path.clone());
         let file = blocking(path.clone(), move || {
@@ -141,15 +141,15 @@ impl CredentialDir {
             open.open(&opened).map(Arc::new).map_err(at(&opened))
         });
         let file = file.await?;
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.lock_timeout;
         loop {
-            let (tried, named) = (file.clone(), path.clone());
-            let is_ours = blocking(path.clone(), move || match tried.try_lock() {
+            let (tried, tried_path) = (file.clone(), path.clone());
+            let is_taken = blocking(path.clone(), move || match tried.try_lock() {
                 Ok(()) => Ok(true),
                 Err(TryLockError::WouldBlock) => Ok(false),
-                Err(TryLockError::Error(error)) => Err(at(&named)(error)),
+                Err(TryLockError::Error(error)) => Err(at(&tried_path)(error)),
             });
-            if is_ours.await? {
+            if is_taken.await? {
                 return Ok(file);
             }
             if Instant::now() >= deadline {
@@ -159,32 +159,32 @@ impl CredentialDir {
         }
     }
 
-    /// What this directory's workers are labelled with, so that one whose credential was never written is found again.
+    /// The label value of workers registered from this directory, by which one whose credential was never stored is
+    /// found again.
     pub(super) async fn instance(&self) -> Result<String, CredentialError> {
         let root = self.root.clone();
         blocking(root.clone(), move || {
             let path = root.join("instance");
-            let made = format!("{:016x}", rand::random::<u64>());
-            let kept = create_private_once(&path, made.as_bytes()).map_err(at(&path))?;
-            Ok(String::from_utf8_lossy(&kept).trim().to_owned())
+            let instance = create_private_once(&path, random_instance().as_bytes()).map_err(at(&path))?;
+            Ok(String::from_utf8_lossy(&instance).trim().to_owned())
         })
         .await
     }
 
-    /// Another label for the workers to come, since somebody else uses this one.
+    /// Another label value for future workers, since another console uses this one.
     pub(super) async fn fresh_instance(&self) -> Result<String, CredentialError> {
         let path = self.root.join("instance");
         blocking(path.clone(), move || {
-            let made = format!("{:016x}", rand::random::<u64>());
-            replace_private(&path, made.as_bytes()).map_err(at(&path))?;
-            Ok(made)
+            let instance = random_instance();
+            replace_private(&path, instance.as_bytes()).map_err(at(&path))?;
+            Ok(instance)
         })
         .await
     }
 }
 
-impl Locked {
-    /// Makes sure that a new secret could be kept, before the old one is given up for it.
+impl LockedDir {
+    /// Checks that a new secret can be stored, before the old one is replaced by it.
     pub(super) async fn probe(&self) -> Result<(), CredentialError> {
         let (path, lock) = (self.dir.join("worker.probe"), self.lock.clone());
         blocking(path.clone(), move || {
@@ -195,8 +195,8 @@ impl Locked {
         .await
     }
 
-    /// Keeps an identity; it is on disk when this returns.
-    pub(super) async fn keep(&self, identity: &Identity) -> Result<(), CredentialError> {
+    /// Stores an identity; it is on disk when this returns.
+    pub(super) async fn store(&self, identity: &Identity) -> Result<(), CredentialError> {
         let (path, lock) = (self.dir.join("worker.json"), self.lock.clone());
         let stored = Stored {
             worker_id: identity.worker.clone(),
@@ -219,7 +219,7 @@ fn at(path: &Path) -> impl Fn(io::Error) -> CredentialError {
     }
 }
 
-/// A disk may be slow, so it is not asked on the threads of requests.
+/// Runs disk work beside the async threads, since a disk may be slow.
 async fn blocking<T: Send + 'static>(
     path: PathBuf,
     work: impl FnOnce() -> Result<T, CredentialError> + Send + 'static,
@@ -235,7 +235,7 @@ fn stored(path: &Path) -> Result<Option<Identity>, CredentialError> {
         Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(malformed(path, "it is not text")),
         Err(error) => return Err(at(path)(error)),
     };
-    // What serde says of it could repeat the secret.
+    // The message of serde could repeat the secret.
     let stored: Stored = serde_json::from_str(&text)
         .map_err(|_| malformed(path, "it is not {\"worker_id\": \"wkr_…\", \"token\": \"…\"}"))?;
     Ok(Some(Identity {
@@ -252,13 +252,17 @@ fn malformed(path: &Path, reason: &str) -> CredentialError {
     }
 }
 
-/// There are several files, and nothing to choose by.
+fn random_instance() -> String {
+    format!("{:016x}", rand::random::<u64>())
+}
+
+/// There are several `.token` files, and no worker id to choose by.
 struct Several;
 
-/// The file of the worker that is named; without a name the only one in the scope's directory. The root is shared with
-/// other programs, so nothing is taken from there without a name.
-fn legacy(root: &Path, dir: &Path, named: Option<&WorkerId>, is_default: bool) -> Result<Option<Identity>, Several> {
-    let candidates: Vec<PathBuf> = match named {
+/// The credential of the reference console: the file of `worker`, or without one the only file in the scope's
+/// directory. Other programs share the root, so nothing is taken from there without a worker.
+fn legacy(root: &Path, dir: &Path, worker: Option<&WorkerId>, is_default: bool) -> Result<Option<Identity>, Several> {
+    let candidates: Vec<PathBuf> = match worker {
         Some(worker) => {
             let file = format!("{worker}.token");
             let mut paths = vec![dir.join(&file)];
@@ -297,7 +301,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn that_there_are_several_files_is_said_by_a_bootstrap_and_once() {
+    async fn a_bootstrap_warns_once_about_several_token_files() {
         let dir = tempfile::tempdir().expect("a directory");
         let credentials = CredentialDir::new(dir.path().to_owned());
         let of_scope = dir.path().join("control-plane");
@@ -306,9 +310,9 @@ mod tests {
             let file = format!("wkr_{}.token", digit.repeat(26));
             fs::write(of_scope.join(file), "secret").expect("written");
         }
-        let warned = || credentials.warned.lock().expect("whole").len();
+        let warned = || credentials.warned.lock().len();
         assert!(!credentials.has(&Scope::ControlPlane, None, false));
-        assert_eq!(warned(), 0, "looking at it says nothing");
+        assert_eq!(warned(), 0, "a check alone logs nothing");
         for _ in 0..2 {
             let locked = credentials.lock(&Scope::ControlPlane, None, false).await.expect("free");
             assert!(locked.legacy.is_none());
@@ -317,12 +321,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lock_that_nobody_lets_go_of_is_named() {
+    async fn a_lock_that_is_never_released_is_reported_by_its_path() {
         let dir = tempfile::tempdir().expect("a directory");
         let mut credentials = CredentialDir::new(dir.path().to_owned());
         let scope = Scope::ControlPlane;
         let holder = credentials.lock(&scope, None, false).await.expect("free");
-        credentials.patience = Duration::ZERO;
+        credentials.lock_timeout = Duration::ZERO;
         let refused = credentials
             .lock(&scope, None, false)
             .await
@@ -333,7 +337,7 @@ mod tests {
             refused.contains("worker.lock") && refused.contains("another console"),
             "{refused}"
         );
-        // A write that nobody waits for any more still keeps the others out.
+        // A write whose caller has stopped waiting still holds the lock.
         let lock = holder.lock.clone();
         drop(holder);
         assert!(credentials.lock(&scope, None, false).await.is_err());

@@ -6,10 +6,10 @@ use super::Scope;
 use crate::client::ClientError;
 use crate::protocol::WorkerId;
 
-/// Why there is no credential to call with; each says what helps.
+/// Why there is no credential to call with. Each message says what helps.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
-    /// Nothing is kept, and nothing can be registered.
+    /// No credential is stored, and no worker can be registered.
     #[error(
         "the console has no credential for {scope}, and no admin token to register one with; start it with \
          --admin-token, or put a credential at {}",
@@ -18,10 +18,10 @@ pub enum CredentialError {
     NotStored {
         /// Whose registry.
         scope: Scope,
-        /// Where one would be found.
+        /// Where one would be stored.
         path: PathBuf,
     },
-    /// What is kept is not good any more, and nothing can replace it.
+    /// The stored credential is refused, and it cannot be reissued.
     #[error(
         "{} refuses the kept credential of worker {worker}, and there is no admin token to replace it; start the \
          console with --admin-token, or put a good one at {}",
@@ -32,7 +32,7 @@ pub enum CredentialError {
         scope: Scope,
         /// The worker.
         worker: WorkerId,
-        /// Where it is kept.
+        /// Where it is stored.
         path: PathBuf,
     },
     /// The admin token is wrong.
@@ -49,7 +49,7 @@ pub enum CredentialError {
         /// Why.
         source: io::Error,
     },
-    /// Somebody else is at it, and does not let go.
+    /// Another process holds the lock for too long.
     #[error(
         "{} is held by another console on the same directory, which is stopped or slow; let it go on or end it, and \
          look again",
@@ -59,7 +59,7 @@ pub enum CredentialError {
         /// The file.
         path: PathBuf,
     },
-    /// It was given up: the process stops, or its task died.
+    /// The bootstrap ended without a result: the process stops, or its task panicked.
     #[error("the work on the credential was broken off; it is taken up again when it is next asked for")]
     Interrupted,
     /// A file that should hold a credential holds something else.

@@ -1,24 +1,25 @@
-//! The console's own standing with the servers it speaks to: which server, as whom, with which secret.
+//! Which server hosts what, and the console's own credential for each.
 //!
-//! Worker ids are minted by each experiment for itself, so the console is one worker **per experiment** and another one
-//! to the control plane, and never shows one's credential to another. [`StoreFactory`] hands out clients by experiment and
-//! role; the bearer behind each comes from one cache, is bootstrapped at most once at a time in this process and under a
-//! file lock between processes, and is replaced once when a server refuses it.
+//! Every experiment mints worker ids of its own, so the console is one worker **per experiment** and another one in the
+//! control plane, and never shows one's credential to another. [`StoreFactory`] makes clients by experiment and role.
+//! The bearer of each comes from one cache. It is bootstrapped at most once at a time in this process, under a file
+//! lock between processes, and replaced once when a server refuses it.
 
+mod bearer_sources;
 mod bearers;
 mod bootstrap;
+mod credentials;
 mod directory;
 mod error;
 mod factory;
 mod options;
-mod routes;
+mod posture;
 mod scope;
-mod sources;
-mod standing;
+mod task_stores;
 
 pub use error::CredentialError;
 pub use factory::StoreFactory;
 pub use options::Options;
-pub use routes::{RouteError, TaskStores, check_address};
+pub use posture::{CredentialState, Posture};
 pub use scope::Scope;
-pub use standing::{CredentialState, Posture};
+pub use task_stores::{AddressError, TaskStores, check_address};

@@ -2,40 +2,40 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-use super::{RouteError, TaskStores};
+use super::{AddressError, TaskStores};
 use crate::protocol::{ExperimentId, WorkerId};
 
-/// What a [`super::StoreFactory`] is made from.
+/// Settings of a [`super::StoreFactory`].
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where task stores are.
+    /// The addresses of the task stores.
     pub task_stores: TaskStores,
-    /// Where the control plane is; none in a deployment of one experiment.
+    /// The address of the control plane; `None` in a deployment of one experiment.
     pub control_plane: Option<String>,
-    /// The secret of the task stores' principal `admin`.
+    /// The secret of the principal `admin` of the task stores.
     pub admin_token: Option<SecretString>,
-    /// The same of the control plane.
+    /// The secret of the principal `admin` of the control plane.
     pub control_admin_token: Option<SecretString>,
-    /// Where credentials are kept; replicas share it.
+    /// The directory of the credentials; replicas share it.
     pub credentials: PathBuf,
-    /// What the console's workers are called.
+    /// The display name of the console's workers.
     pub worker_name: String,
-    /// The experiment that the deployment names.
+    /// The default experiment of the deployment.
     pub default_experiment: Option<ExperimentId>,
-    /// The worker that an earlier console used in it.
+    /// The worker that the reference console used in it.
     pub worker_id: Option<WorkerId>,
-    /// The same of the control plane.
+    /// The worker that the reference console used in the control plane.
     pub control_worker_id: Option<WorkerId>,
 }
 
 impl Options {
-    /// A task store and control plane at one address, with one admin token for both.
+    /// One server that is task store and control plane, with one admin token for both.
     ///
     /// # Errors
-    /// When the address is none.
-    pub fn of_one_server(base: &str, admin_token: SecretString, credentials: PathBuf) -> Result<Self, RouteError> {
+    /// When `base` is not an address of a server.
+    pub fn single_server(base: &str, admin_token: SecretString, credentials: PathBuf) -> Result<Self, AddressError> {
         Ok(Self {
-            task_stores: TaskStores::everywhere(base)?,
+            task_stores: TaskStores::at(base)?,
             control_plane: Some(base.to_owned()),
             control_admin_token: Some(admin_token.clone()),
             admin_token: Some(admin_token),
@@ -47,6 +47,6 @@ impl Options {
         })
     }
 
-    /// What the console's workers are called unless somebody says otherwise.
+    /// The default of [`Self::worker_name`].
     pub const WORKER_NAME: &str = "switchboard";
 }

@@ -2,17 +2,17 @@ use std::fmt;
 
 use crate::protocol::ExperimentId;
 
-/// A registry of workers: each has its own, and a credential is good in one of them only (`ch08 §8`).
+/// A registry of workers. A credential is valid in one of them only (`ch08 §8`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scope {
-    /// The deployment's own (`ch11 §6`).
+    /// That of the deployment (`ch11 §6`).
     ControlPlane,
-    /// An experiment's.
+    /// That of an experiment.
     Experiment(ExperimentId),
 }
 
 impl Scope {
-    /// The name of its directory of credentials.
+    /// The name of its credential directory.
     pub(super) fn directory(&self) -> &str {
         match self {
             Self::ControlPlane => "control-plane",
@@ -20,7 +20,7 @@ impl Scope {
         }
     }
 
-    /// Who answers for it, in a sentence.
+    /// Its server, in words.
     pub(super) fn server(&self) -> &'static str {
         match self {
             Self::ControlPlane => "the control plane",

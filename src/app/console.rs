@@ -1,4 +1,4 @@
-//! The console: over the backend in this process, or over servers that run elsewhere.
+//! The console: on the backend in this process, or on servers that run elsewhere.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,12 +9,15 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::Signal;
 use tracing::{info, warn};
 
-use super::{AppError, Home, announce, local_address, say};
+use super::data_dir::DataDir;
+use super::error::AppError;
+use super::sockets::local_address;
+use super::stdout::{announce, say};
 use crate::access::{self, Posture, StoreFactory};
+use crate::cli::{ReposConfig, ServeConfig};
 use crate::clock::Clock;
-use crate::config::{ReposConfig, ServeConfig};
-use crate::configs::{self, ConfigSource};
 use crate::demo;
+use crate::experiment_configs::{self, ConfigSource};
 use crate::lifecycle::Tasks;
 use crate::live::{self, Live};
 use crate::private_file::create_private_dir;
@@ -23,37 +26,37 @@ use crate::repos::{self, CredentialSource, Remote, RepoMaterializer};
 use crate::secrets;
 use crate::web::{self, Web};
 
-/// How long a mirror is kept after the last view.
+/// How long a mirror is kept after it was last viewed.
 const MIRROR_IDLE: Duration = Duration::from_secs(300);
 /// How often the registry is read where the control plane does not push.
 const REGISTRY_EVERY: Duration = Duration::from_secs(2);
 /// How many mirrors are kept at most.
 const MIRRORS: usize = 64;
-/// Bytes of drawn pages that are kept.
+/// The byte budget of the page cache.
 const PAGE_CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
-/// What a console is put together from.
+/// Settings of a console.
 pub(super) struct Parts {
     pub access: access::Options,
-    pub configs: configs::Options,
+    pub configs: experiment_configs::Options,
     pub repos: Option<RepoMaterializer>,
     pub session_key: [u8; 64],
-    /// How many bytes all mirrors together may take.
+    /// The byte budget of all mirrors together.
     pub mirror_bytes: u64,
-    /// What a monitoring system shows for the metrics.
+    /// The bearer token for the metrics.
     pub metrics_token: Option<SecretString>,
     /// Whether browsers send the session cookie over HTTPS only.
     pub secure_cookies: bool,
-    /// Whether one-time links let in whoever operates the process.
+    /// Whether one-time links to sign in can be issued.
     pub sign_in_links: bool,
 }
 
-/// Over the backend in this process, with one-time links to sign in.
+/// Starts a console on the backend in this process, with one-time links to sign in.
 pub(super) fn with_backend(
-    home: &Home,
+    data_dir: &DataDir,
     parts: Parts,
     listener: TcpListener,
-    asked: Signal,
+    sign_in_signal: Signal,
     clock: &Clock,
     tasks: &Tasks,
 ) -> Result<(), AppError> {
@@ -61,12 +64,13 @@ pub(super) fn with_backend(
     let address = local_address(&listener)?;
     web.serve(listener);
     announce("EDEN_WEB_UI_LISTENING", address);
-    sign_in_links(web, address, asked, tasks);
-    info!(data_dir = %home.path.display(), console.url = %format!("http://{address}/"), "up");
+    print_sign_in_links(web, address, sign_in_signal, tasks);
+    info!(data_dir = %data_dir.path.display(), console.url = %format!("http://{address}/"), "up");
     Ok(())
 }
 
-/// Over servers that run elsewhere. Whether they do is seen on the pages: nothing is asked of them before it starts.
+/// Starts a console on servers that run elsewhere. They are not called before it starts; pages show whether they
+/// answer.
 pub(super) async fn serve(config: ServeConfig, listener: TcpListener, tasks: &Tasks) -> Result<(), AppError> {
     let clock = Clock::default();
     let credentials = config.access.credentials.clone();
@@ -80,13 +84,13 @@ pub(super) async fn serve(config: ServeConfig, listener: TcpListener, tasks: &Ta
     let default = config.access.default_experiment.clone();
     let parts = Parts {
         repos: repos(&config.repos, default.clone(), &clock, tasks)?,
-        configs: configs::Options {
+        configs: experiment_configs::Options {
             dir: config.experiment_config_dir,
             default: default.zip(config.experiment_config),
         },
         session_key: match &config.session_secret {
-            Some(secret) => secrets::session_key_of(secret.expose_secret()),
-            None => kept_session_key(&credentials)?,
+            Some(secret) => secrets::derive_session_key(secret.expose_secret()),
+            None => stored_session_key(&credentials)?,
         },
         access: config.access,
         mirror_bytes: config.mirror_budget_bytes,
@@ -133,8 +137,8 @@ fn repos(
     Ok(Some(RepoMaterializer::new(options, clock.clone(), tasks.clone())?))
 }
 
-/// The session cookie's key, made on the first start.
-pub(super) fn kept_session_key(directory: &Path) -> Result<[u8; 64], AppError> {
+/// The key of the session cookie, made on the first start.
+pub(super) fn stored_session_key(directory: &Path) -> Result<[u8; 64], AppError> {
     secrets::load_or_create_session_key(directory).map_err(|source| AppError::DataDirectory {
         path: directory.join("session-key"),
         source,
@@ -149,7 +153,7 @@ fn web(parts: Parts, clock: &Clock, tasks: &Tasks) -> Result<Web, AppError> {
         Posture::WithoutCredentials => warn!(
             "there is a control plane, and neither an admin token nor kept credentials: nothing can be read until there is"
         ),
-        posture => info!(?posture, "standing"),
+        posture => info!(?posture, "credential posture"),
     }
     let live = Live::start(live::Options {
         stores: stores.clone(),
@@ -179,21 +183,21 @@ fn web(parts: Parts, clock: &Clock, tasks: &Tasks) -> Result<Web, AppError> {
     }))
 }
 
-fn announce_sign_in(web: &Web, address: SocketAddr) {
+fn print_sign_in_link(web: &Web, address: SocketAddr) {
     if let Some(path) = web.issue_sign_in() {
         say(&format!("SWITCHBOARD_SIGNIN url=http://{address}{path}"));
     }
 }
 
-/// Prints a sign-in link now, and another whenever USR1 asks for one.
-fn sign_in_links(web: Web, address: SocketAddr, mut asked: Signal, tasks: &Tasks) {
-    announce_sign_in(&web, address);
+/// Prints a sign-in link now, and another on each USR1.
+fn print_sign_in_links(web: Web, address: SocketAddr, mut sign_in_signal: Signal, tasks: &Tasks) {
+    print_sign_in_link(&web, address);
     let stopping = tasks.stopping();
     tasks.spawn("sign-in-links", async move {
         loop {
             tokio::select! {
                 () = stopping.cancelled() => return,
-                Some(()) = asked.recv() => announce_sign_in(&web, address),
+                Some(()) = sign_in_signal.recv() => print_sign_in_link(&web, address),
                 else => return,
             }
         }

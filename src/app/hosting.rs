@@ -1,31 +1,32 @@
-//! The embedded backend as the command line wants it, and the experiments it hosts from the start.
+//! The embedded backend's settings from the command line, and the experiments it hosts from the start.
 
 use secrecy::SecretString;
 use tracing::warn;
 
-use super::{AppError, Home};
+use super::data_dir::DataDir;
+use super::error::AppError;
+use crate::cli::{AuthenticationConfig, BackendConfig, SeedConfig};
 use crate::client::{Client, ClientError};
 use crate::clock::Clock;
-use crate::config::{AuthenticationConfig, BackendConfig, SeedConfig};
 use crate::embedded;
 use crate::lifecycle::Tasks;
 use crate::protocol::{ErrorType, RegisterExperiment, SeedRequest, percent_encode};
 
-/// The settings of the backend, and the secret of its admin.
+/// The settings of the backend, and its admin token.
 pub(super) fn options(
-    home: &Home,
+    data_dir: &DataDir,
     config: &BackendConfig,
     clock: &Clock,
     tasks: &Tasks,
 ) -> Result<(embedded::Options, SecretString), AppError> {
-    let location = match home.ephemeral {
-        false => embedded::Location::Directory(home.path.clone()),
-        true => embedded::Location::Scratch(home.path.clone()),
+    let location = match data_dir.is_ephemeral {
+        false => embedded::Location::Directory(data_dir.path.clone()),
+        true => embedded::Location::Scratch(data_dir.path.clone()),
     };
     let token = match &config.authentication {
         AuthenticationConfig::AdminToken(token) => token.clone(),
         AuthenticationConfig::StoredToken | AuthenticationConfig::Off => {
-            embedded::load_or_create_admin_token(&home.path)?
+            embedded::load_or_create_admin_token(&data_dir.path)?
         }
     };
     let mut options = embedded::Options::new(location, token.clone(), clock.clone(), tasks.clone());
@@ -40,12 +41,12 @@ pub(super) fn options(
         options.max_checkpoint_bytes = limits.max_checkpoint_bytes;
     }
     let repos = config.repo_root.clone();
-    options.repo_root = Some(repos.unwrap_or_else(|| home.path.join("repos")));
+    options.repo_root = Some(repos.unwrap_or_else(|| data_dir.path.join("repos")));
     options.artifacts_dir = config.artifacts_dir.clone();
     Ok((options, token))
 }
 
-/// Registers and seeds an experiment unless that was done before, through the wire like anybody else.
+/// Registers and seeds an experiment unless that was done before, over HTTP like any other client.
 pub(super) async fn host(client: &Client, seed: &SeedConfig) -> Result<(), AppError> {
     let id = &seed.experiment_id;
     let path = std::path::absolute(&seed.config).map_err(|source| AppError::SeedFile {
@@ -67,8 +68,8 @@ pub(super) async fn host(client: &Client, seed: &SeedConfig) -> Result<(), AppEr
     };
     let control = client.control();
     let hosted = async {
-        done_before(control.register(&registration).await.map(drop))?;
-        done_before(control.seed(id, &request).await.map(drop))
+        accept_already_exists(control.register(&registration).await.map(drop))?;
+        accept_already_exists(control.seed(id, &request).await.map(drop))
     };
     hosted.await.map_err(|source| AppError::Seed {
         id: id.clone(),
@@ -77,7 +78,7 @@ pub(super) async fn host(client: &Client, seed: &SeedConfig) -> Result<(), AppEr
     })
 }
 
-fn done_before(outcome: Result<(), ClientError>) -> Result<(), ClientError> {
+fn accept_already_exists(outcome: Result<(), ClientError>) -> Result<(), ClientError> {
     match outcome {
         Err(error) if error.error_type() == Some(ErrorType::AlreadyExists) => Ok(()),
         outcome => outcome,

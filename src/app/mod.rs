@@ -1,89 +1,31 @@
 //! The composition root: from a [`Config`] to a running deployment.
 
 mod console;
+mod data_dir;
+mod error;
 mod hosting;
-
-use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+mod sockets;
+mod stdout;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{info, warn};
+use tracing::info;
 
-use crate::access::{self, RouteError};
-use crate::client::{Bearer, Client, ClientError};
+use crate::access;
+use crate::cli::{BackendConfig, Config, ConsoleConfig, DeploymentConfig, Run};
+use crate::client::{Bearer, Client};
 use crate::clock::Clock;
-use crate::config::{BackendConfig, Config, ConsoleConfig, DeploymentConfig, Run, Storage};
-use crate::configs;
 use crate::demo;
-use crate::embedded::{self, Backend};
+use crate::embedded::Backend;
+use crate::experiment_configs;
 use crate::lifecycle::Tasks;
-use crate::private_file::create_private_dir;
-use crate::protocol::{Actor, ExperimentId};
+use crate::protocol::Actor;
 use crate::repos::{self, RepoMaterializer};
+use data_dir::DataDir;
+use sockets::{bind, local_address, reachable};
+use stdout::announce;
 
-/// Why the program cannot start or go on; one line each.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    /// The port is taken, or the address is not ours.
-    #[error("cannot listen on {address}: {source}; choose another port with {flag}, or 0 for a free one")]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// What changes it.
-        flag: &'static str,
-        /// Why.
-        source: io::Error,
-    },
-    /// The data directory cannot be used.
-    #[error("cannot use {path}: {source}")]
-    DataDirectory {
-        /// Which file or directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The embedded backend cannot be opened.
-    #[error(transparent)]
-    Backend(#[from] embedded::OpenError),
-    /// The configuration of an experiment to host cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    SeedFile {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// An experiment cannot be hosted.
-    #[error("cannot host experiment {id} with {}: {source}", path.display())]
-    Seed {
-        /// Its id.
-        id: ExperimentId,
-        /// The file with its configuration.
-        path: PathBuf,
-        /// Why.
-        source: ClientError,
-    },
-    /// An address is none.
-    #[error(transparent)]
-    Route(#[from] RouteError),
-    /// The client of the embedded backend cannot be set up.
-    #[error(transparent)]
-    Client(#[from] ClientError),
-    /// The repositories of experiments cannot be set up.
-    #[error(transparent)]
-    Repos(#[from] repos::SetupError),
-    /// The demo experiments cannot be set up.
-    #[error("cannot start the demo: {0}")]
-    Demo(#[from] demo::DemoError),
-    /// Signals cannot be listened for.
-    #[error("cannot listen for signals: {0}")]
-    Signals(#[source] io::Error),
-    /// Something without which the process makes no sense has ended.
-    #[error("{0}")]
-    Ended(String),
-}
+pub use error::AppError;
 
 /// Runs until a signal or an essential task ends it.
 ///
@@ -92,10 +34,10 @@ pub enum AppError {
 pub async fn run(config: Config) -> Result<(), AppError> {
     let tasks = Tasks::new();
     stop_on_signals(&tasks)?;
-    // Listened for from the beginning, with or without a console: unheard, USR1 would end the process.
-    let asked = signal(SignalKind::user_defined1()).map_err(AppError::Signals)?;
+    // From the beginning, with or without a console: a USR1 without a handler would end the process.
+    let sign_in_signal = signal(SignalKind::user_defined1()).map_err(AppError::Signals)?;
     match config.run {
-        Run::Deployment(config) => deployment(*config, asked, &tasks).await,
+        Run::Deployment(config) => deployment(*config, sign_in_signal, &tasks).await,
         Run::Console(config) => {
             let listener = bind(config.listen, "--port").await?;
             let started = console::serve(*config, listener, &tasks).await;
@@ -104,13 +46,13 @@ pub async fn run(config: Config) -> Result<(), AppError> {
     }
 }
 
-async fn deployment(config: DeploymentConfig, asked: Signal, tasks: &Tasks) -> Result<(), AppError> {
+async fn deployment(config: DeploymentConfig, sign_in_signal: Signal, tasks: &Tasks) -> Result<(), AppError> {
     let DeploymentConfig {
         storage,
         backend,
         console,
     } = config;
-    // Sockets first: a port in use is said before anything is written.
+    // Sockets first: a port in use is reported before anything is written.
     let flag = match console {
         Some(_) => "--backend-port",
         None => "--port",
@@ -120,17 +62,17 @@ async fn deployment(config: DeploymentConfig, asked: Signal, tasks: &Tasks) -> R
         Some(console) => Some((bind(console.listen, "--port").await?, console)),
         None => None,
     };
-    let home = Home::prepare(&storage)?;
+    let data_dir = DataDir::prepare(&storage)?;
     let stopping = tasks.stopping();
     let started = tokio::select! {
-        // What stopped it is said below; a start that was interrupted has nothing to add.
+        // `finish` reports what stopped it. A start that was interrupted adds nothing.
         () = stopping.cancelled() => Ok(()),
-        started = start(&home, &backend, backend_listener, console, asked, tasks) => started,
+        started = start(&data_dir, &backend, backend_listener, console, sign_in_signal, tasks) => started,
     };
     finish(started, tasks.clone()).await
 }
 
-/// Waits for the end, which comes at once when the start failed.
+/// Waits for the end of all tasks, which are stopped if the start failed.
 async fn finish(started: Result<(), AppError>, tasks: Tasks) -> Result<(), AppError> {
     if started.is_err() {
         tasks.stop();
@@ -141,15 +83,15 @@ async fn finish(started: Result<(), AppError>, tasks: Tasks) -> Result<(), AppEr
 }
 
 async fn start(
-    home: &Home,
+    data_dir: &DataDir,
     config: &BackendConfig,
     backend_listener: TcpListener,
     console: Option<(TcpListener, ConsoleConfig)>,
-    asked: Signal,
+    sign_in_signal: Signal,
     tasks: &Tasks,
 ) -> Result<(), AppError> {
     let clock = Clock::default();
-    let (options, admin_token) = hosting::options(home, config, &clock, tasks)?;
+    let (options, admin_token) = hosting::options(data_dir, config, &clock, tasks)?;
     let repo_root = options.repo_root.clone();
     let backend = Backend::open(options).await?;
     let backend_address = local_address(&backend_listener)?;
@@ -165,93 +107,29 @@ async fn start(
     let Some((listener, config)) = console else {
         return Ok(());
     };
-    // They are made here, by the demo and by imports, so there is no remote.
+    // The demo and imports make the repositories here, so there is no remote.
     let repos = RepoMaterializer::new(repos::Options::at(repo_root), clock.clone(), tasks.clone())?;
     let parts = console::Parts {
-        access: access::Options::of_one_server(&base, admin_token, home.path.join("console"))?,
-        configs: configs::Options::default(),
+        access: access::Options::single_server(&base, admin_token, data_dir.path.join("console"))?,
+        configs: experiment_configs::Options::default(),
         repos: Some(repos),
         sign_in_links: true,
         secure_cookies: false,
         mirror_bytes: config.mirror_budget_bytes,
         metrics_token: config.metrics_token,
-        session_key: console::kept_session_key(&home.path)?,
+        session_key: console::stored_session_key(&data_dir.path)?,
     };
-    console::with_backend(home, parts, listener, asked, &clock, tasks)?;
+    console::with_backend(data_dir, parts, listener, sign_in_signal, &clock, tasks)?;
     if config.demo {
         demo::start(demo::Options {
             client,
-            data_dir: home.path.clone(),
+            data_dir: data_dir.path.clone(),
             clock,
             tasks: tasks.clone(),
         })
         .await?;
     }
     Ok(())
-}
-
-/// The data directory, and whether it goes when the process does.
-struct Home {
-    path: PathBuf,
-    ephemeral: bool,
-}
-
-impl Home {
-    fn prepare(storage: &Storage) -> Result<Self, AppError> {
-        let (path, ephemeral) = match storage {
-            Storage::Directory(path) => (path.clone(), false),
-            Storage::Ephemeral => (
-                std::env::temp_dir().join(format!("switchboard-{:016x}", rand::random::<u64>())),
-                true,
-            ),
-        };
-        create_private_dir(&path).map_err(|source| AppError::DataDirectory {
-            path: path.clone(),
-            source,
-        })?;
-        Ok(Self { path, ephemeral })
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        if self.ephemeral
-            && let Err(error) = std::fs::remove_dir_all(&self.path)
-        {
-            warn!(path = %self.path.display(), %error, "the temporary directory is left behind");
-        }
-    }
-}
-
-async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, AppError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| AppError::Listen { address, flag, source })
-}
-
-fn local_address(listener: &TcpListener) -> Result<SocketAddr, AppError> {
-    listener
-        .local_addr()
-        .map_err(|error| AppError::Ended(format!("a socket has no address: {error}")))
-}
-
-/// An address to connect to: "every address" is one to listen on only.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()),
-        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()),
-        _ => address,
-    }
-}
-
-fn announce(what: &str, address: SocketAddr) {
-    say(&format!("{what} host={} port={}", address.ip(), address.port()));
-}
-
-/// A reader of stdout that went away is no reason to end.
-fn say(line: &str) {
-    let mut stdout = io::stdout().lock();
-    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
 fn stop_on_signals(tasks: &Tasks) -> Result<(), AppError> {

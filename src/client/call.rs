@@ -48,7 +48,7 @@ impl Call {
         let (StatusCode::UNAUTHORIZED, Some(again)) = (response.status(), again) else {
             return Ok(response);
         };
-        match self.credential.renewed(bearer).await? {
+        match self.credential.renew(bearer).await? {
             Some(renewed) => send(again, renewed.as_ref()).await,
             None => Ok(response),
         }
@@ -59,7 +59,7 @@ impl Call {
     }
 
     /// What is there and its tag, or nothing when it is what `known` is the tag of (RFC 9110 §13).
-    pub(super) async fn fetch_unless<T: DeserializeOwned>(
+    pub(super) async fn fetch_if_changed<T: DeserializeOwned>(
         self,
         known: Option<&str>,
     ) -> Result<Option<(T, Option<String>)>, ClientError> {

@@ -39,12 +39,12 @@ impl ControlClient {
 
     /// Every registered experiment with the list's tag, if the server gives it one; nothing when it is still the list
     /// that `known` is the tag of.
-    pub async fn experiments_unless(
+    pub async fn experiments_if_changed(
         &self,
         known: Option<&str>,
     ) -> Result<Option<(Vec<RegistryEntry>, Option<String>)>, ClientError> {
         let call = self.request(Method::GET, "/experiments");
-        let list = call.fetch_unless::<ExperimentList>(known).await?;
+        let list = call.fetch_if_changed::<ExperimentList>(known).await?;
         Ok(list.map(|(list, tag)| (list.experiments, tag)))
     }
 

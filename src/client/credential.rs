@@ -61,7 +61,7 @@ pub trait BearerSource: Send + Sync {
     ///
     /// # Errors
     /// As for [`BearerSource::bearer`].
-    fn renewed(&self, refused: Option<Bearer>) -> BoxFuture<'_, Result<Option<Bearer>, ClientError>>;
+    fn renew(&self, refused: Option<Bearer>) -> BoxFuture<'_, Result<Option<Bearer>, ClientError>>;
 }
 
 /// What goes with each request.
@@ -80,20 +80,20 @@ impl Credential {
         match self {
             Self::Fixed(bearer) => Ok(Some(bearer.clone())),
             Self::Anonymous => Ok(None),
-            Self::Renewable(source) => source.bearer().await.map_err(of_bootstrap),
+            Self::Renewable(source) => source.bearer().await.map_err(bootstrap_failed),
         }
     }
 
     /// Another bearer than the refused one, to try once; none when there is no other.
-    pub(super) async fn renewed(&self, refused: Option<Bearer>) -> Result<Option<Option<Bearer>>, ClientError> {
+    pub(super) async fn renew(&self, refused: Option<Bearer>) -> Result<Option<Option<Bearer>>, ClientError> {
         match self {
-            Self::Renewable(source) => source.renewed(refused).await.map(Some).map_err(of_bootstrap),
+            Self::Renewable(source) => source.renew(refused).await.map(Some).map_err(bootstrap_failed),
             Self::Fixed(_) | Self::Anonymous => Ok(None),
         }
     }
 }
 
-fn of_bootstrap(error: ClientError) -> ClientError {
+fn bootstrap_failed(error: ClientError) -> ClientError {
     ClientError::Bootstrap(Box::new(error))
 }
 

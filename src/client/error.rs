@@ -23,7 +23,7 @@ pub enum ClientError {
     Decode(#[source] serde_json::Error),
     /// No answer within the time that the caller had.
     #[error("the server did not answer in time")]
-    Late,
+    TimedOut,
     /// There is no credential to call with, and none can be had; the source says why and what helps.
     #[error("{0}")]
     NoCredential(#[source] Arc<dyn std::error::Error + Send + Sync>),
@@ -107,13 +107,13 @@ impl ClientError {
 
     /// Whether a write that failed so may have been carried out all the same: it was sent, and what came of it was not
     /// said, or not in words that can be trusted.
-    pub fn leaves_open(&self) -> bool {
+    pub fn is_outcome_unknown(&self) -> bool {
         match self {
             Self::Unreachable(error) => !error.is_connect(),
-            Self::Late | Self::Stream(_) | Self::Decode(_) => true,
+            Self::TimedOut | Self::Stream(_) | Self::Decode(_) => true,
             Self::UnexpectedStatus(status) => !(400..500).contains(status),
             Self::Refused(problem) => !(400..500).contains(&problem.status),
-            Self::Shared(error) => error.leaves_open(),
+            Self::Shared(error) => error.is_outcome_unknown(),
             Self::Setup(_) | Self::NoCredential(_) | Self::UnusableSecret | Self::Bootstrap(_) | Self::NotSent(_) => {
                 false
             }
@@ -121,11 +121,11 @@ impl ClientError {
     }
 
     /// Whether the server, which was reached, did not answer within the time that there was.
-    pub fn is_late(&self) -> bool {
+    pub fn is_timeout(&self) -> bool {
         match self {
-            Self::Late => true,
+            Self::TimedOut => true,
             Self::Unreachable(error) => error.is_timeout() && !error.is_connect(),
-            Self::Shared(error) => error.is_late(),
+            Self::Shared(error) => error.is_timeout(),
             _ => false,
         }
     }
@@ -133,7 +133,7 @@ impl ClientError {
     /// Whether nothing usable came back, so that trying again later may help.
     pub fn is_unreachable(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Stream(_) | Self::Late | Self::NotSent(_) => true,
+            Self::Unreachable(_) | Self::Stream(_) | Self::TimedOut | Self::NotSent(_) => true,
             Self::UnexpectedStatus(status) => *status >= 500,
             Self::Refused(problem) => problem.status >= 500,
             Self::Shared(error) => error.is_unreachable(),
@@ -157,7 +157,7 @@ mod tests {
         assert!(!bootstrap.is_unsupported());
         assert_eq!(bootstrap.status(), Some(404), "it tells of the experiment all the same");
         assert!(
-            !ClientError::Bootstrap(Box::new(ClientError::Late)).leaves_open(),
+            !ClientError::Bootstrap(Box::new(ClientError::TimedOut)).is_outcome_unknown(),
             "nothing was sent"
         );
     }

@@ -24,7 +24,7 @@ pub use control::ControlClient;
 pub use credential::{Bearer, BearerSource, Credential};
 pub use error::ClientError;
 pub use experiment::{ExperimentClient, Listed};
-pub use push::{Change, PushStream};
+pub use push::{PushStream, WatchEvent};
 pub use registry::RegistryClient;
 
 use crate::protocol::ExperimentId;

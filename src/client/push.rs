@@ -15,7 +15,7 @@ use crate::protocol::{EXPERIMENT_HEADER, Event, Notice};
 
 /// What a push stream says.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Change {
+pub enum WatchEvent {
     /// The connection stands; what follows continues from the cursor asked for.
     Connected,
     /// An entry of the log, and the log's length once it is consumed.
@@ -33,8 +33,8 @@ pub enum Change {
     Resync,
 }
 
-/// A stream of [`Change`]s; it ends when the connection does.
-pub type PushStream = Pin<Box<dyn Stream<Item = Result<Change, ClientError>> + Send>>;
+/// A stream of [`WatchEvent`]s; it ends when the connection does.
+pub type PushStream = Pin<Box<dyn Stream<Item = Result<WatchEvent, ClientError>> + Send>>;
 
 /// A stream that is silent for longer than this counts as broken; servers beat every 5 s.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -48,7 +48,7 @@ pub(super) async fn open(
 ) -> Result<PushStream, ClientError> {
     let bearer = credential.bearer().await?;
     match connect(url, bearer.as_ref(), experiment, cursor).await {
-        Err(ClientError::UnexpectedStatus(401)) => match credential.renewed(bearer).await? {
+        Err(ClientError::UnexpectedStatus(401)) => match credential.renew(bearer).await? {
             Some(renewed) => connect(url, renewed.as_ref(), experiment, cursor).await,
             None => Err(ClientError::UnexpectedStatus(401)),
         },
@@ -98,21 +98,21 @@ async fn connect(
     Ok(Box::pin(stream::iter([Ok(first)]).chain(stream)))
 }
 
-fn decode(sse: SSE) -> Result<Option<Change>, ClientError> {
+fn decode(sse: SSE) -> Result<Option<WatchEvent>, ClientError> {
     let frame = match sse {
-        SSE::Connected(_) => return Ok(Some(Change::Connected)),
+        SSE::Connected(_) => return Ok(Some(WatchEvent::Connected)),
         SSE::Comment(text) if text.trim() == "open" => return Ok(None),
-        SSE::Comment(_) => return Ok(Some(Change::Heartbeat)),
+        SSE::Comment(_) => return Ok(Some(WatchEvent::Heartbeat)),
         SSE::Event(frame) => frame,
     };
     let event = match frame.event_type.as_str() {
-        "resync" => Change::Resync,
-        "notice" => Change::Signalled(serde_json::from_str(&frame.data).map_err(ClientError::Decode)?),
+        "resync" => WatchEvent::Resync,
+        "notice" => WatchEvent::Signalled(serde_json::from_str(&frame.data).map_err(ClientError::Decode)?),
         "event" => {
             let event = serde_json::from_str(&frame.data).map_err(ClientError::Decode)?;
             let cursor = frame.id.as_deref().and_then(|id| id.parse().ok());
             let cursor = cursor.ok_or_else(|| ClientError::Stream("an event came without its cursor".into()))?;
-            Change::Logged {
+            WatchEvent::Logged {
                 event: Box::new(event),
                 cursor,
             }

@@ -45,7 +45,7 @@ pub(super) async fn watch(inner: Arc<Inner>) {
 
 async fn passed(inner: &Inner, instant: Option<Timestamp>) {
     match instant {
-        Some(instant) => inner.clock.passes(instant).await,
+        Some(instant) => inner.clock.wait_past(instant).await,
         None => std::future::pending().await,
     }
 }

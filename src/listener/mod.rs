@@ -1,6 +1,6 @@
 //! Serving HTTP on a socket, the same way for everything this program serves.
 
-mod impatient;
+mod write_timeout;
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,10 +15,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use impatient::Impatient;
+use write_timeout::WriteTimeout;
 
 /// How long a connection is kept whose other end takes nothing of what is written to it.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What is written and not yet taken, per connection, in bytes. A system that holds megabytes takes more only once much of
 /// it is gone, and a line that is slow and healthy would look like one that is dead.
@@ -40,14 +40,14 @@ pub async fn serve(
     drain: Duration,
 ) -> io::Result<()> {
     bound(&listener)?;
-    serve_readers(listener, routes, stopping, drain, PATIENCE).await
+    serve_with_write_timeout(listener, routes, stopping, drain, WRITE_TIMEOUT).await
 }
 
-/// The same with another [`PATIENCE`], and as much in between as the listener has it.
+/// The same with another [`WRITE_TIMEOUT`], and as much in between as the listener has it.
 ///
 /// # Errors
 /// When the socket has no address, or the server fails.
-pub async fn serve_readers(
+pub async fn serve_with_write_timeout(
     listener: TcpListener,
     routes: impl Endpoint + 'static,
     stopping: CancellationToken,
@@ -55,7 +55,7 @@ pub async fn serve_readers(
     patience: Duration,
 ) -> io::Result<()> {
     let local = listener.local_addr()?;
-    let acceptor = Prompt {
+    let acceptor = NoDelayAcceptor {
         listener,
         local,
         patience,
@@ -67,7 +67,7 @@ pub async fn serve_readers(
 
 /// Accepts connections that send at once: an event stream writes little and often, and must not wait for the
 /// reader's delayed acknowledgement.
-struct Prompt {
+struct NoDelayAcceptor {
     listener: TcpListener,
     local: SocketAddr,
     patience: Duration,
@@ -79,8 +79,8 @@ fn reset(stream: &TcpStream) {
     let _ = stream.set_zero_linger();
 }
 
-impl Acceptor for Prompt {
-    type Io = Impatient<TcpStream>;
+impl Acceptor for NoDelayAcceptor {
+    type Io = WriteTimeout<TcpStream>;
 
     fn local_addr(&self) -> Vec<LocalAddr> {
         vec![LocalAddr(self.local.into())]
@@ -102,7 +102,7 @@ impl Acceptor for Prompt {
         };
         stream.set_nodelay(true)?;
         Ok((
-            Impatient::new(stream, self.patience, reset),
+            WriteTimeout::new(stream, self.patience, reset),
             LocalAddr(self.local.into()),
             RemoteAddr(remote.into()),
             Scheme::HTTP,

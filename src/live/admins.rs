@@ -264,7 +264,7 @@ impl Admins {
     async fn asked(&self) -> Result<BTreeSet<WorkerId>, Trouble> {
         let (server, registry) = self.registry()?;
         let answer = tokio::time::timeout(PATIENCE, registry.groups()).await;
-        let groups = answer.unwrap_or(Err(ClientError::Late));
+        let groups = answer.unwrap_or(Err(ClientError::TimedOut));
         let groups = groups.map_err(|error| Trouble::of(server, &error))?;
         Ok(workers_of(&groups, NAME))
     }
@@ -298,7 +298,7 @@ mod tests {
     fn admins() -> (Arc<Admins>, Clock, TempDir) {
         let clock = Clock::manual("2026-01-02T03:04:05Z".parse().expect("an instant"));
         let scratch = tempfile::tempdir().expect("a directory");
-        let options = Options::of_one_server("http://127.0.0.1:9", "secret".into(), scratch.path().to_owned());
+        let options = Options::single_server("http://127.0.0.1:9", "secret".into(), scratch.path().to_owned());
         let stores = StoreFactory::new(options.expect("an address"), clock.clone(), Tasks::new()).expect("a client");
         (Admins::new(stores, clock.clone()), clock, scratch)
     }
@@ -350,7 +350,7 @@ mod tests {
         clock.advance(Duration::from_secs(600));
         watching.heard(clock.now());
         watching.busy();
-        let failed = Trouble::of(Server::ControlPlane, &ClientError::Late);
+        let failed = Trouble::of(Server::ControlPlane, &ClientError::TimedOut);
         admins.hold(reading(&admins, Err(failed)));
         drop(watching);
         assert_eq!(admins.contained_at(&worker()), Some(clock.now()));

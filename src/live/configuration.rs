@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use crate::client::{ClientError, ExperimentClient};
-use crate::configs::{ConfigSource, ConfigTrouble};
+use crate::experiment_configs::{ConfigError, ConfigSource};
 use crate::protocol::{ExperimentConfig, ExperimentId};
 
 /// A configuration, or why there is none.
 pub(super) struct Configuration {
-    pub known: Result<Arc<ExperimentConfig>, ConfigTrouble>,
+    pub known: Result<Arc<ExperimentConfig>, ConfigError>,
     /// Which version of the files it is of; none when it is the server's.
     pub revision: Option<u64>,
 }
@@ -33,7 +33,7 @@ impl Configuration {
     pub(super) async fn of_files(files: &ConfigSource, id: &ExperimentId) -> Self {
         // Asked first: what changes in between is then noticed again.
         let revision = Some(files.revision(id).await);
-        let known = files.of(id).await;
+        let known = files.get(id).await;
         Self { known, revision }
     }
 }

@@ -170,7 +170,7 @@ impl<Id: Clone + Eq + Hash, T: Weighed> Kept<Id, T> {
         };
         tokio::time::timeout(PATIENCE, reading)
             .await
-            .unwrap_or(Err(ClientError::Late))
+            .unwrap_or(Err(ClientError::TimedOut))
     }
 }
 
@@ -272,7 +272,7 @@ mod tests {
     #[tokio::test]
     async fn who_asks_meanwhile_waits_for_the_same_answer_and_a_failure_is_not_kept() {
         let (kept, epoch, reads) = (Kept::<u32, Text>::new(1 << 20), Epoch::fresh(), Cell::new(0));
-        let failed = kept.read((epoch, 1), 1, async { Err(ClientError::Late) }).await;
+        let failed = kept.read((epoch, 1), 1, async { Err(ClientError::TimedOut) }).await;
         assert!(failed.is_err());
         let all = join_all((0..50).map(|_| read(&kept, epoch, 1, 1, &reads))).await;
         assert!(all.iter().all(|text| text == "1 of 1"));

@@ -20,8 +20,8 @@ use super::revision::Topic;
 use super::saved::{Kept, Shelf};
 use super::trouble::{Server, Trouble};
 use crate::access::{Scope, StoreFactory};
-use crate::client::{Change, ClientError, ExperimentClient};
-use crate::configs::ConfigSource;
+use crate::client::{ClientError, ExperimentClient, WatchEvent};
+use crate::experiment_configs::ConfigSource;
 use crate::protocol::ExperimentId;
 
 /// How often a task store is asked again for an experiment that it does not host.
@@ -226,21 +226,21 @@ async fn watch(follower: &Follower, writer: &Writer, course: &mut Course) -> Res
         let (mut signalled, mut beat) = (false, false);
         for item in batch? {
             match item {
-                Change::Connected => {
+                WatchEvent::Connected => {
                     info!(experiment.id = %client.id(), cursor, "following");
                     // Signals are not replayed, so what they would have said until now is read instead.
                     signalled = true;
                 }
-                Change::Heartbeat => beat = true,
-                Change::Logged { event, cursor } => events.push((cursor, Arc::new(*event))),
-                Change::Signalled(notice) => {
+                WatchEvent::Heartbeat => beat = true,
+                WatchEvent::Logged { event, cursor } => events.push((cursor, Arc::new(*event))),
+                WatchEvent::Signalled(notice) => {
                     watching.iter().for_each(|watching| watching.noticed(&notice));
                     if let Ok(worker) = notice.id.parse() {
                         stores.credential_changed(&Scope::Experiment(client.id().clone()), &worker);
                     }
                     signalled = true;
                 }
-                Change::Resync => return Err(Pause::Relist),
+                WatchEvent::Resync => return Err(Pause::Relist),
             }
         }
         if let (Some(members), Some(snapshot)) = (&mut members, writer.view().snapshot()) {

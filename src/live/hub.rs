@@ -25,7 +25,7 @@ use super::trouble::{Trouble, TroubleKind};
 use crate::access::StoreFactory;
 use crate::client::ExperimentClient;
 use crate::clock::Clock;
-use crate::configs::ConfigSource;
+use crate::experiment_configs::ConfigSource;
 use crate::lifecycle::Tasks;
 use crate::protocol::ExperimentId;
 

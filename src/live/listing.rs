@@ -9,7 +9,7 @@ use tracing::warn;
 use super::configuration::Configuration;
 use super::snapshot::{Listed, Snapshot, TAIL};
 use crate::client::{ClientError, ExperimentClient};
-use crate::configs::ConfigSource;
+use crate::experiment_configs::ConfigSource;
 use crate::protocol::Event;
 
 /// Reads a whole experiment into a picture whose rows carry `revision`; nothing when the task store does not host it.
@@ -87,7 +87,7 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => Ok(done),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => Err(ClientError::Late),
+        Err(_) => Err(ClientError::TimedOut),
     }
 }
 

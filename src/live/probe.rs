@@ -14,7 +14,7 @@ use super::registry::{Hosting, RegistryRow};
 use super::trouble::{Server, Trouble};
 use crate::access::StoreFactory;
 use crate::client::{ClientError, ExperimentClient};
-use crate::configs::ConfigSource;
+use crate::experiment_configs::ConfigSource;
 use crate::protocol::ExperimentId;
 
 /// Task stores asked at the same time.
@@ -95,7 +95,7 @@ impl Prober {
             Depth::Store | Depth::Anew => self.asked(row).await,
         };
         let config = match (&row.hosting, row.tells_config) {
-            (Hosting::Hosted(_), Some(false)) => self.configs.of(&row.id).await.map(drop),
+            (Hosting::Hosted(_), Some(false)) => self.configs.get(&row.id).await.map(drop),
             // Nobody asks for the configuration of what is not there.
             _ => Ok(()),
         };
@@ -114,7 +114,7 @@ impl Prober {
             Some(client) => hosting(
                 timeout_at(deadline, client.read())
                     .await
-                    .unwrap_or(Err(ClientError::Late)),
+                    .unwrap_or(Err(ClientError::TimedOut)),
             ),
         };
         let tells_config = match (&hosting, &client) {

@@ -20,7 +20,7 @@ use super::registry::{Registry, RegistryRow, RegistryView};
 use super::saved::Shelf;
 use super::trouble::{Server, Trouble};
 use crate::access::{Scope, StoreFactory};
-use crate::client::{Change, ClientError, ControlClient, PushStream};
+use crate::client::{ClientError, ControlClient, PushStream, WatchEvent};
 use crate::clock::Clock;
 use crate::protocol::ExperimentId;
 
@@ -147,7 +147,7 @@ impl RegistryFeed {
                 return Ok(());
             };
             match item {
-                Change::Connected | Change::Resync => {
+                WatchEvent::Connected | WatchEvent::Resync => {
                     watching.changed();
                     let entries = control.experiments().await?;
                     self.registry.heard(&self.clock);
@@ -155,7 +155,7 @@ impl RegistryFeed {
                     listed = true;
                     self.freshness(Freshness::Live(Means::Push));
                 }
-                Change::Signalled(notice) if listed => {
+                WatchEvent::Signalled(notice) if listed => {
                     watching.noticed(&notice);
                     if let Ok(worker) = notice.id.parse() {
                         self.stores.credential_changed(&Scope::ControlPlane, &worker);
@@ -167,13 +167,13 @@ impl RegistryFeed {
                     }
                     self.registry.heard(&self.clock);
                 }
-                Change::Heartbeat if listed => {
+                WatchEvent::Heartbeat if listed => {
                     // Everything before the beat has been told and read.
                     self.registry.heard(&self.clock);
                     watching.heard(self.clock.now());
                     self.ask_again();
                 }
-                Change::Signalled(_) | Change::Heartbeat | Change::Logged { .. } => {}
+                WatchEvent::Signalled(_) | WatchEvent::Heartbeat | WatchEvent::Logged { .. } => {}
             }
         }
     }
@@ -183,7 +183,7 @@ impl RegistryFeed {
         debug!("the control plane does not push; asking every so often while anybody looks");
         let mut known = None;
         for round in 0..PROBE_AGAIN {
-            if let Some((entries, tag)) = control.experiments_unless(known.as_deref()).await? {
+            if let Some((entries, tag)) = control.experiments_if_changed(known.as_deref()).await? {
                 self.list(entries, Depth::Disk);
                 known = tag;
             }

@@ -12,7 +12,7 @@ use super::order::{Order, Sorted, Table};
 use super::rows::{IdeaRow, TaskRow, VariantRow};
 use super::scores::Scores;
 use super::weight;
-use crate::configs::ConfigTrouble;
+use crate::experiment_configs::ConfigError;
 use crate::protocol::{
     CommitSha, Event, Experiment, ExperimentConfig, Group, Idea, IdeaId, MetricType, Task, TaskId, Timestamp, Variant,
     VariantId, Worker, WorkerId,
@@ -30,7 +30,7 @@ pub struct Snapshot {
     /// The experiment object.
     pub experiment: Experiment,
     /// Its configuration: the server's answer where it tells it, else that of a file.
-    pub config: Result<Arc<ExperimentConfig>, ConfigTrouble>,
+    pub config: Result<Arc<ExperimentConfig>, ConfigError>,
     /// Which version of the files the configuration is of; none when it is the server's.
     pub(super) config_revision: Option<u64>,
     /// Events consumed.

@@ -1,4 +1,4 @@
-//! What a page tells of a commit.
+//! Summaries of commits, for pages. All functions block.
 
 use std::path::Path;
 
@@ -7,25 +7,25 @@ use git2::{Commit, Delta, DiffOptions, ErrorCode, Oid, Patch, Repository};
 use super::error::RepoError;
 use crate::protocol::{CommitSha, Timestamp};
 
-/// Files that are told of at most.
-const FILES: usize = 50;
-/// Files larger than this are not compared line by line.
-const COMPARED: i64 = 512 * 1024;
-/// Characters of a summary or path that are kept.
-const TEXT: usize = 300;
+/// The maximum number of files in a summary.
+const MAX_FILES: usize = 50;
+/// Files of more bytes are not compared line by line.
+const MAX_COMPARED: i64 = 512 * 1024;
+/// The maximum length of a summary or path, in characters.
+const MAX_TEXT: usize = 300;
 
-/// A commit in short.
+/// A summary of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitSummary {
     /// The first line of its message.
     pub summary: String,
     /// Who wrote it.
     pub author: String,
-    /// When, by the author's clock; `None` when that is no time there is.
+    /// When, by the author's clock; `None` when that is no valid time.
     pub authored_at: Option<Timestamp>,
-    /// What it was compared with: the first parent that was given, or else its own; `None` for a first commit.
+    /// The parent it was compared with: the first that was given, or else its own; `None` for a root commit.
     pub against: Option<CommitSha>,
-    /// The files that differ, in the order of their paths, at most 50.
+    /// The files that differ, by path, at most 50.
     pub files: Vec<ChangedFile>,
     /// How many more differ.
     pub more_files: usize,
@@ -64,7 +64,7 @@ pub(super) fn has(path: &Path, commit: &CommitSha) -> Result<bool, RepoError> {
     }
 }
 
-/// Reads a commit, compared with the first of `parents`. It blocks.
+/// Summarizes a commit, compared with the first of `parents`.
 pub(super) fn read(path: &Path, commit: &CommitSha, parents: &[CommitSha]) -> Result<CommitSummary, RepoError> {
     for named in parents.iter().take(1).chain([commit]) {
         if !has(path, named)? {
@@ -87,11 +87,11 @@ fn summarize(path: &Path, commit: &CommitSha, parents: &[CommitSha]) -> Result<C
     };
     let (before, after) = (parent.as_ref().map(Commit::tree).transpose()?, found.tree()?);
     let mut options = DiffOptions::new();
-    options.max_size(COMPARED).context_lines(0);
+    options.max_size(MAX_COMPARED).context_lines(0);
     let diff = git.diff_tree_to_tree(before.as_ref(), Some(&after), Some(&mut options))?;
     let total = diff.deltas().len();
     let mut files = Vec::new();
-    for (at, delta) in diff.deltas().enumerate().take(FILES) {
+    for (at, delta) in diff.deltas().enumerate().take(MAX_FILES) {
         let change = match delta.status() {
             Delta::Added => FileChange::Added,
             Delta::Deleted => FileChange::Deleted,
@@ -107,21 +107,21 @@ fn summarize(path: &Path, commit: &CommitSha, parents: &[CommitSha]) -> Result<C
             _ => None,
         };
         files.push(ChangedFile {
-            path: text(name.unwrap_or_default()),
+            path: shortened(name.unwrap_or_default()),
             change,
             lines,
         });
     }
     let author = found.author();
     Ok(CommitSummary {
-        summary: text(found.summary_bytes().unwrap_or_default()),
-        author: text(author.name_bytes()),
+        summary: shortened(found.summary_bytes().unwrap_or_default()),
+        author: shortened(author.name_bytes()),
         authored_at: jiff::Timestamp::from_second(author.when().seconds())
             .ok()
             .map(Timestamp::from),
         against: parent.and_then(|parent| parent.id().to_string().parse().ok()),
         files,
-        more_files: total.saturating_sub(FILES),
+        more_files: total.saturating_sub(MAX_FILES),
     })
 }
 
@@ -129,9 +129,9 @@ fn find<'a>(git: &'a Repository, commit: &CommitSha) -> Result<Commit<'a>, git2:
     git.find_commit(Oid::from_str(commit.as_str())?)
 }
 
-fn text(bytes: &[u8]) -> String {
+fn shortened(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    let mut cut: String = text.chars().take(TEXT).collect();
+    let mut cut: String = text.chars().take(MAX_TEXT).collect();
     if cut.len() < text.len() {
         cut.push('…');
     }

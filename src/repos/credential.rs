@@ -1,4 +1,4 @@
-//! What the remote is shown: from git's own credential helpers, or from a file.
+//! The credential for the remote: from a git credential helper, or from a file.
 
 use std::fmt;
 use std::fs;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
-/// Where the credential of the remote is kept. It is asked each time, so that a new one needs no restart.
+/// The source of the credential for the remote. It is read for each fetch, so that a new one needs no restart.
 #[derive(Clone)]
 pub enum CredentialSource {
     /// A credential helper as git has them: the path of a program with its arguments, `!` and a shell command, or the
@@ -22,7 +22,7 @@ pub enum CredentialSource {
     File(PathBuf),
 }
 
-/// A user and a password. Forges take tokens as either, so neither is printed.
+/// A user and a password. Forges take a token as either, so neither is printed.
 #[derive(Clone)]
 pub(super) struct Credential {
     pub username: String,
@@ -30,11 +30,11 @@ pub(super) struct Credential {
 }
 
 /// How long a helper may take.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// A helper's answer is a few lines.
-const ANSWER: u64 = 64 * 1024;
+const HELPER_TIMEOUT: Duration = Duration::from_secs(15);
+/// The maximum size of a helper's answer, in bytes. It is a few lines.
+const MAX_ANSWER: u64 = 64 * 1024;
 
-// A shell command may hold the password that it says.
+// A shell command may hold the password that it prints.
 impl fmt::Debug for CredentialSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -51,7 +51,7 @@ impl fmt::Debug for Credential {
 }
 
 impl Credential {
-    /// A token alone: forges read it from the password, whoever the user is.
+    /// A token alone: forges read it from the password, whatever the user.
     pub(super) fn token(token: &str) -> Self {
         Self {
             username: "git".to_owned(),
@@ -59,11 +59,11 @@ impl Credential {
         }
     }
 
-    /// What must not be repeated.
+    /// The parts that must not be shown.
     pub(super) fn secrets(&self) -> [&str; 2] {
         let password = self.password.expose_secret();
         let username = match password {
-            // Then the token is the user.
+            // Here the user is the token.
             "" | "x-oauth-basic" => self.username.as_str(),
             _ => "",
         };
@@ -87,7 +87,7 @@ impl CredentialSource {
     /// The credential for `url`.
     ///
     /// # Errors
-    /// Why there is none, in words that hold nothing secret.
+    /// Why there is none, without anything secret.
     pub(super) async fn get(&self, url: &Url) -> Result<Credential, String> {
         match self {
             Self::File(path) => {
@@ -95,7 +95,7 @@ impl CredentialSource {
                 let read = tokio::task::spawn_blocking(move || read_file(&path));
                 read.await.map_err(|_| "the reading broke off".to_owned())?
             }
-            Self::Helper(helper) => ask(helper, url, PATIENCE).await,
+            Self::Helper(helper) => ask_helper(helper, url, HELPER_TIMEOUT).await,
         }
     }
 }
@@ -110,8 +110,8 @@ fn read_file(path: &Path) -> Result<Credential, String> {
     Credential::parse(&content).ok_or_else(|| fault("is empty"))
 }
 
-/// Speaks git's protocol: what is wanted on its input, what it has on its output.
-async fn ask(helper: &str, url: &Url, patience: Duration) -> Result<Credential, String> {
+/// Speaks git's protocol: the request on its input, the credential on its output.
+async fn ask_helper(helper: &str, url: &Url, limit: Duration) -> Result<Credential, String> {
     let host = url.host_str().unwrap_or_default();
     let port = url.port().map_or(String::new(), |port| format!(":{port}"));
     let path = url.path().trim_start_matches('/');
@@ -121,28 +121,28 @@ async fn ask(helper: &str, url: &Url, patience: Duration) -> Result<Credential, 
     let mut child = command(helper)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        // What it complains of may hold what it should not say.
+        // Its error messages may hold secrets.
         .stderr(Stdio::null())
         .env("GIT_TERMINAL_PROMPT", "0")
-        // So that what it starts can be ended with it.
+        // So that its children can be killed with it.
         .process_group(0)
         .spawn()
         .map_err(|error| fault(&format!("cannot be started: {error}")))?;
     let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(fault("has no pipes"));
     };
-    let running = Running(Some(child));
+    let running = RunningHelper(Some(child));
     let talk = tokio::task::spawn_blocking(move || {
         let mut stdin = stdin;
-        // One that does not read its input may have an answer all the same.
+        // A helper that does not read its input may still answer.
         let _ = stdin.write_all(question.as_bytes());
         drop(stdin);
         let mut answer = String::new();
-        stdout.take(ANSWER).read_to_string(&mut answer).map(|_| answer)
+        stdout.take(MAX_ANSWER).read_to_string(&mut answer).map(|_| answer)
     });
-    let answer = match tokio::time::timeout(patience, talk).await {
+    let answer = match tokio::time::timeout(limit, talk).await {
         Err(_) => {
-            running.end_all();
+            running.kill_group();
             return Err(fault("gave no answer in time"));
         }
         Ok(Ok(Ok(answer))) => answer,
@@ -168,7 +168,7 @@ fn command(helper: &str) -> Command {
     if let Some(line) = helper.strip_prefix('!') {
         shell(format!("{line} get"))
     } else if helper.contains('/') && Path::new(helper).exists() {
-        // A path with blanks in it is one word.
+        // The path may hold blanks.
         let mut command = Command::new(helper);
         command.arg("get");
         command
@@ -179,26 +179,25 @@ fn command(helper: &str) -> Command {
     }
 }
 
-/// A helper that ends when it is no longer listened to.
-struct Running(Option<Child>);
+/// A helper that is killed when this is dropped.
+struct RunningHelper(Option<Child>);
 
-impl Running {
-    /// Ends it and what it started, which would hold its output open, and with it the thread that reads.
-    fn end_all(&self) {
+impl RunningHelper {
+    /// Kills it and its children, which would keep its output open and the reading thread busy.
+    fn kill_group(&self) {
         let Some(child) = &self.0 else { return };
         let group = format!("kill -KILL -{}", child.id());
-        // There is no safe call that signals a group. Without a shell the helper alone is ended, when this is dropped.
+        // The standard library cannot signal a group. Without a shell only the helper is killed, when this is dropped.
         let _ = Command::new("sh").arg("-c").arg(group).stderr(Stdio::null()).status();
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningHelper {
     fn drop(&mut self) {
         let Some(mut child) = self.0.take() else { return };
-        // At once, since whoever reads what it says does so until it ends. One that has ended cannot be killed,
-        // which is as well.
+        // Now, since the reading thread is busy until it ends. It fails if the helper has ended, which is as good.
         let _ = child.kill();
-        // Until it is waited for, the process table keeps its name.
+        // It stays in the process table as a zombie until it is waited for.
         tokio::task::spawn_blocking(move || child.wait());
     }
 }
@@ -232,9 +231,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_helper_without_an_answer_is_said_and_not_waited_for() {
-        let without = ask("!true", &url(), PATIENCE).await.expect_err("none");
+        let without = ask_helper("!true", &url(), HELPER_TIMEOUT).await.expect_err("none");
         assert!(without.contains("has no credential"), "{without}");
-        let hung = ask("!tail -f /dev/null; true", &url(), Duration::from_millis(50)).await;
+        let hung = ask_helper("!tail -f /dev/null; true", &url(), Duration::from_millis(50)).await;
         assert!(hung.expect_err("none").contains("in time"));
     }
 

@@ -7,22 +7,22 @@ use std::sync::Arc;
 
 use crate::protocol::{CommitSha, Timestamp};
 
-/// Why the settings of repositories cannot be used. What was given is not repeated: it may hold a password.
+/// Why the settings of repositories cannot be used. The messages do not repeat the settings, which may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SetupError {
-    /// This program speaks no TLS.
+    /// This program has no TLS.
     #[error(
         "the remote of the repositories is https, and this program is built without TLS: give the http address of the \
          same server within the deployment, or of a proxy beside this program that speaks TLS for it"
     )]
     Https,
-    /// Neither http nor a directory.
+    /// It is neither http nor a directory.
     #[error(
         "the remote of the repositories cannot be used: it must be http://host/organisation/name.git, or a directory \
          of bare repositories (file:///…)"
     )]
     Remote,
-    /// There is nowhere to clone to.
+    /// There is no directory to clone to.
     #[error("a remote of the repositories is given, but no directory for clones of it: give --repo-root too")]
     NoRoot,
     /// The HTTP client cannot be set up.
@@ -30,26 +30,26 @@ pub enum SetupError {
     Client(String),
 }
 
-/// Why a repository, or a commit of it, cannot be had now; worded for an operator.
+/// Why a repository, or a commit of it, is not available. The messages are for operators.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RepoError {
     /// There is no directory for repositories.
     #[error("no directory for repositories is configured: start with --repo-root")]
     Disabled,
-    /// The remote that was given cannot be fetched from, ever.
+    /// The configured remote cannot be used at all.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// There is nothing here and nowhere to get it from.
+    /// There is no clone, and no remote to clone from.
     #[error(
         "there is no repository at {}, and no remote to clone it from: put a bare clone there, or start \
          `switchboard serve` with --forgejo-url",
         .0.display()
     )]
     NotProvisioned(PathBuf),
-    /// Somebody is at it, and it takes longer than anybody waits.
+    /// It is being fetched or read, and the caller's wait is over.
     #[error("the repository is still being cloned or read; look again in a moment")]
     Pending,
-    /// The remote cannot give it.
+    /// The remote failed.
     #[error(transparent)]
     Remote(#[from] RemoteFailure),
     /// The directory cannot be used.
@@ -78,7 +78,7 @@ pub enum RepoError {
         /// When the repository was last fetched.
         fetched: Option<Timestamp>,
     },
-    /// It was given up: the process stops, or a thread died.
+    /// The work ended without a result: the process stops, or a thread panicked.
     #[error("the work on the repository was broken off; it is taken up again when it is next asked for")]
     Interrupted,
 }
@@ -107,7 +107,7 @@ impl RepoError {
     }
 }
 
-/// What kept the remote from giving a repository.
+/// The kind of a remote's failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RemoteFault {
     /// No connection, no such host, or no answer in time.
@@ -116,41 +116,41 @@ pub enum RemoteFault {
     Refused,
     /// 404, or no such directory.
     NoSuchRepository,
-    /// It answers, but not with a repository that can be read.
+    /// It answers, but with no repository that can be read.
     Broken,
 }
 
-/// What kept the remote from giving a repository, and its own words for it, cut and without secrets.
+/// A failure of the remote, with its own message, shortened and without secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteFailure {
     /// The kind.
     pub fault: RemoteFault,
     /// The remote, without user and password.
     pub url: String,
-    /// What was said.
-    pub words: String,
+    /// The message.
+    pub message: String,
 }
 
 impl fmt::Display for RemoteFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { fault, url, words } = self;
+        let Self { fault, url, message } = self;
         match fault {
-            RemoteFault::Unreachable => write!(f, "the remote {url} cannot be reached: {words}"),
-            RemoteFault::Refused => write!(f, "the remote {url} refuses this console: {words}"),
-            RemoteFault::NoSuchRepository => write!(f, "the remote has no repository {url}: {words}"),
-            RemoteFault::Broken => write!(f, "what the remote {url} answers cannot be used: {words}"),
+            RemoteFault::Unreachable => write!(f, "the remote {url} cannot be reached: {message}"),
+            RemoteFault::Refused => write!(f, "the remote {url} refuses this console: {message}"),
+            RemoteFault::NoSuchRepository => write!(f, "the remote has no repository {url}: {message}"),
+            RemoteFault::Broken => write!(f, "what the remote {url} answers cannot be used: {message}"),
         }
     }
 }
 
 impl std::error::Error for RemoteFailure {}
 
-/// At most this many characters of foreign words are shown.
-const WORDS: usize = 200;
+/// The maximum length of a foreign message, in characters.
+const MAX_MESSAGE: usize = 200;
 
-/// Foreign words fit to be shown: one line, cut, without the user and password of any URL in them, and without
-/// `secrets`.
-pub(super) fn clean(text: &str, secrets: &[&str]) -> String {
+/// A foreign message made safe to show: one line, shortened, without the user and password of any URL in it, and
+/// without `secrets`.
+pub(super) fn sanitize(text: &str, secrets: &[&str]) -> String {
     let mut text = text.to_owned();
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         text = text.replace(secret, "[secret]");
@@ -170,9 +170,9 @@ pub(super) fn clean(text: &str, secrets: &[&str]) -> String {
     let mut line: String = cleaned
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
-        .take(WORDS)
+        .take(MAX_MESSAGE)
         .collect();
-    if cleaned.chars().count() > WORDS {
+    if cleaned.chars().count() > MAX_MESSAGE {
         line.push('…');
     }
     line.trim().to_owned()
@@ -186,9 +186,9 @@ mod tests {
     fn foreign_words_are_cut_and_lose_their_secrets() {
         let said = "fatal: http://u:p@h/x and https://tok@h\nkey=canary";
         assert_eq!(
-            clean(said, &["canary", ""]),
+            sanitize(said, &["canary", ""]),
             "fatal: http://h/x and https://h key=[secret]"
         );
-        assert_eq!(clean(&"é".repeat(300), &[]).chars().count(), WORDS + 1);
+        assert_eq!(sanitize(&"é".repeat(300), &[]).chars().count(), MAX_MESSAGE + 1);
     }
 }

@@ -1,4 +1,4 @@
-//! Where repositories come from: one address for all, with the experiment's id in its last place.
+//! The remote of the repositories: one address for all, whose last segment is the experiment's id.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::protocol::{ExperimentId, percent_decode};
 #[derive(Debug, Clone)]
 pub struct Remote {
     base: Target,
-    /// What stood in the address as user and password; the address is kept without.
+    /// The user and password of the address, which is kept without them.
     pub(super) userinfo: Option<Credential>,
 }
 
@@ -34,7 +34,7 @@ impl Remote {
     pub fn parse(given: &str) -> Result<Self, SetupError> {
         let given = given.trim();
         if !given.contains("://") {
-            // What has a colon before any slash is ssh as git abbreviates it.
+            // A colon before any slash is git's short form of ssh.
             let is_path = !given.is_empty() && !given.split('/').next().is_some_and(|first| first.contains(':'));
             return match is_path {
                 true => Ok(Self {

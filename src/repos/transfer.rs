@@ -1,4 +1,4 @@
-//! Objects and branches into a clone. All of this blocks.
+//! Writing objects and branches into a clone. All functions block.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -8,22 +8,24 @@ use std::path::{Path, PathBuf};
 use git2::{Direction, ErrorClass, ErrorCode, Oid, Repository};
 use tracing::warn;
 
-use super::error::{RemoteFailure, RemoteFault, RepoError, clean};
-use super::pkt::Advertised;
+use super::error::{RemoteFailure, RemoteFault, RepoError, sanitize};
+use super::pkt_line::Advertisement;
 
-/// So many branches are named to the remote as what is here already.
-const HAVES: usize = 256;
-/// From so many packs on they are made one.
-const PACKS: usize = 50;
+/// At most this many local branches are sent to the remote as `have`.
+const MAX_HAVES: usize = 256;
+/// From this many packs on they are repacked into one.
+const REPACK_AT: usize = 50;
+/// From this many written refs on they are packed.
+const PACK_REFS_AT: usize = 256;
 
-/// What a clone lacks, and what it has.
+/// What a clone lacks, and what it has already.
 pub(super) struct Plan {
     pub wants: Vec<Oid>,
     pub haves: Vec<Oid>,
 }
 
 /// Compares a clone with its remote.
-pub(super) fn plan(clone: &Path, advertised: &Advertised) -> Result<Plan, RepoError> {
+pub(super) fn plan(clone: &Path, advertised: &Advertisement) -> Result<Plan, RepoError> {
     let wrap = RepoError::git(clone);
     let git = Repository::open_bare(clone).map_err(&wrap)?;
     let odb = git.odb().map_err(&wrap)?;
@@ -31,12 +33,12 @@ pub(super) fn plan(clone: &Path, advertised: &Advertised) -> Result<Plan, RepoEr
     let haves: BTreeSet<_> = heads(&git).map_err(&wrap)?.into_values().collect();
     Ok(Plan {
         wants: wants.into_iter().filter(|id| !odb.exists(*id)).collect(),
-        haves: haves.into_iter().filter(|id| odb.exists(*id)).take(HAVES).collect(),
+        haves: haves.into_iter().filter(|id| odb.exists(*id)).take(MAX_HAVES).collect(),
     })
 }
 
-/// Takes a pack into a clone; it becomes visible whole or not at all.
-pub(super) fn index(clone: &Path, pack: &Path) -> Result<(), RepoError> {
+/// Adds a pack to a clone, atomically.
+pub(super) fn index_pack(clone: &Path, pack: &Path) -> Result<(), RepoError> {
     let wrap = RepoError::git(clone);
     let git = Repository::open_bare(clone).map_err(&wrap)?;
     let odb = git.odb().map_err(&wrap)?;
@@ -47,15 +49,15 @@ pub(super) fn index(clone: &Path, pack: &Path) -> Result<(), RepoError> {
     Ok(())
 }
 
-/// Makes the branches of a clone those of its remote. In a repository that others made, branches are added and
-/// forwarded, and none is lost.
-pub(super) fn apply(clone: &Path, advertised: &Advertised, is_ours: bool) -> Result<(), RepoError> {
+/// Updates the branches of a clone to those of its remote. In a repository that others made, branches are added and
+/// fast-forwarded, and none is removed.
+pub(super) fn update_branches(clone: &Path, advertised: &Advertisement, is_ours: bool) -> Result<(), RepoError> {
     let wrap = RepoError::git(clone);
     let git = Repository::open_bare(clone).map_err(&wrap)?;
     let present = heads(&git).map_err(&wrap)?;
     let names: BTreeSet<_> = advertised.heads.iter().map(|(name, _)| name.as_str()).collect();
     if is_ours {
-        // First, since `work/a` must go before there can be a `work/a/b`.
+        // First, since `work/a` must be removed before there can be a `work/a/b`.
         for gone in present.keys().filter(|name| !names.contains(name.as_str())) {
             let removed = git.find_reference(gone).and_then(|mut found| found.delete());
             removed.map_err(&wrap)?;
@@ -64,8 +66,8 @@ pub(super) fn apply(clone: &Path, advertised: &Advertised, is_ours: bool) -> Res
     let mut written = 0;
     for (name, id) in &advertised.heads {
         match present.get(name) {
-            Some(standing) if standing == id => continue,
-            Some(standing) if !is_ours && !git.graph_descendant_of(*id, *standing).unwrap_or(false) => {
+            Some(current) if current == id => continue,
+            Some(current) if !is_ours && !git.graph_descendant_of(*id, *current).unwrap_or(false) => {
                 warn!(repository = %clone.display(), branch = name, "a branch differs from the remote's and is left as it is");
             }
             _ => {
@@ -77,14 +79,15 @@ pub(super) fn apply(clone: &Path, advertised: &Advertised, is_ours: bool) -> Res
     if let Some(head) = advertised.head.as_deref().filter(|_| is_ours) {
         git.set_head(head).map_err(&wrap)?;
     }
-    if written > HAVES {
+    if written > PACK_REFS_AT {
         git.refdb().and_then(|refs| refs.compress()).map_err(&wrap)?;
     }
     Ok(())
 }
 
-/// Makes many packs one, with all that is in them: what a branch no longer reaches may still be a variant's commit.
-pub(super) fn consolidate(clone: &Path) -> Result<(), RepoError> {
+/// Repacks many packs into one, with all objects in them: what no branch reaches any more may still be a variant's
+/// commit.
+pub(super) fn repack(clone: &Path) -> Result<(), RepoError> {
     let wrap = RepoError::git(clone);
     let dir = clone.join("objects/pack");
     let files = || -> io::Result<BTreeSet<PathBuf>> {
@@ -93,7 +96,7 @@ pub(super) fn consolidate(clone: &Path) -> Result<(), RepoError> {
     };
     let old = files().map_err(RepoError::disk(&dir))?;
     let is_pack = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "pack");
-    if old.iter().filter(is_pack).count() < PACKS {
+    if old.iter().filter(is_pack).count() < REPACK_AT {
         return Ok(());
     }
     let git = Repository::open_bare(clone).map_err(&wrap)?;
@@ -117,12 +120,12 @@ pub(super) fn consolidate(clone: &Path) -> Result<(), RepoError> {
     Ok(())
 }
 
-/// Brings the objects of a repository on this machine into a clone, and says what branches it has.
-pub(super) fn from_directory(clone: &Path, source: &Path) -> Result<Advertised, RepoError> {
-    let failure = |fault, words: &str| RemoteFailure {
+/// Fetches the objects of a repository on this machine into a clone. Returns its branches.
+pub(super) fn fetch_directory(clone: &Path, source: &Path) -> Result<Advertisement, RepoError> {
+    let failure = |fault, message: &str| RemoteFailure {
         fault,
         url: source.display().to_string(),
-        words: clean(words, &[]),
+        message: sanitize(message, &[]),
     };
     match fs::metadata(source) {
         Ok(_) => {}
@@ -144,11 +147,11 @@ pub(super) fn from_directory(clone: &Path, source: &Path) -> Result<Advertised, 
     let git = Repository::open_bare(clone).map_err(RepoError::git(clone))?;
     let mut remote = git.remote_anonymous(path).map_err(broken)?;
     remote.connect(Direction::Fetch).map_err(broken)?;
-    let mut advertised = Advertised::default();
+    let mut advertised = Advertisement::default();
     for head in remote.list().map_err(broken)? {
         advertised.add(head.name(), head.oid());
         if let (Some(branch), "HEAD") = (head.symref_target(), head.name()) {
-            advertised.lead(branch);
+            advertised.set_head(branch);
         }
     }
     if !advertised.heads.is_empty() {

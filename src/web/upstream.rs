@@ -52,7 +52,7 @@ impl Upstream {
             Some(403) => format!("{server} does not let the console do this ({error})"),
             Some(status) if status >= 500 => format!("{server} fails with status {status}"),
             None if error.is_without_credential() => error.to_string(),
-            None if matches!(error, ClientError::Late) => format!("{server} did not answer in time"),
+            None if matches!(error, ClientError::TimedOut) => format!("{server} did not answer in time"),
             None if matches!(error, ClientError::NotSent(_)) => error.to_string(),
             None if error.is_unreachable() => format!("{server} does not answer"),
             _ => format!("{server} answers something that the console does not understand ({error})"),

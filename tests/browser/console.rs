@@ -6,7 +6,7 @@ use poem::Server;
 use poem::listener::TcpAcceptor;
 use switchboard::access::{self, StoreFactory};
 use switchboard::clock::Clock;
-use switchboard::configs::{self, ConfigSource};
+use switchboard::experiment_configs::{self, ConfigSource};
 use switchboard::live::{self, Live};
 use switchboard::web::{self, Web};
 use tokio::net::TcpListener;
@@ -44,12 +44,12 @@ impl Console {
         let back = Proxy::before(backend, &tasks).await;
         let scratch = tempfile::tempdir().expect("a directory");
         let credentials = scratch.path().to_owned();
-        let access = access::Options::of_one_server(&back.base(), ADMIN_TOKEN.into(), credentials).expect("an address");
+        let access = access::Options::single_server(&back.base(), ADMIN_TOKEN.into(), credentials).expect("an address");
         let clock = Clock::default();
         let stores = StoreFactory::new(access, clock.clone(), tasks.clone()).expect("an HTTP client");
         let live = Live::start(live::Options {
             stores: stores.clone(),
-            configs: ConfigSource::new(configs::Options::default(), Clock::default()),
+            configs: ConfigSource::new(experiment_configs::Options::default(), Clock::default()),
             clock: clock.clone(),
             tasks: tasks.clone(),
             idle: Duration::from_secs(300),

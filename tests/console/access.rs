@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use switchboard::access::{CredentialState, Options, Posture, Scope, StoreFactory, TaskStores};
-use switchboard::client::{Change, ClientError};
+use switchboard::client::{ClientError, WatchEvent};
 use switchboard::clock::Clock;
 use switchboard::lifecycle::Tasks;
 use switchboard::protocol::*;
@@ -16,7 +16,7 @@ use crate::gateway::{Fault, Gateway};
 use crate::support::{ADMIN_TOKEN, World, eventually};
 
 fn options(base: &str, dir: &Path) -> Options {
-    Options::of_one_server(base, ADMIN_TOKEN.into(), dir.to_owned()).expect("an address")
+    Options::single_server(base, ADMIN_TOKEN.into(), dir.to_owned()).expect("an address")
 }
 
 fn without_token(base: &str, dir: &Path) -> Options {
@@ -334,7 +334,7 @@ async fn not_hosted_here_is_told_apart_from_not_seeded() {
 
     let mapped = Options {
         task_stores: TaskStores::default()
-            .with(lab.id.clone(), &world.base)
+            .with_experiment(lab.id.clone(), &world.base)
             .expect("an address"),
         ..options(&world.base, dir.path())
     };
@@ -366,9 +366,9 @@ async fn consoles_that_share_a_directory_converge_under_rotation() {
         let mut reissued = 0;
         while let Some(Ok(item)) = futures_util::StreamExt::next(&mut stream).await {
             match item {
-                Change::Signalled(notice) if notice.kind == "worker.credential_reissued" => reissued += 1,
+                WatchEvent::Signalled(notice) if notice.kind == "worker.credential_reissued" => reissued += 1,
                 // The last thing that happens here, so that nothing is left to count.
-                Change::Signalled(notice) if notice.kind == "worker.registered" => break,
+                WatchEvent::Signalled(notice) if notice.kind == "worker.registered" => break,
                 _ => {}
             }
         }

@@ -5,14 +5,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which top-level modules each may import, beside itself.
-const MAY_IMPORT: [(&str, &[&str]); 17] = [
+const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("protocol", &[]),
     ("clock", &["protocol"]),
     ("lifecycle", &[]),
+    ("singleflight", &["lifecycle"]),
     ("private_file", &[]),
     ("listener", &[]),
     ("client", &["protocol"]),
-    ("access", &["protocol", "clock", "lifecycle", "client", "private_file"]),
+    (
+        "access",
+        &[
+            "protocol",
+            "clock",
+            "lifecycle",
+            "singleflight",
+            "client",
+            "private_file",
+        ],
+    ),
     (
         "live",
         &[
@@ -22,7 +33,7 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
             "private_file",
             "client",
             "access",
-            "configs",
+            "experiment_configs",
         ],
     ),
     (
@@ -32,22 +43,26 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
             "clock",
             "private_file",
             "lifecycle",
+            "singleflight",
             "listener",
             "client",
             "access",
-            "configs",
+            "experiment_configs",
             "live",
             "repos",
         ],
     ),
-    ("configs", &["protocol", "clock"]),
-    ("repos", &["protocol", "clock", "lifecycle", "private_file"]),
+    ("experiment_configs", &["protocol", "clock"]),
+    (
+        "repos",
+        &["protocol", "clock", "lifecycle", "singleflight", "private_file"],
+    ),
     (
         "embedded",
         &["protocol", "clock", "lifecycle", "listener", "private_file"],
     ),
     ("demo", &["protocol", "clock", "lifecycle", "client", "private_file"]),
-    ("config", &["protocol", "access"]),
+    ("cli", &["protocol", "access"]),
     ("secrets", &["private_file"]),
     (
         "app",
@@ -58,13 +73,13 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
             "private_file",
             "client",
             "access",
-            "configs",
+            "experiment_configs",
             "live",
             "repos",
             "web",
             "embedded",
             "demo",
-            "config",
+            "cli",
             "secrets",
         ],
     ),

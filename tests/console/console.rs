@@ -7,8 +7,8 @@ use std::time::Duration;
 use switchboard::access::{self, StoreFactory};
 use switchboard::client::Client;
 use switchboard::clock::Clock;
-use switchboard::configs::{self, ConfigSource};
 use switchboard::embedded::{Backend, Location, Options};
+use switchboard::experiment_configs::{self, ConfigSource};
 use switchboard::lifecycle::Tasks;
 use switchboard::listener;
 use switchboard::live::{self, Live};
@@ -44,7 +44,7 @@ pub struct Console {
 /// How a console is set up.
 pub struct Setup {
     pub access: access::Options,
-    pub configs: configs::Options,
+    pub configs: experiment_configs::Options,
     pub repos: Option<RepoMaterializer>,
     /// `serve` lets nobody in by a link.
     pub sign_in_links: bool,
@@ -61,7 +61,7 @@ impl Setup {
     pub fn of(access: access::Options) -> Self {
         Self {
             access,
-            configs: configs::Options::default(),
+            configs: experiment_configs::Options::default(),
             repos: None,
             sign_in_links: true,
             snapshots: None,
@@ -139,7 +139,7 @@ impl Console {
         let scratch = tempfile::tempdir().expect("a directory");
         let address = backend(&scratch, &tasks, &clock).await;
         let credentials = scratch.path().join("console");
-        let access = access::Options::of_one_server(&address, ADMIN_TOKEN.into(), credentials).expect("an address");
+        let access = access::Options::single_server(&address, ADMIN_TOKEN.into(), credentials).expect("an address");
         let setup = Setup {
             mirror_bytes: bytes,
             ..Setup::of(access)
@@ -153,7 +153,7 @@ impl Console {
         let scratch = tempfile::tempdir().expect("a directory");
         let address = backend(&scratch, &tasks, &clock).await;
         let credentials = scratch.path().join("console");
-        let mut access = access::Options::of_one_server(&address, ADMIN_TOKEN.into(), credentials).expect("an address");
+        let mut access = access::Options::single_server(&address, ADMIN_TOKEN.into(), credentials).expect("an address");
         change(&mut access);
         Self::over(Setup::of(access), admin(&address), tasks, clock, scratch).await
     }
@@ -181,7 +181,7 @@ impl Console {
         scratch: TempDir,
     ) -> Self {
         let credentials = scratch.path().join("console");
-        let access = access::Options::of_one_server(seen, ADMIN_TOKEN.into(), credentials).expect("an address");
+        let access = access::Options::single_server(seen, ADMIN_TOKEN.into(), credentials).expect("an address");
         let setup = Setup {
             repos,
             ..Setup::of(access)
@@ -325,9 +325,9 @@ impl Console {
     }
 
     /// Serves elsewhere too, to readers that have `patience` to read.
-    pub fn serve_readers(&self, listener: TcpListener, patience: Duration) {
+    pub fn serve_with_write_timeout(&self, listener: TcpListener, patience: Duration) {
         let (routes, stopping) = (self.web.routes(), self.console.stopping());
-        let serving = listener::serve_readers(listener, routes, stopping, Duration::from_secs(1), patience);
+        let serving = listener::serve_with_write_timeout(listener, routes, stopping, Duration::from_secs(1), patience);
         self.console.spawn_essential("readers", serving);
     }
 

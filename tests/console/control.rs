@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use switchboard::client::{Bearer, Change, Client, ControlClient, PushStream};
+use switchboard::client::{Bearer, Client, ControlClient, PushStream, WatchEvent};
 use switchboard::clock::Clock;
 use switchboard::embedded::{Authentication, Location};
 use switchboard::protocol::*;
@@ -548,7 +548,7 @@ async fn the_deployment_has_workers_and_groups_of_its_own() {
 /// What the next notices say of an experiment.
 async fn told(stream: &mut PushStream, id: &ExperimentId, kinds: &[&str]) {
     for kind in kinds {
-        let Change::Signalled(notice) = news(stream).await else {
+        let WatchEvent::Signalled(notice) = news(stream).await else {
             panic!("a notice of {kind}");
         };
         assert_eq!((notice.kind.as_str(), notice.id.as_str()), (*kind, id.as_str()));
@@ -562,8 +562,8 @@ async fn each_lease_is_told_of_when_it_begins_and_when_it_ends() {
     let (id, other) = (world.register("told").await, world.register("beside it").await);
     let replica = Replica::join(&world.admin).await;
     let mut stream = world.admin.control().watch().await.expect("a stream");
-    assert_eq!(next(&mut stream).await, Change::Connected);
-    assert_eq!(next(&mut stream).await, Change::Heartbeat);
+    assert_eq!(next(&mut stream).await, WatchEvent::Connected);
+    assert_eq!(next(&mut stream).await, WatchEvent::Heartbeat);
 
     let lease = replica.acquire(&id).await;
     told(&mut stream, &id, &["lease.acquired"]).await;
@@ -596,7 +596,7 @@ async fn each_lease_is_told_of_when_it_begins_and_when_it_ends() {
     told(&mut stream, &other, &["lease.expired"]).await;
     clock.advance(SPAN);
     world.register("the last").await;
-    let Change::Signalled(last) = news(&mut stream).await else {
+    let WatchEvent::Signalled(last) = news(&mut stream).await else {
         panic!("a notice");
     };
     assert_eq!(last.kind, "experiment.registered", "each end is told once");

@@ -26,7 +26,7 @@ impl Scene {
         prepare(&gateway);
         let scratch = tempfile::tempdir().expect("a directory");
         let credentials = scratch.path().join("console");
-        let access = access::Options::of_one_server(gateway.base(), ADMIN_TOKEN.into(), credentials);
+        let access = access::Options::single_server(gateway.base(), ADMIN_TOKEN.into(), credentials);
         let setup = Setup::of(access.expect("an address"));
         let clock = Clock::manual("2026-03-04T05:06:07Z".parse().expect("a timestamp"));
         let console = Console::over(setup, world.admin.clone(), world.tasks.clone(), clock, scratch).await;
@@ -261,9 +261,9 @@ async fn only_who_asks_for_news_takes_that_there_are_none_for_an_answer() {
     let gateway = Gateway::before(&world.base, &world.tasks).await;
     let through = admin(gateway.base());
     gateway.fail(Fault::Page(304), |_, _| true);
-    let read = through.control().experiments_unless(None).await;
+    let read = through.control().experiments_if_changed(None).await;
     assert!(matches!(read, Err(ClientError::UnexpectedStatus(304))), "{read:?}");
-    let known = through.control().experiments_unless(Some("\"1\"")).await;
+    let known = through.control().experiments_if_changed(Some("\"1\"")).await;
     assert!(matches!(known, Ok(None)), "{known:?}");
     let written = through
         .experiment(&lab.id)

@@ -3,21 +3,21 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use switchboard::client::{Bearer, Change, PushStream};
+use switchboard::client::{Bearer, PushStream, WatchEvent};
 use switchboard::protocol::*;
 
 use crate::support::{World, join};
 
-pub async fn next(stream: &mut PushStream) -> Change {
+pub async fn next(stream: &mut PushStream) -> WatchEvent {
     let item = tokio::time::timeout(Duration::from_secs(5), stream.next()).await;
     item.expect("in time").expect("not over").expect("well-formed")
 }
 
 /// The next thing that is neither the opening nor a heartbeat.
-pub async fn news(stream: &mut PushStream) -> Change {
+pub async fn news(stream: &mut PushStream) -> WatchEvent {
     loop {
         match next(stream).await {
-            Change::Connected | Change::Heartbeat => {}
+            WatchEvent::Connected | WatchEvent::Heartbeat => {}
             other => return other,
         }
     }
@@ -25,7 +25,7 @@ pub async fn news(stream: &mut PushStream) -> Change {
 
 async fn logged(stream: &mut PushStream) -> (Event, u64) {
     match news(stream).await {
-        Change::Logged { event, cursor } => (*event, cursor),
+        WatchEvent::Logged { event, cursor } => (*event, cursor),
         other => panic!("an event, not {other:?}"),
     }
 }
@@ -75,7 +75,7 @@ async fn a_cursor_beyond_the_log_asks_for_a_new_list() {
     let lab = world.lab("beyond").await;
     lab.ideation("t-1").await;
     let mut stream = lab.worker.watch(7).await.expect("a stream");
-    assert_eq!(news(&mut stream).await, Change::Resync);
+    assert_eq!(news(&mut stream).await, WatchEvent::Resync);
     lab.ideation("t-2").await;
     assert_eq!(logged(&mut stream).await.1, 2, "then it follows the present");
 }
@@ -85,8 +85,12 @@ async fn signals_beside_the_log_are_notices() {
     let world = World::start().await;
     let lab = world.lab("signals").await;
     let mut stream = lab.worker.watch(0).await.expect("a stream");
-    assert_eq!(next(&mut stream).await, Change::Connected);
-    assert_eq!(next(&mut stream).await, Change::Heartbeat, "the opening comes at once");
+    assert_eq!(next(&mut stream).await, WatchEvent::Connected);
+    assert_eq!(
+        next(&mut stream).await,
+        WatchEvent::Heartbeat,
+        "the opening comes at once"
+    );
     let (worker, _) = join(&lab.admin, "late").await;
     lab.admin.reissue_credential(&worker).await.expect("reissued");
     let admins = lab.admin.groups_named("admins").await.expect("a list").remove(0);
@@ -100,7 +104,7 @@ async fn signals_beside_the_log_are_notices() {
         ("worker.credential_reissued", worker.to_string()),
         ("group.changed", admins.group_id.to_string()),
     ] {
-        let Change::Signalled(notice) = news(&mut stream).await else {
+        let WatchEvent::Signalled(notice) = news(&mut stream).await else {
             panic!("a notice");
         };
         assert_eq!((notice.kind.as_str(), &notice.id), (kind, &id));
@@ -118,12 +122,12 @@ async fn signals_beside_the_log_are_notices() {
 async fn the_registry_is_pushed_too() {
     let world = World::start().await;
     let mut stream = world.admin.control().watch().await.expect("a stream");
-    assert_eq!(next(&mut stream).await, Change::Connected);
-    assert_eq!(next(&mut stream).await, Change::Heartbeat);
+    assert_eq!(next(&mut stream).await, WatchEvent::Connected);
+    assert_eq!(next(&mut stream).await, WatchEvent::Heartbeat);
     let lab = world.lab("pushed").await;
     lab.orchestrator.terminate("enough").await.expect("terminated");
     for expected in ["experiment.registered", "experiment.seeded", "experiment.state_changed"] {
-        let Change::Signalled(notice) = news(&mut stream).await else {
+        let WatchEvent::Signalled(notice) = news(&mut stream).await else {
             panic!("a notice");
         };
         assert_eq!((notice.kind.as_str(), notice.id.as_str()), (expected, lab.id.as_str()));
@@ -149,8 +153,8 @@ async fn a_reissued_credential_ends_the_streams_that_the_old_one_opened() {
         .await
         .expect("a stream");
     for stream in [&mut log, &mut registry] {
-        assert_eq!(next(stream).await, Change::Connected);
-        assert_eq!(next(stream).await, Change::Heartbeat);
+        assert_eq!(next(stream).await, WatchEvent::Connected);
+        assert_eq!(next(stream).await, WatchEvent::Heartbeat);
     }
     lab.admin.reissue_credential(&lab.worker_id).await.expect("reissued");
     control.reissue_credential(&operator.worker_id).await.expect("reissued");
@@ -158,7 +162,7 @@ async fn a_reissued_credential_ends_the_streams_that_the_old_one_opened() {
         let end = async {
             loop {
                 match stream.next().await {
-                    Some(Ok(Change::Heartbeat)) => {}
+                    Some(Ok(WatchEvent::Heartbeat)) => {}
                     other => return other,
                 }
             }
@@ -184,6 +188,6 @@ async fn stopping_ends_open_streams_and_long_polls_soon() {
         .await
         .expect("it ends")
     {
-        assert!(matches!(item, Ok(Change::Heartbeat) | Err(_)), "{item:?}");
+        assert!(matches!(item, Ok(WatchEvent::Heartbeat) | Err(_)), "{item:?}");
     }
 }

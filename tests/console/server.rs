@@ -160,5 +160,5 @@ impl Scene {
 }
 
 fn seen_at(base: &str, credentials: &TempDir) -> access::Options {
-    access::Options::of_one_server(base, ADMIN_TOKEN.into(), credentials.path().join("console")).expect("an address")
+    access::Options::single_server(base, ADMIN_TOKEN.into(), credentials.path().join("console")).expect("an address")
 }

@@ -168,7 +168,7 @@ async fn a_reader_that_does_not_read_is_cut_and_resumes_where_it_was() {
         .expect("a free port");
     let listening = socket.listen(16).expect("it listens");
     let address = listening.local_addr().expect("bound");
-    console.serve_readers(listening, PATIENCE);
+    console.serve_with_write_timeout(listening, PATIENCE);
     let open = async |receive: u32| -> TcpStream {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(receive).expect("a size");

@@ -151,12 +151,12 @@ impl Tenure {
             match lease::turn(&held, last, self.clock.now()) {
                 Turn::Act(until) => tokio::select! {
                     biased;
-                    () = self.clock.passes(until) => {}
+                    () = self.clock.wait_past(until) => {}
                     done = before(end, &self.clock, work.as_mut()) => if done.is_some() { return done },
                 },
                 Turn::Renew => tokio::select! {
                     biased;
-                    () = self.clock.passes(end) => {}
+                    () = self.clock.wait_past(end) => {}
                     renewed = self.renew(&held) => match renewed {
                         Ok(held) => {
                             last = Renewal::Done;

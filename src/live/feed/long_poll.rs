@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::BATCH;
 use super::pace::{PATIENCE, Pace};
-use crate::client::{Change, ClientError, ExperimentClient};
+use crate::client::{ClientError, ExperimentClient, WatchEvent};
 use crate::protocol::EventBatch;
 
 /// What to ask the server next.
@@ -54,7 +54,7 @@ impl LongPoll {
     /// The answer to the last [`Ask`], as changes. Events are told with the position they lead to, each once and without
     /// a gap, whatever the server says of its own position beyond whether it is behind. The beat comes once there is no
     /// more: a server may give a few at once only, as long as there are.
-    fn answered(&mut self, asked: Instant, answered: Instant, batch: EventBatch) -> Vec<Change> {
+    fn answered(&mut self, asked: Instant, answered: Instant, batch: EventBatch) -> Vec<WatchEvent> {
         let count = batch.events.len();
         let was_behind = self.is_behind;
         if !was_behind {
@@ -64,15 +64,17 @@ impl LongPoll {
         self.is_behind = count > 0 && (was_behind || count >= FULL);
         if batch.cursor < self.cursor {
             // The log is shorter than it was: another one, or the same from a backup.
-            return vec![Change::Resync];
+            return vec![WatchEvent::Resync];
         }
         let from = self.cursor + 1;
         self.cursor += batch.events.len() as u64;
-        let logged = (from..).zip(batch.events).map(|(cursor, event)| Change::Logged {
+        let logged = (from..).zip(batch.events).map(|(cursor, event)| WatchEvent::Logged {
             event: Box::new(event),
             cursor,
         });
-        logged.chain((!self.is_behind).then_some(Change::Heartbeat)).collect()
+        logged
+            .chain((!self.is_behind).then_some(WatchEvent::Heartbeat))
+            .collect()
     }
 }
 
@@ -80,7 +82,7 @@ impl LongPoll {
 pub(in crate::live) struct LongPolling {
     client: ExperimentClient,
     state: LongPoll,
-    told: VecDeque<Change>,
+    told: VecDeque<WatchEvent>,
 }
 
 impl LongPolling {
@@ -88,17 +90,17 @@ impl LongPolling {
         Self {
             client,
             state: LongPoll::new(cursor),
-            told: [Change::Connected].into(),
+            told: [WatchEvent::Connected].into(),
         }
     }
 
     /// What was told already and not taken yet.
-    pub(super) fn told(&mut self) -> Option<Vec<Change>> {
+    pub(super) fn told(&mut self) -> Option<Vec<WatchEvent>> {
         let count = self.told.len().min(BATCH);
         (count > 0).then(|| self.told.drain(..count).collect())
     }
 
-    pub(super) async fn next_batch(&mut self) -> Result<Vec<Change>, ClientError> {
+    pub(super) async fn next_batch(&mut self) -> Result<Vec<WatchEvent>, ClientError> {
         loop {
             if let Some(told) = self.told() {
                 return Ok(told);
@@ -115,12 +117,12 @@ impl LongPolling {
             let batch = match wait {
                 None => match self.client.events(cursor, None).await {
                     // It would be as late the next time; a list says the same in fewer words.
-                    Err(error) if error.is_late() => return Ok(vec![Change::Resync]),
+                    Err(error) if error.is_timeout() => return Ok(vec![WatchEvent::Resync]),
                     answer => answer?,
                 },
                 Some((patience, limit)) => timeout(limit, self.client.subscribe(cursor, patience))
                     .await
-                    .unwrap_or(Err(ClientError::Late))?,
+                    .unwrap_or(Err(ClientError::TimedOut))?,
             };
             self.told.extend(self.state.answered(asked, Instant::now(), batch));
         }
@@ -163,7 +165,7 @@ mod tests {
                 not_before: None
             }
         );
-        assert_eq!(poll.answered(now, now, answer(7, 7, 10)), [Change::Heartbeat]);
+        assert_eq!(poll.answered(now, now, answer(7, 7, 10)), [WatchEvent::Heartbeat]);
         let ask = poll.ask();
         assert_eq!(
             (ask.cursor, ask.not_before),
@@ -177,7 +179,7 @@ mod tests {
     fn what_is_pending_is_read_to_its_end_and_what_comes_later_is_all_there_is() {
         let mut poll = LongPoll::new(0);
         let now = Instant::now();
-        let beats = |changes: Vec<Change>| changes.contains(&Change::Heartbeat);
+        let beats = |changes: Vec<WatchEvent>| changes.contains(&WatchEvent::Heartbeat);
         assert!(!beats(poll.answered(now, now, answer(0, 5, 3))));
         assert!(!beats(poll.answered(now, now, answer(3, 5, 3))));
         assert_eq!((poll.ask().cursor, poll.ask().wait), (5, None), "there may be more");
@@ -196,7 +198,7 @@ mod tests {
     fn a_log_that_became_shorter_is_listed_anew() {
         let mut poll = LongPoll::new(7);
         let now = Instant::now();
-        assert_eq!(poll.answered(now, now, answer(7, 5, 10)), [Change::Resync]);
+        assert_eq!(poll.answered(now, now, answer(7, 5, 10)), [WatchEvent::Resync]);
     }
 
     proptest! {
@@ -216,15 +218,15 @@ mod tests {
                 let answer = answer(poll.ask().cursor, length, most);
                 let is_few = answer.events.len() < FULL;
                 let changes = poll.answered(now, now, answer);
-                let beats = changes.iter().filter(|change| **change == Change::Heartbeat).count();
+                let beats = changes.iter().filter(|change| **change == WatchEvent::Heartbeat).count();
                 // All is told, or at least all that one may know of.
                 if beats > 0 {
-                    prop_assert_eq!(changes.last(), Some(&Change::Heartbeat));
+                    prop_assert_eq!(changes.last(), Some(&WatchEvent::Heartbeat));
                     prop_assert!(poll.cursor == length || (waits && is_few), "{} of {}", poll.cursor, length);
                 }
                 prop_assert_eq!(beats == 0, poll.ask().wait.is_none());
                 told.extend(changes.into_iter().filter_map(|change| match change {
-                    Change::Logged { event, cursor } => Some((event.event_id.to_string(), cursor)),
+                    WatchEvent::Logged { event, cursor } => Some((event.event_id.to_string(), cursor)),
                     _ => None,
                 }));
             }

@@ -1,6 +1,6 @@
 //! How changes arrive: by push where the server pushes, else by long-poll, which every EDEN server has (`ch07 §8`).
 //!
-//! Either way they come in batches of [`Change`]s, so that whoever follows one need not know which it is. The server
+//! Either way they come in batches of [`WatchEvent`]s, so that whoever follows one need not know which it is. The server
 //! is asked anew on each connection, so one that gains push is used. A feed does nothing by itself: while nobody waits
 //! for the next batch no request is under way, and so none that holds what others wait for.
 
@@ -8,7 +8,7 @@ mod long_poll;
 mod pace;
 mod push;
 
-use crate::client::{Change, ClientError, ExperimentClient, PushStream};
+use crate::client::{ClientError, ExperimentClient, PushStream, WatchEvent};
 
 use super::freshness::Means;
 use long_poll::LongPolling;
@@ -41,7 +41,7 @@ impl Feed {
     }
 
     /// What is there already, if anything is.
-    pub(super) fn ready(&mut self) -> Option<Result<Vec<Change>, ClientError>> {
+    pub(super) fn ready(&mut self) -> Option<Result<Vec<WatchEvent>, ClientError>> {
         match self {
             Self::Push(push) => push.ready(),
             Self::LongPoll(poll) => poll.told().map(Ok),
@@ -49,7 +49,7 @@ impl Feed {
     }
 
     /// Waits for something, and takes with it whatever else is there already. Nothing is lost when the wait is given up.
-    pub(super) async fn next_batch(&mut self) -> Result<Vec<Change>, ClientError> {
+    pub(super) async fn next_batch(&mut self) -> Result<Vec<WatchEvent>, ClientError> {
         match self {
             Self::Push(push) => push.next_batch().await,
             Self::LongPoll(poll) => poll.next_batch().await,

@@ -3,7 +3,7 @@
 use futures_util::{FutureExt, StreamExt};
 
 use super::BATCH;
-use crate::client::{Change, ClientError, PushStream};
+use crate::client::{ClientError, PushStream, WatchEvent};
 
 pub(in crate::live) struct Pushed {
     stream: PushStream,
@@ -17,11 +17,11 @@ impl Pushed {
     }
 
     /// Nothing is lost when it is not ready: it waits for the first item only, and for nothing else.
-    pub(super) fn ready(&mut self) -> Option<Result<Vec<Change>, ClientError>> {
+    pub(super) fn ready(&mut self) -> Option<Result<Vec<WatchEvent>, ClientError>> {
         self.next_batch().now_or_never()
     }
 
-    pub(super) async fn next_batch(&mut self) -> Result<Vec<Change>, ClientError> {
+    pub(super) async fn next_batch(&mut self) -> Result<Vec<WatchEvent>, ClientError> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
@@ -41,7 +41,7 @@ impl Pushed {
     }
 }
 
-fn item(next: Option<Result<Change, ClientError>>) -> Result<Change, ClientError> {
+fn item(next: Option<Result<WatchEvent, ClientError>>) -> Result<WatchEvent, ClientError> {
     next.unwrap_or_else(|| Err(ClientError::Stream("the server closed it".into())))
 }
 
@@ -54,14 +54,14 @@ mod tests {
     #[tokio::test]
     async fn what_came_before_the_end_is_told_before_the_end() {
         let stream = stream::iter([
-            Ok(Change::Connected),
-            Ok(Change::Heartbeat),
-            Err(ClientError::Late),
-            Ok(Change::Resync),
+            Ok(WatchEvent::Connected),
+            Ok(WatchEvent::Heartbeat),
+            Err(ClientError::TimedOut),
+            Ok(WatchEvent::Resync),
         ]);
         let mut push = Pushed::new(Box::pin(stream));
         let told = push.next_batch().await.expect("what came");
-        assert_eq!(told, [Change::Connected, Change::Heartbeat]);
-        assert!(matches!(push.next_batch().await, Err(ClientError::Late)));
+        assert_eq!(told, [WatchEvent::Connected, WatchEvent::Heartbeat]);
+        assert!(matches!(push.next_batch().await, Err(ClientError::TimedOut)));
     }
 }

@@ -18,7 +18,7 @@ use tracing::warn;
 
 use super::registry::{Hosting, RegistryRow};
 use super::snapshot::Snapshot;
-use crate::private_file::{create_private_dir, replace_private_with, sweep_private};
+use crate::private_file::{create_private_dir, remove_abandoned, replace_private_with};
 use crate::protocol::{Experiment, ExperimentId, RegistryEntry, Timestamp};
 
 pub(super) use keeper::Keeper;
@@ -66,7 +66,7 @@ impl Shelf {
     /// The shelf in a directory, which is made unless it is there.
     pub(super) fn open(directory: PathBuf, control_plane: Option<String>) -> io::Result<Self> {
         create_private_dir(&directory)?;
-        sweep_private(&directory)?;
+        remove_abandoned(&directory)?;
         Ok(Self {
             directory: directory.into(),
             control_plane,

@@ -4,10 +4,13 @@ mod bounds;
 mod remotes;
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
+use crate::clock::Clock;
+use crate::lifecycle::Tasks;
+use crate::protocol::{CommitSha, ExperimentId};
 use support::{Server, Source, id};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -53,7 +56,7 @@ impl World {
         let mut options = Options::at(Some(self.root()));
         options.remote = remote.map(|remote| Remote::parse(remote).expect("a remote"));
         // Nothing here waits for time to pass; a busy machine is given what it needs.
-        options.patience = LONG;
+        options.wait_timeout = LONG;
         options
     }
 

@@ -137,22 +137,24 @@ async fn a_remote_that_nobody_listens_at_is_unreachable() {
 }
 
 #[tokio::test]
-async fn nobody_waits_longer_than_they_want_and_the_clone_goes_on() {
+async fn a_caller_waits_for_a_bounded_time_and_the_clone_goes_on() {
     let world = World::new();
     let (source, server) = (world.source(&id('a')), world.server().await);
     source.commit("main", None, "a.txt", b"1\n");
     let permits = Arc::new(Semaphore::new(0));
     server.behave(Manner::Wait(permits.clone()));
     let mut options = world.options(Some(&server.base));
-    options.patience = Duration::from_millis(20);
+    options.wait_timeout = Duration::from_millis(20);
     let repos = world.repos(options);
     for _ in 0..3 {
         assert!(matches!(repos.open(&id('a')).await, Err(RepoError::Pending)));
     }
     assert!(matches!(repos.state(&id('a')), RepoState::Cloning));
-    let mut landed = repos.shared.board(&id('a'), LONG).expect("under way");
-    permits.add_permits(10);
-    let _ = landed.changed().await;
+    assert!(repos.fetcher.is_fetching(&id('a')));
+    let experiment = id('a');
+    tokio::join!(repos.fetcher.fetch(&experiment, LONG), async {
+        permits.add_permits(10)
+    });
     repos.open(&id('a')).await.expect("cloned");
     assert_eq!(server.packs(), 1, "everybody waited for the same");
 }
@@ -164,7 +166,7 @@ fn two_processes_on_one_directory_clone_once() {
     let source = world.source(&id('a'));
     source.commit("main", None, "a.txt", b"1\n");
     let server = runtime.block_on(world.server());
-    // Each has its own flights, as a process has, so that only the lock on disk is between them.
+    // Each has fetches of its own, as a process has, so only the lock on disk is between them.
     let together = std::sync::Barrier::new(4);
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -206,7 +208,7 @@ async fn secrets_are_shown_to_the_remote_and_to_nobody_else() {
     let mut seen = format!(
         "{error} {error:?} {:?} {:?}",
         repos.state(&id('a')),
-        repos.shared.options
+        repos.fetcher.options
     );
     world.clock.advance(LONG);
     server.behave(Manner::Demand(shown.to_owned()));

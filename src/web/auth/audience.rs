@@ -1,6 +1,8 @@
 //! For whom a route is, and which paths are the administrators' however they are written.
 
-use crate::protocol::percent_decode;
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode;
 
 /// Who may use a route. The route table names one for each of its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,25 +58,10 @@ pub(crate) fn is_admin_path(path: &str) -> bool {
 
 /// The text with one layer of percent-encoding taken off; none when there is none.
 fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    if !text.contains(&b'%') {
-        return None;
+    match percent_decode(text).into() {
+        Cow::Owned(decoded) => Some(decoded),
+        Cow::Borrowed(_) => None,
     }
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        let escape = text.get(at..at + 3).and_then(|escape| std::str::from_utf8(escape).ok());
-        match escape.filter(|_| *byte == b'%').and_then(percent_decode) {
-            Some(plain) => {
-                decoded.extend(plain);
-                at += 3;
-            }
-            None => {
-                decoded.push(*byte);
-                at += 1;
-            }
-        }
-    }
-    (decoded.len() < text.len()).then_some(decoded)
 }
 
 fn has_admin(path: &str) -> bool {

@@ -2,21 +2,21 @@
 
 use maud::{Markup, html};
 
-use crate::configs::ConfigTrouble;
+use crate::experiment_configs::ConfigError;
 use crate::web::ui::{Tone, notice};
 
 /// Why there is no configuration and what to do, and what that means for the page.
-pub(crate) fn config_trouble(trouble: &ConfigTrouble, meaning: &str) -> Markup {
+pub(crate) fn config_trouble(trouble: &ConfigError, meaning: &str) -> Markup {
     let key = match trouble {
-        ConfigTrouble::Missing { .. } => "config-missing",
-        ConfigTrouble::Invalid { .. } | ConfigTrouble::Unreadable { .. } => "config-invalid",
+        ConfigError::Missing { .. } => "config-missing",
+        ConfigError::Invalid { .. } | ConfigError::Unreadable { .. } => "config-invalid",
     };
     notice(
         Tone::Warn,
         &html! {
             div data-fault=(key) {
                 @match trouble {
-                    ConfigTrouble::Invalid { file, faults } => {
+                    ConfigError::Invalid { file, faults } => {
                         p { "The configuration " code { (file.display()) } " is not good:" }
                         ul { @for fault in faults.iter() { li { (fault) } } }
                     }

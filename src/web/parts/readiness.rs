@@ -29,7 +29,7 @@ pub(crate) fn readiness(row: &RegistryRow, repo: Option<RepoState>) -> Readiness
     let credential = match row.credential {
         CredentialState::Verified => Ok("in use"),
         CredentialState::Stored => Ok("kept"),
-        CredentialState::ToBeMade => Ok("made on the first look"),
+        CredentialState::ToBeRegistered => Ok("made on the first look"),
         CredentialState::Missing => Err("none is kept, and there is no admin token to make one with".to_owned()),
         // Told above.
         CredentialState::NoAddress => Ok("not needed"),
@@ -110,7 +110,10 @@ mod tests {
         };
         let obstacle = |row: &RegistryRow| readiness(row, None).obstacle().map(str::to_owned);
         assert_eq!(obstacle(&row(CredentialState::Stored, Hosting::NotHosted)), None);
-        assert_eq!(obstacle(&row(CredentialState::ToBeMade, Hosting::NotHosted)), None);
+        assert_eq!(
+            obstacle(&row(CredentialState::ToBeRegistered, Hosting::NotHosted)),
+            None
+        );
         let missing = obstacle(&row(CredentialState::Missing, Hosting::NotHosted)).expect("an obstacle");
         assert!(missing.contains("admin token"), "{missing}");
         let elsewhere = obstacle(&row(CredentialState::Stored, Hosting::Elsewhere)).expect("an obstacle");

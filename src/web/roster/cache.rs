@@ -50,7 +50,7 @@ impl RosterCache {
     /// for as long as `position` is some and stays what it was.
     ///
     /// # Errors
-    /// Why they cannot be read; [`ClientError::Late`] when they do not arrive within [`READ_TIMEOUT`].
+    /// Why they cannot be read; [`ClientError::TimedOut`] when they do not arrive within [`READ_TIMEOUT`].
     pub async fn read(&self, client: &RegistryClient, position: Option<u64>) -> Outcome {
         // A listing that began at another position may lack what changed since.
         self.running.forget(|began| *began != position);
@@ -64,7 +64,7 @@ impl RosterCache {
         let read = self
             .running
             .run(position, || self.current(position).map(Ok), || list(client), store);
-        read.await.unwrap_or_else(|_| Err(Arc::new(ClientError::Late)))
+        read.await.unwrap_or_else(|_| Err(Arc::new(ClientError::TimedOut)))
     }
 
     /// The listing that arrived last, and when, unless it was forgotten.
@@ -90,7 +90,7 @@ impl RosterCache {
 
 async fn list(client: RegistryClient) -> Outcome {
     match tokio::time::timeout(READ_TIMEOUT, try_join(client.workers(), client.groups())).await {
-        Err(_) => Err(Arc::new(ClientError::Late)),
+        Err(_) => Err(Arc::new(ClientError::TimedOut)),
         Ok(Err(error)) => Err(Arc::new(error)),
         Ok(Ok((workers, groups))) => Ok(Arc::new(Roster::new(workers, groups))),
     }

@@ -59,15 +59,15 @@ pub(crate) async fn submit_once<A: Act>(
         // The browser may have gone away.
         let _ = send.send(outcome);
     });
-    written.await.unwrap_or(WriteOutcome::Unknown(Some(ClientError::Late)))
+    written.await.unwrap_or(WriteOutcome::Unknown(Some(ClientError::TimedOut)))
 }
 
 /// Sends the write; where its answer leaves the outcome open, reads back.
 async fn write<A: Act>(act: &A, checked: &A::Checked) -> WriteOutcome<A::Done> {
     let sent = tokio::time::timeout(WRITE_TIMEOUT, act.send(checked)).await;
-    match sent.unwrap_or(Err(ClientError::Late)) {
+    match sent.unwrap_or(Err(ClientError::TimedOut)) {
         Ok(done) => WriteOutcome::Done(done),
-        Err(error) if !error.leaves_open() => WriteOutcome::Refused(error),
+        Err(error) if !error.is_outcome_unknown() => WriteOutcome::Refused(error),
         Err(error) => {
             let read = tokio::time::timeout(READ_BACK_TIMEOUT, act.read_back(checked)).await;
             match read.ok().flatten() {

@@ -147,7 +147,7 @@ impl Site {
 }
 
 fn access_to(control: &Line, store: &Line, credentials: &Path) -> access::Options {
-    let access = access::Options::of_one_server(&store.proxy.base(), ADMIN_TOKEN.into(), credentials.join("console"));
+    let access = access::Options::single_server(&store.proxy.base(), ADMIN_TOKEN.into(), credentials.join("console"));
     access::Options {
         control_plane: Some(control.proxy.base()),
         ..access.expect("an address")

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use switchboard::configs;
+use switchboard::experiment_configs;
 use switchboard::protocol::*;
 
 use super::{Ask, BOTH, Site, fault, outcome, visit, words};
@@ -189,7 +189,7 @@ async fn with_files(site: &Site, dir: &Path) -> crate::console::Console {
         .fail(Fault::Problem(404, "not-found"), |path, _| path.ends_with("/config"));
     let dir = dir.to_owned();
     site.another(|setup| {
-        setup.configs = configs::Options {
+        setup.configs = experiment_configs::Options {
             dir: Some(dir),
             default: None,
         };

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use clap::Args as ClapArgs;
 use clap::builder::FalseyValueParser;
 
-use super::{ConsoleArgs, StorageArgs, host, set};
-use crate::config::{AuthenticationConfig, BackendConfig, ConsoleConfig, DeploymentConfig, Run};
+use super::shared::{ConsoleArgs, StorageArgs, host, non_blank};
+use crate::cli::config::{AuthenticationConfig, BackendConfig, ConsoleConfig, DeploymentConfig, Run};
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct UpArgs {
@@ -29,12 +29,12 @@ pub(super) struct UpArgs {
 }
 
 impl UpArgs {
-    pub(super) fn split(self) -> Run {
+    pub(super) fn into_run(self) -> Run {
         let console = ConsoleConfig {
             listen: SocketAddr::new(self.host, self.port),
             demo: !self.no_demo,
             mirror_budget_bytes: self.console.mirror_budget_bytes,
-            metrics_token: set(self.console.metrics_token),
+            metrics_token: non_blank(self.console.metrics_token),
         };
         let backend = BackendConfig {
             listen: SocketAddr::new(self.host, self.backend_port),

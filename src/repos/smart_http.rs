@@ -1,7 +1,7 @@
 //! Fetching over HTTP: git's smart protocol, stateless, in two requests (gitprotocol-http).
 //!
-//! libgit2 is left out of this: its sockets know no time limit that safe code can set and cannot be interrupted, so a
-//! remote that hangs would hold a thread, and the clone's lock, for good.
+//! libgit2 is not used for this: its sockets have no timeout that safe code can set and cannot be interrupted, so a
+//! remote that hangs would hold a thread, and the clone's lock, forever.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,17 +13,17 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
 use super::credential::Credential;
-use super::error::{RemoteFailure, RemoteFault, SetupError, clean};
-use super::pkt::{Advertised, Packet, Packets, Part, part, request};
+use super::error::{RemoteFailure, RemoteFault, SetupError, sanitize};
+use super::pkt_line::{Advertisement, Packet, Packets, SideBand, request, side_band};
 
-/// How long a remote may take to accept a connection, and then be silent.
+/// Timeouts for remotes.
 #[derive(Debug, Clone, Copy)]
 pub struct NetworkLimits {
     /// To connect.
     pub connect: Duration,
-    /// Between two pieces of an answer; large packs are prepared before the first.
+    /// Between two chunks of an answer. A remote prepares a large pack before the first.
     pub silence: Duration,
-    /// For all of a clone or fetch, whatever the remote.
+    /// For a whole clone or fetch.
     pub total: Duration,
 }
 
@@ -37,20 +37,20 @@ impl Default for NetworkLimits {
     }
 }
 
-/// The list of branches may be this long.
-const ADVERTISED: usize = 64 * 1024 * 1024;
+/// The maximum size of a list of branches, in bytes.
+const MAX_ADVERTISEMENT: usize = 64 * 1024 * 1024;
 
 /// The HTTP client of every remote.
 #[derive(Debug, Clone)]
 pub(super) struct Http(reqwest::Client);
 
-/// One repository on a remote, and what it is shown.
+/// One repository on a remote, and the credential for it.
 pub(super) struct Session<'a> {
     pub http: &'a Http,
     pub url: &'a Url,
     pub credential: Option<&'a Credential>,
     /// Why there is no credential although one is configured.
-    pub without: Option<&'a str>,
+    pub no_credential: Option<&'a str>,
 }
 
 impl Http {
@@ -58,10 +58,10 @@ impl Http {
         let client = reqwest::Client::builder()
             .connect_timeout(limits.connect)
             .read_timeout(limits.silence)
-            // A credential goes to the address it was given for and to no other.
+            // A credential is sent only to the address it was given for.
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
-            // As git names itself, or some servers send the page for people.
+            // Like git's own. Otherwise some servers answer with an HTML page.
             .user_agent("git/switchboard")
             .build();
         client.map(Self).map_err(|error| SetupError::Client(error.to_string()))
@@ -70,20 +70,21 @@ impl Http {
 
 impl Session<'_> {
     /// The branches of the repository.
-    pub(super) async fn advertised(&self) -> Result<Advertised, RemoteFailure> {
-        let ask = self.http.0.get(self.below("info/refs?service=git-upload-pack"));
+    pub(super) async fn advertised(&self) -> Result<Advertisement, RemoteFailure> {
+        let ask = self.http.0.get(self.url_of("info/refs?service=git-upload-pack"));
         let mut answer = self.send(ask, "application/x-git-upload-pack-advertisement").await?;
         let mut body = Vec::new();
         while let Some(chunk) = self.chunk(&mut answer).await? {
             body.extend_from_slice(&chunk);
-            if body.len() > ADVERTISED {
+            if body.len() > MAX_ADVERTISEMENT {
                 return Err(self.broken("its list of branches is endless"));
             }
         }
-        Advertised::read(&body).map_err(|words| self.broken(&words))
+        Advertisement::read(&body).map_err(|message| self.broken(&message))
     }
 
-    /// Reads the pack of `wants` without `haves` into a file of at most `limit` bytes.
+    /// Downloads the pack of `wants` without `haves` into a file of at most `limit` bytes. The inner error is the
+    /// disk's.
     pub(super) async fn pack(
         &self,
         wants: &[Oid],
@@ -94,7 +95,7 @@ impl Session<'_> {
         let ask = self
             .http
             .0
-            .post(self.below("git-upload-pack"))
+            .post(self.url_of("git-upload-pack"))
             .header(header::CONTENT_TYPE, "application/x-git-upload-pack-request")
             .body(request(wants, haves));
         let mut answer = self.send(ask, "application/x-git-upload-pack-result").await?;
@@ -105,10 +106,10 @@ impl Session<'_> {
         let mut packets = Packets::default();
         let mut written = 0;
         loop {
-            match packets.next().map_err(|words| self.broken(&words))? {
+            match packets.next().map_err(|message| self.broken(&message))? {
                 Some(Packet::Flush) => return Ok(file.flush().await),
                 Some(Packet::Line(line)) => {
-                    if let Part::Pack(bytes) = part(line).map_err(|words| self.broken(&words))? {
+                    if let SideBand::Pack(bytes) = side_band(line).map_err(|message| self.broken(&message))? {
                         written += bytes.len() as u64;
                         if written > limit {
                             return Err(self.broken("it is larger than all repositories together may be here"));
@@ -126,7 +127,7 @@ impl Session<'_> {
         }
     }
 
-    fn below(&self, path: &str) -> String {
+    fn url_of(&self, path: &str) -> String {
         format!("{}/{path}", self.url.as_str().trim_end_matches('/'))
     }
 
@@ -135,30 +136,30 @@ impl Session<'_> {
             Some(known) => request.basic_auth(&known.username, Some(known.password.expose_secret())),
             None => request,
         };
-        let answer = request.send().await.map_err(|error| self.transport(error))?;
+        let answer = request.send().await.map_err(|error| self.transport_failure(error))?;
         let status = answer.status();
         let kind = answer.headers().get(header::CONTENT_TYPE);
         let is_expected = kind.is_some_and(|kind| kind.as_bytes() == expected.as_bytes());
-        let status_is = |words: &str| format!("{}, {words}", status.as_u16());
+        let status_is = |message: &str| format!("{}, {message}", status.as_u16());
         match status {
             StatusCode::OK if is_expected => Ok(answer),
             StatusCode::OK => Err(self.broken("it answers, but not as git does; is the address that of a repository?")),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                let words = match (self.credential, self.without) {
+                let message = match (self.credential, self.no_credential) {
                     (Some(_), _) => status_is("the credential is not accepted for this repository"),
                     (None, Some(why)) => status_is(why),
                     (None, None) => status_is("no credential is configured: start with --credential-helper"),
                 };
-                Err(self.failure(RemoteFault::Refused, &words))
+                Err(self.failure(RemoteFault::Refused, &message))
             }
             StatusCode::NOT_FOUND | StatusCode::GONE => {
-                let words = status_is("it may have to be created, or the credential may not see it");
-                Err(self.failure(RemoteFault::NoSuchRepository, &words))
+                let message = status_is("it may have to be created, or the credential may not see it");
+                Err(self.failure(RemoteFault::NoSuchRepository, &message))
             }
             _ if status.is_redirection() => {
                 Err(self.broken(&status_is("it lies elsewhere: give the address it redirects to")))
             }
-            // A gateway whose server is away, or a server that asks for patience.
+            // A gateway whose server is down, or a rate limit.
             _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
                 Err(self.failure(RemoteFault::Unreachable, &format!("it answers {}", status.as_u16())))
             }
@@ -167,32 +168,32 @@ impl Session<'_> {
     }
 
     async fn chunk(&self, answer: &mut Response) -> Result<Option<bytes::Bytes>, RemoteFailure> {
-        answer.chunk().await.map_err(|error| self.transport(error))
+        answer.chunk().await.map_err(|error| self.transport_failure(error))
     }
 
-    fn transport(&self, error: reqwest::Error) -> RemoteFailure {
-        let words = match error.is_timeout() {
+    fn transport_failure(&self, error: reqwest::Error) -> RemoteFailure {
+        let message = match error.is_timeout() {
             true => "no answer in time".to_owned(),
             false => innermost(&error.without_url()),
         };
-        self.failure(RemoteFault::Unreachable, &words)
+        self.failure(RemoteFault::Unreachable, &message)
     }
 
-    pub(super) fn broken(&self, words: &str) -> RemoteFailure {
-        self.failure(RemoteFault::Broken, words)
+    pub(super) fn broken(&self, message: &str) -> RemoteFailure {
+        self.failure(RemoteFault::Broken, message)
     }
 
-    fn failure(&self, fault: RemoteFault, words: &str) -> RemoteFailure {
+    fn failure(&self, fault: RemoteFault, message: &str) -> RemoteFailure {
         let secrets = self.credential.map(Credential::secrets).unwrap_or_default();
         RemoteFailure {
             fault,
             url: self.url.to_string(),
-            words: clean(words, &secrets),
+            message: sanitize(message, &secrets),
         }
     }
 }
 
-/// The cause that says most: "connection refused" rather than "error sending request".
+/// The innermost cause: "connection refused" rather than "error sending request".
 fn innermost(error: &dyn std::error::Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {

@@ -1,4 +1,4 @@
-//! Git's packet lines, and what an `upload-pack` says in them (gitprotocol-common, gitprotocol-pack).
+//! Git's pkt-lines, and the messages of `upload-pack` in them (gitprotocol-common, gitprotocol-pack).
 
 use bytes::{Buf, Bytes, BytesMut};
 use git2::{Oid, Reference};
@@ -10,7 +10,7 @@ pub(super) enum Packet {
     Line(Bytes),
 }
 
-/// Takes packets off the front of what has come so far.
+/// Parses packets from a stream of bytes.
 #[derive(Default)]
 pub(super) struct Packets(BytesMut);
 
@@ -19,7 +19,7 @@ impl Packets {
         self.0.extend_from_slice(bytes);
     }
 
-    /// The next whole packet; `None` until more has come.
+    /// The next whole packet; `None` until more bytes are pushed.
     pub(super) fn next(&mut self) -> Result<Option<Packet>, String> {
         let Some(digits) = self.0.get(..4) else {
             return Ok(None);
@@ -49,16 +49,16 @@ impl Packets {
     }
 }
 
-/// Appends a packet with `line`, which must be shorter than a packet may be.
+/// Appends a packet with `line`, which must be shorter than the maximum of a packet (65,516 bytes).
 pub(super) fn write_line(line: &str, into: &mut Vec<u8>) {
     into.extend_from_slice(format!("{:04x}{line}", line.len() + 4).as_bytes());
 }
 
 pub(super) const FLUSH: &[u8] = b"0000";
 
-/// What a remote has.
+/// The branches that a remote advertises.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Advertised {
+pub(super) struct Advertisement {
     /// The branch that `HEAD` names.
     pub head: Option<String>,
     /// Its branches, by full name.
@@ -67,16 +67,16 @@ pub(super) struct Advertised {
 
 const HEADS: &str = "refs/heads/";
 
-impl Advertised {
-    /// Adds a ref, if it is a branch that this machine may name too.
+impl Advertisement {
+    /// Adds a ref, if it is a branch with a valid name.
     pub(super) fn add(&mut self, name: &str, id: Oid) {
         if name.starts_with(HEADS) && Reference::is_valid_name(name) {
             self.heads.push((name.to_owned(), id));
         }
     }
 
-    /// Notes what `HEAD` names.
-    pub(super) fn lead(&mut self, branch: &str) {
+    /// Sets the branch that `HEAD` names.
+    pub(super) fn set_head(&mut self, branch: &str) {
         if branch.starts_with(HEADS) && Reference::is_valid_name(branch) {
             self.head = Some(branch.to_owned());
         }
@@ -108,7 +108,7 @@ impl Advertised {
                 for capability in capabilities.split(' ') {
                     can_sideband |= capability == "side-band-64k";
                     if let Some(branch) = capability.strip_prefix("symref=HEAD:") {
-                        advertised.lead(branch);
+                        advertised.set_head(branch);
                     }
                 }
             }
@@ -146,24 +146,24 @@ pub(super) fn request(wants: &[Oid], haves: &[Oid]) -> Vec<u8> {
     body
 }
 
-/// What a packet of the answer to [`request`] is.
-pub(super) enum Part {
+/// A packet of the answer to [`request`].
+pub(super) enum SideBand {
     /// Bytes of the pack.
     Pack(Bytes),
     /// Acknowledgements and progress.
-    Talk,
+    Progress,
 }
 
-/// Sorts a packet of the answer to [`request`].
-pub(super) fn part(mut line: Bytes) -> Result<Part, String> {
+/// Reads the side band of a packet of the answer to [`request`].
+pub(super) fn side_band(mut line: Bytes) -> Result<SideBand, String> {
     match line.first() {
         Some(1) => {
             line.advance(1);
-            Ok(Part::Pack(line))
+            Ok(SideBand::Pack(line))
         }
-        Some(2) => Ok(Part::Talk),
+        Some(2) => Ok(SideBand::Progress),
         Some(3) => Err(String::from_utf8_lossy(&line[1..]).into_owned()),
-        _ if line.starts_with(b"ACK ") || line.starts_with(b"NAK") => Ok(Part::Talk),
+        _ if line.starts_with(b"ACK ") || line.starts_with(b"NAK") => Ok(SideBand::Progress),
         _ => match line.strip_prefix(b"ERR ") {
             Some(words) => Err(String::from_utf8_lossy(words).into_owned()),
             None => Err("its answer is no pack".to_owned()),
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn branches_are_read_and_nothing_else_is() {
-        let read = |lines: &[&str]| Advertised::read(&answer(lines));
+        let read = |lines: &[&str]| Advertisement::read(&answer(lines));
         let first = format!("{ID} HEAD\0side-band-64k symref=HEAD:refs/heads/main agent=x\n");
         let main = format!("{ID} refs/heads/main\n");
         let others = [
@@ -203,11 +203,11 @@ mod tests {
         assert_eq!(advertised.heads, [("refs/heads/main".to_owned(), id)]);
 
         let empty = format!("{} capabilities^{{}}\0side-band-64k\n", "0".repeat(40));
-        assert_eq!(read(&[&empty]).expect("read"), Advertised::default());
+        assert_eq!(read(&[&empty]).expect("read"), Advertisement::default());
         assert_eq!(read(&["ERR not today\n"]).expect_err("refused"), "not today");
-        assert!(Advertised::read(b"<!doctype html>").is_err());
+        assert!(Advertisement::read(b"<!doctype html>").is_err());
         let whole = answer(&[&first, &main]);
-        assert!(Advertised::read(&whole[..whole.len() - 10]).is_err(), "cut");
+        assert!(Advertisement::read(&whole[..whole.len() - 10]).is_err(), "cut");
     }
 
     #[test]
@@ -225,8 +225,8 @@ mod tests {
         let [Packet::Line(nak), Packet::Line(pack), Packet::Flush] = found.as_slice() else {
             panic!("{found:?}")
         };
-        assert!(matches!(part(nak.clone()), Ok(Part::Talk)));
-        assert!(matches!(part(pack.clone()), Ok(Part::Pack(bytes)) if bytes == "PACK"));
-        assert!(part(Bytes::from_static(b"\x03no room")).is_err_and(|words| words == "no room"));
+        assert!(matches!(side_band(nak.clone()), Ok(SideBand::Progress)));
+        assert!(matches!(side_band(pack.clone()), Ok(SideBand::Pack(bytes)) if bytes == "PACK"));
+        assert!(side_band(Bytes::from_static(b"\x03no room")).is_err_and(|words| words == "no room"));
     }
 }

@@ -1,23 +1,18 @@
-//! What can be typed, and how it becomes what is used.
+//! The commands and their options.
 
 mod backend;
 mod serve;
+mod shared;
 mod up;
-
-use std::convert::Infallible;
-use std::net::{IpAddr, ToSocketAddrs};
-use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args as ClapArgs, Command as Grammar, CommandFactory, FromArgMatches, Parser, Subcommand};
-use secrecy::{ExposeSecret, SecretString};
 
+use super::config::{Config, DeploymentConfig, LogConfig, Run};
+use super::error::UsageError;
 use backend::BackendArgs;
 use serve::ServeArgs;
 use up::UpArgs;
-
-use super::{Config, ConfigError, DeploymentConfig, LogConfig, Run, Storage};
 
 /// A live operator console for EDEN, the directed-evolution protocol.
 ///
@@ -59,69 +54,18 @@ struct LogArgs {
     log: String,
 }
 
-fn secret(text: &str) -> Result<SecretString, Infallible> {
-    Ok(text.trim().into())
-}
-
-/// An address to listen on, or a name such as `localhost` that stands for one; its IPv4 address comes first.
-fn host(text: &str) -> Result<IpAddr, String> {
-    if let Ok(address) = text.parse() {
-        return Ok(address);
-    }
-    let found = (text, 0)
-        .to_socket_addrs()
-        .map_err(|error| format!("neither an address nor a name that has one: {error}"))?;
-    let address = found.map(|socket| socket.ip()).min_by_key(IpAddr::is_ipv6);
-    address.ok_or_else(|| "the name has no address".to_owned())
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let duration = text.parse().ok().and_then(|n| Duration::try_from_secs_f64(n).ok());
-    duration.ok_or_else(|| "must be a number of seconds, 0 or more".to_owned())
-}
-
-/// A secret that is blank is none: that is how a compose file passes on what nobody set.
-fn set(secret: Option<SecretString>) -> Option<SecretString> {
-    secret.filter(|secret| !secret.expose_secret().is_empty())
-}
-
-#[derive(Debug, ClapArgs)]
-struct StorageArgs {
-    /// Where everything is kept: database, repositories, secrets (`admin-token` among them)
-    #[arg(
-        long,
-        env = "SWITCHBOARD_DATA_DIR",
-        default_value = "switchboard-data",
-        value_name = "DIR"
-    )]
-    data_dir: PathBuf,
-    /// Keep nothing: a temporary directory that is removed at the end; wins over --data-dir
-    #[arg(long, env = "SWITCHBOARD_EPHEMERAL", value_parser = FalseyValueParser::new())]
-    ephemeral: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-struct ConsoleArgs {
-    /// How many bytes of experiments to keep in memory; the least recently viewed go first, and none that is being viewed
-    #[arg(long, env = "SWITCHBOARD_MIRROR_BUDGET_BYTES", value_name = "BYTES", default_value_t = 1 << 30)]
-    mirror_budget_bytes: u64,
-    /// What a monitoring system shows as its bearer for /metrics; without it they are for who is signed in
-    #[arg(long, env = "SWITCHBOARD_METRICS_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = secret)]
-    metrics_token: Option<SecretString>,
-}
-
-/// Said after the options of `--help`.
+/// Printed after the options of `--help`.
 const SIGN_IN_HELP: &str = "Signing in: a one-time link is printed on stdout once the console listens \
 (SWITCHBOARD_SIGNIN url=…). It is good for 15 minutes. The signal USR1 makes a running `up` print a new one: \
 pkill -USR1 switchboard. SIGTERM and SIGINT end the process in order.";
 
 impl Args {
-    /// What the process was started with. A variable that is blank counts as unset, since that is how a compose file
-    /// passes on what nobody set.
+    /// The arguments and variables of this process. A blank variable counts as unset, since that is how a compose file
+    /// passes on a variable that is not set.
     ///
     /// # Errors
-    /// What clap has to say, help and version included.
-    pub fn given() -> Result<Self, clap::Error> {
+    /// What clap has to print, help and version included.
+    pub fn from_process() -> Result<Self, clap::Error> {
         let grammar = Self::command().after_help(SIGN_IN_HELP);
         Self::from_arg_matches(&without_blanks(grammar).try_get_matches()?)
     }
@@ -138,43 +82,36 @@ fn without_blanks(grammar: Grammar) -> Grammar {
 }
 
 impl TryFrom<Args> for Config {
-    type Error = ConfigError;
+    type Error = UsageError;
 
-    fn try_from(args: Args) -> Result<Self, ConfigError> {
+    fn try_from(args: Args) -> Result<Self, UsageError> {
         let log = LogConfig {
             filter: args.log.log,
             json: args.log.log_json,
         };
         let run = match args.command {
-            Some(Command::Serve(args)) => Run::Console(Box::new(args.split()?)),
+            Some(Command::Serve(args)) => Run::Console(Box::new(args.into_config()?)),
             Some(Command::Backend(args)) => {
-                let (storage, backend) = args.split()?;
+                let (storage, backend) = args.into_config()?;
                 Run::Deployment(Box::new(DeploymentConfig {
                     storage: storage.into(),
                     backend,
                     console: None,
                 }))
             }
-            Some(Command::Up(up)) => up.split(),
-            None => args.up.split(),
+            Some(Command::Up(up)) => up.into_run(),
+            None => args.up.into_run(),
         };
         Ok(Self { run, log })
-    }
-}
-
-impl From<StorageArgs> for Storage {
-    fn from(args: StorageArgs) -> Self {
-        match args.ephemeral {
-            true => Self::Ephemeral,
-            false => Self::Directory(args.data_dir),
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{AuthenticationConfig, BackendConfig, ConsoleConfig, ServeConfig};
+    use std::path::PathBuf;
+
+    use crate::cli::{AuthenticationConfig, BackendConfig, ConsoleConfig, ServeConfig, Storage};
     use crate::protocol::ExperimentId;
 
     fn config(args: &[&str]) -> Config {
@@ -191,7 +128,7 @@ mod tests {
         }
     }
 
-    fn refused(args: &[&str]) -> ConfigError {
+    fn refused(args: &[&str]) -> UsageError {
         let args = std::iter::once(&"switchboard").chain(args);
         let args = Args::try_parse_from(args).expect("good arguments");
         Config::try_from(args).expect_err("refused")
@@ -242,7 +179,7 @@ mod tests {
             configs(&[&ids, &one, &two]),
             [PathBuf::from("a.yaml"), PathBuf::from("b.yaml")]
         );
-        let unpaired = ConfigError::Unpaired {
+        let unpaired = UsageError::Unpaired {
             flag: "--experiment-config",
             given: 3,
             wanted: 2,
@@ -253,7 +190,7 @@ mod tests {
     #[test]
     fn nobody_is_let_in_by_mistake() {
         let exposed = refused(&["backend", "--insecure-no-auth", "--host", "0.0.0.0"]);
-        assert_eq!(exposed, ConfigError::Exposed("0.0.0.0".parse().expect("an address")));
+        assert_eq!(exposed, UsageError::Exposed("0.0.0.0".parse().expect("an address")));
         let blank = deployment(&["backend", "--admin-token", " "]).1.authentication;
         assert!(matches!(blank, AuthenticationConfig::StoredToken));
         let config = config(&["backend", "--admin-token", "open sesame"]);
@@ -277,8 +214,8 @@ mod tests {
             Some("http://ts:1".to_owned())
         );
         assert!(config.access.control_plane.is_none());
-        assert_eq!(refused(&["serve", "--experiment-id", FIRST]), ConfigError::NoTaskStore);
-        assert_eq!(refused(&SERVE[..3]), ConfigError::NoExperiment);
+        assert_eq!(refused(&["serve", "--experiment-id", FIRST]), UsageError::NoTaskStore);
+        assert_eq!(refused(&SERVE[..3]), UsageError::NoExperiment);
         let bad = refused(&[&SERVE[..], &["--control-plane-url", "cp:1"]].concat()).to_string();
         assert!(bad.starts_with("--control-plane-url"), "{bad}");
     }
@@ -299,7 +236,7 @@ mod tests {
         assert!(one.control_admin_token.is_some());
         assert!(!format!("{one:?}").contains("sesame"), "secrets do not print");
         let short = refused(&[&SERVE[..], &["--session-secret", "short"]].concat());
-        assert_eq!(short, ConfigError::SessionSecret);
+        assert_eq!(short, UsageError::SessionSecret);
     }
 
     #[test]

@@ -7,13 +7,15 @@ use clap::Args as ClapArgs;
 use clap::builder::{FalseyValueParser, NonEmptyStringValueParser};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{ConsoleArgs, host, secret, set};
+use super::shared::{ConsoleArgs, host, non_blank, secret};
 use crate::access::{self, check_address};
-use crate::config::file::File;
-use crate::config::{ConfigError, MIN_SESSION_SECRET, ReposConfig, ServeConfig};
+use crate::cli::config::{ReposConfig, ServeConfig};
+use crate::cli::error::{MIN_SESSION_SECRET, UsageError};
+use crate::cli::file::File;
 use crate::protocol::{ExperimentId, WorkerId};
 
-/// The help shows no value of a variable that may hold a secret: addresses may with a password, helpers as part of a command.
+/// The help shows no value of a variable that may hold a secret: an address may hold a password, a helper's command
+/// too.
 #[derive(Debug, ClapArgs)]
 pub(super) struct ServeArgs {
     /// Address to listen on
@@ -22,16 +24,19 @@ pub(super) struct ServeArgs {
     /// Port to listen on; 0 takes a free one
     #[arg(long, env = "SWITCHBOARD_PORT", default_value_t = 8090)]
     port: u16,
-    /// Address of the task store; {experiment_id} in it stands for the experiment's id, where each has a server of its own
+    /// Address of the task store; {experiment_id} in it stands for the experiment's id, where each has a server of its
+    /// own
     #[arg(long, env = "EDEN_TASK_STORE_URL", hide_env_values = true, value_name = "URL")]
     task_store_url: Option<String>,
     /// Address of the control plane; without it the console shows one experiment
     #[arg(long, env = "EDEN_CONTROL_PLANE_URL", hide_env_values = true, value_name = "URL")]
     control_plane_url: Option<String>,
-    /// File with what does not fit here: `task_store: {default: URL, experiments: {exp_…: URL}}` (YAML); options win over it
+    /// File with what does not fit here: `task_store: {default: URL, experiments: {exp_…: URL}}` (YAML); options win
+    /// over it
     #[arg(long, env = "SWITCHBOARD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The default experiment: where bare paths lead until another is selected, and the only one without a control plane
+    /// The default experiment: where bare paths lead until another is selected, and the only one without a control
+    /// plane
     #[arg(long, env = "EDEN_EXPERIMENT_ID", value_name = "ID")]
     experiment_id: Option<ExperimentId>,
     /// Configuration of the default experiment, for a task store that does not tell it
@@ -40,7 +45,8 @@ pub(super) struct ServeArgs {
     /// Holds <experiment-id>.yaml for the others
     #[arg(long, env = "EDEN_EXPERIMENT_CONFIG_DIR", value_name = "DIR")]
     experiment_config_dir: Option<PathBuf>,
-    /// Secret of the principal `admin` of the task stores; without it only experiments whose credentials are kept can be read
+    /// Secret of the principal `admin` of the task stores; without it only experiments whose credentials are kept can
+    /// be read
     #[arg(long, env = "EDEN_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = secret)]
     admin_token: Option<SecretString>,
     /// The same of the control plane [default: the admin token]
@@ -61,7 +67,8 @@ pub(super) struct ServeArgs {
     /// The same for the control plane
     #[arg(long, env = "EDEN_CONTROL_PLANE_WORKER_ID", value_name = "ID")]
     control_plane_worker_id: Option<WorkerId>,
-    /// What session cookies are encrypted with, the same for all replicas; without it a key is made and kept beside the credentials
+    /// What session cookies are encrypted with, the same for all replicas; without it a key is made and kept beside the
+    /// credentials
     #[arg(long, env = "EDEN_SESSION_SECRET", hide_env_values = true, value_name = "SECRET", value_parser = secret)]
     session_secret: Option<SecretString>,
     /// Let browsers send the session cookie over HTTPS only
@@ -91,7 +98,7 @@ pub(super) struct ServeArgs {
     ignored: IgnoredArgs,
 }
 
-/// Options of the reference console that have nothing to change here. They are taken, so that its command lines work.
+/// Options of the reference console that have no effect here. They are accepted, so that its command lines work.
 #[derive(Debug, ClapArgs)]
 struct IgnoredArgs {
     #[arg(long, hide = true, value_parser = NonEmptyStringValueParser::new())]
@@ -109,35 +116,38 @@ struct IgnoredArgs {
 }
 
 impl ServeArgs {
-    pub(super) fn split(self) -> Result<ServeConfig, ConfigError> {
+    pub(super) fn into_config(self) -> Result<ServeConfig, UsageError> {
         let file = match &self.config {
             Some(path) => File::read(path)?,
             None => File::default(),
         };
         let task_stores = file.task_stores(self.config.as_deref(), self.task_store_url.as_deref())?;
         if let Some(url) = &self.control_plane_url {
-            check_address(url).map_err(|source| ConfigError::Address {
+            check_address(url).map_err(|source| UsageError::Address {
                 flag: "--control-plane-url",
                 source,
             })?;
         } else if self.experiment_id.is_none() {
-            return Err(ConfigError::NoExperiment);
+            return Err(UsageError::NoExperiment);
         }
         let ignored = self.ignored();
-        let session_secret = set(self.session_secret);
+        let session_secret = non_blank(self.session_secret);
         let is_short = |secret: &SecretString| secret.expose_secret().chars().count() < MIN_SESSION_SECRET;
         if session_secret.as_ref().is_some_and(is_short) {
-            return Err(ConfigError::SessionSecret);
+            return Err(UsageError::SessionSecret);
         }
-        let admin_token = set(self.admin_token);
+        let admin_token = non_blank(self.admin_token);
         Ok(ServeConfig {
             listen: SocketAddr::new(self.host, self.port),
             access: access::Options {
                 task_stores,
                 control_plane: self.control_plane_url,
-                control_admin_token: set(self.control_plane_admin_token).or_else(|| admin_token.clone()),
+                control_admin_token: non_blank(self.control_plane_admin_token).or_else(|| admin_token.clone()),
                 admin_token,
-                credentials: self.credential_dir.or(self.credentials_dir).unwrap_or_else(state_dir),
+                credentials: self
+                    .credential_dir
+                    .or(self.credentials_dir)
+                    .unwrap_or_else(default_credential_dir),
                 worker_name: self.worker_name,
                 default_experiment: self.experiment_id,
                 worker_id: self.worker_id,
@@ -150,77 +160,81 @@ impl ServeArgs {
             repos: ReposConfig {
                 root: self.repo_root.or_else(|| parent(self.repo_path.as_deref()?)),
                 path: self.repo_path,
-                remote: set(self.forgejo_url),
-                credential_helper: set(self.credential_helper),
+                remote: non_blank(self.forgejo_url),
+                credential_helper: non_blank(self.credential_helper),
                 credential_file: self.repo_credential_file,
                 budget_bytes: self.repo_budget_bytes,
             },
             mirror_budget_bytes: self.console.mirror_budget_bytes,
-            metrics_token: set(self.console.metrics_token),
+            metrics_token: non_blank(self.console.metrics_token),
             ignored,
         })
     }
 }
 
 impl ServeArgs {
-    /// What was given and changes nothing, and why.
+    /// The options that were given and have no effect, and why.
     fn ignored(&self) -> Vec<(&'static str, &'static str)> {
-        let of_reference = &self.ignored;
-        let unused = "nothing here is decided by it";
-        let no_default = "it is about the default experiment, and there is no --experiment-id";
-        let no_registry = "there is no --control-plane-url, so there is one experiment";
-        let no_clones = "there is neither --repo-path nor --repo-root to clone to";
-        let is_single = self.control_plane_url.is_none();
+        let always = &self.ignored;
         let has_no_default = self.experiment_id.is_none();
+        let is_single = self.control_plane_url.is_none();
         let has_no_clones = self.repo_path.is_none() && self.repo_root.is_none();
-        let all = [
-            ("--artifacts-dir", of_reference.artifacts_dir.is_some(), unused),
-            ("--startup-timeout", of_reference.startup_timeout.is_some(), unused),
-            ("--claim-ttl-seconds", of_reference.claim_ttl_seconds.is_some(), unused),
-            ("--clone-url", of_reference.clone_url.is_some(), unused),
-            ("--base-commit-sha", of_reference.base_commit_sha.is_some(), unused),
-            ("--log-level", of_reference.log_level.is_some(), unused),
+        let reasons: [(_, _, &[(_, _)]); 4] = [
             (
-                "--experiment-config",
-                self.experiment_config.is_some() && has_no_default,
-                no_default,
-            ),
-            ("--worker-id", self.worker_id.is_some() && has_no_default, no_default),
-            ("--repo-path", self.repo_path.is_some() && has_no_default, no_default),
-            (
-                "--experiment-config-dir",
-                self.experiment_config_dir.is_some() && is_single,
-                no_registry,
+                "nothing here is decided by it",
+                true,
+                &[
+                    ("--artifacts-dir", always.artifacts_dir.is_some()),
+                    ("--startup-timeout", always.startup_timeout.is_some()),
+                    ("--claim-ttl-seconds", always.claim_ttl_seconds.is_some()),
+                    ("--clone-url", always.clone_url.is_some()),
+                    ("--base-commit-sha", always.base_commit_sha.is_some()),
+                    ("--log-level", always.log_level.is_some()),
+                ],
             ),
             (
-                "--control-plane-worker-id",
-                self.control_plane_worker_id.is_some() && is_single,
-                no_registry,
-            ),
-            ("--forgejo-url", self.forgejo_url.is_some() && has_no_clones, no_clones),
-            (
-                "--credential-helper",
-                self.credential_helper.is_some() && has_no_clones,
-                no_clones,
+                "it is about the default experiment, and there is no --experiment-id",
+                has_no_default,
+                &[
+                    ("--experiment-config", self.experiment_config.is_some()),
+                    ("--worker-id", self.worker_id.is_some()),
+                    ("--repo-path", self.repo_path.is_some()),
+                ],
             ),
             (
-                "--repo-credential-file",
-                self.repo_credential_file.is_some() && has_no_clones,
-                no_clones,
+                "there is no --control-plane-url, so there is one experiment",
+                is_single,
+                &[
+                    ("--experiment-config-dir", self.experiment_config_dir.is_some()),
+                    ("--control-plane-worker-id", self.control_plane_worker_id.is_some()),
+                ],
+            ),
+            (
+                "there is neither --repo-path nor --repo-root to clone to",
+                has_no_clones,
+                &[
+                    ("--forgejo-url", self.forgejo_url.is_some()),
+                    ("--credential-helper", self.credential_helper.is_some()),
+                    ("--repo-credential-file", self.repo_credential_file.is_some()),
+                ],
             ),
         ];
-        let given = all.into_iter().filter(|(_, given, _)| *given);
-        given.map(|(flag, _, why)| (flag, why)).collect()
+        let mut ignored = Vec::new();
+        for (reason, _, options) in reasons.iter().filter(|(_, applies, _)| *applies) {
+            let given = options.iter().filter(|(_, is_given)| *is_given);
+            ignored.extend(given.map(|(flag, _)| (*flag, *reason)));
+        }
+        ignored
     }
 }
 
-/// Where the repositories of the others are beside the one that is named (`D-CLI-1`).
+/// The default for clones of the other experiments: beside the one that is given, as in the reference console.
 fn parent(path: &Path) -> Option<PathBuf> {
     Some(std::path::absolute(path).ok()?.parent()?.to_owned())
 }
 
-/// Where the reference console keeps its credentials unless told otherwise (`D-CRED-1`).
-fn state_dir() -> PathBuf {
+/// The default of the reference console for its credentials.
+fn default_credential_dir() -> PathBuf {
     let variable = |name| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())

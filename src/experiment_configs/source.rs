@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::Semaphore;
 
+use super::error::{ConfigError, LookedIn};
 use super::file::{self, Content, Stamp};
-use super::trouble::{ConfigTrouble, LookedIn};
 use crate::clock::Clock;
 use crate::protocol::{ConfigFaults, ExperimentConfig, ExperimentId};
 
@@ -48,7 +48,7 @@ struct Shared {
     revisions: AtomicU64,
 }
 
-type Answer = Result<Arc<ExperimentConfig>, ConfigTrouble>;
+type Answer = Result<Arc<ExperimentConfig>, ConfigError>;
 
 /// What was made of a file.
 #[derive(Clone)]
@@ -92,12 +92,12 @@ impl ConfigSource {
     /// The configuration of an experiment as its file has it now, held to every rule; never that of another.
     ///
     /// # Errors
-    /// [`ConfigTrouble`], which is as much up to date.
-    pub async fn of(&self, id: &ExperimentId) -> Result<Arc<ExperimentConfig>, ConfigTrouble> {
+    /// [`ConfigError`], which is as much up to date.
+    pub async fn get(&self, id: &ExperimentId) -> Result<Arc<ExperimentConfig>, ConfigError> {
         self.look(id).await.1
     }
 
-    /// A number that is another whenever [`ConfigSource::of`] may answer something else than before, and the same as
+    /// A number that is another whenever [`ConfigSource::get`] may answer something else than before, and the same as
     /// long as it answers the same; 0 while there is no file.
     pub async fn revision(&self, id: &ExperimentId) -> u64 {
         self.look(id).await.0
@@ -146,9 +146,9 @@ impl Shared {
         (default == id).then_some(file)
     }
 
-    fn missing(&self, id: &ExperimentId) -> ConfigTrouble {
+    fn missing(&self, id: &ExperimentId) -> ConfigError {
         let first = self.candidates(id).into_iter().next();
-        ConfigTrouble::Missing {
+        ConfigError::Missing {
             id: id.clone(),
             looked_in: match (first, self.own_file(id)) {
                 (_, Some(file)) => LookedIn::File(file.to_owned()),
@@ -229,8 +229,8 @@ fn is_missing(fault: &io::Error) -> bool {
     matches!(fault.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn unreadable(file: PathBuf, fault: io::Error) -> ConfigTrouble {
-    ConfigTrouble::Unreadable {
+fn unreadable(file: PathBuf, fault: io::Error) -> ConfigError {
+    ConfigError::Unreadable {
         file,
         source: Arc::new(fault),
     }
@@ -244,7 +244,7 @@ fn parse(path: &Path, content: &Content) -> Answer {
         },
         Content::TooLong => Err(ConfigFaults::too_long()),
     };
-    config.map(Arc::new).map_err(|faults| ConfigTrouble::Invalid {
+    config.map(Arc::new).map_err(|faults| ConfigError::Invalid {
         file: path.to_owned(),
         faults: Arc::new(faults),
     })

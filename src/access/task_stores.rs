@@ -1,4 +1,4 @@
-//! Which task store hosts an experiment: one server for all, one a template of the id, or one of a map.
+//! Which task store hosts an experiment: one address for all, a template with the id in it, or a map.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::protocol::ExperimentId;
 
 const PLACEHOLDER: &str = "{experiment_id}";
 
-/// Where task stores are.
+/// The addresses of the task stores.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskStores {
     default: Option<String>,
@@ -17,13 +17,13 @@ pub struct TaskStores {
 
 /// Why an address is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RouteError {
-    /// Not a URL of a server.
+pub enum AddressError {
+    /// It is not a URL of a server.
     #[error("{url:?} is no address of a server: {reason}")]
     Address {
         /// As given.
         url: String,
-        /// What is wrong.
+        /// What is wrong with it.
         reason: String,
     },
 }
@@ -33,39 +33,39 @@ impl TaskStores {
     ///
     /// # Errors
     /// When it is not `http://` and a host.
-    pub fn everywhere(url: &str) -> Result<Self, RouteError> {
+    pub fn at(url: &str) -> Result<Self, AddressError> {
         Self::default().with_default(url)
     }
 
-    /// The same for what [`TaskStores::with`] does not name.
+    /// The same for every experiment that has no address of its own.
     ///
     /// # Errors
-    /// As for [`TaskStores::everywhere`].
-    pub fn with_default(mut self, url: &str) -> Result<Self, RouteError> {
-        // What the placeholder will be replaced by is harmless anywhere in a URL.
+    /// As for [`TaskStores::at`].
+    pub fn with_default(mut self, url: &str) -> Result<Self, AddressError> {
+        // An experiment id is valid anywhere in a URL.
         check_address(&url.replace(PLACEHOLDER, "exp_0"))?;
         self.default = Some(url.to_owned());
         Ok(self)
     }
 
-    /// One experiment at an address of its own, in which the placeholder is good too.
+    /// One experiment at an address of its own; `{experiment_id}` is replaced in it too.
     ///
     /// # Errors
-    /// As for [`TaskStores::everywhere`].
-    pub fn with(mut self, id: ExperimentId, url: &str) -> Result<Self, RouteError> {
+    /// As for [`TaskStores::at`].
+    pub fn with_experiment(mut self, id: ExperimentId, url: &str) -> Result<Self, AddressError> {
         let url = url.replace(PLACEHOLDER, id.as_str());
         check_address(&url)?;
         self.experiments.insert(id, url);
         Ok(self)
     }
 
-    /// The address of the task store that hosts an experiment, if there is one for it.
+    /// The address of the task store of an experiment, if there is one.
     pub fn address(&self, id: &ExperimentId) -> Option<String> {
         let own = self.experiments.get(id).cloned();
         own.or_else(|| Some(self.default.as_ref()?.replace(PLACEHOLDER, id.as_str())))
     }
 
-    /// Whether there is no address at all.
+    /// Whether no experiment has an address.
     pub fn is_empty(&self) -> bool {
         self.default.is_none() && self.experiments.is_empty()
     }
@@ -75,9 +75,9 @@ impl TaskStores {
 ///
 /// # Errors
 /// When it is not `http://` and a host, without credentials or query.
-pub fn check_address(url: &str) -> Result<(), RouteError> {
-    let refused = |reason: &str| RouteError::Address {
-        url: shown(url),
+pub fn check_address(url: &str) -> Result<(), AddressError> {
+    let refused = |reason: &str| AddressError::Address {
+        url: redacted(url),
         reason: reason.to_owned(),
     };
     let parsed = Url::parse(url).map_err(|error| refused(&error.to_string()))?;
@@ -100,7 +100,7 @@ pub fn check_address(url: &str) -> Result<(), RouteError> {
 }
 
 /// The address without what may be a secret.
-fn shown(url: &str) -> String {
+fn redacted(url: &str) -> String {
     match url.split(['?', '#']).next() {
         Some(before) if !url.contains('@') => before.to_owned(),
         _ => "…".to_owned(),
@@ -116,12 +116,12 @@ mod tests {
     }
 
     #[test]
-    fn an_experiment_has_its_own_address_before_the_templates() -> Result<(), RouteError> {
-        let stores = TaskStores::everywhere("http://ts-{experiment_id}:8080/")?.with(id('1'), "http://one:1")?;
+    fn an_experiment_has_its_own_address_before_the_templates() -> Result<(), AddressError> {
+        let stores = TaskStores::at("http://ts-{experiment_id}:8080/")?.with_experiment(id('1'), "http://one:1")?;
         assert_eq!(stores.address(&id('1')).as_deref(), Some("http://one:1"));
         let templated = format!("http://ts-{}:8080/", id('2'));
         assert_eq!(stores.address(&id('2')), Some(templated));
-        let mapped = TaskStores::default().with(id('1'), "http://ts-{experiment_id}:1")?;
+        let mapped = TaskStores::default().with_experiment(id('1'), "http://ts-{experiment_id}:1")?;
         assert_eq!(mapped.address(&id('1')), Some(format!("http://ts-{}:1", id('1'))));
         assert_eq!(mapped.address(&id('2')), None);
         Ok(())
@@ -141,7 +141,7 @@ mod tests {
             "u:hunter2@h",
             "http://h/?token=hunter2",
         ] {
-            let error = TaskStores::everywhere(bad).expect_err(bad).to_string();
+            let error = TaskStores::at(bad).expect_err(bad).to_string();
             assert!(!error.contains("hunter2"), "{error}");
         }
     }

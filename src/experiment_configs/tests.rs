@@ -60,12 +60,12 @@ fn id(id: &str) -> ExperimentId {
 }
 
 async fn expr(source: &ConfigSource, id: &ExperimentId) -> String {
-    let config = source.of(id).await.expect("a configuration");
+    let config = source.get(id).await.expect("a configuration");
     config.objective.expr.clone()
 }
 
-async fn trouble(source: &ConfigSource, id: &ExperimentId) -> ConfigTrouble {
-    source.of(id).await.expect_err("no configuration")
+async fn trouble(source: &ConfigSource, id: &ExperimentId) -> ConfigError {
+    source.get(id).await.expect_err("no configuration")
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn each_experiment_has_its_own_and_never_anothers() {
 
     let missing = trouble(&source, &id(Y)).await;
     let wanted = place.dir.path().join(format!("configs/{Y}.yaml"));
-    assert!(matches!(&missing, ConfigTrouble::Missing { looked_in: LookedIn::Directory(file), .. } if *file == wanted));
+    assert!(matches!(&missing, ConfigError::Missing { looked_in: LookedIn::Directory(file), .. } if *file == wanted));
     assert!(missing.to_string().contains("put one at"), "{missing}");
     place.write(&format!("configs/{Y}.yaml"), "yours");
     assert_eq!(expr(&source, &id(Y)).await, "yours", "it is noticed without a restart");
@@ -119,7 +119,7 @@ async fn a_changed_file_is_noticed_even_when_it_looks_the_same() {
     let file = format!("configs/{X}.yaml");
     place.write(&file, "one");
     let source = place.source(None);
-    let (first, again) = (source.of(&id(X)).await, source.of(&id(X)).await);
+    let (first, again) = (source.get(&id(X)).await, source.get(&id(X)).await);
     assert!(
         Arc::ptr_eq(&first.expect("one"), &again.expect("one")),
         "it is parsed once"
@@ -134,7 +134,7 @@ async fn a_changed_file_is_noticed_even_when_it_looks_the_same() {
 
     // Once it has settled, it is not read again unless it looks changed.
     place.clock.advance(Duration::from_secs(60));
-    let settled = source.of(&id(X)).await.expect("two");
+    let settled = source.get(&id(X)).await.expect("two");
     assert_eq!(source.revision(&id(X)).await, later, "the same text is the same answer");
     let newer = place.written + Duration::from_secs(30);
     let aside = place.dir.path().join("aside");
@@ -146,7 +146,7 @@ async fn a_changed_file_is_noticed_even_when_it_looks_the_same() {
         .expect("dated");
     fs::rename(aside, place.dir.path().join(&file)).expect("renamed");
     assert!(
-        Arc::ptr_eq(&settled, &source.of(&id(X)).await.expect("two")),
+        Arc::ptr_eq(&settled, &source.get(&id(X)).await.expect("two")),
         "read again, and the same"
     );
     place.write(&file, "three");
@@ -175,7 +175,7 @@ async fn a_faulty_file_says_where_and_is_mended_without_a_restart() {
     );
     let again = trouble(&source, &id(X)).await;
     match (invalid, again) {
-        (ConfigTrouble::Invalid { faults: first, .. }, ConfigTrouble::Invalid { faults: second, .. }) => {
+        (ConfigError::Invalid { faults: first, .. }, ConfigError::Invalid { faults: second, .. }) => {
             assert!(Arc::ptr_eq(&first, &second), "a failure is kept too");
         }
         other => panic!("{other:?}"),
@@ -212,7 +212,7 @@ async fn what_cannot_be_read_is_no_crash() {
     // Nothing is locked to the superuser.
     if File::open(&path).is_err() {
         let locked = trouble(&source, &id(X)).await;
-        assert!(matches!(locked, ConfigTrouble::Unreadable { .. }), "{locked}");
+        assert!(matches!(locked, ConfigError::Unreadable { .. }), "{locked}");
     }
     fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("unlocked");
     assert_eq!(expr(&source, &id(X)).await, "locked");
@@ -222,7 +222,7 @@ async fn what_cannot_be_read_is_no_crash() {
     std::os::unix::fs::symlink(&path, &path).expect("linked");
     let looped = trouble(&source, &id(X)).await;
     assert!(
-        matches!(&looped, ConfigTrouble::Unreadable { file, .. } if file == Path::new(&path)),
+        matches!(&looped, ConfigError::Unreadable { file, .. } if file == Path::new(&path)),
         "{looped}"
     );
 }

@@ -10,7 +10,7 @@ use tokio::time::{Sleep, sleep};
 
 /// A connection that fails once what is written to it has not moved for a while. What is read from it may take any
 /// time: an upload over a slow line is no fault.
-pub(super) struct Impatient<S> {
+pub(super) struct WriteTimeout<S> {
     io: S,
     patience: Duration,
     /// Only while something waits to be written, so that a connection at rest costs no timer.
@@ -18,7 +18,7 @@ pub(super) struct Impatient<S> {
     give_up: fn(&S),
 }
 
-impl<S> Impatient<S> {
+impl<S> WriteTimeout<S> {
     /// Calls `give_up` before it fails, `patience` after the last byte that was taken.
     pub fn new(io: S, patience: Duration, give_up: fn(&S)) -> Self {
         Self {
@@ -45,13 +45,13 @@ impl<S> Impatient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().io).poll_read(cx, buffer)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let done = Pin::new(&mut this.io).poll_write(cx, bytes);
@@ -93,13 +93,13 @@ mod tests {
 
     use super::*;
 
-    fn pair(patience: Duration) -> (Impatient<DuplexStream>, DuplexStream) {
+    fn pair(patience: Duration) -> (WriteTimeout<DuplexStream>, DuplexStream) {
         let (ours, theirs) = duplex(4);
-        (Impatient::new(ours, patience, |_| ()), theirs)
+        (WriteTimeout::new(ours, patience, |_| ()), theirs)
     }
 
     /// Whether a byte is taken at once.
-    async fn taken(connection: &mut Impatient<DuplexStream>) -> bool {
+    async fn taken(connection: &mut WriteTimeout<DuplexStream>) -> bool {
         poll_fn(|cx| Poll::Ready(Pin::new(&mut *connection).poll_write(cx, b"x").is_ready())).await
     }
 

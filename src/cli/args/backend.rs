@@ -7,8 +7,9 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use secrecy::SecretString;
 
-use super::{StorageArgs, host, seconds, secret, set};
-use crate::config::{AuthenticationConfig, BackendConfig, ConfigError, Limits, SeedConfig};
+use super::shared::{StorageArgs, host, non_blank, seconds, secret};
+use crate::cli::config::{AuthenticationConfig, BackendConfig, Limits, SeedConfig};
+use crate::cli::error::UsageError;
 use crate::protocol::{CommitSha, ExperimentId};
 
 #[derive(Debug, ClapArgs)]
@@ -59,9 +60,9 @@ pub(super) struct BackendArgs {
 }
 
 impl BackendArgs {
-    pub(super) fn split(self) -> Result<(StorageArgs, BackendConfig), ConfigError> {
-        let authentication = match set(self.admin_token) {
-            _ if self.insecure_no_auth && !self.host.is_loopback() => return Err(ConfigError::Exposed(self.host)),
+    pub(super) fn into_config(self) -> Result<(StorageArgs, BackendConfig), UsageError> {
+        let authentication = match non_blank(self.admin_token) {
+            _ if self.insecure_no_auth && !self.host.is_loopback() => return Err(UsageError::Exposed(self.host)),
             _ if self.insecure_no_auth => AuthenticationConfig::Off,
             Some(token) => AuthenticationConfig::AdminToken(token),
             None => AuthenticationConfig::StoredToken,
@@ -84,25 +85,25 @@ impl BackendArgs {
     }
 }
 
-/// Gives each experiment what stands at its place, or the only one there is.
-fn seeds(ids: Vec<ExperimentId>, configs: &[PathBuf], commits: &[CommitSha]) -> Result<Vec<SeedConfig>, ConfigError> {
+/// Gives each experiment the configuration and the commit at its own position, or the only one there is.
+fn seeds(ids: Vec<ExperimentId>, configs: &[PathBuf], commits: &[CommitSha]) -> Result<Vec<SeedConfig>, UsageError> {
     let wanted = ids.len();
     for (flag, given) in [
         ("--experiment-config", configs.len()),
         ("--base-commit-sha", commits.len()),
     ] {
         if wanted > 0 && given > 1 && given != wanted {
-            return Err(ConfigError::Unpaired { flag, given, wanted });
+            return Err(UsageError::Unpaired { flag, given, wanted });
         }
     }
-    fn at<T>(all: &[T], place: usize) -> Option<&T> {
-        all.get(place).or_else(|| all.first())
+    fn at<T>(all: &[T], position: usize) -> Option<&T> {
+        all.get(position).or_else(|| all.first())
     }
-    let seed = |(place, id)| {
+    let seed = |(position, id)| {
         Some(SeedConfig {
             experiment_id: id,
-            config: at(configs, place)?.clone(),
-            base_commit_sha: at(commits, place).cloned(),
+            config: at(configs, position)?.clone(),
+            base_commit_sha: at(commits, position).cloned(),
         })
     };
     Ok(ids.into_iter().enumerate().filter_map(seed).collect())

@@ -1,11 +1,11 @@
-//! A clone's place on disk: who may touch it when, and what is written beside it. All of this blocks.
+//! A clone on disk: its path, its locks, and the files that mark its state. All functions block.
 //!
-//! - `<id>.git.lock` is held alone by whoever changes the clone, in this process or another.
-//! - `<id>.git/switchboard-clone` says that the clone was made here, so that it may be thrown away and had again. It is
-//!   held in common by its readers, and its time is that of the last use.
-//! - `<id>.git/switchboard-fetched` has the time of the last fetch.
-//! - `<id>.git/switchboard-damaged` says that something in it could not be read.
-//! - `<id>.git.new`, `.gone` and `.pack` are what somebody was at who held the lock; the next holder removes them.
+//! - `<id>.git.lock` is locked exclusively to change the clone, in this process or another.
+//! - `<id>.git/switchboard-clone` marks a clone that was made here, so that it may be evicted and cloned again. Readers
+//!   hold a shared lock on it, and its modification time is the last use.
+//! - `<id>.git/switchboard-fetched` has the time of the last fetch as its modification time.
+//! - `<id>.git/switchboard-damaged` marks a clone in which something could not be read.
+//! - `<id>.git.new`, `.gone` and `.pack` are unfinished work of the last holder of the lock; the next one removes them.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -24,18 +24,18 @@ const OURS: &str = "switchboard-clone";
 const FETCHED: &str = "switchboard-fetched";
 const DAMAGED: &str = "switchboard-damaged";
 
-/// Where the clone of an experiment is.
+/// The path of a clone.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct ClonePath {
     root: PathBuf,
     name: String,
 }
 
-/// A clone as it is.
+/// The state of a clone on disk.
 #[derive(Debug)]
-pub(super) enum Look {
+pub(super) enum CloneStatus {
     Absent,
-    /// Something is there that is no repository, and why.
+    /// Something is there that cannot be read as a repository, and why.
     Broken(String),
     Ready(Found),
 }
@@ -43,15 +43,15 @@ pub(super) enum Look {
 /// A clone that can be read.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// Keeps it from being thrown away; only clones made here are.
+    /// The shared lock that protects a clone made here from eviction.
     pub in_use: Option<File>,
     pub fetched: Option<Timestamp>,
 }
 
-/// The right to change a clone; kept by every thread that does.
+/// The exclusive lock to change a clone. Every thread that changes it holds the file.
 pub(super) type Lock = Arc<File>;
 
-impl Place {
+impl ClonePath {
     pub(super) fn new(root: &Path, id: &ExperimentId) -> Self {
         Self {
             root: root.into(),
@@ -59,7 +59,7 @@ impl Place {
         }
     }
 
-    /// A clone that others made, where it is. None for what is no directory in another.
+    /// The path of a clone that others made. `None` for a path without a parent or a name.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let path = std::path::absolute(path).ok()?;
         Some(Self {
@@ -76,31 +76,25 @@ impl Place {
         self.root.join(format!("{}.{suffix}", self.name))
     }
 
-    /// Where a pack is spooled.
+    /// The file that a pack is downloaded to.
     pub(super) fn pack(&self) -> PathBuf {
         self.beside("pack")
     }
 
-    /// Whether something is there, and when it was fetched, from two looks at the directory.
-    pub(super) fn glance(&self) -> (bool, Option<Timestamp>) {
-        let path = self.path();
-        (path.exists(), fetched(&path))
-    }
-
     /// Opens the clone for reading, which counts as a use at `now`.
-    pub(super) fn look(&self, now: Timestamp) -> Result<Look, RepoError> {
+    pub(super) fn open(&self, now: Timestamp) -> Result<CloneStatus, RepoError> {
         let path = self.path();
         match fs::metadata(&path) {
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Absent),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(CloneStatus::Absent),
             Err(error) => return Err(RepoError::disk(&path)(error)),
         }
         let mark = path.join(OURS);
         let in_use = match OpenOptions::new().read(true).write(true).open(&mark) {
             Ok(file) => {
                 if file.try_lock_shared().is_err() || !is_same(&file, &mark) {
-                    // It is being thrown away at this moment.
-                    return Ok(Look::Absent);
+                    // It is being evicted at this moment.
+                    return Ok(CloneStatus::Absent);
                 }
                 touch(&file, now).map_err(RepoError::disk(&mark))?;
                 Some(file)
@@ -109,22 +103,22 @@ impl Place {
             Err(error) => return Err(RepoError::disk(&mark)(error)),
         };
         match check(&path) {
-            Ok(()) => Ok(Look::Ready(Found {
+            Ok(()) => Ok(CloneStatus::Ready(Found {
                 in_use,
                 fetched: fetched(&path),
             })),
-            // A repository all the same, only not ours to read, or not now; throwing it away would not help.
+            // It is a repository that cannot be read by this user, or not now. Cloning again would not help.
             Err(error)
                 if error.code() == ErrorCode::Owner
                     || matches!(error.class(), ErrorClass::Os | ErrorClass::NoMemory) =>
             {
                 Err(RepoError::git(&path)(error))
             }
-            Err(error) => Ok(Look::Broken(error.message().to_owned())),
+            Err(error) => Ok(CloneStatus::Broken(error.message().to_owned())),
         }
     }
 
-    /// Waits for the right to change the clone, and removes what the last holder left unfinished.
+    /// Waits for the exclusive lock, and removes the unfinished work of its last holder.
     pub(super) fn lock(&self) -> Result<Lock, RepoError> {
         create_private_dir(&self.root).map_err(RepoError::disk(&self.root))?;
         let path = self.beside("lock");
@@ -137,12 +131,12 @@ impl Place {
                 remove(&leftover).map_err(RepoError::disk(&leftover))?;
             }
         }
-        // A spool that is not there is as good as removed, and one that stays is written over.
+        // Usually there is none. One that stays is overwritten.
         let _ = fs::remove_file(self.pack());
         Ok(Arc::new(file))
     }
 
-    /// Makes room for a clone where something is that cannot be read. What others made is moved aside, not removed.
+    /// Removes what cannot be read from the path of a clone. What others made is moved aside instead.
     pub(super) fn clear(&self, why: &str, now: Timestamp) -> Result<(), RepoError> {
         let path = self.path();
         if path.join(OURS).exists() {
@@ -152,12 +146,12 @@ impl Place {
         let aside = self.beside(&format!("aside-{}", now.instant().as_millisecond()));
         warn!(
             repository = %path.display(), reason = why, moved_to = %aside.display(),
-            "what is in the place of a clone is no repository; it is moved aside"
+            "at the path of a clone is something else than a repository; it is moved aside"
         );
         fs::rename(&path, &aside).map_err(RepoError::disk(&path))
     }
 
-    /// An empty repository beside the clone's place.
+    /// Makes an empty repository beside the path of the clone.
     pub(super) fn init(&self) -> Result<PathBuf, RepoError> {
         let path = self.beside("new");
         let mut options = RepositoryInitOptions::new();
@@ -166,8 +160,8 @@ impl Place {
         Ok(path)
     }
 
-    /// Gives a finished clone its place.
-    pub(super) fn settle(&self, made: &Path, asked: Timestamp) -> Result<(), RepoError> {
+    /// Moves a finished clone to its path.
+    pub(super) fn publish(&self, made: &Path, asked: Timestamp) -> Result<(), RepoError> {
         let mark = File::create(made.join(OURS)).and_then(|file| touch(&file, asked));
         mark.map_err(RepoError::disk(made))?;
         mark_fetched(made, asked)?;
@@ -179,7 +173,7 @@ impl Place {
         self.path().join(OURS).exists()
     }
 
-    /// Out of the way in one step, so that nobody takes half of it for a clone, and then removed.
+    /// Renames it first, so that no reader finds half of a clone.
     fn remove(&self) -> io::Result<()> {
         let gone = self.beside("gone");
         if gone.exists() {
@@ -190,26 +184,26 @@ impl Place {
     }
 }
 
-/// When a clone was last fetched from here.
+/// When a clone was last fetched by this program.
 pub(super) fn fetched(clone: &Path) -> Option<Timestamp> {
     time(&clone.join(FETCHED))
 }
 
-/// Notes that a clone is as its remote was at `asked`.
+/// Records that a clone is as its remote was at `asked`.
 pub(super) fn mark_fetched(clone: &Path, asked: Timestamp) -> Result<(), RepoError> {
     let path = clone.join(FETCHED);
     let marked = File::create(&path).and_then(|file| touch(&file, asked));
     marked.map_err(RepoError::disk(&path))
 }
 
-/// Says of a clone that it is to be made again.
+/// Marks a clone to be made again.
 pub(super) fn mark_damaged(clone: &Path) {
     if let Err(error) = File::create(clone.join(DAMAGED)) {
         warn!(repository = %clone.display(), %error, "a damaged repository cannot be marked as such");
     }
 }
 
-/// Whether `path` is a repository whose head can be read, or that has none yet.
+/// Checks that `path` is a repository whose head can be read, or that has no commit yet.
 fn check(path: &Path) -> Result<(), git2::Error> {
     if path.join(DAMAGED).exists() {
         return Err(git2::Error::from_str("something in it could not be read"));
@@ -223,9 +217,9 @@ fn check(path: &Path) -> Result<(), git2::Error> {
     head.map_or(Ok(()), |id| git.find_object(id, None).map(drop))
 }
 
-/// Throws away clones made here, least recently used first, until all of them take at most `budget` bytes. One in use,
-/// or being worked at, stays, and so does that of `keep`.
-pub(super) fn prune(root: &Path, budget: u64, keep: &[&ExperimentId]) -> io::Result<()> {
+/// Evicts clones made here, least recently used first, until all of them take at most `budget` bytes. One that is in
+/// use or being changed stays, and so do those of `keep`.
+pub(super) fn evict(root: &Path, budget: u64, keep: &[&ExperimentId]) -> io::Result<()> {
     let mut clones = Vec::new();
     for entry in fs::read_dir(root)? {
         let name = entry?.file_name();
@@ -233,39 +227,40 @@ pub(super) fn prune(root: &Path, budget: u64, keep: &[&ExperimentId]) -> io::Res
         let Some(id) = id.and_then(|id| id.parse::<ExperimentId>().ok()) else {
             continue;
         };
-        let place = Place::new(root, &id);
-        if let Some(used) = time(&place.path().join(OURS)) {
-            clones.push((used, size(&place.path()), id, place));
+        let clone = ClonePath::new(root, &id);
+        if let Some(used) = time(&clone.path().join(OURS)) {
+            clones.push((used, size(&clone.path()), id, clone));
         }
     }
     clones.sort_by(|a, b| (a.0, &a.2).cmp(&(b.0, &b.2)));
     let mut total: u64 = clones.iter().map(|(_, size, ..)| size).sum();
-    for (used, size, id, place) in &clones {
+    for (used, size, id, clone) in &clones {
         if total <= budget {
             return Ok(());
         }
         if keep.contains(&id) {
             continue;
         }
-        if throw_away(place)? {
-            info!(repository = %place.path().display(), bytes = size, last_used = %used, "a clone is thrown away to save room");
+        if try_remove(clone)? {
+            info!(repository = %clone.path().display(), bytes = size, last_used = %used, "a clone is evicted to stay within the byte budget");
             total -= size;
         }
     }
     if total > budget {
         warn!(
             bytes = total,
-            budget, "repositories take more room than they may, and all that are left are in use"
+            budget, "repositories exceed their byte budget, and all that are left are in use"
         );
     }
     Ok(())
 }
 
-fn throw_away(place: &Place) -> io::Result<bool> {
-    let lock = open_lock(&place.beside("lock"))?;
-    let mark = match File::open(place.path().join(OURS)) {
+/// Removes a clone unless it is in use or being changed.
+fn try_remove(clone: &ClonePath) -> io::Result<bool> {
+    let lock = open_lock(&clone.beside("lock"))?;
+    let mark = match File::open(clone.path().join(OURS)) {
         Ok(mark) => mark,
-        // Another process was faster.
+        // Another process has removed it.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
     };
@@ -276,14 +271,14 @@ fn throw_away(place: &Place) -> io::Result<bool> {
             Err(TryLockError::Error(error)) => return Err(error),
         }
     }
-    place.remove().map(|()| true)
+    clone.remove().map(|()| true)
 }
 
 fn open_lock(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).truncate(false).write(true).open(path)
 }
 
-/// Whether `path` still leads to the file that was opened.
+/// Whether `path` is still the file that was opened.
 fn is_same(file: &File, path: &Path) -> bool {
     let same = file
         .metadata()
@@ -307,7 +302,7 @@ fn time(path: &Path) -> Option<Timestamp> {
     jiff::Timestamp::try_from(modified).ok().map(Timestamp::from)
 }
 
-/// Bytes of all files below a directory; what vanishes meanwhile counts nothing.
+/// The bytes of all files below a directory. A file that is removed meanwhile does not count.
 fn size(path: &Path) -> u64 {
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
     entries

@@ -7,7 +7,7 @@ use crate::protocol::{ConfigFaults, ExperimentId};
 
 /// Why there is no configuration of an experiment; each says what to do.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum ConfigTrouble {
+pub enum ConfigError {
     /// There is none.
     #[error("there is no configuration of {id}: {looked_in}")]
     Missing {
