@@ -79,7 +79,7 @@ pub struct EventDataError {
 ///
 /// # Errors
 /// The first member that is missing or wrong.
-pub fn good_event_data(kind: &str, data: &Extra) -> Result<(), EventDataError> {
+pub fn check_event_data(kind: &str, data: &Extra) -> Result<(), EventDataError> {
     let Some((_, members)) = REGISTRY.iter().find(|(known, _)| *known == kind) else {
         return Ok(());
     };
@@ -157,7 +157,7 @@ mod tests {
 
     fn fault(kind: &str, data: Value) -> Option<&'static str> {
         let data = data.as_object().expect("an object");
-        good_event_data(kind, data).err().map(|error| error.member)
+        check_event_data(kind, data).err().map(|error| error.member)
     }
 
     #[test]

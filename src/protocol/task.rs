@@ -107,7 +107,7 @@ pub struct Claim {
     pub expires_at: Option<Timestamp>,
 }
 
-/// A unit of work for a role (`ch02 §3`).
+/// A unit of work for a role (`ch02 §3`); also the body of `POST /tasks`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     /// Its id.
@@ -138,9 +138,6 @@ pub struct Task {
     #[serde(flatten)]
     pub extra: Extra,
 }
-
-/// The body of `POST /tasks` is a whole task.
-pub type CreateTask = Task;
 
 impl Task {
     /// The idea of an execution task.

@@ -5,7 +5,7 @@ use std::str::Utf8Error;
 
 /// A place in a text. Lines and columns count from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct TextPosition {
     /// The line.
     pub line: usize,
     /// The column.
@@ -14,18 +14,18 @@ pub struct Place {
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct ConfigFault {
     /// Where the value stands, or the mapping that lacks it; none for what did not come as a text.
-    pub place: Option<Place>,
+    pub place: Option<TextPosition>,
     /// The path of the field, such as `termination_policy.target`; empty when it is the text as a whole.
     pub field: String,
     /// The rest of a sentence that begins with the field.
     pub words: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ConfigFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(Place { line, column }) = self.place {
+        if let Some(TextPosition { line, column }) = self.place {
             write!(f, "line {line}, column {column}: ")?;
         }
         if !self.field.is_empty() {
@@ -38,18 +38,18 @@ impl fmt::Display for Fault {
 /// Everything that is wrong with a configuration, in the order of its text. Printed, it has a line for each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigFaults {
-    faults: Vec<Fault>,
+    faults: Vec<ConfigFault>,
     more: usize,
 }
 
 impl ConfigFaults {
-    pub(super) fn new(faults: Vec<Fault>, more: usize) -> Self {
+    pub(super) fn new(faults: Vec<ConfigFault>, more: usize) -> Self {
         Self { faults, more }
     }
 
     /// The one fault of a text that was not read any further.
-    pub(super) fn of_text(place: Option<Place>, words: impl Into<String>) -> Self {
-        let fault = Fault {
+    pub(super) fn of_text(place: Option<TextPosition>, words: impl Into<String>) -> Self {
+        let fault = ConfigFault {
             place,
             field: String::new(),
             words: words.into(),
@@ -68,7 +68,7 @@ impl ConfigFaults {
         let (text, _) = bytes.split_at(fault.valid_up_to());
         let text = String::from_utf8_lossy(text);
         let last = text.rsplit('\n').next().unwrap_or_default();
-        let place = Place {
+        let place = TextPosition {
             line: text.matches('\n').count() + 1,
             column: last.chars().count() + 1,
         };
@@ -76,7 +76,7 @@ impl ConfigFaults {
     }
 
     /// The faults that are told; at least one.
-    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
+    pub fn iter(&self) -> impl Iterator<Item = &ConfigFault> {
         self.faults.iter()
     }
 

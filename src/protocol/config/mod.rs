@@ -20,7 +20,7 @@ use self::block::{Block, Faults};
 use self::node::Node;
 use super::{DispatchMode, Extra};
 
-pub use fault::{ConfigFaults, Fault, Place};
+pub use fault::{ConfigFault, ConfigFaults, TextPosition};
 pub use metric::{Direction, EvaluationSchema, MetricType, Objective};
 pub use settings::{AutoCheckpoint, Baseline, Deadlines, IdeationPolicy, Settings, TerminationPolicy};
 pub use yaml::from_yaml;
@@ -159,9 +159,9 @@ fn judge<T>(tree: &Node, read: impl FnOnce(&Block) -> Option<T>) -> Result<T, Ve
     }
 }
 
-fn faults(found: Vec<block::Found>, place: impl Fn(usize) -> Option<Place>) -> ConfigFaults {
+fn faults(found: Vec<block::Found>, place: impl Fn(usize) -> Option<TextPosition>) -> ConfigFaults {
     let more = found.len().saturating_sub(TOLD);
-    let told = found.into_iter().take(TOLD).map(|fault| Fault {
+    let told = found.into_iter().take(TOLD).map(|fault| ConfigFault {
         place: place(fault.at),
         field: fault.field,
         words: fault.words,

@@ -6,7 +6,7 @@
 use serde::de::DeserializeSeed;
 use serde_yaml::Deserializer;
 
-use super::fault::{ConfigFaults, Place};
+use super::fault::{ConfigFaults, TextPosition};
 use super::node::{Node, Reader};
 use crate::protocol::weight::is_light;
 
@@ -31,7 +31,7 @@ pub(super) fn read(text: &str) -> Result<Node, ConfigFaults> {
 
 /// Where the value or key with this number stands: the text is read again up to there. What an alias stands for is
 /// where its anchor is, since it is mended there.
-pub(super) fn place(text: &str, at: usize) -> Option<Place> {
+pub(super) fn place(text: &str, at: usize) -> Option<TextPosition> {
     let stopped = Reader::stopping_at(at).deserialize(Deserializer::from_str(text));
     stopped.err().as_ref().and_then(place_of)
 }
@@ -44,8 +44,8 @@ pub fn from_yaml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String
     serde_yaml::from_str(text).map_err(|error| error.to_string())
 }
 
-fn place_of(error: &serde_yaml::Error) -> Option<Place> {
-    error.location().map(|location| Place {
+fn place_of(error: &serde_yaml::Error) -> Option<TextPosition> {
+    error.location().map(|location| TextPosition {
         line: location.line(),
         column: location.column(),
     })
@@ -54,7 +54,7 @@ fn place_of(error: &serde_yaml::Error) -> Option<Place> {
 fn syntax(error: &serde_yaml::Error) -> ConfigFaults {
     let place = place_of(error);
     let mut words = error.to_string();
-    if let Some(Place { line, column }) = place {
+    if let Some(TextPosition { line, column }) = place {
         words = words.replacen(&format!(" at line {line} column {column}"), "", 1);
     }
     ConfigFaults::of_text(place, words)

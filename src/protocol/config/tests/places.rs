@@ -5,7 +5,7 @@ use super::*;
 /// As `(line, column, field)`.
 fn faults(text: &str) -> Vec<(usize, usize, String)> {
     let faults = ExperimentConfig::checked(text).expect_err("refused");
-    let place = |fault: &Fault| fault.place.map_or((0, 0), |place| (place.line, place.column));
+    let place = |fault: &ConfigFault| fault.place.map_or((0, 0), |place| (place.line, place.column));
     faults
         .iter()
         .map(|fault| (place(fault).0, place(fault).1, fault.field.clone()))
