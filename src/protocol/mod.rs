@@ -9,15 +9,17 @@ mod control;
 mod error;
 mod event;
 mod event_data;
+mod weight;
 mod experiment;
 mod id;
 mod idea;
 mod name;
 mod percent;
 mod task;
+mod text;
 mod time;
 mod variant;
-mod weight;
+mod wire_enum;
 mod worker;
 
 pub use actor::{Actor, Principal};
