@@ -9,7 +9,7 @@ mod control;
 mod error;
 mod event;
 mod event_data;
-mod weight;
+mod expansion;
 mod experiment;
 mod id;
 mod idea;
