@@ -124,7 +124,7 @@ impl ExperimentClient {
     }
 
     /// Creates a pending task.
-    pub async fn create_task(&self, task: &CreateTask) -> Result<Task, ClientError> {
+    pub async fn create_task(&self, task: &Task) -> Result<Task, ClientError> {
         self.post("/tasks").body(task).fetch().await
     }
 

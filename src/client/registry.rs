@@ -17,7 +17,7 @@ macro_rules! registry_operations {
 
             /// The caller's id here; `None` when it is no worker's id, as on a server whose authentication is off.
             pub async fn caller(&self) -> Result<Option<WorkerId>, ClientError> {
-                let caller: Caller = self.request(Method::GET, "/whoami").fetch().await?;
+                let caller: UncheckedWhoami = self.request(Method::GET, "/whoami").fetch().await?;
                 Ok(caller.worker_id.parse().ok())
             }
 
@@ -43,7 +43,7 @@ macro_rules! registry_operations {
                 &self,
                 request: &RegisterWorker,
             ) -> Result<(Worker, secrecy::SecretString), ClientError> {
-                let reply: Credentialed = self
+                let reply: RegisteredWorker = self
                     .request(Method::POST, "/workers")
                     .body(request)
                     .fetch()
@@ -54,7 +54,7 @@ macro_rules! registry_operations {
             /// Replaces a worker's secret; the old one stops working at once. Admin only.
             pub async fn reissue_credential(&self, id: &WorkerId) -> Result<secrecy::SecretString, ClientError> {
                 let path = format!("/workers/{id}/reissue-credential");
-                let reply: Credentialed = self.request(Method::POST, &path).fetch().await?;
+                let reply: RegisteredWorker = self.request(Method::POST, &path).fetch().await?;
                 Ok(reply.registration_token.into())
             }
 

@@ -1,65 +1,110 @@
-//! What the registered types of events must carry (`ch05 §3`). Other members are welcome, and so are other types.
+//! What the registered types of events must carry (`ch05 §3`). Other members are allowed, and so are other types.
 
 use serde_json::Value;
 
-use super::{Actor as Anybody, CommitSha, Extra, MemberId, ReclaimCause, RejectReason, TargetKind, TaskKind, WorkerId};
+use super::{
+    Actor, CommitSha, DecisionMode, Extra, MemberId, ReclaimCause, RejectReason, TargetKind, TaskKind, WorkerId,
+};
 
 /// What a member must be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// A text that is not empty.
-    Id,
-    Text,
-    Worker,
-    Actor,
-    Commit,
-    Task,
-    Reason,
-    Cause,
-    Target,
-    Modes,
+struct Rule {
+    /// The end of a sentence that begins with "must be".
+    needs: &'static str,
+    admits: fn(&Value) -> bool,
 }
 
-use Kind::*;
+const ID: Rule = Rule {
+    needs: "a text that is not empty",
+    admits: |value| is_text(value, |text| !text.is_empty()),
+};
+const TEXT: Rule = Rule {
+    needs: "a text",
+    admits: Value::is_string,
+};
+const WORKER: Rule = Rule {
+    needs: "the id of a worker",
+    admits: |value| is_text(value, |text| text.parse::<WorkerId>().is_ok()),
+};
+const ACTOR: Rule = Rule {
+    needs: "admin or the id of a worker",
+    admits: |value| is_text(value, |text| text.parse::<Actor>().is_ok()),
+};
+const COMMIT: Rule = Rule {
+    needs: "40 or 64 lowercase hex digits",
+    admits: |value| is_text(value, |text| text.parse::<CommitSha>().is_ok()),
+};
+const TASK_KIND: Rule = Rule {
+    needs: "ideation, execution or evaluation",
+    admits: |value| is_text(value, |text| TaskKind::from_word(text).is_some()),
+};
+const REJECT_REASON: Rule = Rule {
+    needs: "worker_error, validation_error or policy_limit",
+    admits: |value| is_text(value, |text| RejectReason::from_word(text).is_some()),
+};
+const RECLAIM_CAUSE: Rule = Rule {
+    needs: "expired, operator or health_policy",
+    admits: |value| is_text(value, |text| ReclaimCause::from_word(text).is_some()),
+};
+const TARGET: Rule = Rule {
+    needs: "null or the kind and the id of a worker or a group",
+    admits: |value| value.is_null() || is_target(value),
+};
+const MODES: Rule = Rule {
+    needs: "an object of auto and manual",
+    admits: |value| value.as_object().is_some_and(|modes| modes.values().all(is_mode)),
+};
+
+fn is_text(value: &Value, rule: fn(&str) -> bool) -> bool {
+    value.as_str().is_some_and(rule)
+}
+
+fn is_mode(value: &Value) -> bool {
+    is_text(value, |text| DecisionMode::from_word(text).is_some())
+}
+
+fn is_target(value: &Value) -> bool {
+    let has = |key, rule| value.get(key).is_some_and(|member| is_text(member, rule));
+    has("kind", |kind| TargetKind::from_word(kind).is_some()) && has("id", |id| id.parse::<MemberId>().is_ok())
+}
 
 /// The 19 types and their members.
-const REGISTRY: [(&str, &[(&str, Kind)]); 19] = [
-    ("task.created", &[("task_id", Id), ("kind", Task)]),
-    ("task.claimed", &[("task_id", Id), ("worker_id", Worker)]),
-    ("task.submitted", &[("task_id", Id)]),
-    ("task.completed", &[("task_id", Id)]),
-    ("task.failed", &[("task_id", Id), ("reason", Reason)]),
-    ("task.reclaimed", &[("task_id", Id), ("cause", Cause)]),
+const REGISTRY: [(&str, &[(&str, Rule)]); 19] = [
+    ("task.created", &[("task_id", ID), ("kind", TASK_KIND)]),
+    ("task.claimed", &[("task_id", ID), ("worker_id", WORKER)]),
+    ("task.submitted", &[("task_id", ID)]),
+    ("task.completed", &[("task_id", ID)]),
+    ("task.failed", &[("task_id", ID), ("reason", REJECT_REASON)]),
+    ("task.reclaimed", &[("task_id", ID), ("cause", RECLAIM_CAUSE)]),
     (
         "task.reassigned",
         &[
-            ("task_id", Id),
-            ("new_target", Target),
-            ("reason", Text),
-            ("reassigned_by", Actor),
+            ("task_id", ID),
+            ("new_target", TARGET),
+            ("reason", TEXT),
+            ("reassigned_by", ACTOR),
         ],
     ),
-    ("idea.drafted", &[("idea_id", Id)]),
-    ("idea.ready", &[("idea_id", Id)]),
-    ("idea.dispatched", &[("idea_id", Id), ("task_id", Id)]),
-    ("idea.completed", &[("idea_id", Id), ("task_id", Id)]),
-    // Of a baseline the idea is optional, and its kind is said.
-    ("variant.started", &[("variant_id", Id)]),
-    ("variant.succeeded", &[("variant_id", Id), ("commit_sha", Commit)]),
-    ("variant.errored", &[("variant_id", Id)]),
-    ("variant.evaluation_errored", &[("variant_id", Id)]),
+    ("idea.drafted", &[("idea_id", ID)]),
+    ("idea.ready", &[("idea_id", ID)]),
+    ("idea.dispatched", &[("idea_id", ID), ("task_id", ID)]),
+    ("idea.completed", &[("idea_id", ID), ("task_id", ID)]),
+    // [`check_event_data`] has more rules for this one.
+    ("variant.started", &[("variant_id", ID)]),
+    ("variant.succeeded", &[("variant_id", ID), ("commit_sha", COMMIT)]),
+    ("variant.errored", &[("variant_id", ID)]),
+    ("variant.evaluation_errored", &[("variant_id", ID)]),
     (
         "variant.integrated",
-        &[("variant_id", Id), ("variant_commit_sha", Commit)],
+        &[("variant_id", ID), ("variant_commit_sha", COMMIT)],
     ),
     (
         "experiment.dispatch_mode_changed",
-        &[("dispatch_mode", Modes), ("changed", Modes), ("updated_by", Actor)],
+        &[("dispatch_mode", MODES), ("changed", MODES), ("updated_by", ACTOR)],
     ),
-    ("experiment.terminated", &[("reason", Text), ("terminated_by", Actor)]),
+    ("experiment.terminated", &[("reason", TEXT), ("terminated_by", ACTOR)]),
     (
         "experiment.policy_error",
-        &[("policy_kind", Text), ("error_type", Text), ("error_message", Text)],
+        &[("policy_kind", TEXT), ("error_type", TEXT), ("error_message", TEXT)],
     ),
 ];
 
@@ -75,11 +120,11 @@ pub struct EventDataError {
     pub needs: &'static str,
 }
 
-/// Whether an event of this type may have this data. Types that are not registered may have any (`ch05 §3.6`).
+/// Checks the data of an event. Types that are not registered may have any (`ch05 §3.6`).
 ///
 /// # Errors
 /// The first member that is missing or wrong.
-pub fn good_event_data(kind: &str, data: &Extra) -> Result<(), EventDataError> {
+pub fn check_event_data(kind: &str, data: &Extra) -> Result<(), EventDataError> {
     let Some((_, members)) = REGISTRY.iter().find(|(known, _)| *known == kind) else {
         return Ok(());
     };
@@ -88,65 +133,22 @@ pub fn good_event_data(kind: &str, data: &Extra) -> Result<(), EventDataError> {
         member,
         needs,
     };
-    for (member, wanted) in *members {
-        if !data.get(*member).is_some_and(|value| wanted.admits(value)) {
-            return Err(fault(member, wanted.words()));
+    for (member, rule) in *members {
+        if !data.get(*member).is_some_and(rule.admits) {
+            return Err(fault(member, rule.needs));
         }
     }
     if kind == "variant.started" {
+        // A baseline says its kind, and may have no idea.
         let is_baseline = data.get("kind").is_some_and(|kind| kind == "baseline");
         if data.contains_key("kind") && !is_baseline {
             return Err(fault("kind", "baseline or nothing"));
         }
-        let has_idea = data.get("idea_id").map(|idea| Id.admits(idea));
-        if !has_idea.unwrap_or(is_baseline) {
-            return Err(fault("idea_id", Id.words()));
+        if !data.get("idea_id").map_or(is_baseline, ID.admits) {
+            return Err(fault("idea_id", ID.needs));
         }
     }
     Ok(())
-}
-
-impl Kind {
-    fn admits(self, value: &Value) -> bool {
-        let text = value.as_str();
-        let is = |rule: fn(&str) -> bool| text.is_some_and(rule);
-        match self {
-            Id => is(|text| !text.is_empty()),
-            Text => text.is_some(),
-            Worker => is(|text| text.parse::<WorkerId>().is_ok()),
-            Actor => is(|text| text.parse::<Anybody>().is_ok()),
-            Commit => is(|text| text.parse::<CommitSha>().is_ok()),
-            Task => is(|text| TaskKind::from_word(text).is_some()),
-            Reason => is(|text| RejectReason::from_word(text).is_some()),
-            Cause => is(|text| ReclaimCause::from_word(text).is_some()),
-            Target => value.is_null() || is_target(value),
-            Modes => value.as_object().is_some_and(|modes| {
-                let mut words = modes.values().map(Value::as_str);
-                words.all(|word| matches!(word, Some("auto" | "manual")))
-            }),
-        }
-    }
-
-    fn words(self) -> &'static str {
-        match self {
-            Id => "a text that is not empty",
-            Text => "a text",
-            Worker => "the id of a worker",
-            Actor => "admin or the id of a worker",
-            Commit => "40 or 64 lowercase hex digits",
-            Task => "ideation, execution or evaluation",
-            Reason => "worker_error, validation_error or policy_limit",
-            Cause => "expired, operator or health_policy",
-            Target => "null or the kind and the id of a worker or a group",
-            Modes => "an object of auto and manual",
-        }
-    }
-}
-
-fn is_target(value: &Value) -> bool {
-    let word = |key| value.get(key).and_then(Value::as_str);
-    word("kind").and_then(TargetKind::from_word).is_some()
-        && word("id").is_some_and(|id| id.parse::<MemberId>().is_ok())
 }
 
 #[cfg(test)]
@@ -157,7 +159,7 @@ mod tests {
 
     fn fault(kind: &str, data: Value) -> Option<&'static str> {
         let data = data.as_object().expect("an object");
-        good_event_data(kind, data).err().map(|error| error.member)
+        check_event_data(kind, data).err().map(|error| error.member)
     }
 
     #[test]

@@ -2,16 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::wire_enum::wire_enum;
 use super::{CommitSha, DisplayName, ExperimentId, Extra, Timestamp};
 
-/// Lifecycle of an experiment: once terminated, always terminated (`ch02 §2.5`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ExperimentState {
-    /// Tasks may be created and claimed.
-    Running,
-    /// No new task and no claim; what is in flight may finish.
-    Terminated,
+wire_enum! {
+    /// Lifecycle of an experiment: once terminated, always terminated (`ch02 §2.5`).
+    ExperimentState {
+        /// Tasks may be created and claimed.
+        Running = "running",
+        /// No new task and no claim; what is in flight may finish.
+        Terminated = "terminated",
+    }
 }
 
 /// `GET /v0/experiments/{E}`.
@@ -64,14 +65,14 @@ pub struct ImportReply {
     pub warnings: Vec<String>,
 }
 
-/// Who makes a decision: the orchestrator (`auto`) or a person (`manual`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DecisionMode {
-    /// The orchestrator decides.
-    Auto,
-    /// The orchestrator must not decide.
-    Manual,
+wire_enum! {
+    /// Who makes a decision: the orchestrator (`auto`) or a person (`manual`).
+    DecisionMode {
+        /// The orchestrator decides.
+        Auto = "auto",
+        /// The orchestrator must not decide.
+        Manual = "manual",
+    }
 }
 
 /// The five decisions of an orchestrator and who makes each (`ch02 §2.4`).

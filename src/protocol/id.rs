@@ -1,11 +1,6 @@
 //! Opaque identifiers (`ch02 §1.1`, `ch02 §1.6`). Nothing may parse the payload of one.
 
-use std::borrow::Borrow;
-use std::fmt;
-use std::str::FromStr;
-use std::sync::Arc;
-
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use super::text::checked_text;
 
 /// Why a string is not an identifier of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,67 +31,11 @@ fn is_minted(text: &str, prefix: &str) -> bool {
         .is_some_and(|payload| payload.len() == PAYLOAD && payload.bytes().all(is_crockford))
 }
 
-macro_rules! identifier {
-    ($(#[$doc:meta])* $name:ident, $check:expr) => {
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(Arc<str>);
-
-        impl $name {
-            /// The id as it travels.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = IdError;
-
-            fn from_str(text: &str) -> Result<Self, IdError> {
-                let check: fn(&str) -> Result<(), IdError> = $check;
-                check(text)?;
-                Ok(Self(text.into()))
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl Borrow<str> for $name {
-            fn borrow(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                text.parse().map_err(de::Error::custom)
-            }
-        }
-    };
-}
-
 macro_rules! minted {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
-        identifier! {
+        checked_text! {
             $(#[$doc])*
-            $name,
+            $name, IdError,
             |text| if is_minted(text, $prefix) { Ok(()) } else { Err(IdError::Malformed { prefix: $prefix }) }
         }
 
@@ -111,9 +50,9 @@ macro_rules! minted {
 
 macro_rules! supplied {
     ($(#[$doc:meta])* $name:ident) => {
-        identifier! {
+        checked_text! {
             $(#[$doc])*
-            $name,
+            $name, IdError,
             |text| match text {
                 "" => Err(IdError::Empty),
                 "." | ".." => Err(IdError::Dots),
@@ -147,9 +86,9 @@ supplied! {
     /// A variant. The caller chooses it; unique in its experiment, and part of branch names (`ch06 §3.1`).
     VariantId
 }
-identifier! {
+checked_text! {
     /// A member of a group or the target of a task: a worker or a group (`ch02 §1.6`).
-    MemberId,
+    MemberId, IdError,
     |text| if is_minted(text, "wkr") || is_minted(text, "grp") { Ok(()) } else { Err(IdError::Malformed { prefix: "wkr or grp" }) }
 }
 

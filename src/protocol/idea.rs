@@ -1,13 +1,11 @@
 //! Ideas: what an ideator proposes (`ch02 §5`).
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
-use super::task::words;
+use super::wire_enum::wire_enum;
 use super::{Actor, CommitSha, ExperimentId, Extra, IdeaId, Target, Timestamp};
 
-words! {
+wire_enum! {
     /// State of an idea (`ch02 §5`).
     IdeaState {
         /// Being written.

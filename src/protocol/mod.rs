@@ -9,29 +9,31 @@ mod control;
 mod error;
 mod event;
 mod event_data;
+mod expansion;
 mod experiment;
 mod id;
 mod idea;
 mod name;
 mod percent;
 mod task;
+mod text;
 mod time;
 mod variant;
-mod weight;
+mod wire_enum;
 mod worker;
 
 pub use actor::{Actor, Principal};
 pub use config::from_yaml;
 pub use config::{
-    AutoCheckpoint, Baseline, ConfigFaults, Deadlines, Direction, EvaluationSchema, ExperimentConfig, Fault,
-    IdeationPolicy, MetricType, Objective, Place, Settings, TerminationPolicy,
+    AutoCheckpoint, Baseline, ConfigFault, ConfigFaults, Deadlines, Direction, EvaluationSchema, ExperimentConfig,
+    IdeationPolicy, MetricType, Objective, Settings, TerminationPolicy, TextPosition,
 };
 pub use control::{
     AcquireLease, ExperimentList, Lease, LeaseInstance, LeaseList, RegisterExperiment, RegistryEntry, SeedRequest,
 };
 pub use error::{ErrorType, Problem};
 pub use event::{Event, EventBatch, Notice, Subject};
-pub use event_data::{EventDataError, good_event_data};
+pub use event_data::{EventDataError, check_event_data};
 pub use experiment::{
     DecisionMode, DepositReply, DispatchMode, Experiment, ExperimentState, ImportReply, PolicyErrorRequest, StateReply,
     TerminateRequest,
@@ -41,13 +43,14 @@ pub use idea::{Idea, IdeaState};
 pub use name::{DisplayName, NameError};
 pub use percent::{percent_decode, percent_encode};
 pub use task::{
-    Claim, ClaimRequest, CreateTask, ReassignRequest, ReclaimCause, ReclaimRequest, RejectReason, RejectRequest,
-    Submission, SubmissionStatus, SubmitRequest, Target, TargetKind, Task, TaskKind, TaskState,
+    Claim, ClaimRequest, ReassignRequest, ReclaimCause, ReclaimRequest, RejectReason, RejectRequest, Submission,
+    SubmissionStatus, SubmitRequest, Target, TargetKind, Task, TaskKind, TaskState,
 };
 pub use time::Timestamp;
 pub use variant::{CommitSha, Evaluation, IntegrateRequest, Variant, VariantStatus};
 pub use worker::{
-    AddMember, Caller, Credentialed, Group, GroupList, RegisterGroup, RegisterWorker, Whoami, Worker, WorkerList,
+    AddMember, Group, GroupList, RegisterGroup, RegisterWorker, RegisteredWorker, UncheckedWhoami, Whoami, Worker,
+    WorkerList,
 };
 
 /// Unknown members of an entity. EDEN tolerates them, so they are kept and echoed (`ch02 §1`).

@@ -1,47 +1,14 @@
 //! Tasks, claims and submissions (`ch02 §3`, `ch04`).
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::wire_enum::wire_enum;
 use super::{Actor, CommitSha, Evaluation, Extra, IdeaId, MemberId, TaskId, Timestamp, VariantId, WorkerId};
 
-/// Serde and display for an enum of plain words.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        pub enum $name {
-            $($(#[$vdoc])* #[serde(rename = $word)] $variant,)*
-        }
-
-        impl $name {
-            /// Every value, in the order of the state machine.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The word on the wire.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-
-            /// The value a word names.
-            pub fn from_word(word: &str) -> Option<Self> {
-                match word { $($word => Some(Self::$variant),)* _ => None }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
-pub(super) use words;
-
-words! {
+wire_enum! {
     /// What a task asks for.
     TaskKind {
         /// Propose ideas.
@@ -53,7 +20,7 @@ words! {
     }
 }
 
-words! {
+wire_enum! {
     /// State of a task (`ch04 §1`).
     TaskState {
         /// Waiting for a worker.
@@ -76,7 +43,7 @@ impl TaskState {
     }
 }
 
-words! {
+wire_enum! {
     /// Whether a target names one worker or a group.
     TargetKind {
         /// One worker.
@@ -95,7 +62,7 @@ pub struct Target {
     pub id: MemberId,
 }
 
-/// Who holds a task. `expires_at` is a note for whoever reclaims: nothing expires by itself (`ch04 §3`).
+/// Who holds a task. `expires_at` is a note for the one who reclaims: no claim expires on its own (`ch04 §3`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// The holder.
@@ -107,7 +74,7 @@ pub struct Claim {
     pub expires_at: Option<Timestamp>,
 }
 
-/// A unit of work for a role (`ch02 §3`).
+/// A unit of work for a role (`ch02 §3`); also the body of `POST /tasks`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     /// Its id.
@@ -138,9 +105,6 @@ pub struct Task {
     #[serde(flatten)]
     pub extra: Extra,
 }
-
-/// The body of `POST /tasks` is a whole task.
-pub type CreateTask = Task;
 
 impl Task {
     /// The idea of an execution task.
@@ -177,7 +141,7 @@ pub struct ClaimRequest {
     pub expires_at: Option<Timestamp>,
 }
 
-words! {
+wire_enum! {
     /// Outcome a worker reports.
     SubmissionStatus {
         /// It worked.
@@ -269,7 +233,7 @@ pub struct SubmitRequest {
     pub payload: Submission,
 }
 
-words! {
+wire_enum! {
     /// Why a submission was rejected (`ch04 §4.3`).
     RejectReason {
         /// The worker said it failed.
@@ -289,7 +253,7 @@ pub struct RejectRequest {
     pub reason: RejectReason,
 }
 
-words! {
+wire_enum! {
     /// Why a task is taken back (`ch04 §5`).
     ReclaimCause {
         /// The claim ran out.

@@ -1,66 +1,28 @@
 //! Variants and their evaluations (`ch02 §9`).
 
-use std::fmt;
-use std::str::FromStr;
-use std::sync::Arc;
+use serde::{Deserialize, Serialize};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-use super::task::words;
+use super::text::checked_text;
+use super::wire_enum::wire_enum;
 use super::{ExperimentId, Extra, IdeaId, Timestamp, VariantId, WorkerId};
 
 /// Metric name to value (`ch02 §8`).
 pub type Evaluation = serde_json::Map<String, serde_json::Value>;
 
-/// A full git object name: 40 or 64 lowercase hex digits (`ch02 §1.4`).
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CommitSha(Arc<str>);
-
-impl CommitSha {
-    /// The hex digits.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for CommitSha {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let hex = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if hex && matches!(text.len(), 40 | 64) {
-            Ok(Self(text.into()))
+checked_text! {
+    /// A full git object name: 40 or 64 lowercase hex digits (`ch02 §1.4`).
+    CommitSha, &'static str,
+    |text| {
+        let is_hex = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if is_hex && matches!(text.len(), 40 | 64) {
+            Ok(())
         } else {
             Err("a commit is 40 or 64 lowercase hex digits")
         }
     }
 }
 
-impl fmt::Display for CommitSha {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for CommitSha {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Serialize for CommitSha {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for CommitSha {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-words! {
+wire_enum! {
     /// Status of a variant (`ch02 §9`).
     VariantStatus {
         /// Being built or measured.

@@ -31,7 +31,7 @@ pub struct Worker {
 
 /// A worker with its secret, which the server says once (`ch07 §6`).
 #[derive(Clone, Serialize, Deserialize)]
-pub struct Credentialed {
+pub struct RegisteredWorker {
     /// The worker.
     #[serde(flatten)]
     pub worker: Worker,
@@ -109,7 +109,7 @@ pub struct AddMember {
 
 /// `GET /whoami` as any server may say it: one whose authentication is off answers with a word that is no worker's id.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Caller {
+pub struct UncheckedWhoami {
     /// What it calls the caller.
     pub worker_id: String,
 }

@@ -503,7 +503,7 @@ async fn the_deployment_has_workers_of_its_own() {
     let admin = format!("admin:{ADMIN_TOKEN}");
     let (status, registered) = ask(&admin, Method::POST, "/workers", Some(json!({ "name": "operator" }))).await;
     assert_eq!(status, 200);
-    let worker: Credentialed = serde_json::from_value(registered).expect("a worker");
+    let worker: RegisteredWorker = serde_json::from_value(registered).expect("a worker");
     assert_eq!(worker.worker.experiment_id.as_str(), format!("exp_{}", "0".repeat(26)));
     let bearer = format!("{}:{}", worker.worker.worker_id, worker.registration_token);
     let (status, whoami) = ask(&bearer, Method::GET, "/whoami", None).await;

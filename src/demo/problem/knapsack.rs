@@ -6,7 +6,8 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::*;
+use super::search_space::{Parents, Rng, SearchSpace, Unreadable, best_of, dashed, rng};
+use crate::protocol::MetricType;
 
 /// The genome is one item name a line. Weights and values go together, which makes the choice hard.
 pub(super) struct Knapsack {
@@ -18,7 +19,7 @@ pub(super) struct Knapsack {
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "operator", rename_all = "kebab-case")]
-enum Move {
+pub(super) enum Move {
     /// Puts an item in.
     Pack { item: usize },
     /// Takes items out and puts others in.
@@ -41,19 +42,6 @@ impl Knapsack {
         Self { items, capacity, seed }
     }
 
-    fn parse(&self, genome: &str) -> Result<BTreeSet<usize>, Unreadable> {
-        let mut load = BTreeSet::new();
-        for name in genome.lines() {
-            let item = name.strip_prefix("item-").and_then(|n| n.parse().ok());
-            match item.filter(|&item| item < self.items.len()) {
-                Some(item) if load.insert(item) => {}
-                Some(_) => return Err(Unreadable(format!("{name} is packed twice"))),
-                None => return Err(Unreadable(format!("there is no {name:?}"))),
-            }
-        }
-        Ok(load)
-    }
-
     fn weight(&self, load: &BTreeSet<usize>) -> u32 {
         load.iter().map(|&item| self.items[item].0).sum()
     }
@@ -62,29 +50,8 @@ impl Knapsack {
         load.iter().map(|&item| self.items[item].1).sum()
     }
 
-    fn fault(&self, load: &BTreeSet<usize>) -> Option<String> {
-        let weight = self.weight(load);
-        (weight > self.capacity).then(|| format!("{weight} is heavier than the {} it carries", self.capacity))
-    }
-
-    fn changed(load: &BTreeSet<usize>, other: &BTreeSet<usize>, step: &Move) -> BTreeSet<usize> {
-        let mut made = load.clone();
-        match step {
-            Move::Pack { item } => {
-                made.insert(*item);
-            }
-            Move::Swap { out, pack } => {
-                out.iter().for_each(|item| {
-                    made.remove(item);
-                });
-                made.extend(pack);
-            }
-            Move::Crossover { at } => made = load.range(..at).chain(other.range(at..)).copied().collect(),
-        }
-        made
-    }
-
-    fn choose(&self, load: &BTreeSet<usize>, rng: &mut Rng) -> Move {
+    /// Puts one item in, or exchanges a few.
+    fn step(&self, load: &BTreeSet<usize>, rng: &mut Rng) -> Move {
         let some = |from: &[usize], most: usize, rng: &mut Rng| -> Vec<usize> {
             let count = rng.random_range(1..=most);
             (0..count.min(from.len()))
@@ -105,10 +72,17 @@ impl Knapsack {
     }
 }
 
-impl Problem for Knapsack {
-    fn file(&self) -> &'static str {
-        "load.txt"
-    }
+impl SearchSpace for Knapsack {
+    type Solution = BTreeSet<usize>;
+    type Move = Move;
+
+    const FILE: &'static str = "load.txt";
+    const METRICS: &'static [(&'static str, MetricType)] = &[
+        ("value", MetricType::Integer),
+        ("weight", MetricType::Integer),
+        ("items", MetricType::Integer),
+    ];
+    const CROSSINGS: i32 = 8;
 
     fn about(&self) -> String {
         let mut text = format!(
@@ -122,111 +96,93 @@ impl Problem for Knapsack {
         text
     }
 
-    fn metrics(&self) -> &'static [(&'static str, MetricType)] {
-        &[
-            ("value", MetricType::Integer),
-            ("weight", MetricType::Integer),
-            ("items", MetricType::Integer),
-        ]
-    }
-
-    fn initial(&self) -> String {
+    fn initial(&self) -> BTreeSet<usize> {
         let mut load = BTreeSet::new();
         for item in 0..self.items.len() / 5 {
             if self.weight(&load) + self.items[item].0 <= self.capacity {
                 load.insert(item);
             }
         }
-        write(&load)
+        load
     }
 
-    fn propose(&self, parents: &[Parent<'_>], rng: &mut Rng) -> Result<Proposal, Unreadable> {
-        let chosen = pick(parents, rng);
-        let load = self.parse(parents[chosen].genome)?;
-        let mate = match rng.random_range(0..100) {
-            0..8 => mate(parents, chosen, rng),
-            _ => None,
-        };
-        let other = match mate {
-            Some(mate) => self.parse(parents[mate].genome)?,
-            None => BTreeSet::new(),
-        };
-        // Now and then an ideator is careless with the scales, and an executor has to refuse.
+    fn parse(&self, genome: &str) -> Result<BTreeSet<usize>, Unreadable> {
+        let mut load = BTreeSet::new();
+        for name in genome.lines() {
+            let item = name.strip_prefix("item-").and_then(|n| n.parse().ok());
+            match item.filter(|&item| item < self.items.len()) {
+                Some(item) if load.insert(item) => {}
+                Some(_) => return Err(Unreadable(format!("{name} is packed twice"))),
+                None => return Err(Unreadable(format!("there is no {name:?}"))),
+            }
+        }
+        Ok(load)
+    }
+
+    fn write(load: &BTreeSet<usize>) -> String {
+        load.iter().map(|item| format!("item-{item}\n")).collect()
+    }
+
+    fn choose(&self, parents: &Parents<'_, BTreeSet<usize>>, rng: &mut Rng) -> (Move, f64) {
+        let load = &parents.first.solution;
+        let mate = parents.mate.as_ref().map(|mate| &mate.solution);
+        // A few proposals are too heavy on purpose, so that executors have something to refuse.
         let slack = if rng.random_bool(0.06) { self.capacity / 50 } else { 0 };
-        let mut best: Option<(Move, f64)> = None;
-        for _ in 0..12 {
+        best_of(12, || {
             let step = match mate {
                 Some(_) => Move::Crossover {
                     at: rng.random_range(1..self.items.len()),
                 },
-                None => self.choose(&load, rng),
+                None => self.step(load, rng),
             };
-            let made = Self::changed(&load, &other, &step);
-            let hopeless = self.weight(&made) > self.capacity + slack;
-            let gain = f64::from(self.value(&made)) - f64::from(self.value(&load));
-            let gain = if hopeless { f64::NEG_INFINITY } else { gain };
-            if best.as_ref().is_none_or(|(_, most)| gain > *most) {
-                best = Some((step, gain));
-            }
-        }
-        let (step, gain) = best.unwrap_or((Move::Pack { item: 0 }, 0.0));
-        let join = |items: &[usize]| items.iter().map(ToString::to_string).collect::<Vec<_>>().join("-");
-        let (slug, why) = match &step {
+            let made = self.changed(&step, load, mate);
+            let fits = made.filter(|made| self.weight(made) <= self.capacity + slack);
+            let gain = fits.map_or(f64::NEG_INFINITY, |made| {
+                f64::from(self.value(&made)) - f64::from(self.value(load))
+            });
+            (step, gain)
+        })
+    }
+
+    fn describe(step: &Move) -> (String, String) {
+        match step {
             Move::Pack { item } => (format!("pack-{item}"), format!("Put item-{item} in as well.")),
             Move::Swap { out, pack } => (
-                format!("swap-{}-for-{}", join(out), join(pack)),
+                format!("swap-{}-for-{}", dashed(out), dashed(pack)),
                 format!("Take items {out:?} out and put {pack:?} in: more value, if the weight allows."),
             ),
             Move::Crossover { at } => (
                 format!("crossover-{at}"),
                 format!("Items before {at} as in the first parent, the others as in the second."),
             ),
+        }
+    }
+
+    fn changed(&self, step: &Move, load: &BTreeSet<usize>, other: Option<&BTreeSet<usize>>) -> Option<BTreeSet<usize>> {
+        let made: BTreeSet<usize> = match step {
+            Move::Pack { item } => load.iter().chain([item]).copied().collect(),
+            Move::Swap { out, pack } => {
+                let kept = load.iter().filter(|item| !out.contains(item));
+                kept.chain(pack).copied().collect()
+            }
+            Move::Crossover { at } => load.range(..at).chain(other?.range(at..)).copied().collect(),
         };
-        Ok(Proposal {
-            parents: [Some(chosen), mate].into_iter().flatten().collect(),
-            slug,
-            mutation: encode(&step),
-            gain: gain.max(-1e6),
-            why,
-        })
+        made.iter().all(|&item| item < self.items.len()).then_some(made)
     }
 
-    fn apply(&self, parents: &[String], mutation: &Value) -> Result<String, ApplyError> {
-        let step: Move = decode(mutation)?;
-        let load = self.parse(first(parents)?)?;
-        let other = match step {
-            Move::Crossover { .. } => self.parse(second(parents)?)?,
-            _ => BTreeSet::new(),
-        };
-        let made = Self::changed(&load, &other, &step);
-        if let Some(item) = made.iter().find(|&&item| item >= self.items.len()) {
-            return Err(ApplyError::Mutation(format!("there is no item-{item}")));
-        }
-        match self.fault(&made) {
-            Some(fault) => Err(ApplyError::Infeasible(fault)),
-            None => Ok(write(&made)),
-        }
+    fn violation(&self, load: &BTreeSet<usize>) -> Option<String> {
+        let weight = self.weight(load);
+        (weight > self.capacity).then(|| format!("{weight} is heavier than the {} it carries", self.capacity))
     }
 
-    fn measure(&self, genome: &str) -> Result<Measured, Unreadable> {
-        let load = self.parse(genome)?;
-        if let Some(fault) = self.fault(&load) {
-            return Ok(Measured::Invalid(fault));
-        }
-        Ok(Measured::Valid(Evaluation::from_iter([
-            ("value".to_owned(), json!(self.value(&load))),
-            ("weight".to_owned(), json!(self.weight(&load))),
-            ("items".to_owned(), json!(load.len())),
-        ])))
+    fn values(&self, load: &BTreeSet<usize>) -> [Value; 3] {
+        [json!(self.value(load)), json!(self.weight(load)), json!(load.len())]
     }
-}
-
-fn write(load: &BTreeSet<usize>) -> String {
-    load.iter().map(|item| format!("item-{item}\n")).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::search_space::{ApplyError, Measured, Problem};
     use super::*;
 
     fn small() -> Knapsack {
@@ -243,7 +199,7 @@ mod tests {
         let best = (0..16_usize)
             .filter_map(|mask| {
                 let load = (0..4).filter(|item| mask >> item & 1 == 1).collect();
-                match problem.measure(&write(&load)) {
+                match problem.measure(&Knapsack::write(&load)) {
                     Ok(Measured::Valid(found)) => found["value"].as_u64(),
                     _ => None,
                 }

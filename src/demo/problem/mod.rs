@@ -1,99 +1,15 @@
 //! The optimisation problems: pure functions from text to text and numbers, the same on every machine.
 //!
-//! A genome is the text of one file. Ideators call [`Problem::propose`], executors [`Problem::apply`],
-//! evaluators [`Problem::measure`]; none trusts what the step before it claimed.
+//! A genome is the text of one file. Ideators call [`Problem::propose`], executors [`Problem::apply`], evaluators
+//! [`Problem::measure`]; none trusts the result of an earlier step. Each problem is a [`search_space::SearchSpace`].
 
 mod knapsack;
 mod rastrigin;
+mod search_space;
 mod sequence;
 mod tour;
 
-use rand::SeedableRng;
-use rand::rngs::Xoshiro256PlusPlus;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-use sha2::{Digest, Sha256};
-
-use crate::protocol::{Evaluation, MetricType};
-
-/// A named algorithm, since the library's own choice may differ from release to release.
-pub(super) type Rng = Xoshiro256PlusPlus;
-
-/// The generator of one purpose: the same `seed` and `label` give the same numbers for good.
-pub(super) fn rng(seed: u64, label: &str) -> Rng {
-    let mut hash = Sha256::new();
-    hash.update(seed.to_le_bytes());
-    hash.update(label.as_bytes());
-    Rng::from_seed(hash.finalize().into())
-}
-
-/// A candidate to breed from.
-pub(super) struct Parent<'a> {
-    pub genome: &'a str,
-    pub score: f64,
-}
-
-/// What an ideator wants tried.
-#[derive(Debug)]
-pub(super) struct Proposal {
-    /// Indices into the parents offered, the one to change first.
-    pub parents: Vec<usize>,
-    /// Names the operator; a slug of EDEN (`ch02 §5.1`).
-    pub slug: String,
-    /// All the executor needs besides the parents.
-    pub mutation: Value,
-    /// Improvement hoped for, in units of the objective; an estimate, and negative when only exploring.
-    pub gain: f64,
-    /// The reason, for people.
-    pub why: String,
-}
-
-/// Why an executor cannot make the candidate.
-#[derive(Debug, PartialEq, thiserror::Error)]
-pub(super) enum ApplyError {
-    /// A parent is not a genome of this problem.
-    #[error("a parent cannot be read: {0}")]
-    Parent(#[from] Unreadable),
-    /// The mutation is none of this problem's.
-    #[error("the mutation cannot be read: {0}")]
-    Mutation(String),
-    /// The candidate would break a constraint.
-    #[error("infeasible: {0}")]
-    Infeasible(String),
-}
-
-/// Text that is not a genome.
-#[derive(Debug, PartialEq, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Unreadable(pub String);
-
-/// What an evaluator found.
-#[derive(Debug, PartialEq)]
-pub(super) enum Measured {
-    /// A solution, with its metrics.
-    Valid(Evaluation),
-    /// Readable but no solution: it breaks a constraint.
-    Invalid(String),
-}
-
-/// One optimisation problem at one size and seed.
-pub(super) trait Problem: Send + Sync {
-    /// The file that holds the genome.
-    fn file(&self) -> &'static str;
-    /// What is to be solved, as the repository's README.
-    fn about(&self) -> String;
-    /// The metrics [`Problem::measure`] gives.
-    fn metrics(&self) -> &'static [(&'static str, MetricType)];
-    /// The genome to begin with: valid, and poor.
-    fn initial(&self) -> String;
-    /// A change worth trying. `parents` is not empty and is ordered best first.
-    fn propose(&self, parents: &[Parent<'_>], rng: &mut Rng) -> Result<Proposal, Unreadable>;
-    /// The candidate that `mutation` makes of `parents`.
-    fn apply(&self, parents: &[String], mutation: &Value) -> Result<String, ApplyError>;
-    /// The true metrics of a genome.
-    fn measure(&self, genome: &str) -> Result<Measured, Unreadable>;
-}
+pub(super) use search_space::{Measured, Parent, Problem, Proposal, rng};
 
 /// The problem of that name, if there is one; `size` 0 means its usual size.
 pub(super) fn find(name: &str, size: usize, seed: u64) -> Option<Box<dyn Problem>> {
@@ -106,48 +22,8 @@ pub(super) fn find(name: &str, size: usize, seed: u64) -> Option<Box<dyn Problem
     })
 }
 
-/// The names [`find`] knows, for messages.
+/// The names that [`find`] knows, for messages.
 pub(super) const NAMES: &str = "tour, rastrigin, low-autocorrelation, knapsack";
-
-fn encode(mutation: &impl Serialize) -> Value {
-    serde_json::to_value(mutation).unwrap_or(Value::Null)
-}
-
-fn decode<T: DeserializeOwned>(mutation: &Value) -> Result<T, ApplyError> {
-    serde_json::from_value(mutation.clone()).map_err(|e| ApplyError::Mutation(e.to_string()))
-}
-
-fn second(parents: &[String]) -> Result<&str, ApplyError> {
-    match parents {
-        [_, second, ..] => Ok(second),
-        _ => Err(ApplyError::Mutation("it needs two parents".into())),
-    }
-}
-
-fn first(parents: &[String]) -> Result<&str, ApplyError> {
-    match parents.first() {
-        Some(first) => Ok(first),
-        None => Err(ApplyError::Mutation("it needs a parent".into())),
-    }
-}
-
-/// Mostly the best, sometimes another, so that one lineage does not take all.
-fn pick(parents: &[Parent<'_>], rng: &mut Rng) -> usize {
-    use rand::RngExt;
-    if rng.random_bool(0.7) {
-        0
-    } else {
-        rng.random_range(0..parents.len())
-    }
-}
-
-/// A second parent other than `first` and of another score, if there is one.
-fn mate(parents: &[Parent<'_>], first: usize, rng: &mut Rng) -> Option<usize> {
-    use rand::RngExt;
-    let score = parents.get(first)?.score;
-    let others: Vec<usize> = (0..parents.len()).filter(|&i| parents[i].score != score).collect();
-    (!others.is_empty()).then(|| others[rng.random_range(0..others.len())])
-}
 
 #[cfg(test)]
 mod tests {

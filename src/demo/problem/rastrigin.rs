@@ -6,7 +6,10 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::*;
+use super::search_space::{
+    ApplyError, Parents, Rng, SearchSpace, Unreadable, best_of, dashed, exactly, make_of_solutions, parse_lines, rng,
+};
+use crate::protocol::MetricType;
 
 /// Half the width of the domain.
 const REACH: f64 = 5.12;
@@ -19,13 +22,12 @@ pub(super) struct Rastrigin {
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "operator", rename_all = "kebab-case")]
-enum Move {
+pub(super) enum Move {
     /// Adds to coordinates, axis by axis.
     Step { axes: Vec<usize>, by: Vec<f64> },
     /// Goes `share` of the way to the second parent, or past it.
     Blend { share: f64 },
-    /// The first parent's file up to byte `at`, then the second's: what happens in the middle of a
-    /// number is left to chance, and may be no number at all.
+    /// The first parent's file up to byte `at`, then the second's. A cut inside a number may give text that is no number.
     Splice { at: usize },
 }
 
@@ -35,32 +37,7 @@ impl Rastrigin {
         Self { dimensions, seed }
     }
 
-    fn parse(&self, genome: &str) -> Result<Vec<f64>, Unreadable> {
-        let point = genome
-            .lines()
-            .enumerate()
-            .map(|(line, text)| match text.trim().parse::<f64>() {
-                Ok(x) if x.is_finite() => Ok(x),
-                _ => Err(Unreadable(format!("line {}: {text:?} is no number", line + 1))),
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        if point.len() == self.dimensions {
-            Ok(point)
-        } else {
-            Err(Unreadable(format!(
-                "{} coordinates where {} are needed",
-                point.len(),
-                self.dimensions
-            )))
-        }
-    }
-
-    fn outside(point: &[f64]) -> Option<String> {
-        let (axis, x) = point.iter().enumerate().find(|(_, x)| x.abs() > REACH)?;
-        Some(format!("coordinate {axis} is {x}, outside -{REACH} to {REACH}"))
-    }
-
-    /// One axis at a time mostly: creeping at some scale, or a hop of about one dip.
+    /// Mostly along one axis: a small step of some scale, or a hop of about one dip.
     fn step(&self, point: &[f64], rng: &mut Rng) -> (Move, f64) {
         let count = if rng.random_bool(0.8) {
             1
@@ -78,7 +55,7 @@ impl Rastrigin {
                 ((creep + hop) * 1e6).round() / 1e6
             })
             .collect();
-        // The bowl alone for hops, since the ripple cancels over a whole dip; its slope for creeping.
+        // For a hop the bowl alone, since the ripple cancels over a whole dip; for a small step the slope.
         let gain = axes.iter().zip(&by).map(|(&axis, &by)| {
             let x = point[axis];
             if by.abs() > 0.5 {
@@ -100,10 +77,17 @@ fn value(point: &[f64]) -> f64 {
     point.iter().map(|x| x * x - 10.0 * (TAU * x).cos() + 10.0).sum()
 }
 
-impl Problem for Rastrigin {
-    fn file(&self) -> &'static str {
-        "point.txt"
-    }
+impl SearchSpace for Rastrigin {
+    type Solution = Vec<f64>;
+    type Move = Move;
+
+    const FILE: &'static str = "point.txt";
+    const METRICS: &'static [(&'static str, MetricType)] = &[
+        ("value", MetricType::Real),
+        ("slope", MetricType::Real),
+        ("settled", MetricType::Integer),
+    ];
+    const CROSSINGS: i32 = 12;
 
     fn about(&self) -> String {
         format!(
@@ -114,56 +98,41 @@ impl Problem for Rastrigin {
         )
     }
 
-    fn metrics(&self) -> &'static [(&'static str, MetricType)] {
-        &[
-            ("value", MetricType::Real),
-            ("slope", MetricType::Real),
-            ("settled", MetricType::Integer),
-        ]
-    }
-
-    fn initial(&self) -> String {
+    fn initial(&self) -> Vec<f64> {
         let mut rng = rng(self.seed, "start");
-        let point: Vec<f64> = (0..self.dimensions)
+        (0..self.dimensions)
             .map(|_| rng.random_range(2.0..5.0) * if rng.random_bool(0.5) { 1.0 } else { -1.0 })
-            .collect();
-        write(&point)
+            .collect()
     }
 
-    fn propose(&self, parents: &[Parent<'_>], rng: &mut Rng) -> Result<Proposal, Unreadable> {
-        let chosen = pick(parents, rng);
-        let point = self.parse(parents[chosen].genome)?;
-        let mate = match rng.random_range(0..100) {
-            0..12 => mate(parents, chosen, rng),
-            _ => None,
-        };
-        let (step, gain) = match mate {
+    fn parse(&self, genome: &str) -> Result<Vec<f64>, Unreadable> {
+        let point = parse_lines(genome, "number", |x: &f64| x.is_finite())?;
+        exactly(self.dimensions, "coordinates", point)
+    }
+
+    fn write(point: &Vec<f64>) -> String {
+        point.iter().map(|x| format!("{x:.6}\n")).collect()
+    }
+
+    fn choose(&self, parents: &Parents<'_, Vec<f64>>, rng: &mut Rng) -> (Move, f64) {
+        match &parents.mate {
             Some(_) if rng.random_bool(0.3) => {
-                let at = rng.random_range(1..parents[chosen].genome.len().max(2));
+                let at = rng.random_range(1..parents.first.genome.len().max(2));
                 (Move::Splice { at }, -1.0)
             }
             Some(mate) => {
                 let share = (rng.random_range(-0.3..1.3_f64) * 100.0).round() / 100.0;
-                let gain = share * (parents[chosen].score - parents[mate].score);
+                let gain = share * (parents.first.score - mate.score);
                 (Move::Blend { share }, gain.min(0.0))
             }
-            None => {
-                let mut best = self.step(&point, rng);
-                for _ in 0..2 {
-                    let next = self.step(&point, rng);
-                    if next.1 > best.1 {
-                        best = next;
-                    }
-                }
-                best
-            }
-        };
-        let (slug, why) = match &step {
+            None => best_of(3, || self.step(&parents.first.solution, rng)),
+        }
+    }
+
+    fn describe(step: &Move) -> (String, String) {
+        match step {
             Move::Step { axes, by } => (
-                format!(
-                    "step-{}",
-                    axes.iter().map(ToString::to_string).collect::<Vec<_>>().join("-")
-                ),
+                format!("step-{}", dashed(axes)),
                 format!(
                     "Move coordinates {axes:?} by {by:?}: the slope there, or the bowl for a whole dip, falls that way."
                 ),
@@ -176,66 +145,53 @@ impl Problem for Rastrigin {
                 format!("splice-{at}"),
                 format!("Cut both files at byte {at} and join them; crude, but it leaves dips that steps cannot."),
             ),
-        };
-        Ok(Proposal {
-            parents: [Some(chosen), mate].into_iter().flatten().collect(),
-            slug,
-            mutation: encode(&step),
-            gain,
-            why,
-        })
+        }
     }
 
-    fn apply(&self, parents: &[String], mutation: &Value) -> Result<String, ApplyError> {
-        let step: Move = decode(mutation)?;
-        let genome = first(parents)?;
-        if let Move::Splice { at } = step {
-            let (head, tail) = (genome.get(..at), second(parents)?.get(at..));
-            let cut = || ApplyError::Mutation("the cut lies outside a parent".into());
-            return Ok(format!("{}{}", head.ok_or_else(cut)?, tail.ok_or_else(cut)?));
-        }
-        let mut point = self.parse(genome)?;
+    fn changed(&self, step: &Move, point: &Vec<f64>, other: Option<&Vec<f64>>) -> Option<Vec<f64>> {
+        let mut made = point.clone();
         match step {
             Move::Step { axes, by } => {
-                for (axis, by) in axes.into_iter().zip(by) {
-                    let x = point.get_mut(axis);
-                    *x.ok_or_else(|| ApplyError::Mutation(format!("there is no coordinate {axis}")))? += by;
+                for (&axis, by) in axes.iter().zip(by) {
+                    *made.get_mut(axis)? += by;
                 }
             }
             Move::Blend { share } => {
-                for (x, y) in point.iter_mut().zip(self.parse(second(parents)?)?) {
+                for (x, y) in made.iter_mut().zip(other?) {
                     *x += share * (y - *x);
                 }
             }
-            Move::Splice { .. } => {}
+            // A splice joins texts: see `make`.
+            Move::Splice { .. } => return None,
         }
-        match Self::outside(&point) {
-            Some(fault) => Err(ApplyError::Infeasible(fault)),
-            None => Ok(write(&point)),
-        }
+        Some(made)
     }
 
-    fn measure(&self, genome: &str) -> Result<Measured, Unreadable> {
-        let point = self.parse(genome)?;
-        if let Some(fault) = Self::outside(&point) {
-            return Ok(Measured::Invalid(fault));
-        }
+    fn make(&self, step: &Move, parents: &[String]) -> Result<String, ApplyError> {
+        let Move::Splice { at } = *step else {
+            return make_of_solutions(self, step, parents);
+        };
+        let head = parents.first().and_then(|first| first.get(..at));
+        let tail = parents.get(1).and_then(|second| second.get(at..));
+        let joined = head.zip(tail).map(|(head, tail)| format!("{head}{tail}"));
+        joined.ok_or_else(ApplyError::misfit)
+    }
+
+    fn violation(&self, point: &Vec<f64>) -> Option<String> {
+        let (axis, x) = point.iter().enumerate().find(|(_, x)| x.abs() > REACH)?;
+        Some(format!("coordinate {axis} is {x}, outside -{REACH} to {REACH}"))
+    }
+
+    fn values(&self, point: &Vec<f64>) -> [Value; 3] {
         let slope = point.iter().map(|&x| slope(x).powi(2)).sum::<f64>().sqrt();
         let settled = point.iter().filter(|x| x.abs() < 0.1).count();
-        Ok(Measured::Valid(Evaluation::from_iter([
-            ("value".to_owned(), json!(value(&point))),
-            ("slope".to_owned(), json!(slope)),
-            ("settled".to_owned(), json!(settled)),
-        ])))
+        [json!(value(point)), json!(slope), json!(settled)]
     }
-}
-
-fn write(point: &[f64]) -> String {
-    point.iter().map(|x| format!("{x:.6}\n")).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Measured, Problem};
     use super::*;
 
     #[test]

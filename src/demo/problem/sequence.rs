@@ -4,7 +4,8 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::*;
+use super::search_space::{Parents, Rng, SearchSpace, Unreadable, best_of, dashed, exactly, rng};
+use crate::protocol::MetricType;
 
 /// The genome is one line of `+` and `-`. The merit factor N²/2E is to be large, where E sums the squared
 /// correlations with every shift.
@@ -15,7 +16,7 @@ pub(super) struct Sequence {
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "operator", rename_all = "kebab-case")]
-enum Move {
+pub(super) enum Move {
     /// Turns signs over.
     Flip { at: Vec<usize> },
     /// Moves the first `by` signs to the end.
@@ -28,42 +29,6 @@ impl Sequence {
     pub(super) fn new(size: usize, seed: u64) -> Self {
         let length = if size == 0 { 101 } else { size.clamp(4, 400) };
         Self { length, seed }
-    }
-
-    fn parse(&self, genome: &str) -> Result<Vec<i64>, Unreadable> {
-        let signs = genome
-            .trim_end()
-            .chars()
-            .map(|sign| match sign {
-                '+' => Ok(1),
-                '-' => Ok(-1),
-                other => Err(Unreadable(format!("{other:?} is neither + nor -"))),
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        if signs.len() == self.length {
-            Ok(signs)
-        } else {
-            Err(Unreadable(format!(
-                "{} signs where {} are needed",
-                signs.len(),
-                self.length
-            )))
-        }
-    }
-
-    fn changed(signs: &[i64], other: &[i64], step: &Move) -> Option<Vec<i64>> {
-        let mut made = signs.to_vec();
-        match step {
-            Move::Flip { at } => {
-                for &place in at {
-                    let sign = made.get_mut(place)?;
-                    *sign = -*sign;
-                }
-            }
-            Move::Rotate { by } => made.rotate_left(Some(*by).filter(|by| *by <= signs.len())?),
-            Move::Crossover { at } => made.get_mut(*at..)?.copy_from_slice(other.get(*at..)?),
-        }
-        Some(made)
     }
 }
 
@@ -80,10 +45,17 @@ fn merit(length: usize, energy: i64) -> f64 {
     (length * length) as f64 / (2.0 * energy as f64)
 }
 
-impl Problem for Sequence {
-    fn file(&self) -> &'static str {
-        "sequence.txt"
-    }
+impl SearchSpace for Sequence {
+    type Solution = Vec<i64>;
+    type Move = Move;
+
+    const FILE: &'static str = "sequence.txt";
+    const METRICS: &'static [(&'static str, MetricType)] = &[
+        ("merit_factor", MetricType::Real),
+        ("energy", MetricType::Integer),
+        ("peak", MetricType::Integer),
+    ];
+    const CROSSINGS: i32 = 12;
 
     fn about(&self) -> String {
         format!(
@@ -94,41 +66,37 @@ impl Problem for Sequence {
         )
     }
 
-    fn metrics(&self) -> &'static [(&'static str, MetricType)] {
-        &[
-            ("merit_factor", MetricType::Real),
-            ("energy", MetricType::Integer),
-            ("peak", MetricType::Integer),
-        ]
-    }
-
-    fn initial(&self) -> String {
+    fn initial(&self) -> Vec<i64> {
         let mut rng = rng(self.seed, "start");
-        write(
-            &(0..self.length)
-                .map(|_| if rng.random_bool(0.5) { 1 } else { -1 })
-                .collect::<Vec<_>>(),
-        )
+        (0..self.length)
+            .map(|_| if rng.random_bool(0.5) { 1 } else { -1 })
+            .collect()
     }
 
-    fn propose(&self, parents: &[Parent<'_>], rng: &mut Rng) -> Result<Proposal, Unreadable> {
-        let chosen = pick(parents, rng);
-        let signs = self.parse(parents[chosen].genome)?;
+    fn parse(&self, genome: &str) -> Result<Vec<i64>, Unreadable> {
+        let sign = |sign| match sign {
+            '+' => Ok(1),
+            '-' => Ok(-1),
+            other => Err(Unreadable(format!("{other:?} is neither + nor -"))),
+        };
+        let signs = genome.trim_end().chars().map(sign).collect::<Result<_, _>>()?;
+        exactly(self.length, "signs", signs)
+    }
+
+    fn write(signs: &Vec<i64>) -> String {
+        let mut text: String = signs.iter().map(|&sign| if sign > 0 { '+' } else { '-' }).collect();
+        text.push('\n');
+        text
+    }
+
+    fn choose(&self, parents: &Parents<'_, Vec<i64>>, rng: &mut Rng) -> (Move, f64) {
         let n = self.length;
-        // Only short shifts are estimated, so that the evaluator has something to find out.
+        let mate = parents.mate.as_ref().map(|mate| &mate.solution);
+        // Only short shifts are estimated, so that the evaluator finds out something new.
         let shifts = n / 2 + 1;
-        let before = energy(&signs, shifts).max(1);
-        let estimate = |made: &[i64]| merit(n, energy(made, shifts).max(1)) - merit(n, before);
-        let mate = match rng.random_range(0..100) {
-            0..12 => mate(parents, chosen, rng),
-            _ => None,
-        };
-        let other = match mate {
-            Some(mate) => self.parse(parents[mate].genome)?,
-            None => Vec::new(),
-        };
-        let mut best: Option<(Move, f64)> = None;
-        for _ in 0..8 {
+        let merit = |signs: &[i64]| merit(n, energy(signs, shifts).max(1));
+        let before = merit(&parents.first.solution);
+        best_of(8, || {
             let step = if mate.is_some() {
                 Move::Crossover {
                     at: rng.random_range(1..n),
@@ -144,18 +112,16 @@ impl Problem for Sequence {
                 at.dedup();
                 Move::Flip { at }
             };
-            let gain = Self::changed(&signs, &other, &step).map_or(0.0, |made| estimate(&made));
-            if best.as_ref().is_none_or(|(_, most)| gain > *most) {
-                best = Some((step, gain));
-            }
-        }
-        let (step, gain) = best.unwrap_or((Move::Rotate { by: 1 }, 0.0));
-        let (slug, why) = match &step {
+            let made = self.changed(&step, &parents.first.solution, mate);
+            let gain = made.map_or(0.0, |made| merit(&made) - before);
+            (step, gain)
+        })
+    }
+
+    fn describe(step: &Move) -> (String, String) {
+        match step {
             Move::Flip { at } => (
-                format!(
-                    "flip-{}",
-                    at.iter().map(ToString::to_string).collect::<Vec<_>>().join("-")
-                ),
+                format!("flip-{}", dashed(at)),
                 format!("Turn the signs at {at:?} over: correlations at shifts up to half the length shrink."),
             ),
             Move::Rotate { by } => (
@@ -166,48 +132,34 @@ impl Problem for Sequence {
                 format!("crossover-{at}"),
                 format!("The first parent up to sign {at}, the second from there."),
             ),
-        };
-        Ok(Proposal {
-            parents: [Some(chosen), mate].into_iter().flatten().collect(),
-            slug,
-            mutation: encode(&step),
-            gain,
-            why,
-        })
+        }
     }
 
-    fn apply(&self, parents: &[String], mutation: &Value) -> Result<String, ApplyError> {
-        let step: Move = decode(mutation)?;
-        let signs = self.parse(first(parents)?)?;
-        let other = match step {
-            Move::Crossover { .. } => self.parse(second(parents)?)?,
-            _ => Vec::new(),
-        };
-        Self::changed(&signs, &other, &step)
-            .map(|made| write(&made))
-            .ok_or_else(|| ApplyError::Mutation("a place lies outside the sequence".into()))
+    fn changed(&self, step: &Move, signs: &Vec<i64>, other: Option<&Vec<i64>>) -> Option<Vec<i64>> {
+        let mut made = signs.clone();
+        match step {
+            Move::Flip { at } => {
+                for &place in at {
+                    let sign = made.get_mut(place)?;
+                    *sign = -*sign;
+                }
+            }
+            Move::Rotate { by } => made.rotate_left(Some(*by).filter(|by| *by <= signs.len())?),
+            Move::Crossover { at } => made.get_mut(*at..)?.copy_from_slice(other?.get(*at..)?),
+        }
+        Some(made)
     }
 
-    fn measure(&self, genome: &str) -> Result<Measured, Unreadable> {
-        let signs = self.parse(genome)?;
-        let energy = energy(&signs, self.length);
-        let peak = (1..self.length).map(|shift| correlation(&signs, shift).abs()).max();
-        Ok(Measured::Valid(Evaluation::from_iter([
-            ("merit_factor".to_owned(), json!(merit(self.length, energy))),
-            ("energy".to_owned(), json!(energy)),
-            ("peak".to_owned(), json!(peak)),
-        ])))
+    fn values(&self, signs: &Vec<i64>) -> [Value; 3] {
+        let energy = energy(signs, self.length);
+        let peak = (1..self.length).map(|shift| correlation(signs, shift).abs()).max();
+        [json!(merit(self.length, energy)), json!(energy), json!(peak)]
     }
-}
-
-fn write(signs: &[i64]) -> String {
-    let mut text: String = signs.iter().map(|&sign| if sign > 0 { '+' } else { '-' }).collect();
-    text.push('\n');
-    text
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Measured, Problem};
     use super::*;
 
     #[test]

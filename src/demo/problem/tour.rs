@@ -4,7 +4,8 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::*;
+use super::search_space::{Parents, Rng, SearchSpace, Unreadable, best_of, dashed, parse_lines, rng};
+use crate::protocol::MetricType;
 
 /// Cities in a square of 100 km; the genome is one city number a line, in the order of the visit.
 pub(super) struct Tour {
@@ -14,7 +15,7 @@ pub(super) struct Tour {
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "operator", rename_all = "kebab-case")]
-enum Move {
+pub(super) enum Move {
     /// Reverses stretches, given by their first and last places, one after the other.
     TwoOpt { stretches: Vec<(usize, usize)> },
     /// Takes `length` cities at `from` out and puts them back before position `to` of the rest.
@@ -33,25 +34,6 @@ impl Tour {
             .map(|_| (rng.random_range(0.0..100.0), rng.random_range(0.0..100.0)))
             .collect();
         Self { cities, seed }
-    }
-
-    fn parse(&self, genome: &str) -> Result<Vec<usize>, Unreadable> {
-        genome
-            .lines()
-            .enumerate()
-            .map(|(line, text)| match text.trim().parse() {
-                Ok(city) if city < self.cities.len() => Ok(city),
-                _ => Err(Unreadable(format!("line {}: {text:?} is no city", line + 1))),
-            })
-            .collect()
-    }
-
-    fn fault(&self, tour: &[usize]) -> Option<String> {
-        let mut visits = vec![0_usize; self.cities.len()];
-        tour.iter().for_each(|&city| visits[city] += 1);
-        let missing = visits.iter().filter(|&&n| n == 0).count();
-        let again = visits.iter().filter(|&&n| n > 1).count();
-        (missing + again > 0).then(|| format!("{missing} cities are left out and {again} are visited again"))
     }
 
     fn leg(&self, a: usize, b: usize) -> f64 {
@@ -83,57 +65,42 @@ impl Tour {
         count
     }
 
-    fn local(&self, tour: &[usize], rng: &mut Rng) -> (Move, f64) {
+    /// One local move: mostly a reversal, else a few stops put elsewhere.
+    fn local_move(&self, tour: &[usize], rng: &mut Rng) -> (Move, f64) {
         let n = tour.len();
         if rng.random_bool(0.7) {
             let (i, j) = (rng.random_range(0..n), rng.random_range(0..n));
             let (from, to) = (i.min(j), i.max(j));
-            let (before, after) = (tour[(from + n - 1) % n], tour[(to + 1) % n]);
-            let gain = if before == tour[to] {
-                0.0
-            } else {
-                self.leg(before, tour[from]) + self.leg(tour[to], after)
-                    - self.leg(before, tour[to])
-                    - self.leg(tour[from], after)
-            };
-            (
-                Move::TwoOpt {
-                    stretches: vec![(from, to)],
-                },
-                gain,
-            )
+            let stretches = vec![(from, to)];
+            (Move::TwoOpt { stretches }, self.reversal_gain(tour, from, to))
         } else {
             let length = rng.random_range(1..=3);
             let (from, to) = (rng.random_range(0..=n - length), rng.random_range(0..n - length));
-            let step = Move::OrOpt { from, length, to };
-            let gain = Self::changed(tour, &[], &step).map_or(0.0, |made| self.length(tour) - self.length(&made));
-            (step, gain)
+            let made = moved(tour, from, length, to);
+            let gain = made.map_or(0.0, |made| self.length(tour) - self.length(&made));
+            (Move::OrOpt { from, length, to }, gain)
         }
     }
 
-    /// The best of some local moves; reversals go on while they gain, which is long on a bad tour.
+    /// What reversing a stretch gains: only the legs at its ends change.
+    fn reversal_gain(&self, tour: &[usize], from: usize, to: usize) -> f64 {
+        let n = tour.len();
+        let (before, after) = (tour[(from + n - 1) % n], tour[(to + 1) % n]);
+        if before == tour[to] {
+            return 0.0;
+        }
+        self.leg(before, tour[from]) + self.leg(tour[to], after)
+            - self.leg(before, tour[to])
+            - self.leg(tour[from], after)
+    }
+
+    /// The best of some local moves. Reversals go on while they gain, which takes long on a bad tour.
     fn improve(&self, tour: &[usize], rng: &mut Rng) -> (Move, f64) {
-        let best_of = |tour: &[usize], rng: &mut Rng| {
-            let mut best = self.local(tour, rng);
-            for _ in 0..40 {
-                let next = self.local(tour, rng);
-                if next.1 > best.1 {
-                    best = next;
-                }
-            }
-            best
-        };
-        let (mut step, mut gain) = best_of(tour, rng);
+        let (mut step, mut gain) = best_of(41, || self.local_move(tour, rng));
         while let Move::TwoOpt { stretches } = &mut step
             && stretches.len() < 3
-            && let Some(made) = Self::changed(
-                tour,
-                &[],
-                &Move::TwoOpt {
-                    stretches: stretches.clone(),
-                },
-            )
-            && let (Move::TwoOpt { stretches: more }, further) = best_of(&made, rng)
+            && let Some(made) = reversed(tour, stretches)
+            && let (Move::TwoOpt { stretches: more }, further) = best_of(41, || self.local_move(&made, rng))
             && further > 0.0
         {
             stretches.extend(more);
@@ -141,41 +108,38 @@ impl Tour {
         }
         (step, gain)
     }
-
-    /// The new order, which may break the rules of a tour; none when a position is out of range.
-    fn changed(tour: &[usize], other: &[usize], step: &Move) -> Option<Vec<usize>> {
-        let mut made = tour.to_vec();
-        match *step {
-            Move::TwoOpt { ref stretches } => {
-                for &(from, to) in stretches {
-                    made.get_mut(from..=to)?.reverse();
-                }
-            }
-            Move::OrOpt { from, length, to } => {
-                let end = from.checked_add(length).filter(|&end| end <= made.len())?;
-                let moved: Vec<usize> = made.drain(from..end).collect();
-                if to > made.len() {
-                    return None;
-                }
-                made.splice(to..to, moved);
-            }
-            Move::OrderCrossover { from, to } => {
-                let kept = tour.get(from..=to)?;
-                let mut rest = other.iter().filter(|city| !kept.contains(city));
-                for place in (0..from).chain(to + 1..tour.len()) {
-                    made[place] = *rest.next()?;
-                }
-            }
-            Move::Graft { from, to } => made.get_mut(from..=to)?.copy_from_slice(other.get(from..=to)?),
-        }
-        Some(made)
-    }
 }
 
-impl Problem for Tour {
-    fn file(&self) -> &'static str {
-        "tour.txt"
+fn reversed(tour: &[usize], stretches: &[(usize, usize)]) -> Option<Vec<usize>> {
+    let mut made = tour.to_vec();
+    for &(from, to) in stretches {
+        made.get_mut(from..=to)?.reverse();
     }
+    Some(made)
+}
+
+fn moved(tour: &[usize], from: usize, length: usize, to: usize) -> Option<Vec<usize>> {
+    let mut made = tour.to_vec();
+    let end = from.checked_add(length).filter(|&end| end <= made.len())?;
+    let taken: Vec<usize> = made.drain(from..end).collect();
+    if to > made.len() {
+        return None;
+    }
+    made.splice(to..to, taken);
+    Some(made)
+}
+
+impl SearchSpace for Tour {
+    type Solution = Vec<usize>;
+    type Move = Move;
+
+    const FILE: &'static str = "tour.txt";
+    const METRICS: &'static [(&'static str, MetricType)] = &[
+        ("length", MetricType::Real),
+        ("longest_leg", MetricType::Real),
+        ("crossings", MetricType::Integer),
+    ];
+    const CROSSINGS: i32 = 10;
 
     fn about(&self) -> String {
         format!(
@@ -186,51 +150,41 @@ impl Problem for Tour {
         )
     }
 
-    fn metrics(&self) -> &'static [(&'static str, MetricType)] {
-        &[
-            ("length", MetricType::Real),
-            ("longest_leg", MetricType::Real),
-            ("crossings", MetricType::Integer),
-        ]
+    fn initial(&self) -> Vec<usize> {
+        (0..self.cities.len()).collect()
     }
 
-    fn initial(&self) -> String {
-        write(&(0..self.cities.len()).collect::<Vec<_>>())
+    fn parse(&self, genome: &str) -> Result<Vec<usize>, Unreadable> {
+        parse_lines(genome, "city", |&city| city < self.cities.len())
     }
 
-    fn propose(&self, parents: &[Parent<'_>], rng: &mut Rng) -> Result<Proposal, Unreadable> {
-        let chosen = pick(parents, rng);
-        let tour = self.parse(parents[chosen].genome)?;
+    fn write(tour: &Vec<usize>) -> String {
+        tour.iter().map(|city| format!("{city}\n")).collect()
+    }
+
+    fn choose(&self, parents: &Parents<'_, Vec<usize>>, rng: &mut Rng) -> (Move, f64) {
+        let tour = &parents.first.solution;
+        let Some(mate) = &parents.mate else {
+            return self.improve(tour, rng);
+        };
         let n = tour.len();
-        let mate = match rng.random_range(0..100) {
-            0..10 => mate(parents, chosen, rng),
-            _ => None,
+        let length = rng.random_range(2..=n / 3 + 2).min(n - 1);
+        let from = rng.random_range(0..n - length);
+        let to = from + length;
+        let step = if rng.random_bool(0.25) {
+            Move::Graft { from, to }
+        } else {
+            Move::OrderCrossover { from, to }
         };
-        let (step, gain, with) = match mate {
-            Some(mate) => {
-                let length = rng.random_range(2..=n / 3 + 2).min(n - 1);
-                let from = rng.random_range(0..n - length);
-                let to = from + length;
-                let other = self.parse(parents[mate].genome)?;
-                let step = if rng.random_bool(0.25) {
-                    Move::Graft { from, to }
-                } else {
-                    Move::OrderCrossover { from, to }
-                };
-                // Between the parents, somewhat below the better: what crossing good tours usually gives.
-                let gain = 0.1 * (self.length(&other) - self.length(&tour)).min(0.0);
-                (step, gain, Some(mate))
-            }
-            None => {
-                let (step, gain) = self.improve(&tour, rng);
-                (step, gain, None)
-            }
-        };
-        let (slug, why) = match step {
-            Move::TwoOpt { ref stretches } => (
-                stretches
-                    .iter()
-                    .fold("two-opt".to_owned(), |slug, (from, to)| format!("{slug}-{from}-{to}")),
+        // Crossing good tours usually gives one between them, somewhat worse than the better.
+        let gain = 0.1 * (self.length(&mate.solution) - self.length(tour)).min(0.0);
+        (step, gain)
+    }
+
+    fn describe(step: &Move) -> (String, String) {
+        match step {
+            Move::TwoOpt { stretches } => (
+                format!("two-opt-{}", dashed(stretches.iter().flat_map(|(from, to)| [from, to]))),
                 format!("Reverse the stretches {stretches:?} in turn: only the legs at their ends change, and shrink."),
             ),
             Move::OrOpt { from, length, to } => (
@@ -245,51 +199,47 @@ impl Problem for Tour {
                 format!("graft-{from}-{to}"),
                 format!("Put stops {from} to {to} of the second parent in as they are; a tour only if they fit."),
             ),
-        };
-        Ok(Proposal {
-            parents: [Some(chosen), with].into_iter().flatten().collect(),
-            slug,
-            mutation: encode(&step),
-            gain,
-            why,
-        })
-    }
-
-    fn apply(&self, parents: &[String], mutation: &Value) -> Result<String, ApplyError> {
-        let step: Move = decode(mutation)?;
-        let tour = self.parse(first(parents)?)?;
-        let other = match step {
-            Move::OrderCrossover { .. } | Move::Graft { .. } => self.parse(second(parents)?)?,
-            _ => Vec::new(),
-        };
-        let made = Self::changed(&tour, &other, &step)
-            .ok_or_else(|| ApplyError::Mutation("a position lies outside the tour".into()))?;
-        match self.fault(&made) {
-            Some(fault) => Err(ApplyError::Infeasible(fault)),
-            None => Ok(write(&made)),
         }
     }
 
-    fn measure(&self, genome: &str) -> Result<Measured, Unreadable> {
-        let tour = self.parse(genome)?;
-        if let Some(fault) = self.fault(&tour) {
-            return Ok(Measured::Invalid(fault));
+    fn changed(&self, step: &Move, tour: &Vec<usize>, other: Option<&Vec<usize>>) -> Option<Vec<usize>> {
+        match *step {
+            Move::TwoOpt { ref stretches } => reversed(tour, stretches),
+            Move::OrOpt { from, length, to } => moved(tour, from, length, to),
+            Move::OrderCrossover { from, to } => {
+                let mut made = tour.clone();
+                let kept = tour.get(from..=to)?;
+                let mut rest = other?.iter().filter(|city| !kept.contains(city));
+                for place in (0..from).chain(to + 1..tour.len()) {
+                    made[place] = *rest.next()?;
+                }
+                Some(made)
+            }
+            Move::Graft { from, to } => {
+                let mut made = tour.clone();
+                made.get_mut(from..=to)?.copy_from_slice(other?.get(from..=to)?);
+                Some(made)
+            }
         }
-        let longest = self.legs(&tour).map(|(a, b)| self.leg(a, b)).fold(0.0, f64::max);
-        Ok(Measured::Valid(Evaluation::from_iter([
-            ("length".to_owned(), json!(self.length(&tour))),
-            ("longest_leg".to_owned(), json!(longest)),
-            ("crossings".to_owned(), json!(self.crossings(&tour))),
-        ])))
     }
-}
 
-fn write(tour: &[usize]) -> String {
-    tour.iter().map(|city| format!("{city}\n")).collect()
+    fn violation(&self, tour: &Vec<usize>) -> Option<String> {
+        let mut visits = vec![0_usize; self.cities.len()];
+        tour.iter().for_each(|&city| visits[city] += 1);
+        let missing = visits.iter().filter(|&&n| n == 0).count();
+        let again = visits.iter().filter(|&&n| n > 1).count();
+        (missing + again > 0).then(|| format!("{missing} cities are left out and {again} are visited again"))
+    }
+
+    fn values(&self, tour: &Vec<usize>) -> [Value; 3] {
+        let longest = self.legs(tour).map(|(a, b)| self.leg(a, b)).fold(0.0, f64::max);
+        [json!(self.length(tour)), json!(longest), json!(self.crossings(tour))]
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::search_space::{ApplyError, Measured, Parent, Problem};
     use super::*;
 
     fn square() -> Tour {

@@ -23,7 +23,7 @@ impl Ledger {
             if !seen.insert(digests.each_ref().map(|digest| digest.hash_one(&event.event_id))) {
                 return Err(twice(&lines, &event.event_id));
             }
-            good_event_data(&event.kind, &event.data).map_err(|fault| lines.fault(fault))?;
+            check_event_data(&event.kind, &event.data).map_err(|fault| lines.fault(fault))?;
             if event.kind == "experiment.terminated" {
                 self.terminated = Some(lines.spot());
             }

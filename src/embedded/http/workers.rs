@@ -40,7 +40,7 @@ pub(super) async fn register(Body(request): Body<RegisterWorker>, call: Registry
         .notice(&call.scope, "worker.registered", &worker.worker_id)
         .await?;
     write.commit(&call.inner.hub).await?;
-    json(&Credentialed {
+    json(&RegisteredWorker {
         worker,
         registration_token: secret.expose_secret().to_owned(),
     })
@@ -61,7 +61,7 @@ pub(super) async fn reissue(ids: Segments, call: RegistryCall) -> Result<Respons
     let committed = write.commit(&call.inner.hub).await;
     call.inner.auth.forget(call.scope.key, &worker.worker_id);
     committed?;
-    json(&Credentialed {
+    json(&RegisteredWorker {
         worker,
         registration_token: secret.expose_secret().to_owned(),
     })

@@ -117,7 +117,7 @@ fn submit(model: &mut Model, id: &str, by: u8, status: SubmissionStatus, thing: 
 fn replay(log: &[Draft]) -> BTreeMap<String, &'static str> {
     let mut states = BTreeMap::new();
     for event in log {
-        assert_eq!(good_event_data(event.kind, &event.data), Ok(()));
+        assert_eq!(check_event_data(event.kind, &event.data), Ok(()));
         let (entity, edges): (_, &[(&str, &'static str)]) = match event.kind {
             "task.created" => ("task_id", &[("", "pending")]),
             "task.claimed" => ("task_id", &[("pending", "claimed")]),

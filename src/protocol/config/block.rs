@@ -1,36 +1,37 @@
-//! Reading the members of a mapping by type, every fault noted on the way.
+//! Reading the members of a mapping by type, and noting every fault.
 
 use std::cell::RefCell;
 
 use super::node::{Kind, Member, Node};
+use crate::protocol::Extra;
 
-/// A fault before its place is known.
+/// A fault whose position is not looked up yet.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct UnplacedFault {
     /// As [`Node::at`].
     pub(super) at: usize,
     pub(super) field: String,
-    pub(super) words: String,
+    pub(super) message: String,
 }
 
 /// The faults found so far.
 #[derive(Debug, Default)]
-pub(super) struct Faults(RefCell<Vec<Found>>);
+pub(super) struct Faults(RefCell<Vec<UnplacedFault>>);
 
 impl Faults {
-    fn note(&self, at: usize, field: String, words: String) {
-        self.0.borrow_mut().push(Found { at, field, words });
+    fn note(&self, at: usize, field: String, message: String) {
+        self.0.borrow_mut().push(UnplacedFault { at, field, message });
     }
 
     /// In the order of the text.
-    pub(super) fn into_sorted(self) -> Vec<Found> {
+    pub(super) fn into_sorted(self) -> Vec<UnplacedFault> {
         let mut faults = self.0.into_inner();
         faults.sort_by_key(|fault| fault.at);
         faults
     }
 }
 
-/// What a value must be, or the rest of a sentence that begins with its field.
+/// A value, or why it is faulty: the rest of a sentence that begins with the name of its field.
 pub(super) type Read<T> = Result<T, String>;
 
 /// A mapping of the configuration.
@@ -38,14 +39,14 @@ pub(super) type Read<T> = Result<T, String>;
 pub(super) struct Block<'n> {
     faults: &'n Faults,
     at: usize,
-    /// Its name, in the whole configuration none.
+    /// Its name; none for the whole configuration.
     path: Option<&'static str>,
     members: &'n [Member],
 }
 
 impl<'n> Block<'n> {
     pub(super) fn root(node: &'n Node, faults: &'n Faults) -> Option<Self> {
-        let words = match &node.kind {
+        let message = match &node.kind {
             Kind::Map(members) => {
                 return Some(Self {
                     faults,
@@ -57,7 +58,7 @@ impl<'n> Block<'n> {
             Kind::Null => "the configuration is empty".to_owned(),
             _ => format!("the configuration must be a mapping of fields, not {}", shown(node)),
         };
-        faults.note(node.at, String::new(), words);
+        faults.note(node.at, String::new(), message);
         None
     }
 
@@ -65,25 +66,39 @@ impl<'n> Block<'n> {
         self.members
     }
 
+    /// The members that have none of these names.
+    pub(super) fn members_except(&self, known: &[&str]) -> impl Iterator<Item = &'n Member> {
+        self.members
+            .iter()
+            .filter(|member| !known.contains(&member.name.as_str()))
+    }
+
+    /// Those members as JSON.
+    pub(super) fn json_except(&self, known: &[&str]) -> Extra {
+        self.members_except(known)
+            .map(|member| (member.name.clone(), member.value.to_json()))
+            .collect()
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&'n Member> {
         self.members.iter().find(|member| member.name == name)
     }
 
-    /// Notes a fault of a member, or of its absence.
-    pub(super) fn note(&self, name: &str, words: impl Into<String>) {
+    /// Notes a fault of a member, or its absence.
+    pub(super) fn note(&self, name: &str, message: impl Into<String>) {
         let at = self.get(name).map_or(self.at, |member| member.value.at);
-        self.faults.note(at, self.path(name), words.into());
+        self.faults.note(at, self.path(name), message.into());
     }
 
     /// Notes a fault of a member's name.
-    pub(super) fn note_name(&self, member: &Member, words: impl Into<String>) {
-        self.faults.note(member.at, self.path(&member.name), words.into());
+    pub(super) fn note_name(&self, member: &Member, message: impl Into<String>) {
+        self.faults.note(member.at, self.path(&member.name), message.into());
     }
 
     /// The value of a member, unless it is faulty.
     pub(super) fn value<T>(&self, member: &'n Member, read: impl FnOnce(&'n Node) -> Read<T>) -> Option<T> {
         let value = read(&member.value);
-        let note = |words| self.faults.note(member.value.at, self.path(&member.name), words);
+        let note = |message| self.faults.note(member.value.at, self.path(&member.name), message);
         value.map_err(note).ok()
     }
 
@@ -138,14 +153,14 @@ pub(super) fn text(node: &Node) -> Read<&str> {
     }
 }
 
-pub(super) fn truth(node: &Node) -> Read<bool> {
+pub(super) fn boolean(node: &Node) -> Read<bool> {
     match node.kind {
         Kind::Bool(value) => Ok(value),
         _ => Err(wrong("true or false", node)),
     }
 }
 
-/// A whole number within bounds. A number that has a fraction, be it `.0`, is none.
+/// A whole number of at least `least`. A number with a fraction, even `.0`, is not whole.
 pub(super) fn whole<T: TryFrom<i128>>(least: i128) -> impl Fn(&Node) -> Read<T> {
     move |node| match node.kind {
         Kind::Whole(value) if value < least => Err(format!("must be at least {least}, not {value}")),
@@ -197,13 +212,13 @@ fn wrong(wanted: &str, node: &Node) -> String {
     format!("must be {wanted}, not {}", shown(node))
 }
 
-/// A value, briefly.
+/// A value in a few words, for messages.
 pub(super) fn shown(node: &Node) -> String {
     match &node.kind {
         Kind::Null => "null".to_owned(),
         Kind::Bool(value) => value.to_string(),
         Kind::Whole(value) => value.to_string(),
-        // With its `.0`, which is what is wrong with it.
+        // `{:?}` prints the `.0`, which is the fault.
         Kind::Real(value) => format!("{value:?}"),
         Kind::Text(text) => quoted(text),
         Kind::List(_) => "a list".to_owned(),

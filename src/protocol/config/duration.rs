@@ -1,10 +1,10 @@
-//! Durations as configurations have them.
+//! Durations as configurations write them.
 
 use std::time::Duration;
 
 const SECOND: u128 = 1_000_000;
 const DAY: u128 = 86_400 * SECOND;
-/// In microseconds; what the orchestrators that read configurations can hold.
+/// In microseconds; orchestrators that read configurations can hold no more.
 const LONGEST: u128 = 999_999_999 * DAY;
 
 /// What a duration must look like.
@@ -51,12 +51,11 @@ fn iso8601(text: &str) -> Option<u128> {
         let (whole, after) = digits(rest)?;
         let (fraction, after) = fraction(after);
         let unit = after.chars().next()?;
-        let days = |n: u128| n * DAY;
         let size = match (in_time, unit) {
-            (false, 'Y') => days(365),
-            (false, 'M') => days(30),
-            (false, 'W') => days(7),
-            (false, 'D') => days(1),
+            (false, 'Y') => 365 * DAY,
+            (false, 'M') => 30 * DAY,
+            (false, 'W') => 7 * DAY,
+            (false, 'D') => DAY,
             (true, 'H') => 3600 * SECOND,
             (true, 'M') => 60 * SECOND,
             (true, 'S') => SECOND,
@@ -69,7 +68,7 @@ fn iso8601(text: &str) -> Option<u128> {
         }
         total = total
             .checked_add(whole.checked_mul(size)?)?
-            .checked_add(part(fraction, size))?;
+            .checked_add(fraction_of(fraction, size))?;
         terms += 1;
     }
     (terms > 0).then_some(total)
@@ -106,19 +105,19 @@ fn days(text: &str) -> Option<(u128, &str)> {
 
 fn clock(text: &str) -> Option<u128> {
     let (hours, rest) = digits(text)?;
-    let (minutes, rest) = sixtieths(rest.strip_prefix(':')?)?;
+    let (minutes, rest) = two_digits(rest.strip_prefix(':')?)?;
     let (seconds, rest) = match rest.strip_prefix(':') {
-        Some(rest) => sixtieths(rest)?,
+        Some(rest) => two_digits(rest)?,
         None => (0, rest),
     };
     let (fraction, rest) = fraction(rest);
     let whole = hours.checked_mul(3600)?.checked_add(minutes * 60 + seconds)?;
-    let micros = whole.checked_mul(SECOND)?.checked_add(part(fraction, SECOND))?;
+    let micros = whole.checked_mul(SECOND)?.checked_add(fraction_of(fraction, SECOND))?;
     rest.is_empty().then_some(micros)
 }
 
-/// Two digits below 60.
-fn sixtieths(text: &str) -> Option<(u128, &str)> {
+/// Two digits below 60, and what follows them.
+fn two_digits(text: &str) -> Option<(u128, &str)> {
     let two = text.get(..2).filter(|two| two.bytes().all(|b| b.is_ascii_digit()))?;
     let value = two.parse().ok().filter(|value| *value < 60)?;
     Some((value, &text[2..]))
@@ -140,8 +139,8 @@ fn fraction(text: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// A fraction of a unit of `size`, in microseconds. No more than 15 digits count.
-fn part(fraction: Option<&str>, size: u128) -> u128 {
+/// A fraction of a unit of `size`, in microseconds. Only the first 15 digits count.
+fn fraction_of(fraction: Option<&str>, size: u128) -> u128 {
     let digits = fraction.unwrap_or_default();
     let digits = &digits[..digits.len().min(15)];
     let scale = digits.bytes().fold(1, |scale: u128, _| scale * 10);

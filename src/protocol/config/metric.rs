@@ -7,23 +7,21 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::protocol::Extra;
+use crate::protocol::wire_enum::wire_enum;
 
-/// The type of a metric in the evaluation schema (`ch02 §8`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MetricType {
-    /// A number without a fraction.
-    Integer,
-    /// A finite number.
-    Real,
-    /// A string.
-    Text,
+wire_enum! {
+    /// The type of a metric in the evaluation schema (`ch02 §8`).
+    MetricType {
+        /// A number without a fraction.
+        Integer = "integer",
+        /// A finite number.
+        Real = "real",
+        /// A string.
+        Text = "text",
+    }
 }
 
 impl MetricType {
-    pub(super) const ALL: [(&'static str, Self); 3] =
-        [("integer", Self::Integer), ("real", Self::Real), ("text", Self::Text)];
-
     /// Whether a value of an evaluation may stand under a metric of this type; `null` always may (`ch02 §1.3`).
     pub fn admits(self, value: &serde_json::Value) -> bool {
         match (self, value) {
@@ -37,34 +35,23 @@ impl MetricType {
     }
 }
 
-/// Which way is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// Larger is better.
-    Maximize,
-    /// Smaller is better.
-    Minimize,
+wire_enum! {
+    /// Which way is better.
+    Direction {
+        /// Larger is better.
+        Maximize = "maximize",
+        /// Smaller is better.
+        Minimize = "minimize",
+    }
 }
 
 impl Direction {
-    pub(super) const ALL: [(&'static str, Self); 2] = [("maximize", Self::Maximize), ("minimize", Self::Minimize)];
-
     /// Whether `candidate` beats `best`.
     pub fn better(self, candidate: f64, best: f64) -> bool {
         match self {
             Self::Maximize => candidate > best,
             Self::Minimize => candidate < best,
         }
-    }
-}
-
-impl fmt::Display for Direction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Maximize => "maximize",
-            Self::Minimize => "minimize",
-        })
     }
 }
 

@@ -1,5 +1,5 @@
-//! A configuration as a tree that keeps what serde's usual types lose: the order of keys, and which value is which, so
-//! that the place of each can be found in the text.
+//! A configuration as a tree. It keeps what serde's usual types lose: the order of keys, and the number of each value,
+//! by which its position can be found in the text.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -39,10 +39,10 @@ pub(super) struct Member {
 impl Node {
     /// The tree of a JSON value.
     pub(super) fn of(value: &Value) -> Result<Self, serde_json::Error> {
-        Reader::default().deserialize(value)
+        TreeReader::default().deserialize(value)
     }
 
-    /// The value as JSON has it. What is not a number there is `null`.
+    /// The value in JSON. A number that JSON does not have (infinity, NaN) becomes `null`.
     pub(super) fn to_json(&self) -> Value {
         match &self.kind {
             Kind::Null => Value::Null,
@@ -71,25 +71,25 @@ fn approximate(value: i128) -> f64 {
     value as f64
 }
 
-/// Reads a tree and numbers what it passes; or stops with an error at one of the numbers, since the place of an error
-/// is the only place that the YAML library tells.
+/// Reads a tree and numbers its keys and values. Or it stops with an error at a given number: the YAML library tells no
+/// other position than that of an error.
 #[derive(Debug, Default)]
-pub(super) struct Reader {
-    passed: Cell<usize>,
+pub(super) struct TreeReader {
+    count: Cell<usize>,
     stop_at: Option<usize>,
 }
 
-impl Reader {
+impl TreeReader {
     pub(super) fn stopping_at(at: usize) -> Self {
         Self {
-            passed: Cell::new(0),
+            count: Cell::new(0),
             stop_at: Some(at),
         }
     }
 
-    /// Is called from within visitors only: an error that is made there gets the place of the value that is visited.
-    fn pass<E: Error>(&self) -> Result<usize, E> {
-        let at = self.passed.replace(self.passed.get() + 1);
+    /// Only for visitors: an error that is made in one gets the position of the visited value.
+    fn next<E: Error>(&self) -> Result<usize, E> {
+        let at = self.count.replace(self.count.get() + 1);
         if self.stop_at == Some(at) {
             return Err(E::custom("here"));
         }
@@ -97,11 +97,11 @@ impl Reader {
     }
 
     fn node<E: Error>(&self, kind: Kind) -> Result<Node, E> {
-        Ok(Node { at: self.pass()?, kind })
+        Ok(Node { at: self.next()?, kind })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for &Reader {
+impl<'de> DeserializeSeed<'de> for &TreeReader {
     type Value = Node;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
@@ -109,7 +109,7 @@ impl<'de> DeserializeSeed<'de> for &Reader {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Reader {
+impl<'de> DeserializeSeed<'de> for TreeReader {
     type Value = Node;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
@@ -117,7 +117,7 @@ impl<'de> DeserializeSeed<'de> for Reader {
     }
 }
 
-impl<'de> Visitor<'de> for &Reader {
+impl<'de> Visitor<'de> for &TreeReader {
     type Value = Node;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -162,7 +162,7 @@ impl<'de> Visitor<'de> for &Reader {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
-        let at = self.pass()?;
+        let at = self.next()?;
         let mut list = Vec::new();
         while let Some(item) = items.next_element_seed(self)? {
             list.push(item);
@@ -174,7 +174,7 @@ impl<'de> Visitor<'de> for &Reader {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut given: A) -> Result<Node, A::Error> {
-        let at = self.pass()?;
+        let at = self.next()?;
         let mut members = Vec::new();
         while let Some((at, name)) = given.next_key_seed(Key(self))? {
             let value = given.next_value_seed(self)?;
@@ -182,7 +182,7 @@ impl<'de> Visitor<'de> for &Reader {
         }
         Ok(Node {
             at,
-            kind: Kind::Map(settled(members)),
+            kind: Kind::Map(merge(members)),
         })
     }
 
@@ -191,8 +191,8 @@ impl<'de> Visitor<'de> for &Reader {
     }
 }
 
-/// A key, whatever it looks like, is the name of a field.
-struct Key<'r>(&'r Reader);
+/// A key is read as text, whatever it looks like.
+struct Key<'r>(&'r TreeReader);
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {
     type Value = (usize, String);
@@ -210,20 +210,20 @@ impl Visitor<'_> for Key<'_> {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok((self.0.pass()?, name.to_owned()))
+        Ok((self.0.next()?, name.to_owned()))
     }
 }
 
-/// The members of a mapping once those merged by `<<` are among them and each name stands once: what comes last
-/// holds, in the place where the name came first.
-fn settled(given: Vec<Member>) -> Vec<Member> {
+/// The members of a mapping after those under `<<` are merged into it, each name once: with its last value, in the order
+/// of its first.
+fn merge(given: Vec<Member>) -> Vec<Member> {
     let mut merged = Vec::new();
     let mut own = Vec::with_capacity(given.len());
     for member in given {
         match member.value.kind {
             Kind::Map(members) if member.name == "<<" => merged.extend(members),
             Kind::List(items) if member.name == "<<" && items.iter().all(|item| matches!(item.kind, Kind::Map(_))) => {
-                // The first of several has the last word.
+                // The first mapping of a list wins over the later ones.
                 for item in items.into_iter().rev() {
                     if let Kind::Map(members) = item.kind {
                         merged.extend(members);
@@ -233,19 +233,14 @@ fn settled(given: Vec<Member>) -> Vec<Member> {
             _ => own.push(member),
         }
     }
-    let mut places = HashMap::new();
-    let mut settled: Vec<Member> = Vec::with_capacity(merged.len() + own.len());
+    let mut index = HashMap::new();
+    let mut unique: Vec<Member> = Vec::with_capacity(merged.len() + own.len());
     for member in merged.into_iter().chain(own) {
-        match places
-            .get(&member.name)
-            .and_then(|place: &usize| settled.get_mut(*place))
-        {
+        let at = *index.entry(member.name.clone()).or_insert(unique.len());
+        match unique.get_mut(at) {
             Some(earlier) => *earlier = member,
-            None => {
-                places.insert(member.name.clone(), settled.len());
-                settled.push(member);
-            }
+            None => unique.push(member),
         }
     }
-    settled
+    unique
 }

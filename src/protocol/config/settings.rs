@@ -1,19 +1,19 @@
-//! What the configuration tells orchestrators and worker hosts, by type.
+//! The fields that orchestrators and worker hosts read, by type.
 
 use std::time::Duration;
 
-use super::block::{Block, Read, choice, number, seconds, text, truth, whole};
+use super::block::{Block, Read, boolean, choice, number, seconds, shown, text, whole};
+use super::duration;
 use super::metric::Direction;
 use super::node::{Kind, Node};
-use super::{Extra, duration};
-use crate::protocol::{DecisionMode, DispatchMode};
+use crate::protocol::{DecisionMode, DispatchMode, Extra};
 
 /// When the orchestrator creates ideation tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdeationPolicy {
     /// Whenever fewer than `target` are pending, up to `max_total` in all.
     MaintainPending {
-        /// How many shall be pending.
+        /// How many should be pending.
         target: u64,
         /// How many there may be over the life of the experiment.
         max_total: Option<u64>,
@@ -51,7 +51,7 @@ pub enum TerminationPolicy {
     },
     /// Once a metric has not become better over the last integrated variants.
     ConvergenceWindow {
-        /// The metric; whether it is one of the schema is seen when it is read.
+        /// The metric. Nobody checks before it is evaluated that the schema has it.
         metric: String,
         /// How many variants.
         window: u64,
@@ -75,7 +75,7 @@ pub enum Baseline {
     /// It becomes a variant that is evaluated like others.
     #[default]
     Evaluated,
-    /// It becomes a variant with these metrics, which are held against the schema when it is created.
+    /// It becomes a variant with these metrics; the server checks them against the schema when it is created.
     Given(Extra),
     /// It becomes no variant.
     Off,
@@ -105,10 +105,10 @@ pub struct Deadlines {
     pub evaluation: f64,
 }
 
-/// Everything that a configuration tells beside what is measured; what it leaves out is as the reference has it.
+/// All that a configuration says beside what is measured, with the reference's defaults for what it leaves out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Who decides what to begin with.
+    /// Who decides at first.
     pub dispatch_mode: DispatchMode,
     /// When ideation tasks are created.
     pub ideation_policy: IdeationPolicy,
@@ -124,53 +124,50 @@ pub struct Settings {
     pub deadlines: Deadlines,
 }
 
-/// Reads them all. What is faulty is noted, and what is returned then is of no use.
+/// Reads them all. After a noted fault the returned value means nothing.
 pub(super) fn read(root: &Block, dispatch_mode: DispatchMode) -> Settings {
-    let termination_policy = root.block("termination_policy");
     if dispatch_mode.termination == DecisionMode::Auto && root.get("termination_policy").is_none() {
         root.note(
             "termination_policy",
             "is required when dispatch_mode.termination is auto",
         );
     }
+    let deadline = |name, default| root.optional(name, seconds).unwrap_or(default);
     Settings {
         dispatch_mode,
-        ideation_policy: root
-            .block("ideation_policy")
-            .and_then(|block| ideation(&block))
-            .unwrap_or_default(),
-        termination_policy: termination_policy.and_then(|block| termination(&block)),
-        baseline: root.block("baseline").map(|block| baseline(&block)).unwrap_or_default(),
+        ideation_policy: ideation_policy(root).unwrap_or_default(),
+        termination_policy: termination_policy(root),
+        baseline: baseline(root),
         auto_checkpoint: auto_checkpoint(root.block("auto_checkpoint")),
         max_quiescent_iterations: root.optional("max_quiescent_iterations", whole(2)).unwrap_or(3),
         deadlines: Deadlines {
-            ideation: root.optional("ideation_task_deadline", seconds).unwrap_or(120.0),
-            execution: root.optional("execution_task_deadline", seconds).unwrap_or(600.0),
-            evaluation: root.optional("evaluation_task_deadline", seconds).unwrap_or(300.0),
+            ideation: deadline("ideation_task_deadline", 120.0),
+            execution: deadline("execution_task_deadline", 600.0),
+            evaluation: deadline("evaluation_task_deadline", 300.0),
         },
     }
 }
 
-#[derive(Clone, Copy)]
-enum IdeationKind {
-    MaintainPending,
-    FixedTotal,
+/// Reads the block of a policy, by the kind that the block names.
+type PolicyReader<T> = fn(&Block) -> Option<T>;
+
+pub(super) fn ideation_policy(root: &Block) -> Option<IdeationPolicy> {
+    const KINDS: [(&str, PolicyReader<IdeationPolicy>); 2] =
+        [("maintain_pending", maintain_pending), ("fixed_total", fixed_total)];
+    let block = root.block("ideation_policy")?;
+    block.required("kind", "", choice(&KINDS))?(&block)
 }
 
-fn ideation(block: &Block) -> Option<IdeationPolicy> {
-    const KINDS: [(&str, IdeationKind); 2] = [
-        ("maintain_pending", IdeationKind::MaintainPending),
-        ("fixed_total", IdeationKind::FixedTotal),
-    ];
-    Some(match block.required("kind", "", choice(&KINDS))? {
-        IdeationKind::MaintainPending => IdeationPolicy::MaintainPending {
-            target: block.optional("target", whole(1)).unwrap_or(3),
-            max_total: block.optional("max_total", whole_or_null).flatten(),
-        },
-        IdeationKind::FixedTotal => IdeationPolicy::FixedTotal {
-            total: block.required("total", " when kind is fixed_total", whole(1))?,
-        },
+fn maintain_pending(block: &Block) -> Option<IdeationPolicy> {
+    Some(IdeationPolicy::MaintainPending {
+        target: block.optional("target", whole(1)).unwrap_or(3),
+        max_total: block.optional("max_total", whole_or_null).flatten(),
     })
+}
+
+fn fixed_total(block: &Block) -> Option<IdeationPolicy> {
+    let total = block.required("total", " when kind is fixed_total", whole(1))?;
+    Some(IdeationPolicy::FixedTotal { total })
 }
 
 fn whole_or_null(node: &Node) -> Read<Option<u64>> {
@@ -180,111 +177,102 @@ fn whole_or_null(node: &Node) -> Read<Option<u64>> {
     }
 }
 
-#[derive(Clone, Copy)]
-enum TerminationKind {
-    NeverTerminate,
-    MaxVariants,
-    MaxWallTime,
-    ConvergenceWindow,
-    TargetCondition,
+pub(super) fn termination_policy(root: &Block) -> Option<TerminationPolicy> {
+    const KINDS: [(&str, PolicyReader<TerminationPolicy>); 5] = [
+        ("never_terminate", |_| Some(TerminationPolicy::NeverTerminate)),
+        ("max_variants", max_variants),
+        ("max_wall_time", max_wall_time),
+        ("convergence_window", convergence_window),
+        ("target_condition", target_condition),
+    ];
+    let block = root.block("termination_policy")?;
+    block.required("kind", "", choice(&KINDS))?(&block)
 }
 
-fn termination(block: &Block) -> Option<TerminationPolicy> {
-    const KINDS: [(&str, TerminationKind); 5] = [
-        ("never_terminate", TerminationKind::NeverTerminate),
-        ("max_variants", TerminationKind::MaxVariants),
-        ("max_wall_time", TerminationKind::MaxWallTime),
-        ("convergence_window", TerminationKind::ConvergenceWindow),
-        ("target_condition", TerminationKind::TargetCondition),
-    ];
-    let direction = || {
-        block
-            .optional("direction", choice(&Direction::ALL))
-            .unwrap_or(Direction::Maximize)
-    };
-    // Everything that is required is read before anything is given up, so that all faults are found.
-    match block.required("kind", "", choice(&KINDS))? {
-        TerminationKind::NeverTerminate => Some(TerminationPolicy::NeverTerminate),
-        TerminationKind::MaxVariants => {
-            let target = block.required("target", " when kind is max_variants", whole(1))?;
-            Some(TerminationPolicy::MaxVariants { target })
-        }
-        TerminationKind::MaxWallTime => {
-            let duration = block.required("duration", " when kind is max_wall_time", wall_time)?;
-            Some(TerminationPolicy::MaxWallTime { duration })
-        }
-        TerminationKind::ConvergenceWindow => {
-            let metric = block.required("metric", " when kind is convergence_window", text);
-            let window = block.required("window", " when kind is convergence_window", whole(1));
-            let direction = direction();
-            Some(TerminationPolicy::ConvergenceWindow {
-                metric: metric?.to_owned(),
-                window: window?,
-                direction,
-            })
-        }
-        TerminationKind::TargetCondition => {
-            let metric = block.required("metric", " when kind is target_condition", text);
-            let threshold = block.required("threshold", " when kind is target_condition", number);
-            let direction = direction();
-            Some(TerminationPolicy::TargetCondition {
-                metric: metric?.to_owned(),
-                threshold: threshold?,
-                direction,
-            })
-        }
-    }
+fn max_variants(block: &Block) -> Option<TerminationPolicy> {
+    let target = block.required("target", " when kind is max_variants", whole(1))?;
+    Some(TerminationPolicy::MaxVariants { target })
+}
+
+fn max_wall_time(block: &Block) -> Option<TerminationPolicy> {
+    let duration = block.required("duration", " when kind is max_wall_time", wall_time)?;
+    Some(TerminationPolicy::MaxWallTime { duration })
+}
+
+// In the next two, every field is read before the first `?`, so that all faults are noted.
+
+fn convergence_window(block: &Block) -> Option<TerminationPolicy> {
+    let metric = block.required("metric", " when kind is convergence_window", text);
+    let window = block.required("window", " when kind is convergence_window", whole(1));
+    let direction = direction(block);
+    Some(TerminationPolicy::ConvergenceWindow {
+        metric: metric?.to_owned(),
+        window: window?,
+        direction,
+    })
+}
+
+fn target_condition(block: &Block) -> Option<TerminationPolicy> {
+    let metric = block.required("metric", " when kind is target_condition", text);
+    let threshold = block.required("threshold", " when kind is target_condition", number);
+    let direction = direction(block);
+    Some(TerminationPolicy::TargetCondition {
+        metric: metric?.to_owned(),
+        threshold: threshold?,
+        direction,
+    })
+}
+
+fn direction(block: &Block) -> Direction {
+    let given = block.optional("direction", choice(Direction::WORDS));
+    given.unwrap_or(Direction::Maximize)
 }
 
 fn wall_time(node: &Node) -> Read<Duration> {
-    let shown = super::block::shown(node);
+    let shown = shown(node);
     match &node.kind {
-        Kind::Text(text) => duration::parse(text).map_err(|words| format!("{words}, not {shown}")),
+        Kind::Text(text) => duration::parse(text).map_err(|message| format!("{message}, not {shown}")),
         _ => Err(format!("{}, not {shown}", duration::WANTED)),
     }
 }
 
-fn baseline(block: &Block) -> Baseline {
-    let enabled = block.optional("enabled", truth).unwrap_or(true);
+pub(super) fn baseline(root: &Block) -> Baseline {
+    let Some(block) = root.block("baseline") else {
+        return Baseline::Evaluated;
+    };
+    let enabled = block.optional("enabled", boolean).unwrap_or(true);
     let metrics = block.block("metrics");
     if !enabled && block.get("metrics").is_some() {
         block.note("metrics", "must be left out when baseline.enabled is false");
     }
     match metrics {
         _ if !enabled => Baseline::Off,
-        Some(metrics) => {
-            let metrics = metrics.members().iter();
-            Baseline::Given(
-                metrics
-                    .map(|metric| (metric.name.clone(), metric.value.to_json()))
-                    .collect(),
-            )
-        }
+        Some(metrics) => Baseline::Given(metrics.json_except(&[])),
         None => Baseline::Evaluated,
     }
 }
 
 fn auto_checkpoint(block: Option<Block>) -> AutoCheckpoint {
     const KNOWN: [&str; 4] = ["enabled", "interval_seconds", "retention_count", "on_terminate"];
-    let unknown = block.iter().flat_map(|block| {
-        let members = block
-            .members()
-            .iter()
-            .filter(|member| !KNOWN.contains(&member.name.as_str()));
-        members.map(move |member| (block, member))
-    });
-    for (block, member) in unknown {
+    let default = AutoCheckpoint {
+        enabled: false,
+        interval_seconds: 3600.0,
+        retention_count: 6,
+        on_terminate: true,
+    };
+    let Some(block) = block else {
+        return default;
+    };
+    for member in block.members_except(&KNOWN) {
         block.note_name(member, format!("is not known; there are {}", KNOWN.join(", ")));
     }
-    let truth_of = |name: &str, default: bool| block.and_then(|block| block.optional(name, truth)).unwrap_or(default);
+    let flag = |name, default| block.optional(name, boolean).unwrap_or(default);
+    let interval_seconds = block.optional("interval_seconds", seconds);
+    let retention_count = block.optional("retention_count", whole(1));
     AutoCheckpoint {
-        enabled: truth_of("enabled", false),
-        interval_seconds: block
-            .and_then(|block| block.optional("interval_seconds", seconds))
-            .unwrap_or(3600.0),
-        retention_count: block
-            .and_then(|block| block.optional("retention_count", whole(1)))
-            .unwrap_or(6),
-        on_terminate: truth_of("on_terminate", true),
+        enabled: flag("enabled", default.enabled),
+        interval_seconds: interval_seconds.unwrap_or(default.interval_seconds),
+        retention_count: retention_count.unwrap_or(default.retention_count),
+        on_terminate: flag("on_terminate", default.on_terminate),
     }
 }

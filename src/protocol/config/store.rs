@@ -1,9 +1,9 @@
-//! What a task store needs of a configuration: what is measured, and who decides what to begin with.
+//! The fields that a task store reads: what is measured, and who decides at first.
 
 use super::block::{Block, Read, choice, shown, text, whole};
 use super::metric::{Direction, EvaluationSchema, MetricType, Objective};
+use super::model::ExperimentConfig;
 use super::node::{Kind, Node};
-use super::{ExperimentConfig, Extra, Rules};
 use crate::protocol::{DecisionMode, DispatchMode};
 
 /// Names that the protocol itself uses for variants (`ch02 §8`).
@@ -30,7 +30,16 @@ const READ: [&str; 5] = [
     "termination_policy",
 ];
 
-/// The configuration, unless a fault in it was noted.
+/// Which rules a configuration has to follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rules {
+    /// Those of a task store.
+    Store,
+    /// Every one.
+    All,
+}
+
+/// The configuration, unless a fault was noted.
 pub(super) fn read(root: &Block, rules: Rules) -> Option<ExperimentConfig> {
     let parallel_variants = root.required("parallel_variants", "", whole(1));
     let evaluation_schema = root
@@ -51,18 +60,8 @@ pub(super) fn read(root: &Block, rules: Rules) -> Option<ExperimentConfig> {
             .get("termination_policy")
             .map(|member| member.value.to_json())
             .filter(|policy| !policy.is_null()),
-        extra: others(root, &READ),
+        extra: root.json_except(&READ),
     })
-}
-
-fn others(block: &Block, known: &[&str]) -> Extra {
-    let members = block
-        .members()
-        .iter()
-        .filter(|member| !known.contains(&member.name.as_str()));
-    members
-        .map(|member| (member.name.clone(), member.value.to_json()))
-        .collect()
 }
 
 fn schema(root: &Block) -> Option<EvaluationSchema> {
@@ -71,10 +70,10 @@ fn schema(root: &Block) -> Option<EvaluationSchema> {
         root.note("evaluation_schema", "must name at least one metric");
     }
     let metrics = block.members().iter().filter_map(|member| {
-        if let Some(words) = metric_name_fault(&member.name) {
-            block.note_name(member, words);
+        if let Some(message) = metric_name_fault(&member.name) {
+            block.note_name(member, message);
         }
-        let kind = block.value(member, choice(&MetricType::ALL))?;
+        let kind = block.value(member, choice(MetricType::WORDS))?;
         Some((member.name.clone(), kind))
     });
     Some(metrics.collect())
@@ -82,9 +81,9 @@ fn schema(root: &Block) -> Option<EvaluationSchema> {
 
 fn metric_name_fault(name: &str) -> Option<&'static str> {
     let mut chars = name.chars();
-    let good = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+    let is_identifier = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if !good {
+    if !is_identifier {
         return Some("cannot be the name of a metric: only letters, digits and _, and no digit first");
     }
     RESERVED_METRICS
@@ -95,19 +94,19 @@ fn metric_name_fault(name: &str) -> Option<&'static str> {
 fn objective(root: &Block, rules: Rules) -> Option<Objective> {
     let block = root.block("objective")?;
     let expr = block.required("expr", "", |node| match rules {
-        Rules::Store => expr(node),
+        Rules::Store => lenient_text(node),
         Rules::All => text(node).map(str::to_owned),
     });
-    let direction = block.required("direction", "", choice(&Direction::ALL));
+    let direction = block.required("direction", "", choice(Direction::WORDS));
     Some(Objective {
         expr: expr?,
         direction: direction?,
-        extra: others(&block, &["expr", "direction"]),
+        extra: block.json_except(&["expr", "direction"]),
     })
 }
 
-/// A store that has taken a bare number for the text it is written as goes on doing so.
-fn expr(node: &Node) -> Read<String> {
+/// Stores have always taken a bare number or word here as the text it is written as, so it stays allowed.
+fn lenient_text(node: &Node) -> Read<String> {
     match &node.kind {
         Kind::Text(text) => Ok(text.clone()),
         Kind::Null => Ok(String::new()),
@@ -116,9 +115,8 @@ fn expr(node: &Node) -> Read<String> {
     }
 }
 
-/// The first dispatch mode. Keys that are not known are left alone, whatever they hold.
+/// The first dispatch mode. Unknown keys are ignored, whatever they hold.
 pub(super) fn dispatch_mode(root: &Block, rules: Rules) -> DispatchMode {
-    const MODES: [(&str, DecisionMode); 2] = [("auto", DecisionMode::Auto), ("manual", DecisionMode::Manual)];
     let default = DispatchMode::default();
     let absent = match root.get("dispatch_mode") {
         None => true,
@@ -127,7 +125,7 @@ pub(super) fn dispatch_mode(root: &Block, rules: Rules) -> DispatchMode {
     let Some(block) = (!absent).then(|| root.block("dispatch_mode")).flatten() else {
         return default;
     };
-    let mode = |name: &str, default| block.optional(name, choice(&MODES)).unwrap_or(default);
+    let mode = |name: &str, default| block.optional(name, choice(DecisionMode::WORDS)).unwrap_or(default);
     DispatchMode {
         termination: mode("termination", default.termination),
         ideation_creation: mode("ideation_creation", default.ideation_creation),

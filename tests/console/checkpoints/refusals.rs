@@ -58,7 +58,7 @@ async fn refusals_come_in_the_order_of_the_wire() {
     request.query = "?as_experiment_id=nonsense";
     expect("no bearer", request.send(Vec::new()).await, ErrorType::Unauthorized);
     let group = RegisterWorker::default();
-    let worker: Credentialed = reqwest::Client::new()
+    let worker: RegisteredWorker = reqwest::Client::new()
         .post(format!("{}/v0/control/workers", site.world.base))
         .header("authorization", format!("Bearer admin:{ADMIN_TOKEN}"))
         .json(&group)

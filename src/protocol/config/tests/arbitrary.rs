@@ -142,7 +142,7 @@ proptest! {
         if let Err(faults) = ExperimentConfig::checked(&text) {
             prop_assert!(faults.iter().count() >= 1);
             for fault in faults.iter() {
-                prop_assert!(fault.place.is_none_or(|place| place.line <= text.lines().count() + 1), "{}", fault);
+                prop_assert!(fault.position.is_none_or(|place| place.line <= text.lines().count() + 1), "{}", fault);
             }
         }
     }
@@ -174,6 +174,6 @@ proptest! {
         let told: Vec<_> = faults.iter().collect();
         prop_assert_eq!(told.len(), 1, "{}\n{}", faults, text);
         prop_assert_eq!(told[0].field.as_str(), field);
-        prop_assert_eq!(told[0].place.map(|place| place.line), line, "{}\n{}", faults, text);
+        prop_assert_eq!(told[0].position.map(|place| place.line), line, "{}\n{}", faults, text);
     }
 }

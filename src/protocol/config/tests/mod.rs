@@ -1,4 +1,6 @@
+use super::read::MOST_REPORTED;
 use super::*;
+use crate::protocol::DispatchMode;
 
 mod arbitrary;
 mod places;
@@ -20,7 +22,7 @@ fn unknown_keys_are_kept_and_defaults_merged() -> Result<(), ConfigFaults> {
     assert_eq!(config.objective_metric(), Some("score"));
     assert_eq!(
         config.initial_dispatch_mode()?.termination,
-        super::super::DecisionMode::Auto
+        crate::protocol::DecisionMode::Auto
     );
     Ok(())
 }
@@ -60,7 +62,7 @@ fn what_a_text_stands_for_is_bounded() {
         Err(faults) => faults.to_string(),
         Ok(_) => String::new(),
     };
-    let long = format!("note: {}", "x".repeat(yaml::LONGEST));
+    let long = format!("note: {}", "x".repeat(ExperimentConfig::LONGEST));
     assert_eq!(fault(long), "a configuration has at most 65536 bytes");
     let many = format!("a: &a [{}]\nb: [{}]", "x, ".repeat(9000), "*a, ".repeat(90));
     assert!(fault(many).contains("aliases"));

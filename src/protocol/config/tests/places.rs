@@ -5,7 +5,7 @@ use super::*;
 /// As `(line, column, field)`.
 fn faults(text: &str) -> Vec<(usize, usize, String)> {
     let faults = ExperimentConfig::checked(text).expect_err("refused");
-    let place = |fault: &Fault| fault.place.map_or((0, 0), |place| (place.line, place.column));
+    let place = |fault: &ConfigFault| fault.position.map_or((0, 0), |place| (place.line, place.column));
     faults
         .iter()
         .map(|fault| (place(fault).0, place(fault).1, fault.field.clone()))
@@ -135,9 +135,12 @@ fn a_few_faults_are_told_and_the_rest_counted() {
     });
     text = text.replace("evaluation_schema: ", &format!("evaluation_schema:{metrics}"));
     let faults = ExperimentConfig::checked(&text).expect_err("refused");
-    assert_eq!((faults.iter().count(), faults.more()), (TOLD, 2000 - TOLD));
+    assert_eq!(
+        (faults.iter().count(), faults.more()),
+        (MOST_REPORTED, 2000 - MOST_REPORTED)
+    );
     let words = faults.to_string();
-    assert_eq!(words.lines().count(), TOLD + 1);
+    assert_eq!(words.lines().count(), MOST_REPORTED + 1);
     assert!(words.starts_with("line 4, column 7: evaluation_schema.m0 must be integer, real or text, not \"float\"\n"));
     assert!(words.ends_with("\nand 1980 more"));
     assert_eq!(faults.in_one_line().lines().count(), 1);

@@ -1,47 +1,47 @@
-//! How much a text stands for, counted without building any of it: a few aliases can stand for gigabytes.
+//! What a YAML text expands to, counted without building any of it: a few aliases can stand for gigabytes.
 
 use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
 
-/// What a value weighs beside its text.
+/// What a value takes beside its text, roughly in bytes.
 const VALUE: usize = 16;
 
-/// Whether everything that a text stands for weighs no more than `most`, which is roughly in bytes. A text that
-/// cannot be read counts up to there; whoever reads it next will say what is wrong with it.
-pub(super) fn is_light<'de>(text: impl Deserializer<'de>, most: usize) -> bool {
-    let scale = Scale {
+/// Whether a text expands to no more than `most` bytes, roughly. A text with a syntax error counts up to the error,
+/// which its real reader reports.
+pub(super) fn expands_within<'de>(text: impl Deserializer<'de>, most: usize) -> bool {
+    let budget = Budget {
         left: Cell::new(Some(most)),
     };
-    // Faults of the text are not the scale's.
-    let _ = (&scale).deserialize(text);
-    scale.left.get().is_some()
+    // Syntax errors are reported by the real reader.
+    let _ = (&budget).deserialize(text);
+    budget.left.get().is_some()
 }
 
-struct Scale {
-    /// Nothing once it is too much.
+struct Budget {
+    /// None once it is exceeded.
     left: Cell<Option<usize>>,
 }
 
-impl Scale {
-    fn put<E: Error>(&self, weight: usize) -> Result<(), E> {
-        let left = self.left.get().and_then(|left| left.checked_sub(weight));
+impl Budget {
+    fn spend<E: Error>(&self, bytes: usize) -> Result<(), E> {
+        let left = self.left.get().and_then(|left| left.checked_sub(bytes));
         self.left.set(left);
-        left.map(drop).ok_or_else(|| E::custom("too heavy"))
+        left.map(drop).ok_or_else(|| E::custom("too large"))
     }
 }
 
-impl<'de> DeserializeSeed<'de> for &Scale {
+impl<'de> DeserializeSeed<'de> for &Budget {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        self.put(VALUE)?;
+        self.spend(VALUE)?;
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for &Scale {
+impl<'de> Visitor<'de> for &Budget {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -77,7 +77,7 @@ impl<'de> Visitor<'de> for &Scale {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.put(text.len())
+        self.spend(text.len())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
