@@ -92,7 +92,7 @@ pub(crate) fn with_banner(path: &str, key: &str, pairs: &[(&str, &ExperimentId)]
 mod tests {
     use super::*;
     use crate::access::CredentialState;
-    use crate::live::{Freshness, Hosting, Means, RegistryRow};
+    use crate::live::{FeedKind, Freshness, Hosting, RegistryRow};
 
     fn registry(ids: &[&ExperimentId]) -> RegistryView {
         let entry = |id: &&ExperimentId| {
@@ -108,7 +108,7 @@ mod tests {
         RegistryView {
             listed: true,
             rows: ids.iter().map(entry).collect(),
-            freshness: Freshness::Live(Means::Push),
+            freshness: Freshness::Live(FeedKind::Push),
             revision: 1,
         }
     }

@@ -6,7 +6,7 @@ use super::gate::Role;
 use super::stream::Since;
 use super::ui::{self, EntryState, Shell, SwitchEntry, SwitchList};
 use super::urls;
-use crate::live::{Freshness, Hosting, Means, RegistryRow};
+use crate::live::{FeedKind, Freshness, Hosting, RegistryRow};
 use crate::protocol::{ExperimentState, TaskKind, TaskState};
 
 use maud::Markup;
@@ -54,7 +54,7 @@ impl<'a> Bar<'a> {
             }
         };
         let doubt = match &context.registry.freshness {
-            Freshness::Stale { trouble, .. } => Some(trouble.words.clone()),
+            Freshness::Stale { cause, .. } => Some(cause.message.clone()),
             _ => None,
         };
         Self {
@@ -129,12 +129,12 @@ fn signed(context: &Context) -> ui::Signed {
 pub(crate) fn badge(freshness: Freshness) -> ui::Freshness {
     match freshness {
         Freshness::CatchingUp => ui::Freshness::CatchingUp,
-        Freshness::Live(Means::Push) => ui::Freshness::Pushed,
-        Freshness::Live(Means::LongPoll) => ui::Freshness::LongPolled,
+        Freshness::Live(FeedKind::Push) => ui::Freshness::Pushed,
+        Freshness::Live(FeedKind::LongPoll) => ui::Freshness::LongPolled,
         Freshness::Polling { every } => ui::Freshness::Polling { every },
-        Freshness::Stale { since, trouble } => ui::Freshness::Stale {
+        Freshness::Stale { since, cause } => ui::Freshness::Stale {
             since,
-            reason: trouble.words,
+            reason: cause.message,
         },
     }
 }

@@ -93,7 +93,7 @@ impl Context {
     pub fn unread(&self) -> Option<Fault> {
         match &self.registry.freshness {
             // Some may have been registered since.
-            Freshness::Stale { trouble, .. } => Some(Fault::ControlPlane(trouble.clone())),
+            Freshness::Stale { cause, .. } => Some(Fault::ControlPlane(cause.clone())),
             _ if !self.registry.listed => Some(Fault::StillReading("the experiments of this deployment")),
             _ => None,
         }
@@ -112,7 +112,7 @@ impl<'a> FromRequest<'a> for Context {
     async fn from_request(request: &'a Request, body: &mut RequestBody) -> Result<Self> {
         let console = Data::<&Arc<Console>>::from_request(request, body).await?.0.clone();
         let signed_in = operator_of(request)?.clone();
-        let registry = console.live.registry().settled(FIRST_LIST).await;
+        let registry = console.live.registry().wait_until_settled(FIRST_LIST).await;
         let role = match request.data::<Role>() {
             Some(role) => role.clone(),
             None => console.role_seen(&signed_in.operator, request.uri().path()).await,
@@ -184,7 +184,7 @@ impl Active {
             (Phase::Ready(snapshot), _) => return Ok(snapshot.clone()),
             (Phase::NotHosted, _) => Fault::Unseeded,
             (Phase::Elsewhere, _) => Fault::NotHostedHere,
-            (Phase::Connecting, Freshness::Stale { trouble, .. }) => Fault::TaskStore(trouble.clone()),
+            (Phase::Connecting, Freshness::Stale { cause, .. }) => Fault::TaskStore(cause.clone()),
             (Phase::Connecting, _) => Fault::StillReading("this experiment"),
         };
         Err(self.fault(fault))
@@ -207,7 +207,7 @@ impl Active {
     pub fn reader(&self) -> Result<Result<ExperimentClient, ClientError>, PageError> {
         let client = self.client()?;
         Ok(match &self.context.role {
-            Role::Formerly(trouble) => Err(ClientError::NotSent(trouble.words.clone())),
+            Role::Formerly(trouble) => Err(ClientError::NotSent(trouble.message.clone())),
             _ => self.context.may_write().map(|()| client),
         })
     }
@@ -249,7 +249,7 @@ impl<'a> FromRequest<'a> for Watched {
         };
         let mirror = match is_activity(request) {
             true => context.live().mirror(&id),
-            false => context.live().mirror_of_open_page(&id),
+            false => context.live().mirror_for_open_page(&id),
         };
         Ok(Self { context, id, mirror })
     }
@@ -275,7 +275,7 @@ impl<'a> FromRequest<'a> for Active {
             id,
             mirror,
         } = Watched::from_request(request, body).await?;
-        let view = mirror.settled(FIRST_LIST).await;
+        let view = mirror.wait_until_settled(FIRST_LIST).await;
         context.experiment = Some(Followed {
             mirror: mirror.clone(),
             view: view.clone(),

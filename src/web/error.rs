@@ -7,7 +7,7 @@ use super::banner::STALE_SELECTION;
 use super::context::Context;
 use super::session::Operator;
 use crate::client::ClientError;
-use crate::live::{Trouble, TroubleKind};
+use crate::live::{Unavailability, UnavailabilityKind};
 use crate::protocol::ExperimentId;
 
 /// A fault, and the page it happened on when that much was known.
@@ -60,7 +60,7 @@ pub(crate) enum Fault {
     NotAdministrator(Operator),
     /// The page is for administrators, and who is one cannot be known now.
     #[error("who administers cannot be known: {0}")]
-    RoleUnknown(Trouble),
+    RoleUnknown(Unavailability),
     /// The path names no page.
     #[error("no such page")]
     NoSuchPage,
@@ -105,10 +105,10 @@ pub(crate) enum Fault {
     NotHostedHere,
     /// The registry cannot be read, and what is asked for is not in what was read of it.
     #[error("the control plane cannot be read: {0}")]
-    ControlPlane(Trouble),
+    ControlPlane(Unavailability),
     /// The experiment has not been read yet and cannot be.
     #[error("the experiment cannot be read: {0}")]
-    TaskStore(Trouble),
+    TaskStore(Unavailability),
     /// The first list takes longer than a page waits.
     #[error("{0} is still being read")]
     StillReading(&'static str),
@@ -170,7 +170,7 @@ impl Fault {
             | Self::NoControlPlane => StatusCode::NOT_FOUND,
             Self::Unseeded | Self::NotHostedHere => StatusCode::CONFLICT,
             Self::ControlPlane(trouble) | Self::TaskStore(trouble) | Self::RoleUnknown(trouble) => match trouble.kind {
-                TroubleKind::Refused => StatusCode::BAD_GATEWAY,
+                UnavailabilityKind::Refused => StatusCode::BAD_GATEWAY,
                 _ => StatusCode::SERVICE_UNAVAILABLE,
             },
             Self::StillReading(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -184,19 +184,23 @@ impl Fault {
 }
 
 /// What goes wrong with the control plane.
-pub(crate) fn control_plane_key(kind: TroubleKind) -> &'static str {
+pub(crate) fn control_plane_key(kind: UnavailabilityKind) -> &'static str {
     match kind {
-        TroubleKind::Unreachable | TroubleKind::Failing | TroubleKind::Unheard => "control-plane-unreachable",
-        TroubleKind::NoCredential => "control-plane-credential",
-        TroubleKind::Refused => "control-plane-refused",
+        UnavailabilityKind::Unreachable | UnavailabilityKind::Failing | UnavailabilityKind::NotYetContacted => {
+            "control-plane-unreachable"
+        }
+        UnavailabilityKind::NoCredential => "control-plane-credential",
+        UnavailabilityKind::Refused => "control-plane-refused",
     }
 }
 
 /// What goes wrong with a task store.
-pub(crate) fn task_store_key(kind: TroubleKind) -> &'static str {
+pub(crate) fn task_store_key(kind: UnavailabilityKind) -> &'static str {
     match kind {
-        TroubleKind::Unreachable | TroubleKind::Failing | TroubleKind::Unheard => "task-store-unreachable",
-        TroubleKind::NoCredential => "cannot-bootstrap-credential",
-        TroubleKind::Refused => "task-store-refused",
+        UnavailabilityKind::Unreachable | UnavailabilityKind::Failing | UnavailabilityKind::NotYetContacted => {
+            "task-store-unreachable"
+        }
+        UnavailabilityKind::NoCredential => "cannot-bootstrap-credential",
+        UnavailabilityKind::Refused => "task-store-refused",
     }
 }

@@ -19,7 +19,7 @@ use super::frame::{Frame, Want, experiment_of};
 use super::same_origin::comes_from_here;
 use super::session::{Operator, SignedIn};
 use super::urls;
-use crate::live::{Freshness, Trouble};
+use crate::live::{Freshness, Unavailability};
 use crate::protocol::{WorkerId, percent_decode};
 
 /// What the operator may do, as of this request.
@@ -30,9 +30,9 @@ pub(crate) enum Role {
     /// Work and read; they are not in the group `admins`.
     Other,
     /// Read what was known when they were last known to administer; whether they still do cannot be known.
-    Formerly(Trouble),
+    Formerly(Unavailability),
     /// Work and read, for as long as it is not known whether they administer.
-    Unknown(Trouble),
+    Unknown(Unavailability),
 }
 
 impl Role {
@@ -60,7 +60,7 @@ impl Console {
     /// What an operator may do now. While the server that tells who administers is known not to answer, nobody waits for
     /// it to fail once more.
     pub async fn role(&self, operator: &Operator) -> Role {
-        match (operator, self.live.unanswered()) {
+        match (operator, self.live.admins_outage()) {
             (Operator::Link, _) => Role::Administrator,
             (Operator::Worker { .. }, Some(trouble)) => Role::Unknown(trouble),
             (Operator::Worker { id, .. }, None) => match self.live.admins().contains(id).await {
@@ -93,8 +93,8 @@ impl Console {
                 .map(|mirror| mirror.view().freshness.clone()),
             None => Some(self.live.registry().view().freshness.clone()),
         };
-        match (freshness, self.live.admins().contained_at(worker)) {
-            (Some(Freshness::Stale { since, trouble }), Some(at)) if trouble.kind.is_outage() => {
+        match (freshness, self.live.admins().last_known_admin_at(worker)) {
+            (Some(Freshness::Stale { since, cause }), Some(at)) if cause.kind.is_outage() => {
                 since.instant().duration_since(at.instant()) <= LATELY
             }
             _ => false,
@@ -286,7 +286,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::live::TroubleKind;
+    use crate::live::UnavailabilityKind;
 
     const E: &str = "exp_00000000000000000000000000";
 
@@ -386,9 +386,9 @@ mod tests {
 
     #[test]
     fn links_lead_where_the_role_may_go() {
-        let unknown = Role::Unknown(Trouble {
-            kind: TroubleKind::Unreachable,
-            words: String::new(),
+        let unknown = Role::Unknown(Unavailability {
+            kind: UnavailabilityKind::Unreachable,
+            message: String::new(),
         });
         let [gated, open] = [
             format!("/x/{E}/admin/tasks/?state=pending"),

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::query::{Paging, Query};
 use super::ui::{Chip, Column, Order, Pager, Sort, Table, chips, table};
-use crate::live::{Ranked, Way};
+use crate::live::{PagedRows, SortDirection};
 
 /// The order and the page of a list, and the query that its links are made from.
 pub(crate) struct Listing {
@@ -40,15 +40,15 @@ impl Listing {
     }
 
     /// Which way the mirror's rows are to be read.
-    pub fn way(&self) -> Way {
+    pub fn way(&self) -> SortDirection {
         match self.order {
-            Order::Ascending => Way::Ascending,
-            Order::Descending => Way::Descending,
+            Order::Ascending => SortDirection::Ascending,
+            Order::Descending => SortDirection::Descending,
         }
     }
 
     /// The rows of the page that exists.
-    pub fn page<'r, T>(&self, rows: &Ranked<'r, T>) -> Vec<&'r Arc<T>> {
+    pub fn page<'r, T>(&self, rows: &PagedRows<'r, T>) -> Vec<&'r Arc<T>> {
         let total = rows.len() as u64;
         rows.page(self.paging(total).range(total))
     }

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 use super::context::Context;
 use super::session::Operator;
 use crate::client::ClientError;
-use crate::live::{Freshness, TroubleKind};
+use crate::live::{Freshness, UnavailabilityKind};
 use crate::protocol::{ExperimentId, GroupId, WorkerId};
 
 /// How long a write may take before its outcome counts as open.
@@ -126,8 +126,8 @@ impl Context {
     /// [`ClientError::NotSent`], with the reason.
     pub fn may_write(&self) -> Result<(), ClientError> {
         match self.freshness() {
-            Freshness::Stale { trouble, .. } if trouble.kind == TroubleKind::Unreachable => {
-                Err(ClientError::NotSent(trouble.words))
+            Freshness::Stale { cause, .. } if cause.kind == UnavailabilityKind::Unreachable => {
+                Err(ClientError::NotSent(cause.message))
             }
             _ => Ok(()),
         }

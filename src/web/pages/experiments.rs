@@ -84,9 +84,11 @@ pub(crate) async fn post(
             return Ok(page(context, session, status, &form));
         }
     };
-    context.live().look_again(&id);
+    context.live().refresh_registry_entry(&id);
     let registry = context.live().registry();
-    registry.until(SHOWN_WITHIN, |view| view.rows.contains_key(&id)).await;
+    registry
+        .wait_until(SHOWN_WITHIN, |view| view.rows.contains_key(&id))
+        .await;
     Ok(context
         .frame
         .redirect(&with_outcome(urls::experiments(), "registered", &id)))
@@ -152,7 +154,7 @@ const NEEDS_TOKEN: &str = "Registering needs the admin token of the control plan
 
 fn page(context: &Context, session: &Session, status: StatusCode, form: &Registration) -> Response {
     // Followed before they are drawn: what nobody follows does not change.
-    let followed = context.live().hosted();
+    let followed = context.live().follow_hosted();
     let stores = &context.console.stores;
     let may_change = stores.control_admin().is_some();
     let body = ExperimentsTable {

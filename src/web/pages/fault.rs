@@ -6,7 +6,7 @@ use poem::http::{StatusCode, Uri, header};
 use poem::{IntoResponse, Response};
 use tracing::error;
 
-use crate::live::TroubleKind;
+use crate::live::UnavailabilityKind;
 use crate::web::answer::{Page, is_of_bar};
 use crate::web::context::Context;
 use crate::web::error::Fault;
@@ -146,7 +146,7 @@ impl Words {
                 format!(
                     "This page is for the members of the group admins, and they cannot be looked up: {trouble}.{}",
                     match trouble.kind {
-                        TroubleKind::NoCredential =>
+                        UnavailabilityKind::NoCredential =>
                             " Only the admin token of the control plane can look them up: whoever runs this console starts it with --control-plane-admin-token.",
                         _ => "",
                     }
@@ -187,17 +187,17 @@ impl Words {
             ),
             Fault::ControlPlane(trouble) => (
                 match trouble.kind {
-                    TroubleKind::Unreachable | TroubleKind::Failing | TroubleKind::Unheard => "The control plane does not answer",
-                    TroubleKind::NoCredential => "The control plane cannot be read",
-                    TroubleKind::Refused => "The control plane refuses",
+                    UnavailabilityKind::Unreachable | UnavailabilityKind::Failing | UnavailabilityKind::NotYetContacted => "The control plane does not answer",
+                    UnavailabilityKind::NoCredential => "The control plane cannot be read",
+                    UnavailabilityKind::Refused => "The control plane refuses",
                 },
                 format!("Which experiments there are is not known: {trouble}. {KEEPS_TRYING}"),
             ),
             Fault::TaskStore(trouble) => (
                 match trouble.kind {
-                    TroubleKind::Unreachable | TroubleKind::Failing | TroubleKind::Unheard => "The task store does not answer",
-                    TroubleKind::NoCredential => "No credential for this experiment",
-                    TroubleKind::Refused => "The task store refuses",
+                    UnavailabilityKind::Unreachable | UnavailabilityKind::Failing | UnavailabilityKind::NotYetContacted => "The task store does not answer",
+                    UnavailabilityKind::NoCredential => "No credential for this experiment",
+                    UnavailabilityKind::Refused => "The task store refuses",
                 },
                 format!("Nothing of this experiment is known yet: {trouble}. {KEEPS_TRYING}"),
             ),
@@ -246,7 +246,7 @@ fn is_outage(fault: &Fault) -> bool {
 /// Whether the fault may be over by itself.
 fn may_pass(fault: &Fault) -> bool {
     if let Fault::RoleUnknown(trouble) = fault {
-        return trouble.kind != TroubleKind::NoCredential;
+        return trouble.kind != UnavailabilityKind::NoCredential;
     }
     matches!(
         fault,

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use poem::{Response, handler};
 
-use crate::live::{Snapshot, VariantOrder, Way};
+use crate::live::{Snapshot, SortDirection, VariantOrder};
 use crate::protocol::{Direction, IdeaState, TaskKind, TaskState, VariantStatus};
 use crate::web::answer::Page;
 use crate::web::config_notice::config_trouble;
@@ -151,13 +151,16 @@ impl Overview<'_> {
         let (Some(metric), Some(scores)) = (config.objective_metric(), self.snapshot.scores()) else {
             return html! { p { "The objective " code { (config.objective.expr) } " is not a single metric, so it is not drawn." } };
         };
-        let points = scores.thinned(DOTS).into_iter().map(|(score, improvement)| ScorePoint {
-            at: score.at,
-            value: score.value,
-            improvement,
-            href: self.link(urls::variant(&self.active.id, score.variant)),
-            label: short(score.variant.as_str()),
-        });
+        let points = scores
+            .downsampled(DOTS)
+            .into_iter()
+            .map(|(score, improvement)| ScorePoint {
+                at: score.at,
+                value: score.value,
+                improvement,
+                href: self.link(urls::variant(&self.active.id, score.variant)),
+                label: short(score.variant.as_str()),
+            });
         let points: Vec<_> = points.collect();
         ScoreChart {
             metric,
@@ -217,7 +220,7 @@ impl Overview<'_> {
         let metric = self.snapshot.config().and_then(|config| config.objective_metric());
         let newest_first = self
             .snapshot
-            .list_variants(None, VariantOrder::Started, Way::Descending);
+            .list_variants(None, VariantOrder::Started, SortDirection::Descending);
         let rows = newest_first.page(0..RECENT).into_iter().map(|row| Row {
             kind: RowKind::Variant,
             id: row.id.to_string(),

@@ -76,8 +76,8 @@ pub(crate) async fn post(active: Active, multipart: Multipart) -> Result<Respons
             return Ok(page(context, status, &form));
         }
     }
-    active.mirror.poke();
-    active.mirror.hosted(SHOWN_WITHIN).await;
+    active.mirror.wake();
+    active.mirror.wait_until_hosted(SHOWN_WITHIN).await;
     Ok(to_overview(&active.id))
 }
 

@@ -108,9 +108,9 @@ pub(crate) async fn post(
         session::clear_selection(session);
     }
     let live = deployment.context.live();
-    live.look_again(&row.id);
+    live.refresh_registry_entry(&row.id);
     let gone = |view: &crate::live::RegistryView| view.rows.get(&row.id).is_none_or(|row| row.entry.is_none());
-    live.registry().until(GONE_WITHIN, gone).await;
+    live.registry().wait_until(GONE_WITHIN, gone).await;
     let location = with_outcome(urls::experiments(), "unregistered", &row.id);
     Ok(deployment.context.frame.redirect(&location))
 }

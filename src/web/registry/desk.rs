@@ -89,13 +89,13 @@ impl Desk {
             let _ = self.shown_from.set(at);
             Some(roster)
         };
-        let trouble = self.context.live().unanswered();
+        let trouble = self.context.live().admins_outage();
         if trouble.is_some()
             && let Some(roster) = seen()
         {
             return Ok(roster);
         }
-        let position = self.context.live().admins().registry_position();
+        let position = self.context.live().admins().membership_generation();
         let read = registries.flights.read(&self.scope, client, position, clock).await;
         read.or_else(|error| match error.is_unreachable() {
             true => seen().ok_or(error),

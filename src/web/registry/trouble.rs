@@ -6,7 +6,7 @@ use poem::http::StatusCode;
 
 use super::place::Place;
 use crate::client::ClientError;
-use crate::live::TroubleKind;
+use crate::live::UnavailabilityKind;
 use crate::web::error::{control_plane_key, task_store_key};
 
 /// Why the registry is not known now.
@@ -25,7 +25,7 @@ impl Unread {
             // The page is what it should be; it says what the console lacks.
             Self::NoToken => StatusCode::OK,
             Self::Failed(error) => match kind(error) {
-                TroubleKind::Refused => StatusCode::BAD_GATEWAY,
+                UnavailabilityKind::Refused => StatusCode::BAD_GATEWAY,
                 _ => StatusCode::SERVICE_UNAVAILABLE,
             },
         }
@@ -58,13 +58,13 @@ impl Unread {
     }
 }
 
-fn kind(error: &ClientError) -> TroubleKind {
+fn kind(error: &ClientError) -> UnavailabilityKind {
     if error.is_unauthorized() {
-        TroubleKind::NoCredential
+        UnavailabilityKind::NoCredential
     } else if error.is_unreachable() {
-        TroubleKind::Unreachable
+        UnavailabilityKind::Unreachable
     } else {
-        TroubleKind::Refused
+        UnavailabilityKind::Refused
     }
 }
 
