@@ -74,7 +74,7 @@ impl Console {
     pub async fn knows(&self, id: &ExperimentId) {
         let registry = self.live.registry();
         registry
-            .until(Duration::from_secs(10), |view| view.rows.contains_key(id))
+            .wait_until(Duration::from_secs(10), |view| view.rows.contains_key(id))
             .await;
     }
 }
@@ -158,12 +158,12 @@ impl Deployment {
                 configs: ConfigSource::new(experiment_configs::Options::default(), Clock::default()),
                 clock: Clock::default(),
                 tasks: self.tasks.clone(),
-                idle: Duration::from_secs(3600),
-                mirrors: 64,
-                mirror_bytes: 1 << 30,
-                retry_cap: live::Options::RETRY_CAP,
-                snapshots: None,
-                registry_every: Duration::from_secs(2),
+                idle_timeout: Duration::from_secs(3600),
+                max_mirrors: 64,
+                max_mirror_bytes: 1 << 30,
+                max_retry_delay: live::Options::MAX_RETRY_DELAY,
+                snapshot_dir: None,
+                registry_poll_interval: Duration::from_secs(2),
             });
             let web = Web::new(web::Options {
                 live: live.clone(),

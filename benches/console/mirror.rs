@@ -86,20 +86,20 @@ fn live(binary: &Binary, credentials: std::path::PathBuf, tasks: &Tasks) -> Outc
         configs: ConfigSource::new(experiment_configs::Options::default(), Clock::default()),
         clock: Clock::default(),
         tasks: tasks.clone(),
-        idle: Duration::from_secs(3600),
-        mirrors: 64,
-        mirror_bytes: u64::MAX,
-        retry_cap: live::Options::RETRY_CAP,
-        snapshots: None,
-        registry_every: Duration::from_secs(2),
+        idle_timeout: Duration::from_secs(3600),
+        max_mirrors: 64,
+        max_mirror_bytes: u64::MAX,
+        max_retry_delay: live::Options::MAX_RETRY_DELAY,
+        snapshot_dir: None,
+        registry_poll_interval: Duration::from_secs(2),
     }))
 }
 
 async fn follow(live: &Live, id: &ExperimentId) -> Outcome<(Arc<Mirror>, Duration)> {
-    live.registry().settled(Duration::from_secs(10)).await;
+    live.registry().wait_until_settled(Duration::from_secs(10)).await;
     let begin = Instant::now();
     let mirror = live.mirror(id);
-    let view = mirror.settled(Duration::from_secs(120)).await;
+    let view = mirror.wait_until_settled(Duration::from_secs(120)).await;
     let took = begin.elapsed();
     match view.snapshot() {
         Some(_) => Ok((mirror, took)),

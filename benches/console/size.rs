@@ -144,7 +144,11 @@ fn list(load: &Runtime, console: &Console, size: &Size) -> Outcome<Duration> {
     let begin = Instant::now();
     let view = load.block_on(async {
         console.knows(&size.id).await;
-        console.live.mirror(&size.id).settled(Duration::from_secs(120)).await
+        console
+            .live
+            .mirror(&size.id)
+            .wait_until_settled(Duration::from_secs(120))
+            .await
     });
     match &view.phase {
         Phase::Ready(snapshot) if snapshot.counts.total() == size.number as u64 => Ok(begin.elapsed()),

@@ -160,12 +160,12 @@ fn web(parts: Parts, clock: &Clock, tasks: &Tasks) -> Result<Web, AppError> {
         configs: ConfigSource::new(parts.configs, clock.clone()),
         clock: clock.clone(),
         tasks: tasks.clone(),
-        idle: MIRROR_IDLE,
-        mirrors: MIRRORS,
-        mirror_bytes: parts.mirror_bytes,
-        retry_cap: live::Options::RETRY_CAP,
-        snapshots: Some(snapshots),
-        registry_every: REGISTRY_EVERY,
+        idle_timeout: MIRROR_IDLE,
+        max_mirrors: MIRRORS,
+        max_mirror_bytes: parts.mirror_bytes,
+        max_retry_delay: live::Options::MAX_RETRY_DELAY,
+        snapshot_dir: Some(snapshots),
+        registry_poll_interval: REGISTRY_EVERY,
     });
     Ok(Web::new(web::Options {
         live,

@@ -14,7 +14,7 @@ use imbl::OrdMap;
 use tokio::sync::Mutex;
 
 use super::membership::workers_of;
-use super::trouble::{Server, Trouble, TroubleKind};
+use super::unavailability::{Server, Unavailability, UnavailabilityKind};
 use crate::access::StoreFactory;
 use crate::client::{ClientError, RegistryClient};
 use crate::clock::Clock;
@@ -95,12 +95,12 @@ impl Drop for Watching {
 
 /// One reading of the groups.
 struct Reading {
-    /// Counts readings.
+    /// TaskCounts readings.
     number: u64,
     /// As it was before the groups were asked for.
     generation: u64,
     asked_at: Timestamp,
-    workers: Result<BTreeSet<WorkerId>, Trouble>,
+    workers: Result<BTreeSet<WorkerId>, Unavailability>,
 }
 
 /// Who administers. Everybody who has to know asks here.
@@ -140,28 +140,28 @@ impl Admins {
     ///
     /// # Errors
     /// Why it cannot be known: nobody administers then.
-    pub async fn contains(&self, worker: &WorkerId) -> Result<bool, Trouble> {
+    pub async fn contains(&self, worker: &WorkerId) -> Result<bool, Unavailability> {
         let reading = self.present().await;
-        let workers = reading.workers.as_ref().map_err(Trouble::clone)?;
+        let workers = reading.workers.as_ref().map_err(Unavailability::clone)?;
         Ok(workers.contains(worker))
     }
 
     /// Until when a worker is known to have administered: at least then it did. No decision about the present is made
     /// from it; what was known then may be shown to who might have seen it then.
-    pub fn contained_at(&self, worker: &WorkerId) -> Option<Timestamp> {
+    pub fn last_known_admin_at(&self, worker: &WorkerId) -> Option<Timestamp> {
         let former = self.former();
         let (workers, at) = former.as_ref()?;
         workers.contains(worker).then_some(*at)
     }
 
     /// Whether the worker's credential was replaced at `instant` or later, as far as a feed told.
-    pub fn is_reissued_since(&self, worker: &WorkerId, instant: Timestamp) -> bool {
+    pub fn is_credential_reissued_since(&self, worker: &WorkerId, instant: Timestamp) -> bool {
         self.reissued.load().get(worker).is_some_and(|at| *at >= instant)
     }
 
     /// A number that is the same only while the deployment's workers and groups are, as far as anybody can tell; none
     /// while no push feed stands that would tell of a change, or while it has something untold.
-    pub fn registry_position(&self) -> Option<u64> {
+    pub fn membership_generation(&self) -> Option<u64> {
         let is_told = self.pulse.is_told.load(Ordering::SeqCst);
         let generation = self.pulse.generation.load(Ordering::SeqCst);
         is_told.then_some(generation)
@@ -261,19 +261,19 @@ impl Admins {
         }
     }
 
-    async fn asked(&self) -> Result<BTreeSet<WorkerId>, Trouble> {
+    async fn asked(&self) -> Result<BTreeSet<WorkerId>, Unavailability> {
         let (server, registry) = self.registry()?;
         let answer = tokio::time::timeout(PATIENCE, registry.groups()).await;
         let groups = answer.unwrap_or(Err(ClientError::TimedOut));
-        let groups = groups.map_err(|error| Trouble::of(server, &error))?;
+        let groups = groups.map_err(|error| Unavailability::of(server, &error))?;
         Ok(workers_of(&groups, NAME))
     }
 
     /// The registry whose `admins` it is. The control plane tells its groups to the admin token only.
-    fn registry(&self) -> Result<(Server, RegistryClient), Trouble> {
-        let unasked = |words: &str| Trouble {
-            kind: TroubleKind::NoCredential,
-            words: words.to_owned(),
+    fn registry(&self) -> Result<(Server, RegistryClient), Unavailability> {
+        let unasked = |message: &str| Unavailability {
+            kind: UnavailabilityKind::NoCredential,
+            message: message.to_owned(),
         };
         if self.stores.has_control_plane() {
             let control = self.stores.control_admin();
@@ -310,7 +310,7 @@ mod tests {
     }
 
     /// A reading of now.
-    fn reading(admins: &Admins, workers: Result<BTreeSet<WorkerId>, Trouble>) -> Arc<Reading> {
+    fn reading(admins: &Admins, workers: Result<BTreeSet<WorkerId>, Unavailability>) -> Arc<Reading> {
         Arc::new(Reading {
             number: admins.begun.fetch_add(1, Ordering::SeqCst) + 1,
             generation: admins.pulse.generation.load(Ordering::SeqCst),
@@ -332,13 +332,13 @@ mod tests {
         watching.changed();
         admins.hold(before);
         assert_eq!(
-            admins.contained_at(&worker()),
+            admins.last_known_admin_at(&worker()),
             None,
             "who administered before may not have since"
         );
         let after = reading(&admins, Ok([worker()].into()));
         admins.hold(after.clone());
-        assert_eq!(admins.contained_at(&worker()), Some(after.asked_at));
+        assert_eq!(admins.last_known_admin_at(&worker()), Some(after.asked_at));
     }
 
     #[test]
@@ -350,10 +350,10 @@ mod tests {
         clock.advance(Duration::from_secs(600));
         watching.heard(clock.now());
         watching.busy();
-        let failed = Trouble::of(Server::ControlPlane, &ClientError::TimedOut);
+        let failed = Unavailability::of(Server::ControlPlane, &ClientError::TimedOut);
         admins.hold(reading(&admins, Err(failed)));
         drop(watching);
-        assert_eq!(admins.contained_at(&worker()), Some(clock.now()));
+        assert_eq!(admins.last_known_admin_at(&worker()), Some(clock.now()));
     }
 
     #[test]
@@ -402,7 +402,7 @@ mod tests {
             });
         };
         let begun = clock.now();
-        let is_out = || admins.is_reissued_since(&worker.parse().expect("an id"), begun);
+        let is_out = || admins.is_credential_reissued_since(&worker.parse().expect("an id"), begun);
         for (kind, is_kept) in [
             ("lease.acquired", true),
             ("experiment.registered", true),
@@ -418,15 +418,15 @@ mod tests {
         notice("worker.credential_reissued");
         assert!(is_out());
         clock.advance(Duration::from_millis(1));
-        assert!(!admins.is_reissued_since(&worker.parse().expect("an id"), clock.now()));
+        assert!(!admins.is_credential_reissued_since(&worker.parse().expect("an id"), clock.now()));
     }
 
     #[tokio::test]
     async fn nobody_administers_while_it_cannot_be_known() {
         let (admins, _, _scratch) = admins();
         let worker = "wkr_00000000000000000000000001".parse().expect("an id");
-        let trouble = admins.contains(&worker).await.expect_err("nothing listens there");
-        assert_eq!(trouble.kind, TroubleKind::Unreachable);
+        let unavailability = admins.contains(&worker).await.expect_err("nothing listens there");
+        assert_eq!(unavailability.kind, UnavailabilityKind::Unreachable);
         assert!(admins.usable().is_none(), "a failure is nothing to go by");
     }
 }

@@ -79,7 +79,7 @@ pub(super) async fn apply(follower: &Follower, writer: &Writer, events: Vec<(u64
             topics.push(topic);
         }
     }
-    writer.tally().applied(events.len());
+    writer.follow_stats().applied(events.len());
     for (cursor, event) in events {
         snapshot.push_event(cursor, event);
     }

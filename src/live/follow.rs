@@ -12,13 +12,13 @@ use super::apply::apply;
 use super::backoff::Backoff;
 use super::configuration::Configuration;
 use super::feed::Feed;
-use super::freshness::{Freshness, Means};
+use super::freshness::{FeedKind, Freshness};
 use super::listing::list;
 use super::members::{Members, refresh_members};
 use super::mirror::{Phase, Writer};
 use super::revision::Topic;
 use super::saved::{Kept, Shelf};
-use super::trouble::{Server, Trouble};
+use super::unavailability::{Server, Unavailability};
 use crate::access::{Scope, StoreFactory};
 use crate::client::{ClientError, ExperimentClient, WatchEvent};
 use crate::experiment_configs::ConfigSource;
@@ -62,7 +62,7 @@ pub(super) struct Follower {
     /// Told what becomes of the workers and groups, if they are the deployment's.
     pub admins: Option<Arc<Admins>>,
     /// The longest wait before a broken feed is tried again.
-    pub retry_cap: Duration,
+    pub max_retry_delay: Duration,
     /// Told when the experiment itself changed, which the registry may not hear of otherwise.
     pub noticed: mpsc::UnboundedSender<Noticed>,
 }
@@ -99,7 +99,7 @@ struct Course {
 /// Follows the experiment until the mirror is stopped.
 pub(super) async fn follow(follower: Follower, writer: Writer) {
     let stopping = writer.stopping();
-    let mut backoff = Backoff::new(follower.retry_cap);
+    let mut backoff = Backoff::new(follower.max_retry_delay);
     let mut course = Course {
         relist: true,
         is_broken: false,
@@ -133,7 +133,7 @@ pub(super) async fn follow(follower: Follower, writer: Writer) {
             }
             Pause::Without(phase) => {
                 course.relist = true;
-                let every = LOOK_AGAIN.min(follower.retry_cap);
+                let every = LOOK_AGAIN.min(follower.max_retry_delay);
                 if writer.without(phase, every) {
                     follower.other_at_store();
                 }
@@ -143,9 +143,9 @@ pub(super) async fn follow(follower: Follower, writer: Writer) {
                 // What is held resumes from its cursor; with nothing held there is nothing to resume, and what cannot
                 // be understood would come again. A list that failed is still to be made.
                 course.relist |= writer.view().snapshot().is_none() || matches!(error, ClientError::Decode(_));
-                writer.stale(Trouble::of(Server::TaskStore, &error));
+                writer.stale(Unavailability::of(Server::TaskStore, &error));
                 if !std::mem::replace(&mut course.is_broken, true) {
-                    writer.tally().broke();
+                    writer.follow_stats().broke();
                     let id = follower.client.id();
                     warn!(experiment.id = %id, error = %chain(&error), "the feed broke; showing what is known");
                     follower.other_at_store();
@@ -197,7 +197,7 @@ async fn watch(follower: &Follower, writer: &Writer, course: &mut Course) -> Res
         let snapshot = listed.ok_or(Pause::Without(Phase::NotHosted))?;
         debug!(experiment.id = %client.id(), cursor = snapshot.cursor, tasks = snapshot.counts.total(), "listed");
         let was_known = writer.view().snapshot().is_some();
-        writer.tally().listed();
+        writer.follow_stats().listed();
         writer.heard();
         writer.publish(snapshot, &Topic::OF_EXPERIMENT);
         course.relist = false;
@@ -209,10 +209,10 @@ async fn watch(follower: &Follower, writer: &Writer, course: &mut Course) -> Res
     }
     let cursor = writer.view().snapshot().map_or(0, |snapshot| snapshot.cursor);
     let mut feed = Feed::open(client, cursor).await?;
-    let means = feed.means();
-    let admins = follower.admins.as_ref().filter(|_| means == Means::Push);
+    let means = feed.kind();
+    let admins = follower.admins.as_ref().filter(|_| means == FeedKind::Push);
     let watching = admins.map(|admins| admins.watched());
-    let mut members = (means == Means::LongPoll).then(|| Members::just_read(writer.now()));
+    let mut members = (means == FeedKind::LongPoll).then(|| Members::just_read(writer.now()));
     loop {
         let batch = match feed.ready() {
             Some(batch) => batch,

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::trouble::{Trouble, TroubleKind};
+use super::unavailability::{Unavailability, UnavailabilityKind};
 use crate::protocol::Timestamp;
 
 /// How far what a reader sees can be trusted to be the present.
@@ -9,7 +9,7 @@ pub enum Freshness {
     /// Nothing has been listed yet, or a backlog is being applied.
     CatchingUp,
     /// Changes arrive as they are committed.
-    Live(Means),
+    Live(FeedKind),
     /// Changes are asked for.
     Polling {
         /// So often.
@@ -20,20 +20,20 @@ pub enum Freshness {
         /// When the server was last heard.
         since: Timestamp,
         /// What happened.
-        trouble: Trouble,
+        cause: Unavailability,
     },
 }
 
 /// How changes arrive while they arrive by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Means {
+pub enum FeedKind {
     /// The server pushes them (`docs/push.md`).
     Push,
     /// A request is always waiting for the next one (`ch07 §8`).
     LongPoll,
 }
 
-impl Means {
+impl FeedKind {
     /// Its word in headers and metrics.
     pub fn word(self) -> &'static str {
         match self {
@@ -59,7 +59,7 @@ impl Freshness {
         match self {
             Self::CatchingUp => false,
             Self::Live(_) | Self::Polling { .. } => true,
-            Self::Stale { trouble, .. } => trouble.kind != TroubleKind::Unheard,
+            Self::Stale { cause, .. } => cause.kind != UnavailabilityKind::NotYetContacted,
         }
     }
 

@@ -21,7 +21,7 @@ use super::registry_feed::RegistryFeed;
 use super::revision::Epoch;
 use super::room::{LOOK, Occupant, Room};
 use super::saved::{Keeper, Shelf};
-use super::trouble::{Trouble, TroubleKind};
+use super::unavailability::{Unavailability, UnavailabilityKind};
 use crate::access::StoreFactory;
 use crate::client::ExperimentClient;
 use crate::clock::Clock;
@@ -40,23 +40,23 @@ pub struct Options {
     /// Where its tasks belong.
     pub tasks: Tasks,
     /// How long a mirror is kept after the last view.
-    pub idle: Duration,
+    pub idle_timeout: Duration,
     /// How many mirrors are kept at most; beyond, the least recently viewed go first. One that somebody looks at stays.
-    pub mirrors: usize,
+    pub max_mirrors: usize,
     /// What all mirrors together may take in memory, in bytes; beyond, the same holds.
-    pub mirror_bytes: u64,
+    pub max_mirror_bytes: u64,
     /// The longest wait before a broken feed is tried again.
-    pub retry_cap: Duration,
+    pub max_retry_delay: Duration,
     /// Where what is known is kept for the next life of the process; only its owner can read it. None: nowhere.
-    pub snapshots: Option<PathBuf>,
+    pub snapshot_dir: Option<PathBuf>,
     /// How often the registry is read where the control plane does not push.
-    pub registry_every: Duration,
+    pub registry_poll_interval: Duration,
 }
 
 impl Options {
     /// The longest wait before a broken feed is tried again, where nothing else is wanted. Pages are to be live within
     /// 5 s of a server's return, and a refused connection costs next to nothing.
-    pub const RETRY_CAP: Duration = Duration::from_secs(4);
+    pub const MAX_RETRY_DELAY: Duration = Duration::from_secs(4);
 }
 
 /// The pages' handle on everything that is known. Cheap to clone.
@@ -96,7 +96,7 @@ impl Live {
         let (looks, to_look_at) = mpsc::unbounded_channel();
         let (find, found) = mpsc::unbounded_channel();
         let (ended, endings) = mpsc::unbounded_channel();
-        let shelf = options.snapshots.clone().and_then(|directory| {
+        let shelf = options.snapshot_dir.clone().and_then(|directory| {
             let opened = Shelf::open(directory.clone(), options.stores.control_plane().map(str::to_owned));
             let said = |error: &io::Error| {
                 warn!(path = %directory.display(), %error, "nothing is kept over a restart: the directory cannot be used");
@@ -114,8 +114,8 @@ impl Live {
             looks,
             found,
             clock: options.clock.clone(),
-            every: options.registry_every,
-            retry_cap: options.retry_cap,
+            every: options.registry_poll_interval,
+            max_retry_delay: options.max_retry_delay,
             changed,
             noticed: notices,
             shelf: shelf.clone(),
@@ -157,14 +157,14 @@ impl Live {
     }
 
     /// Why the server that tells who administers is known not to answer, if it is.
-    pub fn unanswered(&self) -> Option<Trouble> {
+    pub fn admins_outage(&self) -> Option<Unavailability> {
         let stores = &self.0.options.stores;
         let freshness = match (stores.has_control_plane(), stores.default_experiment()) {
             (false, Some(alone)) => self.existing_mirror(alone)?.view().freshness.clone(),
             _ => self.0.registry.view().freshness.clone(),
         };
         match freshness {
-            Freshness::Stale { trouble, .. } if trouble.kind == TroubleKind::Unreachable => Some(trouble),
+            Freshness::Stale { cause, .. } if cause.kind == UnavailabilityKind::Unreachable => Some(cause),
             _ => None,
         }
     }
@@ -181,20 +181,20 @@ impl Live {
 
     /// The mirror of an experiment that somebody asks for a page of, followed from now on if it was not.
     pub fn mirror(&self, id: &ExperimentId) -> Arc<Mirror> {
-        let mirror = self.mirror_of_open_page(id);
+        let mirror = self.mirror_for_open_page(id);
         mirror.asked(&self.0.options.clock);
         mirror
     }
 
     /// The same for what an open page asks for by itself. That keeps the mirror; yet nobody need be there, and so what is
     /// read on being viewed only is not read.
-    pub fn mirror_of_open_page(&self, id: &ExperimentId) -> Arc<Mirror> {
+    pub fn mirror_for_open_page(&self, id: &ExperimentId) -> Arc<Mirror> {
         let Options {
             stores,
             configs,
             clock,
             tasks,
-            retry_cap,
+            max_retry_delay,
             ..
         } = &self.0.options;
         let mut mirrors = self.mirrors();
@@ -209,14 +209,14 @@ impl Live {
                         configs: configs.clone(),
                         shelf: self.0.shelf.clone(),
                         admins: self.is_alone(id).then(|| self.0.admins.clone()),
-                        retry_cap: *retry_cap,
+                        max_retry_delay: *max_retry_delay,
                         noticed: self.0.noticed.clone(),
                     };
                     tasks.spawn("mirror", follow(follower, writer));
                 }
                 None => {
                     // Nobody asks: there is no address to ask at.
-                    writer.without(Phase::Elsewhere, *retry_cap);
+                    writer.without(Phase::Elsewhere, *max_retry_delay);
                 }
             }
             mirror
@@ -231,23 +231,25 @@ impl Live {
     }
 
     /// The mirrors that are followed now, by experiment. Asking is not looking at them.
-    pub fn followed(&self) -> Vec<Arc<Mirror>> {
+    pub fn followed_mirrors(&self) -> Vec<Arc<Mirror>> {
         let mut mirrors: Vec<_> = self.mirrors().values().cloned().collect();
         mirrors.sort_by(|a, b| a.experiment().cmp(b.experiment()));
         mirrors
     }
 
     /// The registry as it is known, without looking at it.
-    pub fn registry_unlooked(&self) -> &Registry {
+    pub fn peek_registry(&self) -> &Registry {
         &self.0.registry
     }
 
     /// The mirrors of every hosted experiment, followed from now on: the newest as many as are kept at all, and of those
     /// that were not followed before, as many as there is room for. What they weigh is known once they are listed, and
     /// so they are followed a few at a time; the fleet grows as each is listed, and whoever asks then gets more.
-    pub fn hosted(&self) -> Vec<Arc<Mirror>> {
+    pub fn follow_hosted(&self) -> Vec<Arc<Mirror>> {
         let Options {
-            mirrors, mirror_bytes, ..
+            max_mirrors,
+            max_mirror_bytes,
+            ..
         } = &self.0.options;
         let view = self.0.registry.view();
         let hosted = view
@@ -255,25 +257,25 @@ impl Live {
             .iter()
             .rev()
             .filter(|(_, row)| matches!(row.hosting, Hosting::Hosted(_)));
-        let followed = self.followed();
+        let followed = self.followed_mirrors();
         let weight: u64 = followed.iter().map(|mirror| mirror.weight() as u64).sum();
-        let has_room = weight < *mirror_bytes && !followed.iter().any(|mirror| mirror.view().is_arriving());
+        let has_room = weight < *max_mirror_bytes && !followed.iter().any(|mirror| mirror.view().is_arriving());
         let mut more = if has_room { AT_ONCE } else { 0 };
         let mut all = Vec::new();
-        for (id, _) in hosted.take(*mirrors) {
+        for (id, _) in hosted.take(*max_mirrors) {
             if self.existing_mirror(id).is_none() {
                 if more == 0 {
                     continue;
                 }
                 more -= 1;
             }
-            all.push(self.mirror_of_open_page(id));
+            all.push(self.mirror_for_open_page(id));
         }
         all
     }
 
     /// Asks for an experiment's entry to be read again now, since somebody knows that it changed.
-    pub fn look_again(&self, id: &ExperimentId) {
+    pub fn refresh_registry_entry(&self, id: &ExperimentId) {
         // A receiver that is gone means the process is stopping.
         let _ = self.0.noticed.send(Noticed::Changed(id.clone()));
     }
@@ -302,14 +304,14 @@ impl Live {
     /// Wakes mirrors whose experiment changed in the registry, and ends those nobody looks at.
     async fn keep(self, mut changes: mpsc::UnboundedReceiver<ExperimentId>) {
         let stopping = self.0.options.tasks.stopping();
-        let mut sweep = tokio::time::interval((self.0.options.idle.max(Duration::from_secs(2)) / 2).min(SWEEP));
+        let mut sweep = tokio::time::interval((self.0.options.idle_timeout.max(Duration::from_secs(2)) / 2).min(SWEEP));
         let mut fleet = self.fleet();
         loop {
             tokio::select! {
                 () = stopping.cancelled() => return,
                 Some(id) = changes.recv() => {
                     if let Some(mirror) = self.existing_mirror(&id) {
-                        mirror.poke();
+                        mirror.wake();
                     }
                 }
                 // A mirror that grows makes room at once, not only when it is looked around again.
@@ -321,11 +323,13 @@ impl Live {
 
     /// Ends the mirrors that nobody looked at for long, and those there is no room for.
     fn sweep(&self) {
-        let Options { clock, idle, .. } = &self.0.options;
+        let Options {
+            clock, idle_timeout, ..
+        } = &self.0.options;
         let mirrors = self.mirrors();
         let idle: Vec<_> = mirrors
             .values()
-            .filter(|mirror| mirror.is_idle(clock, *idle))
+            .filter(|mirror| mirror.is_idle(clock, *idle_timeout))
             .cloned()
             .collect();
         self.end(mirrors, idle.iter().map(|mirror| mirror.experiment()));
@@ -336,13 +340,13 @@ impl Live {
     fn make_room(&self) {
         let Options {
             clock,
-            mirrors: limit,
-            mirror_bytes,
+            max_mirrors,
+            max_mirror_bytes,
             ..
         } = &self.0.options;
         let room = Room {
-            mirrors: *limit,
-            bytes: *mirror_bytes,
+            mirrors: *max_mirrors,
+            bytes: *max_mirror_bytes,
         };
         let mirrors = self.mirrors();
         let occupants = mirrors.values().map(|mirror| Occupant {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::filing::TaskFilter;
-use super::order::{Part, Ranked, Reading, Sorted, Way};
+use super::order::{PagedRows, Part, Reading, SortDirection, Sorted};
 use super::rows::{IdeaRow, TaskRow, TaskSubject, VariantRow};
 use super::snapshot::Snapshot;
 use crate::protocol::{IdeaId, IdeaState, TaskKind, TaskState, VariantStatus};
@@ -51,13 +51,13 @@ pub(super) mod place {
     pub const METRICS: usize = 1;
 }
 
-fn one<'a, T>(list: Option<&'a Sorted<T>>, reading: Reading) -> Ranked<'a, T> {
-    Ranked::new(list.map(|list| Part::all(list, reading)))
+fn one<'a, T>(list: Option<&'a Sorted<T>>, reading: Reading) -> PagedRows<'a, T> {
+    PagedRows::new(list.map(|list| Part::all(list, reading)))
 }
 
 impl Snapshot {
     /// The tasks that a filter keeps.
-    pub fn list_tasks(&self, filter: &TaskFilter, order: TaskOrder, way: Way) -> Ranked<'_, TaskRow> {
+    pub fn list_tasks(&self, filter: &TaskFilter, order: TaskOrder, way: SortDirection) -> PagedRows<'_, TaskRow> {
         match order {
             TaskOrder::Created => one(self.tasks.list(place::AGE, filter), Reading::of(way)),
             TaskOrder::Updated => one(self.tasks.list(place::CHANGE, filter), Reading::of(way)),
@@ -79,14 +79,19 @@ impl Snapshot {
     }
 
     /// The tasks of each word in turn.
-    fn in_turn<W: Copy>(&self, words: &[W], way: Way, filter: impl Fn(W) -> Option<TaskFilter>) -> Ranked<'_, TaskRow> {
+    fn in_turn<W: Copy>(
+        &self,
+        words: &[W],
+        way: SortDirection,
+        filter: impl Fn(W) -> Option<TaskFilter>,
+    ) -> PagedRows<'_, TaskRow> {
         let mut words = words.to_vec();
-        if way == Way::Descending {
+        if way == SortDirection::Descending {
             words.reverse();
         }
         let filters = words.into_iter().filter_map(filter);
         let lists = filters.filter_map(|filter| self.tasks.list(place::AGE, &filter));
-        Ranked::new(lists.map(|list| Part::all(list, Reading::Backward)))
+        PagedRows::new(lists.map(|list| Part::all(list, Reading::Backward)))
     }
 
     /// How many tasks a filter keeps.
@@ -95,14 +100,14 @@ impl Snapshot {
     }
 
     /// The tasks that work on one thing, newest first.
-    pub fn tasks_on(&self, subject: &TaskSubject) -> Ranked<'_, TaskRow> {
+    pub fn tasks_on(&self, subject: &TaskSubject) -> PagedRows<'_, TaskRow> {
         let list = &self.tasks_by_subject;
         let range = list.span(|task| task.subject.cmp(subject));
-        Ranked::new([Part::some(list, range, Reading::Backward)])
+        PagedRows::new([Part::some(list, range, Reading::Backward)])
     }
 
     /// The ideas in one state, or in any.
-    pub fn list_ideas(&self, state: Option<IdeaState>, order: IdeaOrder, way: Way) -> Ranked<'_, IdeaRow> {
+    pub fn list_ideas(&self, state: Option<IdeaState>, order: IdeaOrder, way: SortDirection) -> PagedRows<'_, IdeaRow> {
         let order = match order {
             IdeaOrder::Created => place::AGE,
             IdeaOrder::Priority => place::PRIORITY,
@@ -120,8 +125,8 @@ impl Snapshot {
         &self,
         status: Option<VariantStatus>,
         order: VariantOrder<'_>,
-        way: Way,
-    ) -> Ranked<'_, VariantRow> {
+        way: SortDirection,
+    ) -> PagedRows<'_, VariantRow> {
         let metric = match order {
             VariantOrder::Started => return one(self.variants.list(place::AGE, &status), Reading::of(way)),
             VariantOrder::Metric(metric) => metric,
@@ -129,14 +134,14 @@ impl Snapshot {
         let known = self.metrics.iter().position(|known| **known == *metric);
         let list = known.and_then(|at| self.variants.list(place::METRICS + at, &status));
         let Some(list) = list else {
-            return Ranked::new([]);
+            return PagedRows::new([]);
         };
         match way {
             // What was not measured stands at the beginning, so it comes last by itself.
-            Way::Descending => one(Some(list), Reading::Backward),
-            Way::Ascending => {
+            SortDirection::Descending => one(Some(list), Reading::Backward),
+            SortDirection::Ascending => {
                 let measured = list.partition(|row| row.metric(metric).is_none());
-                Ranked::new([
+                PagedRows::new([
                     Part::some(list, measured..list.len(), Reading::TiesBackward),
                     Part::some(list, 0..measured, Reading::Backward),
                 ])
@@ -150,10 +155,10 @@ impl Snapshot {
     }
 
     /// The variants that realise an idea, by id.
-    pub fn variants_of(&self, idea: &IdeaId) -> Ranked<'_, VariantRow> {
+    pub fn variants_of(&self, idea: &IdeaId) -> PagedRows<'_, VariantRow> {
         let list = &self.variants_by_idea;
         let range = list.span(|variant| variant.idea.as_ref().cmp(&Some(idea)));
-        Ranked::new([Part::some(list, range, Reading::Forward)])
+        PagedRows::new([Part::some(list, range, Reading::Forward)])
     }
 
     /// Every task, newest first.

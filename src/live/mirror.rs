@@ -9,11 +9,11 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::follow_stats::FollowStats;
 use super::freshness::Freshness;
 use super::revision::{Epoch, Revisions, Topic};
 use super::snapshot::Snapshot;
-use super::tally::Tally;
-use super::trouble::{Server, Trouble};
+use super::unavailability::{Server, Unavailability};
 use crate::clock::Clock;
 use crate::protocol::{ExperimentId, Timestamp};
 
@@ -71,7 +71,7 @@ pub struct Mirror {
     /// The same of when somebody asked for a page of it.
     asked: AtomicI64,
     viewers: AtomicUsize,
-    tally: Tally,
+    follow_stats: FollowStats,
     poke: Notify,
     stop: CancellationToken,
 }
@@ -92,7 +92,7 @@ impl Mirror {
             viewed: AtomicI64::new(clock.now().as_millisecond()),
             asked: AtomicI64::new(clock.now().as_millisecond()),
             viewers: AtomicUsize::new(0),
-            tally: Tally::default(),
+            follow_stats: FollowStats::default(),
             poke: Notify::new(),
             stop,
         })
@@ -134,13 +134,13 @@ impl Mirror {
     }
 
     /// What following it has taken so far.
-    pub fn tally(&self) -> &Tally {
-        &self.tally
+    pub fn follow_stats(&self) -> &FollowStats {
+        &self.follow_stats
     }
 
     /// Waits until something is known (a picture, or that there is none), at most `limit`; and a moment longer
     /// for the feed to stand, so that a first look is not told twice how fresh it is.
-    pub async fn settled(&self, limit: Duration) -> Arc<View> {
+    pub async fn wait_until_settled(&self, limit: Duration) -> Arc<View> {
         const FEED: Duration = Duration::from_millis(250);
         self.wait(limit, |view| {
             !matches!(view.phase, Phase::Connecting) || matches!(view.freshness, Freshness::Stale { .. })
@@ -151,7 +151,7 @@ impl Mirror {
     }
 
     /// Waits until the experiment is hosted, at most `limit`.
-    pub async fn hosted(&self, limit: Duration) -> Arc<View> {
+    pub async fn wait_until_hosted(&self, limit: Duration) -> Arc<View> {
         self.wait(limit, |view| view.snapshot().is_some()).await;
         self.view()
     }
@@ -168,7 +168,7 @@ impl Mirror {
     }
 
     /// Asks the follower to look again at once, if it is waiting for something to appear.
-    pub fn poke(&self) {
+    pub fn wake(&self) {
         self.poke.notify_one();
     }
 
@@ -232,8 +232,8 @@ impl Writer {
         self.mirror.view.load().revisions.current() + 1
     }
 
-    pub(super) fn tally(&self) -> &Tally {
-        &self.mirror.tally
+    pub(super) fn follow_stats(&self) -> &FollowStats {
+        &self.mirror.follow_stats
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -262,7 +262,7 @@ impl Writer {
         self.mirror.heard.store(heard.as_millisecond(), Ordering::Relaxed);
         let freshness = Freshness::Stale {
             since: heard,
-            trouble: Trouble::unheard(Server::TaskStore),
+            cause: Unavailability::not_yet_contacted(Server::TaskStore),
         };
         self.set(Phase::Ready(Arc::new(snapshot)), Some(freshness), &Topic::OF_EXPERIMENT);
     }
@@ -290,10 +290,10 @@ impl Writer {
     }
 
     /// The feed broke: what is held was true when the server was last heard.
-    pub(super) fn stale(&self, trouble: Trouble) {
+    pub(super) fn stale(&self, cause: Unavailability) {
         self.freshness(Freshness::Stale {
             since: self.mirror.last_heard(),
-            trouble,
+            cause,
         });
     }
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::registry::{Hosting, RegistryRow};
-use super::trouble::{Server, Trouble};
+use super::unavailability::{Server, Unavailability};
 use crate::access::StoreFactory;
 use crate::client::{ClientError, ExperimentClient};
 use crate::experiment_configs::ConfigSource;
@@ -135,7 +135,7 @@ fn hosting(answer: Result<crate::protocol::Experiment, ClientError>) -> Hosting 
         Ok(experiment) => Hosting::Hosted(Box::new(experiment)),
         Err(error) if error.is_not_hosted_here() => Hosting::Elsewhere,
         Err(error) if error.is_not_found() => Hosting::NotHosted,
-        Err(error) => Hosting::Unknown(Trouble::of(Server::TaskStore, &error)),
+        Err(error) => Hosting::Unknown(Unavailability::of(Server::TaskStore, &error)),
     }
 }
 

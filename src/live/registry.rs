@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::freshness::Freshness;
-use super::trouble::{Trouble, TroubleKind};
+use super::unavailability::{Unavailability, UnavailabilityKind};
 use crate::access::CredentialState;
 use crate::clock::Clock;
 use crate::protocol::{Experiment, ExperimentId, ExperimentState, RegistryEntry, Timestamp};
@@ -25,7 +25,7 @@ pub enum Hosting {
     /// It hosts others, or there is no address for this one.
     Elsewhere,
     /// The task store could not be asked.
-    Unknown(Trouble),
+    Unknown(Unavailability),
 }
 
 /// An experiment of the deployment.
@@ -63,14 +63,14 @@ impl RegistryRow {
 
     /// An experiment whose task store is still to be asked.
     pub(super) fn unasked(id: ExperimentId, entry: Option<RegistryEntry>, credential: CredentialState) -> Self {
-        let trouble = Trouble {
-            kind: TroubleKind::Unheard,
-            words: "the task store has not been asked yet".to_owned(),
+        let cause = Unavailability {
+            kind: UnavailabilityKind::NotYetContacted,
+            message: "the task store has not been asked yet".to_owned(),
         };
         Self {
             id,
             entry,
-            hosting: Hosting::Unknown(trouble),
+            hosting: Hosting::Unknown(cause),
             credential,
             config: Ok(()),
             tells_config: None,
@@ -163,22 +163,23 @@ impl Registry {
 
     /// Waits until the list is of now, or until it is known that it cannot be, at most `limit`; and a moment longer for
     /// the task stores, most of which answer at once.
-    pub async fn settled(&self, limit: Duration) -> Arc<RegistryView> {
+    pub async fn wait_until_settled(&self, limit: Duration) -> Arc<RegistryView> {
         const STORES: Duration = Duration::from_millis(500);
         self.looked.notify_one();
-        self.until(limit, |view| view.freshness != Freshness::CatchingUp).await;
+        self.wait_until(limit, |view| view.freshness != Freshness::CatchingUp)
+            .await;
         // What an earlier life left is shown as it is once the feed has had its moment: it may be silent for long.
         let moment = STORES.saturating_sub(self.begun.elapsed());
         if !moment.is_zero() {
-            self.until(moment, |view| view.freshness.is_settled()).await;
+            self.wait_until(moment, |view| view.freshness.is_settled()).await;
         }
-        self.until(STORES, |view| view.rows.values().all(|row| row.is_asked))
+        self.wait_until(STORES, |view| view.rows.values().all(|row| row.is_asked))
             .await;
         self.view()
     }
 
     /// Waits until the view is as wanted, at most `limit`; whether it is, the caller sees.
-    pub async fn until(&self, limit: Duration, wanted: impl Fn(&RegistryView) -> bool) {
+    pub async fn wait_until(&self, limit: Duration, wanted: impl Fn(&RegistryView) -> bool) {
         // Most find what they want, and need not be told when it comes.
         if wanted(&self.view.load()) {
             return;
@@ -258,16 +259,16 @@ mod tests {
             listed: true,
             freshness: Freshness::Stale {
                 since: clock.now(),
-                trouble: Trouble {
-                    kind: TroubleKind::Unheard,
-                    words: "it has not been heard".to_owned(),
+                cause: Unavailability {
+                    kind: UnavailabilityKind::NotYetContacted,
+                    message: "it has not been heard".to_owned(),
                 },
             },
             ..view
         });
         let limit = Duration::from_secs(3600);
-        assert!(registry.settled(limit).now_or_never().is_none());
-        registry.settled(limit).await;
-        assert!(registry.settled(limit).now_or_never().is_some());
+        assert!(registry.wait_until_settled(limit).now_or_never().is_none());
+        registry.wait_until_settled(limit).await;
+        assert!(registry.wait_until_settled(limit).now_or_never().is_some());
     }
 }

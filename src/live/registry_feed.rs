@@ -14,11 +14,11 @@ use super::admins::Admins;
 use super::backoff::Backoff;
 use super::feed;
 use super::follow::{Noticed, chain};
-use super::freshness::{Freshness, Means};
+use super::freshness::{FeedKind, Freshness};
 use super::probe::{Depth, Look};
 use super::registry::{Registry, RegistryRow, RegistryView};
 use super::saved::Shelf;
-use super::trouble::{Server, Trouble};
+use super::unavailability::{Server, Unavailability};
 use crate::access::{Scope, StoreFactory};
 use crate::client::{ClientError, ControlClient, PushStream, WatchEvent};
 use crate::clock::Clock;
@@ -47,7 +47,7 @@ pub(super) struct RegistryFeed {
     /// How often the list is read where the control plane does not push.
     pub every: Duration,
     /// The longest wait before a broken feed is tried again.
-    pub retry_cap: Duration,
+    pub max_retry_delay: Duration,
     /// Ids whose mirrors should look again.
     pub changed: mpsc::UnboundedSender<ExperimentId>,
     /// What mirrors and pages saw change.
@@ -57,7 +57,7 @@ pub(super) struct RegistryFeed {
 impl RegistryFeed {
     /// Follows the control plane until told to stop.
     pub(super) async fn follow(mut self, stopping: CancellationToken) {
-        let mut backoff = Backoff::new(self.retry_cap);
+        let mut backoff = Backoff::new(self.max_retry_delay);
         if let Some(shelf) = &self.shelf
             && let Some((rows, heard)) = shelf.registry().await
         {
@@ -73,8 +73,8 @@ impl RegistryFeed {
             if !matches!(view.freshness, Freshness::Stale { .. }) {
                 warn!(error = %chain(&error), "the registry's feed broke; showing what is known");
             }
-            let trouble = Trouble::of(Server::ControlPlane, &error);
-            self.broken(trouble);
+            let cause = Unavailability::of(Server::ControlPlane, &error);
+            self.broken(cause);
             let end = tokio::time::sleep(backoff.next(started.elapsed()));
             tokio::pin!(end);
             loop {
@@ -153,7 +153,7 @@ impl RegistryFeed {
                     self.registry.heard(&self.clock);
                     self.list(entries, Depth::Store);
                     listed = true;
-                    self.freshness(Freshness::Live(Means::Push));
+                    self.freshness(Freshness::Live(FeedKind::Push));
                 }
                 WatchEvent::Signalled(notice) if listed => {
                     watching.noticed(&notice);
@@ -249,7 +249,7 @@ impl RegistryFeed {
     }
 
     /// What is known stays, and is old from now on. The default experiment needs no registry to be there.
-    fn broken(&self, trouble: Trouble) {
+    fn broken(&self, cause: Unavailability) {
         if !self.registry.view().listed
             && let Some(id) = self.stores.default_experiment()
         {
@@ -257,7 +257,7 @@ impl RegistryFeed {
         }
         self.freshness(Freshness::Stale {
             since: self.registry.last_heard(),
-            trouble,
+            cause,
         });
     }
 

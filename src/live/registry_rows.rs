@@ -9,7 +9,7 @@ use super::probe::{Depth, Look};
 use super::registry::{Hosting, RegistryRow, RegistryView};
 use super::registry_feed::{RegistryFeed, SPELL};
 use super::saved::KeptRow;
-use super::trouble::{Server, Trouble};
+use super::unavailability::{Server, Unavailability};
 use crate::protocol::{ExperimentId, RegistryEntry, Timestamp};
 
 impl RegistryFeed {
@@ -90,7 +90,7 @@ impl RegistryFeed {
             rows: rows.collect(),
             freshness: Freshness::Stale {
                 since: heard,
-                trouble: Trouble::unheard(Server::ControlPlane),
+                cause: Unavailability::not_yet_contacted(Server::ControlPlane),
             },
             ..view
         });

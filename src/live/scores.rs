@@ -183,7 +183,7 @@ impl Scores {
 
     /// The measurements to draw, oldest first, and whether each is a step: all of them up to `most`, and of more, the
     /// steps (as [`Scores::steps`] has them) and one of each of equally long stretches, `most` in all and one more at most.
-    pub fn thinned(&self, most: usize) -> Vec<(Score<'_>, bool)> {
+    pub fn downsampled(&self, most: usize) -> Vec<(Score<'_>, bool)> {
         let mut kept: BTreeMap<_, _> = self
             .steps(most)
             .into_iter()

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet, Vector};
 
 use super::configuration::Configuration;
-use super::counts::Counts;
 use super::filing::{ByChange, ByCreation, ByIdea, ByMetric, ByPriority, ByStart, BySubject};
 use super::order::{Order, Sorted, Table};
 use super::rows::{IdeaRow, TaskRow, VariantRow};
 use super::scores::Scores;
+use super::task_counts::TaskCounts;
 use super::weight;
 use crate::experiment_configs::ConfigError;
 use crate::protocol::{
@@ -36,7 +36,7 @@ pub struct Snapshot {
     /// Events consumed.
     pub cursor: u64,
     /// Tasks by kind and state.
-    pub counts: Counts,
+    pub counts: TaskCounts,
     pub(super) metrics: Arc<[Arc<str>]>,
     pub(super) tasks: Table<TaskRow>,
     pub(super) tasks_by_subject: Sorted<TaskRow>,
@@ -117,7 +117,7 @@ impl Snapshot {
 
         let objective =
             known.and_then(|config| Some((Arc::from(config.objective_metric()?), config.objective.direction)));
-        let counts = tasks.iter().fold(Counts::default(), |mut counts, row| {
+        let counts = tasks.iter().fold(TaskCounts::default(), |mut counts, row| {
             *counts.slot(row) += 1;
             counts
         });
@@ -217,7 +217,7 @@ impl Snapshot {
     }
 
     /// The cursor of the oldest event that is held.
-    pub fn oldest_held(&self) -> Option<u64> {
+    pub fn oldest_event_cursor(&self) -> Option<u64> {
         self.tail.front().map(|(cursor, _)| *cursor)
     }
 

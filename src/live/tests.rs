@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::configuration::Configuration;
 use super::snapshot::{Listed, Snapshot};
-use super::{IdeaOrder, IdeaRow, TaskFilter, TaskOrder, TaskRow, TaskSubject, VariantOrder, VariantRow, Way};
+use super::{IdeaOrder, IdeaRow, SortDirection, TaskFilter, TaskOrder, TaskRow, TaskSubject, VariantOrder, VariantRow};
 use crate::protocol::*;
 
 const CONFIG: &str = "
@@ -139,7 +139,7 @@ fn together(puts: &[Put]) -> Listed {
     listed
 }
 
-const WAYS: [Way; 2] = [Way::Ascending, Way::Descending];
+const WAYS: [SortDirection; 2] = [SortDirection::Ascending, SortDirection::Descending];
 
 fn optional<T: Copy>(words: &[T]) -> impl Iterator<Item = Option<T>> {
     std::iter::once(None).chain(words.iter().copied().map(Some))
@@ -188,7 +188,7 @@ fn assert_tasks(snapshot: &Snapshot) {
 }
 
 /// `kept` are the newest first.
-fn assert_order(snapshot: &Snapshot, filter: &TaskFilter, way: Way, kept: &[TaskRow]) {
+fn assert_order(snapshot: &Snapshot, filter: &TaskFilter, way: SortDirection, kept: &[TaskRow]) {
     for order in [
         TaskOrder::Created,
         TaskOrder::Updated,
@@ -196,7 +196,7 @@ fn assert_order(snapshot: &Snapshot, filter: &TaskFilter, way: Way, kept: &[Task
         TaskOrder::State,
     ] {
         let mut expected = kept.to_vec();
-        let ascending = way == Way::Ascending;
+        let ascending = way == SortDirection::Ascending;
         match order {
             TaskOrder::Created => {}
             TaskOrder::Updated => expected.sort_by_key(|row| Reverse((row.updated_at, row.id.clone()))),
@@ -229,7 +229,7 @@ fn assert_ideas(snapshot: &Snapshot) {
             if order == IdeaOrder::Priority {
                 expected.sort_by(|a, b| b.priority.total_cmp(&a.priority));
             }
-            if way == Way::Ascending {
+            if way == SortDirection::Ascending {
                 expected.reverse();
             }
             let listed = snapshot.list_ideas(state, order, way).all();
@@ -276,7 +276,7 @@ fn assert_variants(snapshot: &Snapshot) {
         for (order, way) in orders.into_iter().flat_map(|o| WAYS.map(|w| (o, w))) {
             let keeps = |row: &&VariantRow| status.is_none_or(|status| row.status == status);
             let mut expected: Vec<_> = rows.iter().filter(keeps).collect();
-            let ascending = way == Way::Ascending;
+            let ascending = way == SortDirection::Ascending;
             match order {
                 VariantOrder::Started if ascending => expected.reverse(),
                 VariantOrder::Started => {}
@@ -296,7 +296,7 @@ fn assert_variants(snapshot: &Snapshot) {
     }
     assert!(
         snapshot
-            .list_variants(None, VariantOrder::Metric("notes"), Way::Ascending)
+            .list_variants(None, VariantOrder::Metric("notes"), SortDirection::Ascending)
             .is_empty()
     );
 }
@@ -318,7 +318,7 @@ fn assert_scores(snapshot: &Snapshot) {
     assert_eq!(scores.best().as_ref().map(same), steps.last().cloned());
     assert_eq!(scores.last().as_ref().map(same), all.last().cloned());
     assert_eq!((scores.len(), scores.step_count()), (all.len(), steps.len()));
-    let drawn = scores.thinned(1000);
+    let drawn = scores.downsampled(1000);
     assert_eq!(drawn.iter().map(|(score, _)| same(score)).collect::<Vec<_>>(), all);
     assert!(
         drawn
@@ -377,7 +377,7 @@ fn many_evaluations_are_thinned_and_no_step_is_lost() {
     }
     let snapshot = listed(listing);
     let scores = snapshot.scores().expect("an objective");
-    let drawn = scores.thinned(400);
+    let drawn = scores.downsampled(400);
     assert!((350..=401).contains(&drawn.len()), "{}", drawn.len());
     assert_eq!(
         drawn.iter().filter(|(_, is_step)| *is_step).count(),
@@ -386,7 +386,7 @@ fn many_evaluations_are_thinned_and_no_step_is_lost() {
     assert!(drawn.is_sorted_by_key(|(score, _)| (score.at, score.variant)));
     assert_eq!(
         drawn,
-        snapshot.scores().expect("an objective").thinned(400),
+        snapshot.scores().expect("an objective").downsampled(400),
         "the same every time"
     );
     // Each better than the one before: even the steps are too many to draw.

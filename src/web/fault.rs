@@ -3,10 +3,10 @@
 use poem::error::ResponseError;
 use poem::http::StatusCode;
 
-use crate::live::Trouble;
+use crate::live::Unavailability;
 use crate::protocol::ExperimentId;
 use crate::web::auth::session::Operator;
-use crate::web::upstream::{Upstream, trouble_status};
+use crate::web::upstream::{Upstream, unavailability_status};
 
 /// The key of [`Fault::StaleSelection`], and of the banner that says the same.
 pub(crate) const STALE_SELECTION: &str = "stale-selection";
@@ -22,7 +22,7 @@ pub(crate) enum Fault {
     NotAdministrator(Operator),
     /// The page is for administrators, and who is one cannot be known now.
     #[error("who administers cannot be known: {0}")]
-    RoleUnknown(Trouble),
+    RoleUnknown(Unavailability),
     /// The path names no page.
     #[error("no such page")]
     NoSuchPage,
@@ -65,10 +65,10 @@ pub(crate) enum Fault {
     NotHostedHere,
     /// The registry cannot be read, and what is asked for is not in what was read of it.
     #[error("the control plane cannot be read: {0}")]
-    ControlPlane(Trouble),
+    ControlPlane(Unavailability),
     /// The experiment has not been read yet and cannot be.
     #[error("the experiment cannot be read: {0}")]
-    TaskStore(Trouble),
+    TaskStore(Unavailability),
     /// The first list takes longer than a page waits.
     #[error("{0} is still being read")]
     StillReading(&'static str),
@@ -105,8 +105,8 @@ impl Fault {
             Self::NoControlPlane => "no-control-plane",
             Self::Unseeded => "unseeded",
             Self::NotHostedHere => "not-hosted-here",
-            Self::ControlPlane(trouble) => Upstream::ControlPlane.key(trouble.kind),
-            Self::TaskStore(trouble) => Upstream::TaskStore.key(trouble.kind),
+            Self::ControlPlane(cause) => Upstream::ControlPlane.key(cause.kind),
+            Self::TaskStore(cause) => Upstream::TaskStore.key(cause.kind),
             Self::StillReading(_) => "still-reading",
             Self::CrossSite => "cross-site",
             Self::BadRequest(_) => "bad-request",
@@ -131,8 +131,8 @@ impl ResponseError for Fault {
             | Self::NotRegistered { .. }
             | Self::NoControlPlane => StatusCode::NOT_FOUND,
             Self::Unseeded | Self::NotHostedHere => StatusCode::CONFLICT,
-            Self::ControlPlane(trouble) | Self::TaskStore(trouble) | Self::RoleUnknown(trouble) => {
-                trouble_status(trouble.kind)
+            Self::ControlPlane(cause) | Self::TaskStore(cause) | Self::RoleUnknown(cause) => {
+                unavailability_status(cause.kind)
             }
             Self::StillReading(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::CrossSite | Self::NotAdministrator(_) => StatusCode::FORBIDDEN,

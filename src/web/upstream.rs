@@ -3,7 +3,7 @@
 use poem::http::StatusCode;
 
 use crate::client::ClientError;
-use crate::live::TroubleKind;
+use crate::live::UnavailabilityKind;
 
 /// A server behind the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl Upstream {
     }
 
     /// The key of what goes wrong with it, in markup.
-    pub fn key(self, kind: TroubleKind) -> &'static str {
+    pub fn key(self, kind: UnavailabilityKind) -> &'static str {
         let (unreachable, credential, refused) = match self {
             Self::ControlPlane => (
                 "control-plane-unreachable",
@@ -38,9 +38,11 @@ impl Upstream {
             ),
         };
         match kind {
-            TroubleKind::Unreachable | TroubleKind::Failing | TroubleKind::Unheard => unreachable,
-            TroubleKind::NoCredential => credential,
-            TroubleKind::Refused => refused,
+            UnavailabilityKind::Unreachable | UnavailabilityKind::Failing | UnavailabilityKind::NotYetContacted => {
+                unreachable
+            }
+            UnavailabilityKind::NoCredential => credential,
+            UnavailabilityKind::Refused => refused,
         }
     }
 
@@ -69,21 +71,21 @@ impl Upstream {
     }
 }
 
-/// What kind of trouble an error of a request is.
-pub(crate) fn trouble_kind(error: &ClientError) -> TroubleKind {
+/// What kind of unavailability an error of a request shows.
+pub(crate) fn unavailability_kind(error: &ClientError) -> UnavailabilityKind {
     if error.is_unauthorized() {
-        TroubleKind::NoCredential
+        UnavailabilityKind::NoCredential
     } else if error.is_unreachable() {
-        TroubleKind::Unreachable
+        UnavailabilityKind::Unreachable
     } else {
-        TroubleKind::Refused
+        UnavailabilityKind::Refused
     }
 }
 
 /// The status of a page whose data cannot be read.
-pub(crate) fn trouble_status(kind: TroubleKind) -> StatusCode {
+pub(crate) fn unavailability_status(kind: UnavailabilityKind) -> StatusCode {
     match kind {
-        TroubleKind::Refused => StatusCode::BAD_GATEWAY,
+        UnavailabilityKind::Refused => StatusCode::BAD_GATEWAY,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     }
 }

@@ -28,7 +28,7 @@ pub struct Console {
 
 impl Console {
     pub async fn start() -> Self {
-        Self::start_retrying_within(live::Options::RETRY_CAP).await
+        Self::start_retrying_within(live::Options::MAX_RETRY_DELAY).await
     }
 
     /// One that waits no longer than this before it tries a broken feed again.
@@ -52,12 +52,12 @@ impl Console {
             configs: ConfigSource::new(experiment_configs::Options::default(), Clock::default()),
             clock: clock.clone(),
             tasks: tasks.clone(),
-            idle: Duration::from_secs(300),
-            mirrors: 8,
-            mirror_bytes: 1 << 30,
-            snapshots: None,
-            retry_cap,
-            registry_every: Duration::from_secs(2),
+            idle_timeout: Duration::from_secs(300),
+            max_mirrors: 8,
+            max_mirror_bytes: 1 << 30,
+            snapshot_dir: None,
+            max_retry_delay: retry_cap,
+            registry_poll_interval: Duration::from_secs(2),
         });
         let web = Web::new(web::Options {
             live,

@@ -208,15 +208,15 @@ impl Console {
             configs: ConfigSource::new(setup.configs, clock.clone()),
             clock: clock.clone(),
             tasks: console.clone(),
-            idle: Duration::from_secs(60),
-            mirrors: 16,
-            mirror_bytes: setup.mirror_bytes,
-            snapshots: setup.snapshots,
-            retry_cap: setup.retry_cap,
-            registry_every: Duration::from_millis(100),
+            idle_timeout: Duration::from_secs(60),
+            max_mirrors: 16,
+            max_mirror_bytes: setup.mirror_bytes,
+            snapshot_dir: setup.snapshots,
+            max_retry_delay: setup.retry_cap,
+            registry_poll_interval: Duration::from_millis(100),
         });
         // The console has registered itself by then, so that ids that are minted later are the same on every run.
-        live.registry().settled(Duration::from_secs(10)).await;
+        live.registry().wait_until_settled(Duration::from_secs(10)).await;
         let web = Web::new(web::Options {
             live: live.clone(),
             stores,

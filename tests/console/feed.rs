@@ -165,7 +165,7 @@ async fn what_waits_to_be_seeded_recovers_from_an_outage_too() {
     };
     until("the first answer", is("polling")).await;
     proxy.cut();
-    mirror.poke();
+    mirror.wake();
     until("staleness", is("stale")).await;
     proxy.heal();
     until("the answer again", is("polling")).await;

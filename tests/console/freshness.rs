@@ -207,7 +207,7 @@ async fn what_was_seen_survives_a_restart_and_is_old_until_the_feed_speaks() {
     let requests = proxy.requests();
     let listed = requests.iter().filter(|request| request.target.ends_with("/tasks"));
     assert_eq!(listed.count(), 0, "it went on from where it was, and listed nothing");
-    assert_eq!(second.live.mirror(&lab.id).tally().lists(), 0);
+    assert_eq!(second.live.mirror(&lab.id).follow_stats().lists(), 0);
     second.stop().await;
 
     // What is damaged is as if it were not there.
@@ -224,7 +224,7 @@ async fn what_was_seen_survives_a_restart_and_is_old_until_the_feed_speaks() {
         (page.attributes("tr[data-task]", "data-task").len() == 3).then_some(())
     })
     .await;
-    assert_eq!(third.live.mirror(&lab.id).tally().lists(), 1);
+    assert_eq!(third.live.mirror(&lab.id).follow_stats().lists(), 1);
 }
 
 #[tokio::test]

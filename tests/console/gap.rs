@@ -13,7 +13,8 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use switchboard::clock::Clock;
 use switchboard::live::{
-    Counts, IdeaOrder, IdeaRow, Mirror, Score, Snapshot, TaskFilter, TaskOrder, TaskRow, VariantOrder, VariantRow, Way,
+    IdeaOrder, IdeaRow, Mirror, Score, Snapshot, SortDirection, TaskCounts, TaskFilter, TaskOrder, TaskRow,
+    VariantOrder, VariantRow,
 };
 use switchboard::protocol::*;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock, watch};
@@ -114,7 +115,7 @@ async fn observe(mirror: Arc<Mirror>, pace: Pace, end: Arc<watch::Sender<bool>>)
 #[derive(Debug, PartialEq)]
 struct Said {
     experiment: Experiment,
-    counts: Counts,
+    counts: TaskCounts,
     tasks: Vec<TaskRow>,
     by_change: Vec<TaskId>,
     by_filter: Vec<Vec<TaskId>>,
@@ -147,7 +148,7 @@ impl Said {
                 .map(|filter| listed(snapshot, &filter, TaskOrder::Created))
                 .collect(),
             ideas: snapshot
-                .list_ideas(None, IdeaOrder::Created, Way::Descending)
+                .list_ideas(None, IdeaOrder::Created, SortDirection::Descending)
                 .all()
                 .into_iter()
                 .map(|row| IdeaRow {
@@ -156,7 +157,7 @@ impl Said {
                 })
                 .collect(),
             variants: snapshot
-                .list_variants(None, VariantOrder::Started, Way::Descending)
+                .list_variants(None, VariantOrder::Started, SortDirection::Descending)
                 .all()
                 .into_iter()
                 .map(|row| VariantRow {
@@ -166,7 +167,7 @@ impl Said {
                 .collect(),
             scored: scores
                 .iter()
-                .flat_map(|scores| scores.thinned(usize::MAX))
+                .flat_map(|scores| scores.downsampled(usize::MAX))
                 .map(|(score, _)| told(score))
                 .collect(),
             best: scores.and_then(|scores| scores.best()).map(told),
@@ -194,7 +195,7 @@ fn filters() -> impl Iterator<Item = TaskFilter> {
 }
 
 fn listed(snapshot: &Snapshot, filter: &TaskFilter, order: TaskOrder) -> Vec<TaskId> {
-    let rows = snapshot.list_tasks(filter, order, Way::Descending).all();
+    let rows = snapshot.list_tasks(filter, order, SortDirection::Descending).all();
     rows.into_iter().map(|row| row.id.clone()).collect()
 }
 
@@ -338,7 +339,7 @@ async fn ten_thousand_events(lacks: Lacks) {
     );
 
     // Each was told to the mirror once, too: a second time would count, even where it changes nothing.
-    let (fed, lists) = (mirror.tally().events(), mirror.tally().lists());
+    let (fed, lists) = (mirror.follow_stats().events(), mirror.follow_stats().lists());
     println!("{fed} came by the feed after a list of {listed}, of {lists} lists in all");
     let by_feed = log.len() as u64 - listed;
     assert!(fed <= by_feed, "{} events came twice", fed - by_feed);

@@ -80,14 +80,14 @@ async fn a_fleet_is_listed_a_few_at_a_time_and_only_while_there_is_room() {
             (view.rows.values().filter(is_hosted).count() == HOSTED).then_some(())
         })
         .await;
-        assert_eq!(console.live.hosted().len(), 4);
-        assert_eq!(console.live.hosted().len(), 4, "none of them is listed yet");
+        assert_eq!(console.live.follow_hosted().len(), 4);
+        assert_eq!(console.live.follow_hosted().len(), 4, "none of them is listed yet");
         let mut most = 0;
         until("all that there is room for", async || {
-            let hosted = console.live.hosted();
+            let hosted = console.live.follow_hosted();
             most = most.max(hosted.len());
             let listed = hosted.iter().all(|mirror| mirror.view().snapshot().is_some());
-            (listed && hosted.len() == expected && console.live.hosted().len() == expected).then_some(())
+            (listed && hosted.len() == expected && console.live.follow_hosted().len() == expected).then_some(())
         })
         .await;
         assert_eq!(most, expected);

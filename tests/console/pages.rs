@@ -92,7 +92,11 @@ fn pages() -> Vec<(&'static str, String)> {
     of_experiment
         .map(|pattern| {
             let last = pattern.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-            let name = if last.is_empty() { "overview" } else { last.trim_start_matches(':') };
+            let name = if last.is_empty() {
+                "overview"
+            } else {
+                last.trim_start_matches(':')
+            };
             let path = pattern
                 .replace(":task", "evaluate-good")
                 .replace(":idea", "idea-good")
@@ -166,7 +170,10 @@ async fn every_page_is_drawn() {
     assert_drawn("unregister__running", &get(&unregister).await);
     assert_drawn("unseeded", &get(&format!("/x/{}/", world.unseeded)).await);
     drawn.add("experiments", "busy", &get(EXPERIMENTS).await);
-    assert_shell("shell__experiment", &get(&format!("/x/{}/admin/tasks/", world.busy.id)).await);
+    assert_shell(
+        "shell__experiment",
+        &get(&format!("/x/{}/admin/tasks/", world.busy.id)).await,
+    );
     assert_shell("shell__deployment", &get(EXPERIMENTS).await);
     assert_drawn(
         "task__odd_id",
@@ -261,7 +268,9 @@ async fn the_deployments_workers_and_groups_are_drawn() {
     }
     let [(_, workers), (_, worker), (_, groups), (_, group)] = &paths;
     drawn.add(
-        "workers", "none match", &console.get(&format!("{workers}?q=zzz&name=grace"), &headers).await,
+        "workers",
+        "none match",
+        &console.get(&format!("{workers}?q=zzz&name=grace"), &headers).await,
     );
     let wrong = [("name", " bad"), ("labels", "a=b\nnonsense")];
     drawn.add("workers", "refused", &console.post(workers, &headers, &wrong).await);
@@ -269,19 +278,27 @@ async fn the_deployments_workers_and_groups_are_drawn() {
     drawn.add("groups", "refused", &console.post(groups, &headers, &wrong).await);
     let wrong = [("member_id", "grace")];
     drawn.add(
-        "group", "refused", &console.post(&format!("{group}members"), &headers, &wrong).await,
+        "group",
+        "refused",
+        &console.post(&format!("{group}members"), &headers, &wrong).await,
     );
     let wrong = [("confirm", "no")];
     drawn.add(
-        "group", "unconfirmed", &console.post(&format!("{group}delete"), &headers, &wrong).await,
+        "group",
+        "unconfirmed",
+        &console.post(&format!("{group}delete"), &headers, &wrong).await,
     );
     drawn.add(
-        "worker", "unconfirmed", &console
+        "worker",
+        "unconfirmed",
+        &console
             .post(&format!("{worker}reissue-credential"), &headers, &wrong)
             .await,
     );
     drawn.add(
-        "group", "added", &console.get(&format!("{group}?ok=added"), &headers).await,
+        "group",
+        "added",
+        &console.get(&format!("{group}?ok=added"), &headers).await,
     );
 
     let form = [("name", "grace"), ("request_id", "once")];
@@ -290,7 +307,9 @@ async fn the_deployments_workers_and_groups_are_drawn() {
     let end = &worker.trim_end_matches('/')[worker.len() - 7..];
     let confirmed = [("confirm", "Ada <b>Lovelace</b>"), ("request_id", end)];
     drawn.add(
-        "token", "reissued", &console
+        "token",
+        "reissued",
+        &console
             .post(&format!("{worker}reissue-credential"), &headers, &confirmed)
             .await,
     );
@@ -449,7 +468,9 @@ async fn every_part_that_asks_for_itself_is_answered_with_itself() {
     let world = Deployment::start().await;
     world.known(&world.busy.id).await;
     let cookie = world.console.sign_in().await;
-    let paths = pages().into_iter().map(|(_, path)| format!("/x/{}/{path}", world.busy.id));
+    let paths = pages()
+        .into_iter()
+        .map(|(_, path)| format!("/x/{}/{path}", world.busy.id));
     let registry = staffed(&world.console).await.map(|(_, path)| path);
     for path in paths.into_iter().chain(registry).chain([EXPERIMENTS.to_owned()]) {
         let page = world.console.get(&path, &[("cookie", &cookie)]).await;

@@ -10,7 +10,7 @@ mod push;
 
 use crate::client::{ClientError, ExperimentClient, PushStream, WatchEvent};
 
-use super::freshness::Means;
+use super::freshness::FeedKind;
 use long_poll::LongPolling;
 use push::Pushed;
 
@@ -33,10 +33,10 @@ impl Feed {
     }
 
     /// How it learns of changes. What is pushed tells of workers and groups too.
-    pub(super) fn means(&self) -> Means {
+    pub(super) fn kind(&self) -> FeedKind {
         match self {
-            Self::Push(_) => Means::Push,
-            Self::LongPoll(_) => Means::LongPoll,
+            Self::Push(_) => FeedKind::Push,
+            Self::LongPoll(_) => FeedKind::LongPoll,
         }
     }
 

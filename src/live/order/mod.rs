@@ -2,7 +2,7 @@
 //! same in a small experiment and in a large one.
 //!
 //! [`Sorted`] is the sequence, persistent like all of a picture. An [`Index`] keeps one for each filter, a [`Table`] all
-//! indexes of one kind of rows, and [`Ranked`] is what a reader is given.
+//! indexes of one kind of rows, and [`PagedRows`] is what a reader is given.
 
 mod index;
 mod ranked;
@@ -14,8 +14,8 @@ mod tests;
 use std::cmp::Ordering;
 use std::hash::Hash;
 
+pub use ranked::{PagedRows, SortDirection};
 pub(super) use ranked::{Part, Reading};
-pub use ranked::{Ranked, Way};
 pub(super) use sorted::Sorted;
 pub(super) use table::Table;
 

@@ -7,7 +7,7 @@ use super::Sorted;
 
 /// Which way a list runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum SortDirection {
     /// Smallest or oldest first.
     Ascending,
     /// Largest or newest first.
@@ -27,10 +27,10 @@ pub(in crate::live) enum Reading {
 
 impl Reading {
     /// The plain reading of a way.
-    pub fn of(way: Way) -> Self {
+    pub fn of(way: SortDirection) -> Self {
         match way {
-            Way::Ascending => Self::Forward,
-            Way::Descending => Self::Backward,
+            SortDirection::Ascending => Self::Forward,
+            SortDirection::Descending => Self::Backward,
         }
     }
 }
@@ -88,12 +88,12 @@ impl<'a, T> Part<'a, T> {
 
 /// The rows that a filter keeps, in the order asked for. What is not looked at costs nothing.
 #[derive(Debug)]
-pub struct Ranked<'a, T> {
+pub struct PagedRows<'a, T> {
     parts: Vec<Part<'a, T>>,
     len: usize,
 }
 
-impl<'a, T> Ranked<'a, T> {
+impl<'a, T> PagedRows<'a, T> {
     pub(in crate::live) fn new(parts: impl IntoIterator<Item = Part<'a, T>>) -> Self {
         let parts: Vec<_> = parts.into_iter().collect();
         let len = parts.iter().map(|part| part.range.len()).sum();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{Order, Part, Ranked, Reading, Sorted};
+use super::{Order, PagedRows, Part, Reading, Sorted};
 
 /// A key that ties, and what parts those that do.
 type Entry = (u16, u16);
@@ -123,7 +123,7 @@ proptest! {
             take(step, &mut sorted, &mut naive);
         }
         let middle = sorted.partition(|entry| entry.0 < 20);
-        let ranked = Ranked::new([
+        let ranked = PagedRows::new([
             Part::some(&sorted, middle..sorted.len(), Reading::TiesBackward),
             Part::some(&sorted, 0..middle, Reading::Backward),
             Part::all(&sorted, Reading::Forward),

@@ -67,7 +67,7 @@ impl Keeper {
             };
             self.keep_registry().await;
             // Who was looked at last is wanted first, should the time not do for all.
-            let mut mirrors = self.live.followed();
+            let mut mirrors = self.live.followed_mirrors();
             mirrors.sort_by_key(|mirror| std::cmp::Reverse(mirror.last_viewed_ms()));
             for mirror in mirrors {
                 if !ends && stopping.is_cancelled() {
@@ -88,7 +88,7 @@ impl Keeper {
     }
 
     async fn keep_registry(&mut self) {
-        let registry = self.live.registry_unlooked();
+        let registry = self.live.peek_registry();
         let view = registry.view();
         // Of an outage, or before the first list, what the shelf has is as good.
         if view.revision == self.registry || !view.freshness.is_current() {
@@ -112,7 +112,7 @@ impl Keeper {
             }
             Some(written) => ends || Instant::now() >= written.not_before,
             // It came from the shelf and nothing was heard since.
-            None => view.freshness.is_current() || mirror.tally().lists() > 0,
+            None => view.freshness.is_current() || mirror.follow_stats().lists() > 0,
         };
         if !is_due {
             return;

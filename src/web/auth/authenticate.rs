@@ -169,7 +169,9 @@ impl Authenticator {
         let (server, registry) = match stores.control_as(bearer.clone()) {
             Some(control) => ("The control plane", control.registry()),
             None => {
-                let experiment = stores.default_experiment().and_then(|id| stores.experiment_as(id, bearer));
+                let experiment = stores
+                    .default_experiment()
+                    .and_then(|id| stores.experiment_as(id, bearer));
                 ("The task store", experiment.ok_or(SignInRefusal::NotHosted)?.registry())
             }
         };

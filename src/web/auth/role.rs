@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use crate::live::{Freshness, Live, Trouble};
+use crate::live::{Freshness, Live, Unavailability};
 use crate::protocol::{ExperimentId, WorkerId};
 use crate::web::auth::audience::is_admin_path;
 use crate::web::auth::session::Operator;
@@ -15,9 +15,9 @@ pub(crate) enum Role {
     /// Work and read; they are not in the group `admins`.
     Operator,
     /// Read what was known when they were last known to administer. Whether they still do cannot be known.
-    LastKnownAdministrator(Trouble),
+    LastKnownAdministrator(Unavailability),
     /// Work and read, for as long as it is not known whether they administer.
-    Unknown(Trouble),
+    Unknown(Unavailability),
 }
 
 impl Role {
@@ -54,13 +54,13 @@ impl RoleResolver {
     /// What an operator may do now: for writes. While the server that knows the group `admins` is known not to answer,
     /// it is not asked again and the role is unknown.
     pub async fn for_write(&self, operator: &Operator) -> Role {
-        match (operator, self.live.unanswered()) {
+        match (operator, self.live.admins_outage()) {
             (Operator::Link, _) => Role::Administrator,
-            (Operator::Worker { .. }, Some(trouble)) => Role::Unknown(trouble),
+            (Operator::Worker { .. }, Some(cause)) => Role::Unknown(cause),
             (Operator::Worker { id, .. }, None) => match self.live.admins().contains(id).await {
                 Ok(true) => Role::Administrator,
                 Ok(false) => Role::Operator,
-                Err(trouble) => Role::Unknown(trouble),
+                Err(cause) => Role::Unknown(cause),
             },
         }
     }
@@ -71,10 +71,8 @@ impl RoleResolver {
     /// present is made from old knowledge, and they see nothing that they could not have seen when it was new.
     pub async fn for_read(&self, operator: &Operator, experiment: Option<&ExperimentId>) -> Role {
         match (self.for_write(operator).await, operator) {
-            (Role::Unknown(trouble), Operator::Worker { id, .. })
-                if self.administered_before_outage(id, experiment) =>
-            {
-                Role::LastKnownAdministrator(trouble)
+            (Role::Unknown(cause), Operator::Worker { id, .. }) if self.administered_before_outage(id, experiment) => {
+                Role::LastKnownAdministrator(cause)
             }
             (role, _) => role,
         }
@@ -89,8 +87,8 @@ impl RoleResolver {
                 .map(|mirror| mirror.view().freshness.clone()),
             None => Some(self.live.registry().view().freshness.clone()),
         };
-        match (freshness, self.live.admins().contained_at(worker)) {
-            (Some(Freshness::Stale { since, trouble }), Some(at)) if trouble.kind.is_outage() => {
+        match (freshness, self.live.admins().last_known_admin_at(worker)) {
+            (Some(Freshness::Stale { since, cause }), Some(at)) if cause.kind.is_outage() => {
                 since.instant().duration_since(at.instant()) <= OUTAGE_ROLE_GRACE
             }
             _ => false,
@@ -101,15 +99,15 @@ impl RoleResolver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::live::TroubleKind;
+    use crate::live::UnavailabilityKind;
 
     const E: &str = "exp_00000000000000000000000000";
 
     #[test]
     fn links_lead_where_the_role_may_go() {
-        let unknown = Role::Unknown(Trouble {
-            kind: TroubleKind::Unreachable,
-            words: String::new(),
+        let unknown = Role::Unknown(Unavailability {
+            kind: UnavailabilityKind::Unreachable,
+            message: String::new(),
         });
         let [gated, open] = [
             format!("/x/{E}/admin/tasks/?state=pending"),

@@ -177,7 +177,7 @@ impl Sessions {
             Operator::Worker { id, experiment, .. } => {
                 let default = self.stores.default_experiment();
                 let here = default.filter(|_| !self.stores.has_control_plane());
-                experiment.as_ref() == here && !self.live.admins().is_reissued_since(id, signed_in.begun_at)
+                experiment.as_ref() == here && !self.live.admins().is_credential_reissued_since(id, signed_in.begun_at)
             }
         }
     }

@@ -75,7 +75,7 @@ async fn older(
     per: u64,
 ) -> Result<Vec<Entry>, ClientError> {
     let first = before.saturating_sub(per) + 1;
-    if snapshot.oldest_held().is_some_and(|held| held <= first) {
+    if snapshot.oldest_event_cursor().is_some_and(|held| held <= first) {
         let held = snapshot.newest_events().map(|(cursor, event)| (cursor, event.clone()));
         return Ok(held.filter(|(cursor, _)| (first..=before).contains(cursor)).collect());
     }

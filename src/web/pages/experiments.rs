@@ -114,9 +114,9 @@ impl Act for Register {
     async fn shown(&self, made: &str) {
         if let Ok(id) = made.parse() {
             let live = self.context.live();
-            live.look_again(&id);
+            live.refresh_registry_entry(&id);
             let is_listed = |view: &RegistryView| view.rows.contains_key(&id);
-            live.registry().until(SHOWN_WITHIN, is_listed).await;
+            live.registry().wait_until(SHOWN_WITHIN, is_listed).await;
         }
     }
 
@@ -185,7 +185,7 @@ const NEEDS_TOKEN: &str = "Registering needs the admin token of the control plan
 
 fn page(context: &Context, session: &Session, form: &Registration, faults: &Faults) -> Page<'static> {
     // Followed before they are drawn: what nobody follows does not change.
-    let followed = context.live().hosted();
+    let followed = context.live().follow_hosted();
     let stores = &context.console.stores;
     let may_change = stores.control_admin().is_some();
     let body = ExperimentsTable {

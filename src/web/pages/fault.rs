@@ -6,7 +6,7 @@ use poem::http::{StatusCode, Uri, header};
 use poem::{IntoResponse, Response};
 use tracing::error;
 
-use crate::live::{Topic, TroubleKind};
+use crate::live::{Topic, UnavailabilityKind};
 use crate::web::auth::session::Operator;
 use crate::web::fault::Fault;
 use crate::web::request::context::Context;
@@ -146,12 +146,12 @@ impl Words {
                     ),
                 },
             ),
-            Fault::RoleUnknown(trouble) => (
+            Fault::RoleUnknown(cause) => (
                 "Who administers is not known now",
                 format!(
-                    "This page is for the members of the group admins, and they cannot be looked up: {trouble}.{}",
-                    match trouble.kind {
-                        TroubleKind::NoCredential =>
+                    "This page is for the members of the group admins, and they cannot be looked up: {cause}.{}",
+                    match cause.kind {
+                        UnavailabilityKind::NoCredential =>
                             " Only the admin token of the control plane can look them up: whoever runs this console starts it with --control-plane-admin-token.",
                         _ => "",
                     }
@@ -190,21 +190,21 @@ impl Words {
                 "Not hosted here",
                 "The experiment is registered, and no task store that this console knows hosts it: no address is configured for it, or the server there serves other experiments. Its address belongs into the console's file, below task_store: experiments:.".to_owned(),
             ),
-            Fault::ControlPlane(trouble) => (
-                match trouble.kind {
-                    TroubleKind::Unreachable | TroubleKind::Failing | TroubleKind::Unheard => "The control plane does not answer",
-                    TroubleKind::NoCredential => "The control plane cannot be read",
-                    TroubleKind::Refused => "The control plane refuses",
+            Fault::ControlPlane(cause) => (
+                match cause.kind {
+                    UnavailabilityKind::Unreachable | UnavailabilityKind::Failing | UnavailabilityKind::NotYetContacted => "The control plane does not answer",
+                    UnavailabilityKind::NoCredential => "The control plane cannot be read",
+                    UnavailabilityKind::Refused => "The control plane refuses",
                 },
-                format!("Which experiments there are is not known: {trouble}. {KEEPS_TRYING}"),
+                format!("Which experiments there are is not known: {cause}. {KEEPS_TRYING}"),
             ),
-            Fault::TaskStore(trouble) => (
-                match trouble.kind {
-                    TroubleKind::Unreachable | TroubleKind::Failing | TroubleKind::Unheard => "The task store does not answer",
-                    TroubleKind::NoCredential => "No credential for this experiment",
-                    TroubleKind::Refused => "The task store refuses",
+            Fault::TaskStore(cause) => (
+                match cause.kind {
+                    UnavailabilityKind::Unreachable | UnavailabilityKind::Failing | UnavailabilityKind::NotYetContacted => "The task store does not answer",
+                    UnavailabilityKind::NoCredential => "No credential for this experiment",
+                    UnavailabilityKind::Refused => "The task store refuses",
                 },
-                format!("Nothing of this experiment is known yet: {trouble}. {KEEPS_TRYING}"),
+                format!("Nothing of this experiment is known yet: {cause}. {KEEPS_TRYING}"),
             ),
             Fault::StillReading(what) => (
                 "Still reading",
@@ -241,17 +241,15 @@ fn cut(id: &str) -> String {
 /// Whether it is a server's being away.
 fn is_outage(fault: &Fault) -> bool {
     match fault {
-        Fault::RoleUnknown(trouble) | Fault::ControlPlane(trouble) | Fault::TaskStore(trouble) => {
-            trouble.kind.is_outage()
-        }
+        Fault::RoleUnknown(cause) | Fault::ControlPlane(cause) | Fault::TaskStore(cause) => cause.kind.is_outage(),
         _ => false,
     }
 }
 
 /// Whether the fault may be over by itself.
 fn may_pass(fault: &Fault) -> bool {
-    if let Fault::RoleUnknown(trouble) = fault {
-        return trouble.kind != TroubleKind::NoCredential;
+    if let Fault::RoleUnknown(cause) = fault {
+        return cause.kind != UnavailabilityKind::NoCredential;
     }
     matches!(
         fault,

@@ -39,7 +39,7 @@ fn text(console: &Console) -> Result<String, fmt::Error> {
     let now = console.clock.now();
     let mut registry = Registry::with_prefix("switchboard");
     let feeds = Feeds::register(&mut registry);
-    for mirror in console.live.followed() {
+    for mirror in console.live.followed_mirrors() {
         feeds.tell(&mirror, now);
     }
     feeds.tell_registry(console, now);
@@ -111,14 +111,14 @@ impl Feeds {
                 self.rows.get_or_create(&with(&labels, "kind", kind)).set(count(rows));
             }
         }
-        let tally = mirror.tally();
-        self.events.get_or_create(&labels).inc_by(tally.events());
-        self.lists.get_or_create(&labels).inc_by(tally.lists());
-        self.breaks.get_or_create(&labels).inc_by(tally.breaks());
+        let stats = mirror.follow_stats();
+        self.events.get_or_create(&labels).inc_by(stats.events());
+        self.lists.get_or_create(&labels).inc_by(stats.lists());
+        self.breaks.get_or_create(&labels).inc_by(stats.breaks());
     }
 
     fn tell_registry(&self, console: &Console, now: Timestamp) {
-        let registry = console.live.registry_unlooked();
+        let registry = console.live.peek_registry();
         let view = registry.view();
         let labels = vec![("experiment_id", String::new())];
         self.freshness(&labels, &view.freshness, registry.last_heard(), now);

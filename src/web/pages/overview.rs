@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use poem::{Response, handler};
 
-use crate::live::{Snapshot, Topic, VariantOrder, Way};
+use crate::live::{Snapshot, SortDirection, Topic, VariantOrder};
 use crate::protocol::{Direction, IdeaState, TaskKind, TaskState, VariantStatus};
 use crate::web::fault::Fault;
 use crate::web::parts::config_notice::config_trouble;
@@ -148,18 +148,21 @@ impl Overview<'_> {
     fn chart(&self) -> Markup {
         let config = match &self.snapshot.config {
             Ok(config) => config,
-            Err(trouble) => return config_trouble(trouble, "Until then there is no objective to draw."),
+            Err(cause) => return config_trouble(cause, "Until then there is no objective to draw."),
         };
         let (Some(metric), Some(scores)) = (config.objective_metric(), self.snapshot.scores()) else {
             return html! { p { "The objective " code { (config.objective.expr) } " is not a single metric, so it is not drawn." } };
         };
-        let points = scores.thinned(DOTS).into_iter().map(|(score, improvement)| ScorePoint {
-            at: score.at,
-            value: score.value,
-            improvement,
-            href: self.link(urls::variant(&self.active.id, score.variant)),
-            label: short(score.variant.as_str()),
-        });
+        let points = scores
+            .downsampled(DOTS)
+            .into_iter()
+            .map(|(score, improvement)| ScorePoint {
+                at: score.at,
+                value: score.value,
+                improvement,
+                href: self.link(urls::variant(&self.active.id, score.variant)),
+                label: short(score.variant.as_str()),
+            });
         let points: Vec<_> = points.collect();
         ScoreChart {
             metric,
@@ -219,7 +222,7 @@ impl Overview<'_> {
         let metric = self.snapshot.config().and_then(|config| config.objective_metric());
         let newest_first = self
             .snapshot
-            .list_variants(None, VariantOrder::Started, Way::Descending);
+            .list_variants(None, VariantOrder::Started, SortDirection::Descending);
         let rows = newest_first.page(0..RECENT).into_iter().map(|row| Row {
             kind: RowKind::Variant,
             id: row.id.to_string(),

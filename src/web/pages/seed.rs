@@ -119,8 +119,8 @@ impl Act for Seed {
     }
 
     async fn shown(&self, _: &str) {
-        self.active.mirror.poke();
-        self.active.mirror.hosted(SHOWN_WITHIN).await;
+        self.active.mirror.wake();
+        self.active.mirror.wait_until_hosted(SHOWN_WITHIN).await;
     }
 
     fn landed(&self, _: &Self::Checked, _: &str) -> Response {

@@ -135,9 +135,9 @@ impl Act for Unregister {
             session::clear_selection(&self.session);
         }
         let live = self.context.live();
-        live.look_again(id);
+        live.refresh_registry_entry(id);
         let is_gone = |view: &RegistryView| view.rows.get(id).is_none_or(|row| row.entry.is_none());
-        live.registry().until(GONE_WITHIN, is_gone).await;
+        live.registry().wait_until(GONE_WITHIN, is_gone).await;
     }
 
     fn landed(&self, _: &ControlClient, _: &str) -> Response {

@@ -6,8 +6,8 @@ use crate::experiment_configs::ConfigError;
 use crate::web::ui::{Tone, notice};
 
 /// Why there is no configuration and what to do, and what that means for the page.
-pub(crate) fn config_trouble(trouble: &ConfigError, meaning: &str) -> Markup {
-    let key = match trouble {
+pub(crate) fn config_trouble(cause: &ConfigError, meaning: &str) -> Markup {
+    let key = match cause {
         ConfigError::Missing { .. } => "config-missing",
         ConfigError::Invalid { .. } | ConfigError::Unreadable { .. } => "config-invalid",
     };
@@ -15,7 +15,7 @@ pub(crate) fn config_trouble(trouble: &ConfigError, meaning: &str) -> Markup {
         Tone::Warn,
         &html! {
             div data-fault=(key) {
-                @match trouble {
+                @match cause {
                     ConfigError::Invalid { file, faults } => {
                         p { "The configuration " code { (file.display()) } " is not good:" }
                         ul { @for fault in faults.iter() { li { (fault) } } }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use maud::{Markup, html};
 
-use crate::live::{Ranked, Way};
+use crate::live::{PagedRows, SortDirection};
 use crate::web::request::query::{Paging, Query};
 use crate::web::ui::{Chip, Column, Order, Pager, Sort, Table, chips, table};
 
@@ -40,15 +40,15 @@ impl Listing {
     }
 
     /// Which way the mirror's rows are to be read.
-    pub fn way(&self) -> Way {
+    pub fn way(&self) -> SortDirection {
         match self.order {
-            Order::Ascending => Way::Ascending,
-            Order::Descending => Way::Descending,
+            Order::Ascending => SortDirection::Ascending,
+            Order::Descending => SortDirection::Descending,
         }
     }
 
     /// The rows of the page that exists.
-    pub fn page<'r, T>(&self, rows: &Ranked<'r, T>) -> Vec<&'r Arc<T>> {
+    pub fn page<'r, T>(&self, rows: &PagedRows<'r, T>) -> Vec<&'r Arc<T>> {
         let total = rows.len() as u64;
         rows.page(self.paging(total).range(total))
     }

@@ -38,7 +38,7 @@ pub(crate) fn readiness(row: &RegistryRow, repo: Option<RepoState>) -> Readiness
         Hosting::Hosted(_) => Ok("seeded"),
         Hosting::NotHosted => Err("the task store does not host it yet".to_owned()),
         Hosting::Elsewhere => Err("its task store hosts other experiments".to_owned()),
-        Hosting::Unknown(trouble) => Err(trouble.words.clone()),
+        Hosting::Unknown(cause) => Err(cause.message.clone()),
     };
     Readiness(vec![
         need("credential", credential, true),

@@ -8,7 +8,7 @@ use poem::session::Session;
 use poem::{FromRequest, Request, RequestBody, Result};
 
 use crate::client::{ClientError, ExperimentClient};
-use crate::live::{Freshness, Live, Mirror, Phase, RegistryView, Snapshot, TroubleKind, View};
+use crate::live::{Freshness, Live, Mirror, Phase, RegistryView, Snapshot, UnavailabilityKind, View};
 use crate::protocol::ExperimentId;
 use crate::web::auth::audience::Audience;
 use crate::web::auth::gate;
@@ -69,7 +69,7 @@ impl Context {
         let signed_in = gate::signed_in(request)?.clone();
         let console = Console::of(request)?.clone();
         let target = Target::of(request)?;
-        let registry = console.live.registry().settled(FIRST_LIST).await;
+        let registry = console.live.registry().wait_until_settled(FIRST_LIST).await;
         let role = match target.audience == Audience::Administrator && !request.method().is_safe() {
             true => console.roles.for_write(&signed_in.operator).await,
             false => {
@@ -101,7 +101,7 @@ impl Context {
         let fault = match &self.role {
             Role::Administrator | Role::LastKnownAdministrator(_) => return Ok(()),
             Role::Operator => Fault::NotAdministrator(self.operator().clone()),
-            Role::Unknown(trouble) => Fault::RoleUnknown(trouble.clone()),
+            Role::Unknown(cause) => Fault::RoleUnknown(cause.clone()),
         };
         let named = target.experiment.as_ref().and_then(|id| id.parse().ok());
         let registered = named.filter(|id| self.registry.rows.contains_key(id));
@@ -127,10 +127,10 @@ impl Context {
         })?;
         let mirror = match target.is_activity {
             true => self.live().mirror(&id),
-            false => self.live().mirror_of_open_page(&id),
+            false => self.live().mirror_for_open_page(&id),
         };
         let view = match target.waits_for_list {
-            true => mirror.settled(FIRST_LIST).await,
+            true => mirror.wait_until_settled(FIRST_LIST).await,
             false => mirror.view(),
         };
         self.experiment = Some(Followed { mirror, view });
@@ -178,7 +178,7 @@ impl Context {
     pub fn unread(&self) -> Option<Fault> {
         match &self.registry.freshness {
             // Some may have been registered since.
-            Freshness::Stale { trouble, .. } => Some(Fault::ControlPlane(trouble.clone())),
+            Freshness::Stale { cause, .. } => Some(Fault::ControlPlane(cause.clone())),
             _ if !self.registry.listed => Some(Fault::StillReading("the experiments of this deployment")),
             _ => None,
         }
@@ -199,8 +199,8 @@ impl Context {
     /// [`ClientError::NotSent`], with the reason.
     pub fn check_reachable(&self) -> Result<(), ClientError> {
         match self.freshness() {
-            Freshness::Stale { trouble, .. } if trouble.kind == TroubleKind::Unreachable => {
-                Err(ClientError::NotSent(trouble.words))
+            Freshness::Stale { cause, .. } if cause.kind == UnavailabilityKind::Unreachable => {
+                Err(ClientError::NotSent(cause.message))
             }
             _ => Ok(()),
         }
@@ -289,7 +289,7 @@ impl Active {
             (Phase::Ready(snapshot), _) => Ok(snapshot.clone()),
             (Phase::NotHosted, _) => Err(Fault::Unseeded),
             (Phase::Elsewhere, _) => Err(Fault::NotHostedHere),
-            (Phase::Connecting, Freshness::Stale { trouble, .. }) => Err(Fault::TaskStore(trouble.clone())),
+            (Phase::Connecting, Freshness::Stale { cause, .. }) => Err(Fault::TaskStore(cause.clone())),
             (Phase::Connecting, _) => Err(Fault::StillReading("this experiment")),
         }
     }
@@ -310,7 +310,7 @@ impl Active {
     pub fn reader(&self) -> Result<Result<ExperimentClient, ClientError>, Fault> {
         let client = self.client()?;
         Ok(match &self.context.role {
-            Role::LastKnownAdministrator(trouble) => Err(ClientError::NotSent(trouble.words.clone())),
+            Role::LastKnownAdministrator(cause) => Err(ClientError::NotSent(cause.message.clone())),
             _ => self.context.check_reachable().map(|()| client),
         })
     }

@@ -18,7 +18,7 @@ pub(crate) const SWITCHED_MID_FORM: &str = "switched-mid-form";
 /// The banner that an address asks for, if what it claims is so: anybody can make an address.
 pub(crate) fn banner(here: &str, registry: &RegistryView) -> Option<Markup> {
     let is_registered = |id: &ExperimentId| registry.rows.get(id).is_some_and(|row| row.entry.is_some());
-    outcome(here, is_registered).or_else(|| trouble(here, is_registered))
+    outcome(here, is_registered).or_else(|| failure(here, is_registered))
 }
 
 /// What a write came to, on the page of experiments.
@@ -46,7 +46,7 @@ fn outcome(here: &str, is_registered: impl Fn(&ExperimentId) -> bool) -> Option<
 }
 
 /// What went wrong on the way here.
-fn trouble(here: &str, is_registered: impl Fn(&ExperimentId) -> bool) -> Option<Markup> {
+fn failure(here: &str, is_registered: impl Fn(&ExperimentId) -> bool) -> Option<Markup> {
     let mut query = Query::of(here);
     let key = query.take("error", |key| Some(key.to_owned()))?;
     let mut id = |name| query.take(name, |id| id.parse::<ExperimentId>().ok());
@@ -91,7 +91,7 @@ pub(crate) fn with_banner(path: &str, key: &str, pairs: &[(&str, &ExperimentId)]
 mod tests {
     use super::*;
     use crate::access::CredentialState;
-    use crate::live::{Freshness, Hosting, Means, RegistryRow};
+    use crate::live::{FeedKind, Freshness, Hosting, RegistryRow};
 
     fn registry(ids: &[&ExperimentId]) -> RegistryView {
         let entry = |id: &&ExperimentId| {
@@ -107,7 +107,7 @@ mod tests {
         RegistryView {
             listed: true,
             rows: ids.iter().map(entry).collect(),
-            freshness: Freshness::Live(Means::Push),
+            freshness: Freshness::Live(FeedKind::Push),
             revision: 1,
         }
     }

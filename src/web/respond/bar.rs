@@ -1,6 +1,6 @@
 //! The bar around every page: the switcher, the badge, the pending work.
 
-use crate::live::{Freshness, Hosting, Means, RegistryRow, Topic};
+use crate::live::{FeedKind, Freshness, Hosting, RegistryRow, Topic};
 use crate::protocol::{ExperimentState, TaskKind, TaskState};
 use crate::web::auth::role::Role;
 use crate::web::request::context::{Context, Followed};
@@ -93,7 +93,7 @@ impl<'a> Bar<'a> {
             }
         };
         let doubt = match &context.registry.freshness {
-            Freshness::Stale { trouble, .. } => Some(trouble.words.clone()),
+            Freshness::Stale { cause, .. } => Some(cause.message.clone()),
             _ => None,
         };
         Self {
@@ -174,8 +174,8 @@ fn signed(context: &Context) -> ui::Signed {
         standing: match &context.role {
             Role::Administrator => "Administrator".to_owned(),
             Role::Operator => "No administrator: not in the group admins".to_owned(),
-            Role::LastKnownAdministrator(trouble) => format!("Administrator until lately, and reading only: {trouble}"),
-            Role::Unknown(trouble) => format!("No administrator for now: {trouble}"),
+            Role::LastKnownAdministrator(cause) => format!("Administrator until lately, and reading only: {cause}"),
+            Role::Unknown(cause) => format!("No administrator for now: {cause}"),
         },
     }
 }
@@ -184,12 +184,12 @@ fn signed(context: &Context) -> ui::Signed {
 pub(crate) fn badge(freshness: Freshness) -> ui::Freshness {
     match freshness {
         Freshness::CatchingUp => ui::Freshness::CatchingUp,
-        Freshness::Live(Means::Push) => ui::Freshness::Pushed,
-        Freshness::Live(Means::LongPoll) => ui::Freshness::LongPolled,
+        Freshness::Live(FeedKind::Push) => ui::Freshness::Pushed,
+        Freshness::Live(FeedKind::LongPoll) => ui::Freshness::LongPolled,
         Freshness::Polling { every } => ui::Freshness::Polling { every },
-        Freshness::Stale { since, trouble } => ui::Freshness::Stale {
+        Freshness::Stale { since, cause } => ui::Freshness::Stale {
             since,
-            reason: trouble.words,
+            reason: cause.message,
         },
     }
 }

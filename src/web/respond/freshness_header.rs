@@ -25,26 +25,26 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::live::{Means, Trouble, TroubleKind};
+    use crate::live::{FeedKind, Unavailability, UnavailabilityKind};
 
     #[test]
     fn each_freshness_has_its_item() {
-        let trouble = Trouble {
-            kind: TroubleKind::Unreachable,
-            words: "the task store does not answer".to_owned(),
+        let cause = Unavailability {
+            kind: UnavailabilityKind::Unreachable,
+            message: "the task store does not answer".to_owned(),
         };
         let since = "2026-01-02T03:04:05.600Z".parse().expect("an instant");
         for (freshness, expected) in [
             (Freshness::CatchingUp, "catching-up"),
-            (Freshness::Live(Means::Push), "live;by=push"),
-            (Freshness::Live(Means::LongPoll), "live;by=long-poll"),
+            (Freshness::Live(FeedKind::Push), "live;by=push"),
+            (Freshness::Live(FeedKind::LongPoll), "live;by=long-poll"),
             (
                 Freshness::Polling {
                     every: Duration::from_secs(2),
                 },
                 "polling;every=2",
             ),
-            (Freshness::Stale { since, trouble }, "stale;since=@1767323045"),
+            (Freshness::Stale { since, cause }, "stale;since=@1767323045"),
         ] {
             assert_eq!(header(&freshness), expected);
         }

@@ -65,12 +65,12 @@ impl RosterRequest {
             Some(roster)
         };
         let live = self.context.live();
-        if live.unanswered().is_some()
+        if live.admins_outage().is_some()
             && let Some(roster) = last()
         {
             return Ok(roster);
         }
-        match cache.read(client, live.admins().registry_position()).await {
+        match cache.read(client, live.admins().membership_generation()).await {
             Err(error) if error.is_unreachable() => last().ok_or(Unread::Failed(error)),
             read => read.map_err(Unread::Failed),
         }

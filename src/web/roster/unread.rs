@@ -7,7 +7,7 @@ use poem::http::StatusCode;
 
 use crate::client::ClientError;
 use crate::web::ui::{Tone, notice};
-use crate::web::upstream::{Upstream, trouble_kind, trouble_status};
+use crate::web::upstream::{Upstream, unavailability_kind, unavailability_status};
 
 /// Why the roster is not known now.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ impl Unread {
         match self {
             // The page is what it should be; it says what the console lacks.
             Self::NoToken => StatusCode::OK,
-            Self::Failed(error) => trouble_status(trouble_kind(error)),
+            Self::Failed(error) => unavailability_status(unavailability_kind(error)),
         }
     }
 
@@ -37,7 +37,7 @@ impl Unread {
                 ("admin-disabled", what, helps.to_owned())
             }
             Self::Failed(error) => (
-                server.key(trouble_kind(error)),
+                server.key(unavailability_kind(error)),
                 format!("Not known now: {}.", server.why(error)),
                 format!("{} Nothing here was changed; reload to try again.", advice(error)),
             ),

@@ -72,7 +72,7 @@ impl FleetSource {
     pub fn new(live: &Live, told: u64) -> Self {
         Self {
             fleet: live.fleet(),
-            registry: live.registry_unlooked().subscribe(),
+            registry: live.peek_registry().subscribe(),
             told,
             live: live.clone(),
             viewers: Vec::new(),
@@ -94,7 +94,7 @@ impl Source for FleetSource {
         let revision = *self.fleet.borrow_and_update();
         let position = (revision, *self.registry.borrow_and_update());
         if self.viewed.replace(position) != Some(position) {
-            self.viewers = self.live.hosted().iter().map(|mirror| mirror.viewer()).collect();
+            self.viewers = self.live.follow_hosted().iter().map(|mirror| mirror.viewer()).collect();
         }
         let topics = if revision == self.told {
             vec![]

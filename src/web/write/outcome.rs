@@ -59,7 +59,9 @@ pub(crate) async fn submit_once<A: Act>(
         // The browser may have gone away.
         let _ = send.send(outcome);
     });
-    written.await.unwrap_or(WriteOutcome::Unknown(Some(ClientError::TimedOut)))
+    written
+        .await
+        .unwrap_or(WriteOutcome::Unknown(Some(ClientError::TimedOut)))
 }
 
 /// Sends the write; where its answer leaves the outcome open, reads back.

@@ -2,13 +2,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a follower has done so far. Numbers only grow, and begin anew with the mirror.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct FollowStats {
     events: AtomicU64,
     lists: AtomicU64,
     breaks: AtomicU64,
 }
 
-impl Tally {
+impl FollowStats {
     /// Events of the log that were applied.
     pub fn events(&self) -> u64 {
         self.events.load(Ordering::Relaxed)

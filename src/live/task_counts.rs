@@ -5,9 +5,9 @@ use crate::protocol::{TaskKind, TaskState};
 
 /// Tasks by kind and state, kept as rows change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts([[u64; TaskState::ALL.len()]; TaskKind::ALL.len()]);
+pub struct TaskCounts([[u64; TaskState::ALL.len()]; TaskKind::ALL.len()]);
 
-impl Counts {
+impl TaskCounts {
     /// Tasks of one kind in one state.
     pub fn of(&self, kind: TaskKind, state: TaskState) -> u64 {
         self.0[kind as usize][state as usize]

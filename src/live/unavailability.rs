@@ -4,32 +4,32 @@ use crate::client::ClientError;
 
 /// Why a server cannot be read now.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Trouble {
-    /// What sort of trouble, which decides what an operator can do about it.
-    pub kind: TroubleKind,
-    /// The same in words, without a full stop.
-    pub words: String,
+pub struct Unavailability {
+    /// Which kind, which decides what an operator can do about it.
+    pub kind: UnavailabilityKind,
+    /// The same as text, without a full stop.
+    pub message: String,
 }
 
-/// The sorts of [`Trouble`].
+/// The sorts of [`Unavailability`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TroubleKind {
+pub enum UnavailabilityKind {
     /// No answer, or a broken one.
     Unreachable,
     /// An answer that says the server, or what stands before it, fails.
     Failing,
     /// Nothing was asked yet: what is known is of an earlier life of the console, or of the last time anybody looked.
-    Unheard,
+    NotYetContacted,
     /// The console has no credential that the server takes, and cannot get one.
     NoCredential,
     /// The server answers, and not what the protocol says, or that the console may not.
     Refused,
 }
 
-impl TroubleKind {
+impl UnavailabilityKind {
     /// Whether it is the server's being away, in one way or another, that may pass without anybody doing anything here.
     pub fn is_outage(self) -> bool {
-        matches!(self, Self::Unreachable | Self::Failing | Self::Unheard)
+        matches!(self, Self::Unreachable | Self::Failing | Self::NotYetContacted)
     }
 }
 
@@ -49,38 +49,41 @@ impl fmt::Display for Server {
     }
 }
 
-impl Trouble {
+impl Unavailability {
     pub(super) fn of(server: Server, error: &ClientError) -> Self {
-        let (kind, words) = match error.status() {
-            _ if error.is_without_credential() => (TroubleKind::NoCredential, error.to_string()),
+        let (kind, message) = match error.status() {
+            _ if error.is_without_credential() => (UnavailabilityKind::NoCredential, error.to_string()),
             Some(401) => (
-                TroubleKind::NoCredential,
+                UnavailabilityKind::NoCredential,
                 format!("{server} refuses the console's credential"),
             ),
             Some(403) => (
-                TroubleKind::Refused,
+                UnavailabilityKind::Refused,
                 format!("{server} does not let the console read it: {error}"),
             ),
-            Some(status) if status >= 500 => (TroubleKind::Failing, format!("{server} fails with status {status}")),
-            None if error.is_unreachable() => (TroubleKind::Unreachable, format!("{server} does not answer")),
+            Some(status) if status >= 500 => (
+                UnavailabilityKind::Failing,
+                format!("{server} fails with status {status}"),
+            ),
+            None if error.is_unreachable() => (UnavailabilityKind::Unreachable, format!("{server} does not answer")),
             _ => (
-                TroubleKind::Refused,
+                UnavailabilityKind::Refused,
                 format!("{server} answers something that the console does not understand: {error}"),
             ),
         };
-        Self { kind, words }
+        Self { kind, message }
     }
 
-    pub(super) fn unheard(server: Server) -> Self {
+    pub(super) fn not_yet_contacted(server: Server) -> Self {
         Self {
-            kind: TroubleKind::Unheard,
-            words: format!("{server} has not been heard since this was last looked at"),
+            kind: UnavailabilityKind::NotYetContacted,
+            message: format!("{server} has not been heard since this was last looked at"),
         }
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for Unavailability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.words)
+        f.write_str(&self.message)
     }
 }
