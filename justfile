@@ -1,29 +1,31 @@
-# What is typed often. `just ci` is what runs before a change lands.
+# Frequent commands. `just ci` runs everything that must pass before a change is merged.
 
-# Embedded deployment, demo and console
+# Run the embedded backend, the demo and the console
 run *ARGS:
     cargo run --release -- {{ARGS}}
 
-# Everything but the browser
+# All tests except the browser's
 test *ARGS:
     cargo test {{ARGS}}
 
-# The journeys of an operator, in a real Chromium (needs chromium and chromium-driver)
+# The operator journeys in a real Chromium (needs chromium and chromium-driver)
 browser *ARGS:
     cargo test --test browser {{ARGS}}
 
-# Look at changed snapshots and take or leave them
+# Review changed snapshots and accept or reject them
 review:
     cargo insta review --snapshot-path snapshots
 
-# Ratios of requests/s, latencies, memory; prints, never fails on a number
+# Measure ratios of requests/s, latencies, memory; never fails on a number
 bench *ARGS:
     cargo bench --bench console -- {{ARGS}}
 
+# Check format and lints
 lint:
     cargo fmt --all -- --check
     cargo clippy --all-targets -- -D warnings
     cargo clippy --test browser -- -D warnings
 
+# Everything that must pass before a change is merged
 ci:
     .ci/run

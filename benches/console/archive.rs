@@ -1,4 +1,4 @@
-//! A checkpoint of an experiment with much of everything, in every state: a third of the tasks of each kind.
+//! A checkpoint of a large experiment with entities in every state. A third of the tasks is of each kind.
 
 use std::fs::File;
 use std::path::Path;
@@ -9,9 +9,9 @@ use switchboard::protocol::{ExperimentId, IdeaState, TaskKind, TaskState, Timest
 
 use crate::Outcome;
 
-/// Workers who did it all; few, so that each has many tasks in a small experiment too.
+/// Number of workers. Few, so that each has many tasks in a small experiment too.
 const WORKERS: usize = 5;
-/// Events in the log: those that a mirror holds and some more.
+/// Length of the event log: more events than a mirror holds.
 const EVENTS: usize = 1000;
 
 const CONFIG: &str = "
@@ -20,7 +20,7 @@ evaluation_schema: {cost: real, score: real}
 objective: {expr: score, direction: maximize}
 ";
 
-/// Imports an experiment with so many tasks, ideas and variants, and returns its id.
+/// Imports an experiment with `number` tasks, ideas and variants each, and returns its id.
 pub async fn import(admin: &Client, number: usize, name: &str) -> Outcome<ExperimentId> {
     let scratch = tempfile::tempdir()?;
     let path = scratch.path().join("archive.tar");
@@ -29,7 +29,7 @@ pub async fn import(admin: &Client, number: usize, name: &str) -> Outcome<Experi
     Ok(admin.control().import_checkpoint(archive, None).await?.experiment_id)
 }
 
-/// The `n`th worker of every such experiment.
+/// The id of the `n`th worker of each of these experiments.
 pub fn worker(n: usize) -> String {
     format!("wkr_{:0>26}", n % WORKERS)
 }
@@ -109,8 +109,8 @@ fn at(second: usize) -> Outcome<Timestamp> {
     Ok((begun.instant() + second).into())
 }
 
-/// A number below `below` that looks like chance and is the same on every run.
-fn chance(n: usize, below: usize) -> usize {
+/// A pseudo-random number below `below`, the same on every run.
+fn random(n: usize, below: usize) -> usize {
     n.wrapping_mul(2_654_435_761) % 1_000_003 % below
 }
 
@@ -118,10 +118,10 @@ fn kind(n: usize) -> TaskKind {
     TaskKind::ALL[n % TaskKind::ALL.len()]
 }
 
-/// Claimed, submitted and failed are one in ten each, and as many are pending; a claim rests on a credential of where the
-/// archive was made, so that on import it becomes pending too.
+/// One task in ten is claimed, one submitted, one failed, one pending. The rest is completed. An import makes claimed
+/// tasks pending, because a claim belongs to a credential of the exporting store.
 fn state(n: usize) -> TaskState {
-    match chance(n, 10) {
+    match random(n, 10) {
         0 => TaskState::Pending,
         1 => TaskState::Claimed,
         2 => TaskState::Submitted,
@@ -131,14 +131,14 @@ fn state(n: usize) -> TaskState {
 }
 
 fn task(n: usize, experiment: &str) -> Outcome<Value> {
-    let (state, worker) = (state(n), worker(chance(n + 1, WORKERS)));
+    let (state, worker) = (state(n), worker(random(n + 1, WORKERS)));
     let mut task = json!({
         "task_id": format!("task-{n:06}"), "kind": kind(n), "state": state, "payload": match kind(n) {
             TaskKind::Ideation => json!({ "experiment_id": experiment }),
             TaskKind::Execution => json!({ "idea_id": format!("idea-{n:06}") }),
             TaskKind::Evaluation => json!({ "variant_id": format!("variant-{n:06}") }),
         },
-        "created_at": at(n)?, "updated_at": at(n + chance(n, 5_000))?,
+        "created_at": at(n)?, "updated_at": at(n + random(n, 5_000))?,
     });
     if matches!(state, TaskState::Claimed | TaskState::Submitted) {
         task["claim"] = json!({ "worker_id": worker, "claimed_at": at(n)? });
@@ -162,7 +162,7 @@ fn submission(n: usize) -> Option<Value> {
 }
 
 fn idea(n: usize, experiment: &str) -> Outcome<Value> {
-    let state = match chance(n, 10) {
+    let state = match random(n, 10) {
         0 => IdeaState::Drafting,
         1 => IdeaState::Ready,
         2 => IdeaState::Dispatched,
@@ -170,25 +170,25 @@ fn idea(n: usize, experiment: &str) -> Outcome<Value> {
     };
     Ok(json!({
         "idea_id": format!("idea-{n:06}"), "experiment_id": experiment, "slug": format!("idea-number-{n}"),
-        "priority": chance(n, 100), "parent_commits": [sha(n)], "artifacts_uri": "data:,an%20idea", "state": state,
-        "created_at": at(n)?, "created_by": worker(chance(n, WORKERS)),
+        "priority": random(n, 100), "parent_commits": [sha(n)], "artifacts_uri": "data:,an%20idea", "state": state,
+        "created_at": at(n)?, "created_by": worker(random(n, WORKERS)),
     }))
 }
 
 fn variant(n: usize, experiment: &str) -> Outcome<Value> {
-    let status = match chance(n, 10) {
+    let status = match random(n, 10) {
         0 => VariantStatus::Error,
         1 => VariantStatus::EvaluationError,
         _ => VariantStatus::Success,
     };
-    let worker = worker(chance(n, WORKERS));
+    let worker = worker(random(n, WORKERS));
     let mut variant = json!({
         "variant_id": format!("variant-{n:06}"), "experiment_id": experiment, "status": status,
         "idea_id": format!("idea-{n:06}"), "parent_commits": [sha(n)], "commit_sha": sha(n + 1_000_000),
-        "started_at": at(n)?, "completed_at": at(n + chance(n, 500))?, "executed_by": worker, "evaluated_by": worker,
+        "started_at": at(n)?, "completed_at": at(n + random(n, 500))?, "executed_by": worker, "evaluated_by": worker,
     });
     if status == VariantStatus::Success {
-        let (score, cost) = (chance(n, 99_991) as f64 / 1e5, chance(n + 7, 1_000) as f64);
+        let (score, cost) = (random(n, 99_991) as f64 / 1e5, random(n + 7, 1_000) as f64);
         variant["evaluation"] = json!({ "score": score, "cost": cost });
     }
     Ok(variant)

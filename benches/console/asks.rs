@@ -1,4 +1,4 @@
-//! What operators ask for while the backend is away, and what they should be answered.
+//! The requests of operators during an outage of the backend, and the responses they should get.
 
 use secrecy::ExposeSecret;
 use switchboard::client::Client;
@@ -8,17 +8,17 @@ use crate::Outcome;
 use crate::deployment::Console;
 use crate::http::{self, Answer};
 
-/// What is typed into the form that registers an experiment, and what of it is in the form that comes back.
-const WRITTEN: &str = "name=Second+sight&config_uri=file%3A%2F%2F%2Fb.yaml&request_id=1";
-const KEPT: &str = "value=\"Second sight\"";
+/// The submitted fields of the form that registers an experiment, and the part of the returned form that shows them.
+const FORM: &str = "name=Second+sight&config_uri=file%3A%2F%2F%2Fb.yaml&request_id=1";
+const RETURNED_FIELD: &str = "value=\"Second sight\"";
 
-/// What is asked for.
+/// The kind of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Sort {
     Page,
-    /// Part of a page, as an open page refetches it.
+    /// A region, as an open page refetches it.
     Region,
-    /// A form, sent only when its answer can only be a refusal.
+    /// A form. It is sent only while the console must refuse it.
     Write,
 }
 
@@ -34,24 +34,24 @@ impl Sort {
     }
 }
 
-/// Something that is asked again and again, ready to be sent.
+/// A request that is sent repeatedly, ready to be written to a socket.
 pub struct Ask {
     pub sort: Sort,
     pub request: Vec<u8>,
 }
 
 impl Ask {
-    /// Whether the answer is what it should be while nothing can be read, and nothing written.
+    /// Whether the answer is the one required during an outage.
     pub fn is_answered_by(&self, answer: &Answer) -> bool {
         match self.sort {
             Sort::Page => answer.status == 200,
             Sort::Region => answer.status == 200 && !answer.text().contains("<html"),
-            Sort::Write => answer.status == 503 && answer.text().contains(KEPT),
+            Sort::Write => answer.status == 503 && answer.text().contains(RETURNED_FIELD),
         }
     }
 }
 
-/// Registers a worker who administers because the deployment's group `admins` says so, and signs it in.
+/// Registers a worker in the deployment's group `admins` and signs it in. Returns its session cookie.
 pub async fn administrator_by_group(admin: &Client, console: &Console) -> Outcome<String> {
     let worker = RegisterWorker {
         name: Some("Ada".to_owned()),
@@ -67,7 +67,7 @@ pub async fn administrator_by_group(admin: &Client, console: &Console) -> Outcom
     http::present(console.address, &credential).await
 }
 
-/// What both operators ask for in turn.
+/// All requests of both operators, in the order in which they are sent.
 pub fn asks(pages: &[String], cookies: [&String; 2]) -> Vec<Ask> {
     let elsewhere = [
         "/admin/experiments/",
@@ -99,7 +99,7 @@ pub fn asks(pages: &[String], cookies: [&String; 2]) -> Vec<Ask> {
     }
     asks.push(Ask {
         sort: Sort::Write,
-        request: http::post("/admin/experiments/register", cookies[0], WRITTEN),
+        request: http::post("/admin/experiments/register", cookies[0], FORM),
     });
     asks
 }

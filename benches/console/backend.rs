@@ -1,4 +1,4 @@
-//! The backend alone: reads and claims a second, against another EDEN task store when there is one.
+//! The backend alone: reads/s and claims/s, compared with another EDEN task store if one is given.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use crate::load::{LEVELS, Requests, Subject, alone, runtime, versus};
 use crate::stats::{Sorted, median, ms, table};
 use crate::{Options, Outcome};
 
-/// How often claims are measured at each level; each time on tasks of their own.
+/// Rounds of claims at each level. Each round has its own tasks.
 const ROUNDS: usize = 3;
 
-/// A task store under measurement, with an experiment that is staffed.
+/// A task store under measurement, with an experiment that has an orchestrator.
 struct Store {
     name: &'static str,
     address: SocketAddr,
@@ -30,7 +30,7 @@ struct Store {
 }
 
 impl Store {
-    /// The bytes of a request with a bearer.
+    /// The bytes of a request with the given bearer.
     fn request(&self, method: &str, path: &str, (principal, secret): (&str, &SecretString), body: &str) -> Vec<u8> {
         let id = &self.lab.id;
         let (address, secret, length) = (self.address, secret.expose_secret(), body.len());
@@ -54,7 +54,7 @@ impl Store {
         }
     }
 
-    /// Claims `number` new tasks over `connections`; how many a second, and how long each took.
+    /// Claims `number` new tasks over `connections`. Returns claims/s and the latency of each.
     async fn claims(&self, round: usize, number: usize, connections: usize) -> Outcome<(f64, Sorted)> {
         let mut requests = Vec::with_capacity(number);
         for index in 0..number {
@@ -169,7 +169,7 @@ fn compare<'a>(
     }
 }
 
-/// Another task store that hosts one experiment already, at `--against`.
+/// The task store at `--against`, which must host the experiment already.
 async fn other(url: &str, options: &Options) -> Outcome<Store> {
     let (token, id) = match (&options.against_token, &options.against_experiment) {
         (Some(token), Some(id)) => (token, id),

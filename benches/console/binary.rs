@@ -1,4 +1,4 @@
-//! The program itself, as a child with a data directory.
+//! The program itself, as a child process with a data directory.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -13,25 +13,25 @@ use switchboard::protocol::Actor;
 
 use crate::Outcome;
 
-/// A running `switchboard`; it ends when this is dropped.
+/// A running `switchboard`. Dropping it kills the process.
 pub struct Binary {
     child: Child,
     pub console: SocketAddr,
     pub backend: SocketAddr,
-    /// The one-time path.
+    /// Path and query of the one-time sign-in link.
     pub sign_in: String,
     pub token: String,
 }
 
 impl Binary {
-    /// Starts everything on free ports and waits for the sign-in link, which it prints last.
+    /// Starts `switchboard up` on free ports and waits for the sign-in link, which it prints last.
     pub fn start(data_dir: &Path, demo: bool) -> Outcome<Self> {
         let args = ["--port", "0", "--backend-port", "0", "--no-demo"];
         let args = if demo { &args[..4] } else { &args };
         Self::until(data_dir, args, |binary| !binary.sign_in.is_empty())
     }
 
-    /// Starts the backend alone; port 0 is a free one.
+    /// Starts the backend alone; port 0 takes a free port.
     pub fn backend(data_dir: &Path, port: u16) -> Outcome<Self> {
         Self::until(data_dir, &["backend", "--port", &port.to_string()], |binary| {
             binary.backend.port() != 0
@@ -43,14 +43,14 @@ impl Binary {
         command.args(args).args(["--log", "error", "--data-dir"]).arg(data_dir);
         let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn()?;
         let stdout = child.stdout.take().ok_or("the program has no stdout")?;
-        let (said, hear) = mpsc::channel();
+        let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                // Read to the end, so that the program never writes into a full pipe.
-                let _ = said.send(line);
+                // Read until the end, so that the program never blocks on a full pipe.
+                let _ = sender.send(line);
             }
         });
-        // From here on an early return ends the child too.
+        // From here on an early return kills the child too.
         let mut binary = Self {
             child,
             console: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -59,16 +59,16 @@ impl Binary {
             token: String::new(),
         };
         while !is_ready(&binary) {
-            let line = hear
+            let line = lines
                 .recv_timeout(Duration::from_secs(30))
                 .map_err(|_| "the program did not say where it listens")?;
-            binary.heed(&line)?;
+            binary.parse_line(&line)?;
         }
         binary.token = fs::read_to_string(data_dir.join("admin-token"))?.trim().to_owned();
         Ok(binary)
     }
 
-    fn heed(&mut self, line: &str) -> Outcome {
+    fn parse_line(&mut self, line: &str) -> Outcome {
         if let Some(rest) = line.strip_prefix("EDEN_TASK_STORE_LISTENING host=") {
             self.backend = rest.replace(" port=", ":").parse()?;
         } else if let Some(rest) = line.strip_prefix("SWITCHBOARD_SIGNIN url=http://") {
@@ -94,7 +94,7 @@ impl Binary {
         Ok(kib.parse()?)
     }
 
-    /// Asks it to end and waits until it has.
+    /// Sends SIGTERM and waits for the exit.
     pub fn stop(mut self) -> Outcome {
         Command::new("kill").arg(self.child.id().to_string()).status()?;
         self.child.wait()?;
@@ -104,7 +104,7 @@ impl Binary {
 
 impl Drop for Binary {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

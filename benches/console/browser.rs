@@ -1,4 +1,4 @@
-//! From a commit in the backend to the changed row in a real Chromium.
+//! The time from a commit in the backend to the changed row in a real Chromium.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
@@ -15,9 +15,10 @@ use crate::deployment::Lab;
 use crate::stats::{Sorted, ms, table};
 use crate::{Options, Outcome, load};
 
-const PACE: Duration = Duration::from_millis(100);
+/// The interval between two events.
+const EVENT_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Notes when each row of an event first stands in the page, on the clock that the server reads too.
+/// Records when the row of each event first appears in the page, by the clock that the server uses too.
 const OBSERVE: &str = "
     window.seen = {};
     const look = () => {
@@ -30,12 +31,12 @@ const OBSERVE: &str = "
     return window.held;
 ";
 
-/// A chromedriver; it ends when this is dropped, and its browsers with it.
+/// A chromedriver process. Dropping it kills it and its browsers.
 struct Driver(Child);
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -50,15 +51,15 @@ impl Driver {
             .map_err(|error| format!("cannot start chromedriver: {error}"))?;
         let stdout = child.stdout.take().ok_or("chromedriver has no stdout")?;
         let driver = Self(child);
-        let (said, hear) = mpsc::channel();
+        let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                // Read to the end, so that it never writes into a full pipe.
-                let _ = said.send(line);
+                // Read until the end, so that it never blocks on a full pipe.
+                let _ = sender.send(line);
             }
         });
         loop {
-            let line = hear
+            let line = lines
                 .recv_timeout(Duration::from_secs(20))
                 .map_err(|_| "chromedriver names no port")?;
             if let Some((_, port)) = line.split_once("started successfully on port ") {
@@ -106,7 +107,7 @@ async fn measure(options: &Options, binary: &Binary, browser: &Client) -> Outcom
     }
     let from = lab.orchestrator.events(0, None).await?.events.len();
 
-    let mut pace = tokio::time::interval(PACE);
+    let mut pace = tokio::time::interval(EVENT_INTERVAL);
     for number in 0..wanted {
         pace.tick().await;
         lab.create(&format!("seen-{number:06}")).await?;
@@ -140,7 +141,8 @@ async fn measure(options: &Options, binary: &Binary, browser: &Client) -> Outcom
         ]],
     );
     println!(
-        "\nevents every {PACE:?}; from the event's occurred_at, which is cut to milliseconds and precedes the commit"
+        "\nevents every {EVENT_INTERVAL:?}; from the event's occurred_at, which is cut to milliseconds and precedes the \
+         commit"
     );
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A deployment in this process: a backend in memory whose requests are counted, and the console on it.
+//! A deployment in this process: a backend without a disk whose requests are counted, and a console on it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -33,36 +33,36 @@ objective: {expr: score, direction: maximize}
 ideation_command: [python, ideate.py]
 ";
 
-/// What the console asked the backend.
+/// Counts of the console's requests to the backend.
 #[derive(Default)]
 pub struct Asked {
-    /// Ordinary requests.
+    /// Requests that are not streams.
     pub requests: AtomicU64,
     /// Streams opened.
     pub streams: AtomicU64,
-    /// Each by `METHOD path`.
+    /// Requests and streams by `METHOD path`.
     paths: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Asked {
-    /// How often each path was asked since the last time of asking.
+    /// Requests of each path since the last call.
     pub fn take(&self) -> BTreeMap<String, u64> {
         std::mem::take(&mut self.paths.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Parts of a deployment, on a runtime of their own.
+/// A deployment on its own runtime.
 pub struct Deployment {
     tasks: Tasks,
     pub runtime: Runtime,
     pub backend: SocketAddr,
     pub asked: Arc<Asked>,
     token: SecretString,
-    /// Goes last.
+    /// The last field, so it is removed last.
     _scratch: tempfile::TempDir,
 }
 
-/// The console on a deployment, somebody signed in.
+/// A console on a deployment, with a session.
 pub struct Console {
     pub address: SocketAddr,
     pub cookie: String,
@@ -70,7 +70,7 @@ pub struct Console {
 }
 
 impl Console {
-    /// Waits until it knows of an experiment.
+    /// Waits until its registry has the experiment.
     pub async fn knows(&self, id: &ExperimentId) {
         let registry = self.live.registry();
         registry
@@ -81,15 +81,15 @@ impl Console {
 
 impl Deployment {
     pub fn start() -> Outcome<Self> {
-        Self::lacking(|_| false)
+        Self::start_without(|_| false)
     }
 
-    /// With a backend that does not push.
+    /// Starts one whose backend does not push.
     pub fn without_push() -> Outcome<Self> {
-        Self::lacking(is_push)
+        Self::start_without(is_push)
     }
 
-    /// With a backend that runs elsewhere, and whose requests are not counted.
+    /// Uses a backend that runs elsewhere. Its requests are not counted.
     pub fn over(backend: SocketAddr, token: &str) -> Outcome<Self> {
         Ok(Self {
             tasks: Tasks::new(),
@@ -101,8 +101,8 @@ impl Deployment {
         })
     }
 
-    /// With a backend that does not know some paths.
-    fn lacking(lacks: fn(&str) -> bool) -> Outcome<Self> {
+    /// Starts one whose backend answers 404 to the paths that `lacks` selects.
+    fn start_without(lacks: fn(&str) -> bool) -> Outcome<Self> {
         let runtime = runtime()?;
         let tasks = Tasks::new();
         let token: SecretString = format!("{:032x}", rand::random::<u128>()).into();
@@ -128,7 +128,7 @@ impl Deployment {
         })
     }
 
-    /// Serves with the settings of every server of the program.
+    /// Serves with the same settings as the program's servers.
     pub fn serve(&self, routes: impl Endpoint + 'static) -> Outcome<SocketAddr> {
         self.runtime.block_on(serve(&self.tasks, routes))
     }
@@ -140,13 +140,13 @@ impl Deployment {
         )?)
     }
 
-    /// The console as the program composes it, and a session.
+    /// A console as the program composes it, with a session.
     pub fn console(&self) -> Outcome<Console> {
         let socket = self.runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
         self.console_on(socket, listener::WRITE_TIMEOUT)
     }
 
-    /// The same on this socket, for readers who may take nothing for `patience`.
+    /// The same on `socket`. A client that reads nothing for `patience` is cut off.
     pub fn console_on(&self, socket: TcpListener, patience: Duration) -> Outcome<Console> {
         let base = format!("http://{}", self.backend);
         let credentials = self._scratch.path().join("console");
@@ -197,7 +197,7 @@ impl Drop for Deployment {
     fn drop(&mut self) {
         self.tasks.stop();
         let tasks = self.tasks.clone();
-        // Nothing here is measured any more; whatever a task still had to say has no reader.
+        // Measuring is over, so errors of the tasks do not matter.
         let _ = self.runtime.block_on(tasks.join());
     }
 }
@@ -241,7 +241,7 @@ async fn count<E: Endpoint>(
     next.call(request).await.map(IntoResponse::into_response)
 }
 
-/// An experiment and a client that may create tasks in it.
+/// An experiment, and a client that may create tasks in it.
 pub struct Lab {
     pub id: ExperimentId,
     pub orchestrator: ExperimentClient,
@@ -250,7 +250,7 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Registers, seeds and staffs an experiment over the wire.
+    /// Registers and seeds an experiment over HTTP, and creates its orchestrator.
     pub async fn begin(admin: &Client, name: &str) -> Outcome<Self> {
         let request = RegisterExperiment {
             config_uri: "file:///experiment.yaml".to_owned(),
@@ -266,7 +266,7 @@ impl Lab {
         Self::staff(admin.experiment(&id)).await
     }
 
-    /// Staffs an experiment that is hosted already.
+    /// Creates an orchestrator in an experiment that is hosted already.
     pub async fn staff(own: ExperimentClient) -> Outcome<Self> {
         let worker = RegisterWorker {
             name: Some("orchestrator".to_owned()),
@@ -309,7 +309,7 @@ impl Lab {
         Ok(())
     }
 
-    /// Creates `number` tasks over the wire, several at a time, and claims one in five.
+    /// Creates `number` tasks over HTTP, 16 at a time, and claims one in five.
     pub async fn fill(&self, number: usize) -> Outcome {
         let one = |index: usize| async move {
             let id = format!("task-{index:06}");

@@ -1,4 +1,4 @@
-//! One event, many live pages: when is the last one told, and what does a live page weigh?
+//! One event, many live pages: when the last page is notified, and how much memory a live page takes.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -15,13 +15,14 @@ use crate::http::{self, sign_in};
 use crate::stats::{Sorted, ms, table};
 use crate::{Options, Outcome, load};
 
-/// A stream that began, or was told that tasks changed, by its number.
+/// The number of a stream that opened or received the topic `tasks`, and when.
 pub type Told = (usize, Instant);
 
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long all streams together may take to be notified.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub fn run(options: &Options) -> Outcome {
-    // Each stream is a file of the program and one of the load.
+    // Each stream takes one open file in the program and one in the load.
     let files = open_files()?;
     if files < options.streams + 200 {
         let streams = options.streams;
@@ -65,7 +66,7 @@ async fn measure(options: &Options, binary: &Binary) -> Outcome {
     everyone(&mut tell, options.streams).await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let after = binary.rss()?;
-    // What happened while the page was drawn was told by now, and is no answer to what follows.
+    // Notifications of changes before this point are not part of the measurement.
     while tell.try_recv().is_ok() {}
 
     let (mut firsts, mut lasts) = (Vec::new(), Vec::new());
@@ -76,7 +77,7 @@ async fn measure(options: &Options, binary: &Binary) -> Outcome {
         let since = |at: &Instant| at.saturating_duration_since(acknowledged);
         firsts.extend(told.iter().min().map(since));
         lasts.extend(told.iter().max().map(since));
-        // Past the time in which changes are told together, and out of step with the beats.
+        // Longer than the time in which changes are batched, and not in step with the heartbeats.
         tokio::time::sleep(Duration::from_millis(150 + (event as u64 * 37) % 100)).await;
     }
     let row = |what: &str, times: Vec<Duration>| {
@@ -97,13 +98,13 @@ async fn measure(options: &Options, binary: &Binary) -> Outcome {
     Ok(())
 }
 
-/// Waits until each stream was told once, and says when.
+/// Waits until each stream was notified at least once. Returns the time of the last notification of each.
 pub async fn everyone(tell: &mut mpsc::UnboundedReceiver<Told>, streams: usize) -> Outcome<Vec<Instant>> {
     let mut when = vec![None; streams];
     let mut missing = streams;
     while missing > 0 {
-        let told = tokio::time::timeout(PATIENCE, tell.recv()).await;
-        let told = told.map_err(|_| format!("{missing} of {streams} streams were not told within {PATIENCE:?}"))?;
+        let told = tokio::time::timeout(TIMEOUT, tell.recv()).await;
+        let told = told.map_err(|_| format!("{missing} of {streams} streams were not told within {TIMEOUT:?}"))?;
         let (number, at) = told.ok_or("every stream ended")?;
         if when[number].replace(at).is_none() {
             missing -= 1;
@@ -112,8 +113,8 @@ pub async fn everyone(tell: &mut mpsc::UnboundedReceiver<Told>, streams: usize) 
     Ok(when.into_iter().flatten().collect())
 }
 
-/// Reads one stream for as long as anybody listens. That it has begun is told too: one that goes on from where its page
-/// was drawn has no topic to name until something changes.
+/// Reads one stream until the receiver is gone. Its start is reported too, because a stream that resumes from the
+/// position of its page sends no topic until something changes.
 pub async fn follow(
     number: usize,
     address: SocketAddr,
@@ -141,7 +142,7 @@ pub async fn follow(
         if found.is_some() && told.send((number, at)).is_err() {
             break;
         }
-        // What may be the beginning of the topic stays; the rest, and a topic already told, goes.
+        // Keep only what may be the start of another topic.
         let keep = (TOPIC.len() - 1).min(buffer.len() - found.map_or(0, |at| at + TOPIC.len()));
         buffer.drain(..buffer.len() - keep);
     }

@@ -1,4 +1,4 @@
-//! As much of HTTP/1.1 as the load needs: a connection that is kept, and answers with a `Content-Length`.
+//! The part of HTTP/1.1 that the load needs: keep-alive connections, and responses with a `Content-Length`.
 
 use std::net::SocketAddr;
 
@@ -17,14 +17,14 @@ pub fn request(path: &str, cookie: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/html\r\n{cookie}\r\n").into_bytes()
 }
 
-/// Connects, sending at once.
+/// Connects, without delaying small writes.
 pub async fn connect(address: SocketAddr) -> Outcome<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
-/// An answer in full.
+/// A complete response.
 pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
@@ -41,7 +41,7 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The answer, if it is a page.
+    /// The response, if its status is 200.
     pub fn ok(self, path: &str) -> Outcome<Self> {
         match self.status {
             200 => Ok(self),
@@ -50,14 +50,14 @@ impl Answer {
     }
 }
 
-/// A connection and the bytes read from it.
+/// A keep-alive connection and the bytes of its last response.
 pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
-/// Where an answer's parts are in the buffer.
-struct Shape {
+/// The status of a response, and the lengths of its head and body in the buffer.
+struct Bounds {
     status: u16,
     head: usize,
     length: usize,
@@ -73,35 +73,35 @@ impl Connection {
 
     /// Sends and reads the whole answer; returns its status and the length of its body.
     pub async fn exchange(&mut self, request: &[u8]) -> Outcome<(u16, usize)> {
-        let shape = self.round_trip(request).await?;
-        Ok((shape.status, shape.length))
+        let bounds = self.round_trip(request).await?;
+        Ok((bounds.status, bounds.length))
     }
 
-    /// The same, and keeps the answer.
+    /// The same, and returns the whole response.
     pub async fn fetch(&mut self, request: &[u8]) -> Outcome<Answer> {
-        let shape = self.round_trip(request).await?;
-        let head = String::from_utf8_lossy(&self.buffer[..shape.head]);
+        let bounds = self.round_trip(request).await?;
+        let head = String::from_utf8_lossy(&self.buffer[..bounds.head]);
         let headers = head.lines().skip(1).filter_map(|line| line.split_once(':'));
         Ok(Answer {
-            status: shape.status,
+            status: bounds.status,
             headers: headers.map(|(k, v)| (k.to_owned(), v.trim().to_owned())).collect(),
-            body: self.buffer[shape.head..shape.head + shape.length].to_vec(),
+            body: self.buffer[bounds.head..bounds.head + bounds.length].to_vec(),
         })
     }
 
-    async fn round_trip(&mut self, request: &[u8]) -> Outcome<Shape> {
+    async fn round_trip(&mut self, request: &[u8]) -> Outcome<Bounds> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
-        let shape = loop {
+        let bounds = loop {
             self.more().await?;
-            if let Some(shape) = shape(&self.buffer)? {
-                break shape;
+            if let Some(bounds) = bounds(&self.buffer)? {
+                break bounds;
             }
         };
-        while self.buffer.len() < shape.head + shape.length {
+        while self.buffer.len() < bounds.head + bounds.length {
             self.more().await?;
         }
-        Ok(shape)
+        Ok(bounds)
     }
 
     async fn more(&mut self) -> Outcome {
@@ -112,7 +112,7 @@ impl Connection {
     }
 }
 
-fn shape(buffer: &[u8]) -> Outcome<Option<Shape>> {
+fn bounds(buffer: &[u8]) -> Outcome<Option<Bounds>> {
     let Some(end) = buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
         return Ok(None);
     };
@@ -123,19 +123,19 @@ fn shape(buffer: &[u8]) -> Outcome<Option<Shape>> {
         name.eq_ignore_ascii_case("content-length")
             .then(|| value.trim().parse().ok())?
     });
-    Ok(Some(Shape {
+    Ok(Some(Bounds {
         status,
         head: end + 4,
         length: length.ok_or("the answer says no Content-Length")?,
     }))
 }
 
-/// One GET on a connection of its own.
+/// One GET on a new connection.
 pub async fn get(address: SocketAddr, path: &str, cookie: &str) -> Outcome<Answer> {
     Connection::open(address).await?.fetch(&request(path, cookie)).await
 }
 
-/// The request for the stream that a page names: from where that page was drawn.
+/// The request for the event stream named in a page. It starts from the position of that page.
 pub fn stream_of(page: &str, cookie: &str) -> Outcome<Vec<u8>> {
     let stream = page
         .split_once("hx-sse:connect=\"")
@@ -144,7 +144,7 @@ pub fn stream_of(page: &str, cookie: &str) -> Outcome<Vec<u8>> {
     Ok(request(&stream.replace("&amp;", "&"), cookie))
 }
 
-/// What htmx asks for a region of a page.
+/// The bytes of htmx's request for a region of a page.
 pub fn region(path: &str, region: &str, cookie: &str) -> Vec<u8> {
     let target = format!("section#region-{region}");
     format!(
@@ -154,7 +154,7 @@ pub fn region(path: &str, region: &str, cookie: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The bytes of a form that is sent from a page of the console; `cookie` may be empty.
+/// The bytes of a form sent from a page of the console; `cookie` may be empty.
 pub fn post(path: &str, cookie: &str, form: &str) -> Vec<u8> {
     format!(
         "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/html\r\nsec-fetch-site: same-origin\r\ncookie: {cookie}\r\n\
@@ -164,7 +164,7 @@ pub fn post(path: &str, cookie: &str, form: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Signs a worker in by its credential, whose characters need no encoding but the colon, and returns the session's cookie.
+/// Signs in with a worker's credential, of which only the colon needs encoding. Returns the session cookie.
 pub async fn present(address: SocketAddr, credential: &str) -> Outcome<String> {
     let form = format!("credential={}&next=%2F", credential.replace(':', "%3A"));
     let answer = Connection::open(address)
@@ -174,12 +174,12 @@ pub async fn present(address: SocketAddr, credential: &str) -> Outcome<String> {
     session_of(&answer, "the credential")
 }
 
-/// Follows a one-time link and returns the session's cookie.
+/// Signs in with a one-time link. Returns the session cookie.
 pub async fn sign_in(address: SocketAddr, link: &str) -> Outcome<String> {
     session_of(&get(address, link, "").await?, "the sign-in link")
 }
 
-/// The cookie that an answer to `what` sets.
+/// The session cookie of a response. `what` names the request in the error.
 fn session_of(answer: &Answer, what: &str) -> Outcome<String> {
     let cookie = answer.header("set-cookie").and_then(|cookie| cookie.split(';').next());
     match (answer.status, cookie) {

@@ -1,4 +1,4 @@
-//! What page views cost the backend while nothing changes.
+//! How many requests page views cause at the backend while nothing changes.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use crate::http::{self, Connection};
 use crate::load;
 use crate::stats::table;
 
+/// Number of measured page views.
 const VIEWS: usize = 1_000;
 
 pub fn run() -> Outcome {

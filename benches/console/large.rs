@@ -1,4 +1,4 @@
-//! The backend with a lot in it: a million events, a hundred thousand tasks.
+//! The backend with a million events and a hundred thousand tasks.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -14,16 +14,16 @@ use crate::load;
 use crate::stats::{Sorted, ms, table};
 use crate::{Options, Outcome};
 
-/// Events in the life of one task here: created, claimed, submitted, completed.
-const EVENTS_EACH: usize = 4;
+/// Events per task: created, claimed, submitted, completed.
+const EVENTS_PER_TASK: usize = 4;
 
 pub fn run(options: &Options) -> Outcome {
     let load = load::runtime()?;
     let home = tempfile::tempdir()?;
-    let events = options.large_events.max(EVENTS_EACH * 2);
-    // Two experiments: one of the size that is listed, and one with the rest.
-    let listed = options.tasks.min(events / EVENTS_EACH - 1);
-    let sizes = [listed, events / EVENTS_EACH - listed];
+    let events = options.large_events.max(EVENTS_PER_TASK * 2);
+    // Two experiments: one of the size that is listed, and one with the remaining tasks.
+    let listed = options.tasks.min(events / EVENTS_PER_TASK - 1);
+    let sizes = [listed, events / EVENTS_PER_TASK - listed];
 
     let binary = Binary::backend(home.path(), 0)?;
     let admin = binary.admin()?;
@@ -38,10 +38,10 @@ pub fn run(options: &Options) -> Outcome {
         let took = begin.elapsed();
         hosted.push(id);
         fs::remove_file(&archive)?;
-        let rate = (tasks * EVENTS_EACH) as f64 / took.as_secs_f64();
+        let rate = (tasks * EVENTS_PER_TASK) as f64 / took.as_secs_f64();
         rows.push(vec![
             tasks.to_string(),
-            (tasks * EVENTS_EACH).to_string(),
+            (tasks * EVENTS_PER_TASK).to_string(),
             format!("{:.0} MB", size as f64 / 1e6),
             format!("{:.1} s", took.as_secs_f64()),
             format!("{rate:.0}"),
@@ -76,7 +76,7 @@ pub fn run(options: &Options) -> Outcome {
         .filter_map(|name| fs::metadata(home.path().join(name)).ok())
         .map(|about| about.len())
         .sum();
-    let total: usize = sizes.iter().map(|tasks| tasks * EVENTS_EACH).sum();
+    let total: usize = sizes.iter().map(|tasks| tasks * EVENTS_PER_TASK).sum();
     println!(
         "on disk: {:.0} MB, {:.0} bytes an event, its share of the task and submission included",
         bytes as f64 / 1e6,
@@ -106,7 +106,7 @@ async fn import(admin: &Client, archive: &Path) -> Outcome<ExperimentId> {
     Ok(reply.experiment_id)
 }
 
-/// The time to the first piece, and the bytes of the whole.
+/// Reads the list of tasks. Returns the time to the first chunk, and the total bytes.
 async fn list(binary: &Binary, id: &ExperimentId) -> Outcome<(Duration, usize)> {
     let url = format!("http://{}/v0/experiments/{id}/tasks", binary.backend);
     let begin = Instant::now();
@@ -125,7 +125,7 @@ async fn list(binary: &Binary, id: &ExperimentId) -> Outcome<(Duration, usize)> 
     Ok((opening.ok_or("an empty list")?, length))
 }
 
-/// An archive of an experiment whose tasks are all completed.
+/// Writes an archive of an experiment whose tasks are all completed.
 fn write_archive(path: &Path, tasks: usize, n: usize) -> Outcome {
     let id = format!("exp_{n:0>26}");
     let worker = format!("wkr_{n:0>26}");
@@ -159,7 +159,7 @@ fn write_archive(path: &Path, tasks: usize, n: usize) -> Outcome {
         "checkpoint_format_version": "1", "spec_version": "v0", "experiment_id": id, "exported_at": at,
         "requires_credential_reissue": true, "files": files,
         "counts": {
-            "tasks": tasks, "ideas": 0, "variants": 0, "submissions": tasks, "events": tasks * EVENTS_EACH,
+            "tasks": tasks, "ideas": 0, "variants": 0, "submissions": tasks, "events": tasks * EVENTS_PER_TASK,
             "workers": 1, "groups": 0,
         },
     });
@@ -202,7 +202,7 @@ fn write_archive(path: &Path, tasks: usize, n: usize) -> Outcome {
                 _ => data["worker_id"] = worker.as_str().into(),
             }
             let event = json!({
-                "event_id": format!("evt-{:06}", index * EVENTS_EACH + step + 1), "type": format!("task.{kind}"),
+                "event_id": format!("evt-{:06}", index * EVENTS_PER_TASK + step + 1), "type": format!("task.{kind}"),
                 "occurred_at": at, "experiment_id": id, "data": data,
             });
             writeln!(text, "{event}")?;

@@ -1,4 +1,4 @@
-//! The load: connections that are kept, each sending its next request when the answer to the last is whole.
+//! The load generator: keep-alive connections. Each sends its next request after the complete response to the last.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,32 +12,32 @@ use crate::Outcome;
 use crate::http::Connection;
 use crate::stats::{Sorted, median, ms, table};
 
-/// How many short rounds the time is cut into, so that whatever drifts on the machine hits both subjects alike.
+/// The time is divided into this many short rounds, so that drift of the machine affects both subjects equally.
 const ROUNDS: u32 = 5;
-/// The numbers of connections at which everything is measured.
+/// Numbers of connections at which each subject is measured.
 pub const LEVELS: [usize; 3] = [1, 16, 64];
 
-/// Something that answers, and what it is asked in turn.
+/// A server under load, and the requests it gets.
 pub struct Subject {
     pub name: &'static str,
     pub address: SocketAddr,
     pub requests: Requests,
 }
 
-/// Requests ready to be sent, the next one whoever asks.
+/// The sequence of requests, shared by all connections.
 #[derive(Clone)]
 pub struct Requests(Arc<(Box<Make>, AtomicUsize)>);
 
 type Make = dyn Fn(usize) -> Arc<[u8]> + Send + Sync;
 
 impl Requests {
-    /// The same request always, built once.
+    /// Always the same request, built once.
     pub fn always(request: Vec<u8>) -> Self {
         let request: Arc<[u8]> = request.into();
         Self::numbered(move |_| request.clone())
     }
 
-    /// The request of each number; building it is part of neither subject's time alone, since both do it.
+    /// One request per number. Building it costs both subjects the same.
     pub fn numbered(make: impl Fn(usize) -> Arc<[u8]> + Send + Sync + 'static) -> Self {
         Self(Arc::new((Box::new(make), AtomicUsize::new(0))))
     }
@@ -48,7 +48,7 @@ impl Requests {
     }
 }
 
-/// A runtime of its own for the load.
+/// A separate runtime for the load.
 pub fn runtime() -> Outcome<Runtime> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -59,13 +59,16 @@ pub fn runtime() -> Outcome<Runtime> {
         .build()?)
 }
 
-/// What a subject did in one round.
+/// The result of one subject in one round.
 struct Round {
     rate: f64,
     latencies: Vec<Duration>,
 }
 
-/// Loads one subject for `time`. An answer that is not 200 ends everything.
+/// Loads one subject for `time`.
+///
+/// # Errors
+/// When a status is not 200 or a body is empty.
 async fn round(subject: &Subject, connections: usize, time: Duration) -> Outcome<Round> {
     let mut ready = Vec::with_capacity(connections);
     for _ in 0..connections {
@@ -97,7 +100,7 @@ async fn round(subject: &Subject, connections: usize, time: Duration) -> Outcome
     Ok(Round { rate, latencies })
 }
 
-/// Alternates between two subjects at every level and prints the first against the second.
+/// Alternates between two subjects at every level, and prints the first compared with the second.
 pub fn versus(load: &Runtime, subject: &Subject, against: &Subject, time: Duration) -> Outcome {
     let mut rows = Vec::new();
     for connections in LEVELS {
@@ -107,7 +110,7 @@ pub fn versus(load: &Runtime, subject: &Subject, against: &Subject, time: Durati
         }
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for turn in 0..ROUNDS {
-            // Who goes first changes, so that neither always follows the other.
+            // The order alternates, so that neither subject always comes second.
             if turn % 2 == 0 {
                 ours.push(load.block_on(round(subject, connections, part))?);
                 theirs.push(load.block_on(round(against, connections, part))?);
@@ -121,11 +124,11 @@ pub fn versus(load: &Runtime, subject: &Subject, against: &Subject, time: Durati
         rows.push(row(subject, connections, ours, &format!("{ratio:.3}")));
         rows.push(row(against, connections, theirs, "1"));
     }
-    table(&HEADS, &rows);
+    table(&COLUMNS, &rows);
     Ok(())
 }
 
-/// Prints one subject by itself.
+/// Measures and prints one subject without a comparison.
 pub fn alone(load: &Runtime, subject: &Subject, time: Duration) -> Outcome {
     let mut rows = Vec::new();
     for connections in LEVELS {
@@ -134,11 +137,11 @@ pub fn alone(load: &Runtime, subject: &Subject, time: Duration) -> Outcome {
         let rounds = (0..ROUNDS).map(|_| load.block_on(round(subject, connections, part)));
         rows.push(row(subject, connections, rounds.collect::<Outcome<_>>()?, ""));
     }
-    table(&HEADS, &rows);
+    table(&COLUMNS, &rows);
     Ok(())
 }
 
-const HEADS: [&str; 7] = ["subject", "connections", "requests/s", "ratio", "p50", "p99", "answers"];
+const COLUMNS: [&str; 7] = ["subject", "connections", "requests/s", "ratio", "p50", "p99", "answers"];
 
 fn row(subject: &Subject, connections: usize, rounds: Vec<Round>, ratio: &str) -> Vec<String> {
     let rate = median(rounds.iter().map(|round| round.rate).collect());

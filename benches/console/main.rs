@@ -1,7 +1,7 @@
-//! Measurements of the console, as ratios within one run wherever that is possible: `docs/measuring.md`.
+//! Measurements of the console, as ratios within one run where possible. `docs/measuring.md` describes them.
 //!
-//! It prints, and never fails on a number. It fails when what it would measure is not there: an answer that is
-//! not 200, a page without its rows.
+//! It prints results and never fails on a number. It fails when a measurement is not possible: a status that is not
+//! 200, a page without its rows.
 
 mod archive;
 mod asks;
@@ -19,7 +19,7 @@ mod mirror;
 mod outage;
 mod page;
 mod polled;
-#[expect(clippy::expect_used, dead_code, reason = "the tests' own proxy, as they have it")]
+#[expect(clippy::expect_used, dead_code, reason = "the proxy of the tests, unchanged")]
 #[path = "../../tests/support/proxy.rs"]
 mod proxy;
 mod size;
@@ -32,27 +32,27 @@ use std::time::Duration;
 
 use clap::Parser;
 
-/// Anything that makes a measurement meaningless.
+/// The error is any reason why a measurement is not possible.
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Everything that needs no browser and no long wait, in the order in which it runs.
-const USUAL: [&str; 5] = ["page", "size", "idle", "fanout", "start"];
+/// Run without a name, in this order: what needs no browser and no long wait.
+const DEFAULT: [&str; 5] = ["page", "size", "idle", "fanout", "start"];
 /// Run only when named.
-const NAMED: [&str; 8] = [
+const ON_DEMAND: [&str; 8] = [
     "polled", "slow", "outage", "browser", "mirror", "memory", "backend", "large",
 ];
-/// All that is claimed of pages that follow the truth: [`USUAL`], and these.
+/// What `everything` runs after [`DEFAULT`]: all measurements of live pages.
 const LIVE: [&str; 5] = ["polled", "slow", "outage", "browser", "mirror"];
-/// The name for it.
+/// The name that runs [`DEFAULT`] and [`LIVE`].
 const EVERYTHING: &str = "everything";
 
 /// Measures the console. Without a name: page, size, idle, fanout, start.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "bench")]
 pub struct Options {
-    /// page, size, idle, fanout, start; only when named: polled, slow, outage, browser, mirror, memory, backend,
-    /// large; and everything, which is the former and polled, slow, outage, browser, mirror
-    #[arg(value_parser = [USUAL.as_slice(), NAMED.as_slice(), &[EVERYTHING]].concat())]
+    /// page, size, idle, fanout, start (the default); only when named: polled, slow, outage, browser, mirror, memory,
+    /// backend, large; `everything` is the default and polled, slow, outage, browser, mirror
+    #[arg(value_parser = [DEFAULT.as_slice(), ON_DEMAND.as_slice(), &[EVERYTHING]].concat())]
     names: Vec<String>,
     /// Seconds under load for each subject at each level
     #[arg(long, default_value_t = 5.0)]
@@ -84,16 +84,16 @@ pub struct Options {
     /// Events of `large`
     #[arg(long, default_value_t = 1_000_000)]
     large_events: usize,
-    /// Another EDEN task store that `backend` measures beside ours, such as http://127.0.0.1:8000
+    /// Another EDEN task store that `backend` compares with ours, such as http://127.0.0.1:8000
     #[arg(long, value_name = "URL")]
     against: Option<String>,
     /// Its admin token
     #[arg(long, value_name = "TOKEN")]
     against_token: Option<String>,
-    /// The experiment that it hosts
+    /// The id of an experiment that it hosts
     #[arg(long, value_name = "ID")]
     against_experiment: Option<String>,
-    /// Cargo passes this to every benchmark
+    /// Cargo passes this flag to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -107,8 +107,8 @@ impl Options {
 fn main() -> ExitCode {
     let options = Options::parse();
     let names = match options.names.as_slice() {
-        [] => USUAL.to_vec(),
-        names if names.iter().any(|name| name == EVERYTHING) => [USUAL.as_slice(), &LIVE].concat(),
+        [] => DEFAULT.to_vec(),
+        names if names.iter().any(|name| name == EVERYTHING) => [DEFAULT.as_slice(), &LIVE].concat(),
         names => names.iter().map(String::as_str).collect(),
     };
     stats::machine();

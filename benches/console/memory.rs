@@ -1,4 +1,4 @@
-//! What the program weighs while the demo runs.
+//! Resident memory of the program while the demo runs.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ pub fn run(options: &Options) -> Outcome {
         if minute > 0 {
             std::thread::sleep(Duration::from_secs(60));
         }
-        // Somebody looks at every experiment, so that each is mirrored throughout.
-        let (experiments, variants, events) = load.block_on(look(&binary, &cookie))?;
+        // View every experiment, so that each stays mirrored.
+        let (experiments, variants, events) = load.block_on(view_all(&binary, &cookie))?;
         rows.push(vec![
             minute.to_string(),
             binary.rss()?.to_string(),
@@ -31,14 +31,14 @@ pub fn run(options: &Options) -> Outcome {
     Ok(())
 }
 
-/// Views every experiment, and counts over the wire what the backend holds.
-async fn look(binary: &Binary, cookie: &str) -> Outcome<(usize, usize, u64)> {
+/// Views every experiment. Returns the numbers of experiments, variants and events in the backend.
+async fn view_all(binary: &Binary, cookie: &str) -> Outcome<(usize, usize, u64)> {
     let admin = binary.admin()?;
     let entries = admin.control().experiments().await?;
     let (mut experiments, mut variants, mut events) = (0, 0, 0);
     for entry in entries {
         let experiment = admin.experiment(&entry.experiment_id);
-        // Its status is not asked for: one of them is registered and waits to be seeded.
+        // The status is not checked: one experiment is registered but not seeded.
         http::get(binary.console, &format!("/x/{}/", entry.experiment_id), cookie).await?;
         let Ok(listed) = experiment.variants().await else {
             continue;

@@ -1,4 +1,4 @@
-//! What a mirror of a large experiment weighs, and how long its first list takes.
+//! Memory of a mirror of a large experiment, and the time of its first list.
 
 use std::fs;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::{Options, Outcome};
 pub fn run(options: &Options) -> Outcome {
     let runtime = load::runtime()?;
     let home = tempfile::tempdir()?;
-    // The backend is another process, so that what this one grows by is the console's.
+    // The backend is another process, so that this process grows only by the console's memory.
     let binary = Binary::backend(home.path(), 0)?;
     let admin = binary.admin()?;
     let number = options.tasks;
@@ -75,7 +75,7 @@ pub fn run(options: &Options) -> Outcome {
     binary.stop()
 }
 
-/// The first also pays for what reading the lists leaves free in the heap; the others find that there.
+/// The growth of the first mirror includes heap that was freed after reading the lists. The later ones reuse it.
 const MIRRORS: usize = 3;
 
 fn live(binary: &Binary, credentials: std::path::PathBuf, tasks: &Tasks) -> Outcome<Live> {
@@ -107,7 +107,7 @@ async fn follow(live: &Live, id: &ExperimentId) -> Outcome<(Arc<Mirror>, Duratio
     }
 }
 
-/// One of the sizes that the kernel tells of this process, in bytes.
+/// One of this process's sizes in `/proc/self/status`, in bytes.
 fn memory(name: &str) -> Outcome<usize> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix(name));

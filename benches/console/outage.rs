@@ -1,4 +1,4 @@
-//! The backend goes for a while under open pages and somebody who moves about.
+//! An outage of the backend, with open pages and with operators who view pages.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,23 +17,24 @@ use crate::proxy::Proxy;
 use crate::stats::{Sorted, ms, table};
 use crate::{Options, Outcome, load};
 
-/// Between two pages of whoever moves about.
-const STEP: Duration = Duration::from_millis(25);
-/// How long after the return what is asked of the backend is counted.
-const STORM: Duration = Duration::from_secs(5);
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The interval between two requests of the operators.
+const REQUEST_INTERVAL: Duration = Duration::from_millis(25);
+/// For how long after the recovery requests to the backend are counted.
+const RECOVERY_WINDOW: Duration = Duration::from_secs(5);
+/// How long all streams together may take to be notified.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How the backend goes.
+/// The kind of outage.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outage {
     /// Its process is killed.
-    Gone,
-    /// Its line stays open, and nothing passes.
+    Killed,
+    /// Its connections stay open, but no bytes pass.
     Silent,
 }
 
-/// An answer: when it was asked for, how long that took, whether it is what it should be, and how fresh it says it is.
-struct Viewed {
+/// A response of the console. `is_good` says whether it is as required; `freshness` is the value of its header.
+struct Response {
     sort: Sort,
     at: Instant,
     took: Duration,
@@ -42,12 +43,12 @@ struct Viewed {
     freshness: String,
 }
 
-/// A stream that was told something, by its number.
+/// The number of a stream that was notified, and when.
 type Told = (usize, Instant);
 
 pub fn run(options: &Options) -> Outcome {
     let (mut rows, mut answers) = (Vec::new(), Vec::new());
-    for outage in [Outage::Gone, Outage::Silent] {
+    for outage in [Outage::Killed, Outage::Silent] {
         let (row, of_each_sort) = measure(outage, Duration::from_secs(options.outage))?;
         rows.push(row);
         answers.extend(of_each_sort);
@@ -76,16 +77,16 @@ pub fn run(options: &Options) -> Outcome {
         &rows,
     );
     println!(
-        "\n{} s each, ten open pages, and something every {STEP:?} of all that was seen before, for two operators in turn; told: from the \
-         outage until the stream names the freshness; live again: from where the backend listens, or the line passes, \
+        "\n{} s each, ten open pages, and something every {REQUEST_INTERVAL:?} of all that was seen before, for two operators \
+         in turn; told: from the outage until the stream names the freshness; live again: from where the backend listens, or the line passes, \
          until a page says so; asked: requests that reach the backend's line in the first {} s after that",
         options.outage,
-        STORM.as_secs()
+        RECOVERY_WINDOW.as_secs()
     );
     Ok(())
 }
 
-/// The outage itself, and the answers of each sort.
+/// Measures one outage. Returns its row of the second table, and the rows of the first.
 fn measure(outage: Outage, lasts: Duration) -> Outcome<(Vec<String>, Vec<Vec<String>>)> {
     let load = load::runtime()?;
     let home = tempfile::tempdir()?;
@@ -105,21 +106,21 @@ fn measure(outage: Outage, lasts: Duration) -> Outcome<(Vec<String>, Vec<Vec<Str
         let (streams, mut tell) = open(&console, &pages).await?;
         let (viewed, mut views) = mpsc::unbounded_channel();
         let end = Arc::new(Notify::new());
-        let moving = move_about(&console, &asks, viewed, end.clone());
+        let moving = request_all(&console, &asks, viewed, end.clone());
         let outage = async {
-            // All streams have been told where they stand, and what was read first is read.
+            // Wait until all streams have sent their first state and the first lists are read.
             tokio::time::sleep(Duration::from_secs(3)).await;
             while tell.try_recv().is_ok() {}
-            let gone = Instant::now();
+            let began = Instant::now();
             let mut backend = Some(backend);
             match outage {
-                Outage::Gone => drop(backend.take()),
+                Outage::Killed => drop(backend.take()),
                 Outage::Silent => proxy.mute(),
             }
             let told = everyone(&mut tell, streams.len()).await?;
-            tokio::time::sleep_until((gone + lasts).into()).await;
-            let back = match outage {
-                Outage::Gone => {
+            tokio::time::sleep_until((began + lasts).into()).await;
+            let recovered = match outage {
+                Outage::Killed => {
                     let port = address.port();
                     let home = home.path().to_owned();
                     backend = Some(tokio::task::spawn_blocking(move || Binary::backend(&home, port)).await??);
@@ -131,25 +132,28 @@ fn measure(outage: Outage, lasts: Duration) -> Outcome<(Vec<String>, Vec<Vec<Str
                 }
             };
             proxy.take_requests();
-            tokio::time::sleep(STORM).await;
+            tokio::time::sleep(RECOVERY_WINDOW).await;
             let asked = proxy.take_requests().len();
             tokio::time::sleep(Duration::from_secs(5)).await;
             end.notify_one();
             drop(backend);
-            Outcome::Ok((gone, told, back, asked))
+            Outcome::Ok((began, told, recovered, asked))
         };
-        let ((gone, told, back, asked), ()) = tokio::try_join!(outage, moving)?;
+        let ((began, told, recovered, asked), ()) = tokio::try_join!(outage, moving)?;
         let mut all = Vec::new();
         while let Ok(view) = views.try_recv() {
             all.push(view);
         }
-        Outcome::Ok((gone, told, back, asked, all))
+        Outcome::Ok((began, told, recovered, asked, all))
     });
     line.stop();
-    let (gone, told, back, asked, views) = outcome?;
-    let during: Vec<_> = views.iter().filter(|view| view.at >= gone && view.at < back).collect();
+    let (began, told, recovered, asked, views) = outcome?;
+    let during: Vec<_> = views
+        .iter()
+        .filter(|view| view.at >= began && view.at < recovered)
+        .collect();
     let name = match outage {
-        Outage::Gone => "is killed",
+        Outage::Killed => "is killed",
         Outage::Silent => "falls silent",
     };
     let answers = Sort::ALL.map(|sort| {
@@ -170,19 +174,19 @@ fn measure(outage: Outage, lasts: Duration) -> Outcome<(Vec<String>, Vec<Vec<Str
     });
     let live = views
         .iter()
-        .find(|view| view.at >= back && view.freshness.starts_with("live"));
-    let since_gone = |at: Option<&Instant>| at.map_or_else(String::new, |at| ms(*at - gone));
+        .find(|view| view.at >= recovered && view.freshness.starts_with("live"));
+    let since_began = |at: Option<&Instant>| at.map_or_else(String::new, |at| ms(*at - began));
     let row = vec![
         name.to_owned(),
-        since_gone(told.iter().min()),
-        since_gone(told.iter().max()),
-        live.map_or_else(|| "never".to_owned(), |view| ms(view.at - back)),
+        since_began(told.iter().min()),
+        since_began(told.iter().max()),
+        live.map_or_else(|| "never".to_owned(), |view| ms(view.at - recovered)),
         asked.to_string(),
     ];
     Ok((row, answers.into()))
 }
 
-/// Ten pages of an experiment; all of them are viewed before the backend goes.
+/// Ten pages of an experiment. All of them are viewed before the outage.
 fn pages(lab: &Lab) -> Vec<String> {
     [
         "",
@@ -201,7 +205,7 @@ fn pages(lab: &Lab) -> Vec<String> {
     .collect()
 }
 
-/// Views each page twice and opens its stream.
+/// Views each page twice and opens its event stream.
 async fn open(console: &Console, pages: &[String]) -> Outcome<(JoinSet<Outcome>, mpsc::UnboundedReceiver<Told>)> {
     for path in pages {
         http::get(console.address, path, &console.cookie).await?.ok(path)?;
@@ -220,7 +224,7 @@ async fn open(console: &Console, pages: &[String]) -> Outcome<(JoinSet<Outcome>,
     Ok((streams, tell))
 }
 
-/// Says when the stream says that the freshness is another.
+/// Reads one stream and reports each topic `freshness`.
 async fn listen(number: usize, address: SocketAddr, request: Vec<u8>, told: mpsc::UnboundedSender<Told>) -> Outcome {
     const TOPIC: &str = "event: freshness\n";
     let mut stream = http::connect(address).await?;
@@ -239,35 +243,35 @@ async fn listen(number: usize, address: SocketAddr, request: Vec<u8>, told: mpsc
                 return Ok(());
             }
         }
-        // Only the beginning of a topic is still of use.
+        // Keep only what may be the start of another topic.
         let keep = text.len().min(TOPIC.len());
         text.drain(..text.len() - keep);
     }
 }
 
-/// When each stream was told first.
+/// Waits until each stream was notified. Returns the time of the first notification of each.
 async fn everyone(tell: &mut mpsc::UnboundedReceiver<Told>, streams: usize) -> Outcome<Vec<Instant>> {
     let mut when = vec![None; streams];
     while when.contains(&None) {
-        let told = tokio::time::timeout(PATIENCE, tell.recv()).await;
-        let told = told.map_err(|_| format!("not every stream was told within {PATIENCE:?}"))?;
+        let told = tokio::time::timeout(TIMEOUT, tell.recv()).await;
+        let told = told.map_err(|_| format!("not every stream was told within {TIMEOUT:?}"))?;
         let (number, at) = told.ok_or("every stream ended")?;
         when[number].get_or_insert(at);
     }
     Ok(when.into_iter().flatten().collect())
 }
 
-/// Goes from page to page on one connection until `end`.
-async fn move_about(
+/// Sends all requests in turn on one connection until `end`. Forms are sent only while a page is stale.
+async fn request_all(
     console: &Console,
     asks: &[Ask],
-    viewed: mpsc::UnboundedSender<Viewed>,
+    viewed: mpsc::UnboundedSender<Response>,
     end: Arc<Notify>,
 ) -> Outcome {
     let (over, is_over) = watch::channel(false);
     let going = async {
         let mut connection = Connection::open(console.address).await?;
-        let mut step = tokio::time::interval(STEP);
+        let mut step = tokio::time::interval(REQUEST_INTERVAL);
         let mut is_stale = false;
         for ask in asks.iter().cycle() {
             if ask.sort == Sort::Write && !is_stale {
@@ -283,8 +287,8 @@ async fn move_about(
             let freshness = answer.header("switchboard-freshness").unwrap_or_default().to_owned();
             is_stale = freshness.starts_with("stale");
             let is_good = ask.is_answered_by(&answer);
-            // Nobody listens any more once all is over.
-            let _ = viewed.send(Viewed {
+            // The receiver is gone when the measurement has ended.
+            let _ = viewed.send(Response {
                 sort: ask.sort,
                 at,
                 took,

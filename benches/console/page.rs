@@ -1,4 +1,4 @@
-//! A signed-in list page of 300 rows against the same bytes from memory.
+//! A signed-in list page of 300 rows, compared with the same bytes from memory.
 
 use bytes::Bytes;
 use poem::http::{HeaderName, HeaderValue};
@@ -11,7 +11,7 @@ use crate::{Options, Outcome};
 
 const ROWS: usize = 300;
 
-/// An answer as a handler without any work would give it.
+/// A fixed response, for a handler that does no work.
 #[derive(Clone)]
 struct Canned {
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -37,7 +37,7 @@ pub fn run(options: &Options) -> Outcome {
     })?;
     let console = deployment.console()?;
     let path = format!("/x/{}/admin/tasks/?per={ROWS}", lab.id);
-    // The first view waits for the first list; by the second it is live and stays what it is.
+    // The first view waits for the first list. By the second view the page is live and does not change.
     load.block_on(http::get(console.address, &path, &console.cookie))?;
     std::thread::sleep(std::time::Duration::from_secs(1));
     let page = load
@@ -81,7 +81,7 @@ impl Canned {
     }
 }
 
-/// All headers but the date, in an order of their own.
+/// All headers except the date, sorted.
 fn comparable(answer: &Answer) -> Vec<(String, String)> {
     let headers = answer
         .headers

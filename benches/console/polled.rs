@@ -1,4 +1,5 @@
-//! A server that does not push: what ten open pages cost it while nothing changes, and when they are told of a change.
+//! A server that does not push: the requests of ten open pages while nothing changes, and when they are notified of a
+//! change.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use crate::stats::{Sorted, ms, table};
 use crate::{Options, Outcome, load};
 
 const PAGES: usize = 10;
-/// How long nothing changes.
+/// The length of the period without changes.
 const QUIET: Duration = Duration::from_secs(30);
 
 pub fn run(options: &Options) -> Outcome {

@@ -1,4 +1,4 @@
-//! The cost of a page in a large experiment against a small one.
+//! The cost of a page in a large experiment, compared with a small one.
 
 use std::time::{Duration, Instant};
 
@@ -14,17 +14,17 @@ use crate::stats::ms;
 use crate::{Options, Outcome};
 
 const SMALL: usize = 1_000;
-/// Rows of a page: so few that every list that is compared has more of them in the small experiment too.
+/// Rows per page. Small enough that every list has more rows than this in the small experiment too.
 const PER: usize = 50;
 
-/// An experiment, how much of everything it has, and what it is called in the table.
+/// An experiment, its number of tasks, ideas and variants each, and its name in the table.
 struct Size {
     id: ExperimentId,
     number: usize,
     name: &'static str,
 }
 
-/// A list: what it is, path and query, and which part of all rows it keeps, in a hundred.
+/// A list: its description, its path and query, and the percentage of rows that it contains.
 type List = (&'static str, String, usize);
 
 pub fn run(options: &Options) -> Outcome {
@@ -68,15 +68,14 @@ pub fn run(options: &Options) -> Outcome {
     compare(&first, &load, options, both(&first, true))?;
     for list in lists() {
         for size in [&large, &small] {
-            load.block_on(is_whole(&console, size, &list))?;
+            load.block_on(check_last_page(&console, size, &list))?;
         }
         compare(&list, &load, options, both(&list, false))?;
     }
     Ok(())
 }
 
-/// Drawn each time: a number nobody understands is no part of the page, but it is of its key, so nothing comes from the
-/// cache.
+/// Lists that are rendered on each request. An unknown query parameter with a number makes the cache key unique.
 fn lists() -> Vec<List> {
     let by = worker(1);
     let tasks = |query: &str| format!("admin/tasks/?{query}");
@@ -135,11 +134,11 @@ fn lists() -> Vec<List> {
 
 fn compare((what, ..): &List, load: &Runtime, options: &Options, [large, small]: [Subject; 2]) -> Outcome {
     println!("\n{what}\n");
-    // The cost is the inverse of the rate, so a ratio of 0.77 here is a cost of 1.3.
+    // The ratio is of rates. Cost is the inverse: a ratio of 0.77 is a cost of 1.3.
     load::versus(load, &large, &small, options.load_time())
 }
 
-/// Starts the mirror as a first view does, and waits until it can answer.
+/// Starts the mirror, as the first view of a page does, and waits until it is ready.
 fn list(load: &Runtime, console: &Console, size: &Size) -> Outcome<Duration> {
     let begin = Instant::now();
     let view = load.block_on(async {
@@ -165,7 +164,7 @@ fn subject(console: &Console, size: &Size, (_, path, share): &List, warm: bool) 
         Requests::always(http::request(&path, &cookie))
     } else {
         Requests::numbered(move |number| {
-            // A stride without a common factor with the number of pages visits all of them, far apart.
+            // 7919 is prime, so the pages are visited in turn with large steps.
             let page = number * 7919 % pages + 1;
             let path = path.replace("{page}", &page.to_string());
             http::request(&format!("{path}&number={number}"), &cookie).into()
@@ -178,22 +177,25 @@ fn subject(console: &Console, size: &Size, (_, path, share): &List, warm: bool) 
     }
 }
 
-/// The path of a list of one experiment.
+/// The path of a list in one experiment.
 fn full(size: &Size, path: &str) -> String {
     format!("/x/{}/{path}&per={PER}", size.id).replace("?&", "?")
 }
 
-/// How many full pages a list has, a little less than there are.
+/// The number of full pages of a list, less one.
 fn pages(size: &Size, share: usize) -> usize {
     (size.number * share / 100 / PER).saturating_sub(1).max(1)
 }
 
-/// Whether the last page that is asked for has all its rows, and so every page.
-async fn is_whole(console: &Console, size: &Size, (what, path, share): &List) -> Outcome {
+/// Checks that the last requested page has all its rows. Then every page has.
+///
+/// # Errors
+/// When it has not.
+async fn check_last_page(console: &Console, size: &Size, (what, path, share): &List) -> Outcome {
     let path = full(size, path).replace("{page}", &pages(size, *share).to_string());
     let page = http::get(console.address, &path, &console.cookie).await?.ok(&path)?;
     let rows = page.text().matches("<tr id=").count();
-    // The overview has other tables than lists have.
+    // The overview has other tables than the lists.
     let is_chart = !path.contains("/admin/") && page.text().contains("class=\"best\"");
     if rows == PER || is_chart {
         return Ok(());

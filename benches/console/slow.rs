@@ -1,4 +1,4 @@
-//! One reader that does not read, among many that do: what do the others notice?
+//! One client that does not read its stream: whether the other clients' notifications are delayed.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,19 +17,19 @@ use crate::stats::{Sorted, median, ms, table};
 use crate::{Options, Outcome, load};
 
 const READERS: usize = 100;
-/// Rounds of each sort, in turn.
+/// Rounds with and rounds without the slow reader, alternating.
 const ROUNDS: usize = 3;
-/// Changes before anything is measured, which fill what is between the program and the slow reader, and the time
-/// between two of them: closer together they would be told as one.
-const FILLING: usize = 150;
-const APART: Duration = Duration::from_millis(45);
-/// What the program's end of a connection may hold. Of its own accord the system lets it grow to megabytes, which some
-/// hundred bytes a change do not fill.
+/// Changes before each round. They fill the buffers between the program and the slow reader.
+const FILL_CHANGES: usize = 150;
+/// The time between two of them. If it were shorter, they would be sent in one batch.
+const FILL_INTERVAL: Duration = Duration::from_millis(45);
+/// The socket send buffer of the program, in bytes. Without a limit the system lets it grow to megabytes. Changes of a
+/// few hundred bytes would not fill that.
 const SEND_BUFFER: u32 = 4096;
 
-/// How a round went for the one that does not read.
-struct Slow {
-    /// From the last byte that was taken for it until the first measured change.
+/// The slow reader's result of one round.
+struct SlowReader {
+    /// From the last byte that could be sent to it until the first measured change.
     blocked_before: Duration,
     /// From the last measured change until its connection was closed.
     cut_after: Duration,
@@ -38,16 +38,17 @@ struct Slow {
 pub fn run(options: &Options) -> Outcome {
     let load = load::runtime()?;
     let deployment = Deployment::start()?;
-    // A reader is cut only when its round is over, so that it is there, and blocked, all the time.
+    // The slow reader must be cut off only after its round, so that it is connected and blocked all the time.
     let events = u32::try_from(options.events)?;
-    let patience = APART * 2 * FILLING as u32 + Duration::from_millis(300) * events + Duration::from_secs(2);
+    let patience =
+        FILL_INTERVAL * 2 * FILL_CHANGES as u32 + Duration::from_millis(300) * events + Duration::from_secs(2);
     let socket = load.block_on(async { with_small_buffers() })?.into_std()?;
     let socket = deployment.runtime.block_on(async { TcpListener::from_std(socket) })?;
     let console = deployment.console_on(socket, patience)?;
     load.block_on(measure(options, &deployment, &console, patience))
 }
 
-/// A socket whose connections have a small buffer to send from.
+/// A listener whose connections have a small send buffer.
 fn with_small_buffers() -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.set_send_buffer_size(SEND_BUFFER)?;
@@ -79,23 +80,23 @@ async fn measure(options: &Options, deployment: &Deployment, console: &Console, 
     for round in 0..ROUNDS * 2 {
         let slow = match round % 2 {
             0 => None,
-            _ => Some(one_that_does_not_read(console.address, &request).await?),
+            _ => Some(open_slow_reader(console.address, &request).await?),
         };
-        // The same work precedes both, so that nothing differs but the reader.
-        for change in 0..FILLING {
+        // The same changes precede both kinds of round, so that only the slow reader differs.
+        for change in 0..FILL_CHANGES {
             lab.create(&format!("fill-{round}-{change:06}")).await?;
-            tokio::time::sleep(APART).await;
+            tokio::time::sleep(FILL_INTERVAL).await;
         }
         while tell.try_recv().is_ok() {}
         let begin = Instant::now();
-        let times = Sorted::new(round_of(options, &lab, &mut tell, round).await?);
+        let times = Sorted::new(measure_round(options, &lab, &mut tell, round).await?);
         let end = Instant::now();
         let Some(slow) = slow else {
             without.push(times);
             continue;
         };
         with.push(times);
-        slows.push(blocked(slow, begin, end, patience).await?);
+        slows.push(wait_until_cut(slow, begin, end, patience).await?);
     }
     let p99 = |rounds: &[Sorted]| median(rounds.iter().map(|round| round.at(0.99).as_secs_f64()).collect());
     let (alone, beside) = (p99(&without), p99(&with));
@@ -117,8 +118,8 @@ async fn measure(options: &Options, deployment: &Deployment, console: &Console, 
         ],
     );
     println!(
-        "\n{READERS} readers, {} events a round, medians of {ROUNDS} rounds each, in turn; each round begins with {FILLING} \
-         changes that fill what is between the program and the one that does not read",
+        "\n{READERS} readers, {} events a round, medians of {ROUNDS} rounds each, in turn; each round begins with \
+         {FILL_CHANGES} changes that fill what is between the program and the one that does not read",
         options.events
     );
     for slow in slows {
@@ -132,8 +133,8 @@ async fn measure(options: &Options, deployment: &Deployment, console: &Console, 
     Ok(())
 }
 
-/// When each reader was told of each event.
-async fn round_of(
+/// The time from each acknowledged commit until each reader was notified.
+async fn measure_round(
     options: &Options,
     lab: &Lab,
     tell: &mut mpsc::UnboundedReceiver<Told>,
@@ -141,7 +142,7 @@ async fn round_of(
 ) -> Outcome<Vec<Duration>> {
     let mut times = Vec::new();
     for event in 0..options.events {
-        // Past the time in which changes are told together, and out of step with the beats.
+        // Longer than the time in which changes are batched, and not in step with the heartbeats.
         tokio::time::sleep(Duration::from_millis(100 + (event as u64 * 37) % 100)).await;
         lab.create(&format!("event-{round}-{event:06}")).await?;
         let acknowledged = Instant::now();
@@ -151,31 +152,35 @@ async fn round_of(
     Ok(times)
 }
 
-/// Waits until the connection of the one that does not read is closed. That happens `patience` after the last byte that
-/// could be sent, so it tells whether all that was measured from `begin` to `end` happened while it was blocked.
-async fn blocked(
+/// Waits until the connection of the slow reader is closed. That happens `patience` after the last byte that could be
+/// sent.
+///
+/// # Errors
+/// When it was not blocked for the whole time from `begin` to `end`.
+async fn wait_until_cut(
     mut slow: JoinSet<io::Result<Instant>>,
     begin: Instant,
     end: Instant,
     patience: Duration,
-) -> Outcome<Slow> {
+) -> Outcome<SlowReader> {
     let waited = tokio::time::timeout(patience + Duration::from_secs(10), slow.join_next()).await;
-    let cut = waited.map_err(|_| "nobody cuts the reader that does not read; it was never blocked")?;
-    let cut = cut.ok_or("nobody watches the reader that does not read")???;
+    let cut = waited.map_err(|_| "the reader that does not read was never cut off, so it was never blocked")?;
+    let cut = cut.ok_or("no task watches the reader that does not read")???;
     let blocked_before = begin
         .checked_duration_since(cut - patience)
         .ok_or("the reader that does not read was not blocked yet when measuring began")?;
     let cut_after = cut
         .checked_duration_since(end)
         .ok_or("the reader that does not read was cut while it was measured")?;
-    Ok(Slow {
+    Ok(SlowReader {
         blocked_before,
         cut_after,
     })
 }
 
-/// Opens a stream with as small a buffer as the system gives, never reads, and says when it was closed.
-async fn one_that_does_not_read(address: SocketAddr, request: &[u8]) -> Outcome<JoinSet<io::Result<Instant>>> {
+/// Opens a stream with the smallest receive buffer that the system allows, never reads. Returns the task
+/// that waits until it is closed.
+async fn open_slow_reader(address: SocketAddr, request: &[u8]) -> Outcome<JoinSet<io::Result<Instant>>> {
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(1024)?;
     let mut stream: TcpStream = socket.connect(address).await?;

@@ -1,4 +1,4 @@
-//! From the start of the program to the first page.
+//! The time from the start of the program to the first page.
 
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,9 @@
-//! Order statistics, tables and the machine's facts.
+//! Order statistics, tables, and a description of the machine.
 
 use std::fs;
 use std::time::Duration;
 
-/// Durations in the order of their length.
+/// Durations in ascending order.
 pub struct Sorted(Vec<Duration>);
 
 impl Sorted {
@@ -12,7 +12,7 @@ impl Sorted {
         Self(durations)
     }
 
-    /// The smallest duration that is not exceeded by `part` (0 to 1) of them; zero when there are none.
+    /// The `part` quantile (0 to 1), by nearest rank; zero if there are no durations.
     pub fn at(&self, part: f64) -> Duration {
         let rank = (part * self.0.len() as f64).ceil() as usize;
         self.0.get(rank.max(1) - 1).copied().unwrap_or_default()
@@ -27,7 +27,7 @@ impl Sorted {
     }
 }
 
-/// The middle value; the mean of the two middle ones when their number is even.
+/// The median; the mean of the two middle values if their number is even.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     match values.len() {
@@ -37,12 +37,12 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-/// Milliseconds with two digits.
+/// Milliseconds with two decimals.
 pub fn ms(duration: Duration) -> String {
     format!("{:.2} ms", duration.as_secs_f64() * 1e3)
 }
 
-/// Prints rows under heads, columns as wide as they need to be.
+/// Prints a Markdown table with aligned columns.
 pub fn table(heads: &[&str], rows: &[Vec<String>]) {
     let width = |column: usize| {
         let cells = rows
@@ -65,7 +65,7 @@ pub fn table(heads: &[&str], rows: &[Vec<String>]) {
     rows.iter().for_each(|row| line(row));
 }
 
-/// What a number depends on, without saying whose machine it is.
+/// Prints what the numbers depend on, without identifying the machine.
 pub fn machine() {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let line = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();

@@ -1,4 +1,4 @@
-//! The one world of a fuzzing process.
+//! The backend that all runs of a fuzzing process share.
 
 use std::cell::RefCell;
 
@@ -10,7 +10,8 @@ thread_local! {
     static ARENA: RefCell<Option<(Runtime, World)>> = const { RefCell::new(None) };
 }
 
-/// Runs one fight in a world that earlier ones may have marked; a new one is made when it is worn out.
+/// Runs one input against the shared backend, which keeps the effects of earlier inputs. A new backend replaces it when
+/// its experiment has ended or grown, and after many requests.
 pub fn fight(fight: impl AsyncFnOnce(&mut World)) {
     ARENA.with_borrow_mut(|arena| {
         let (runtime, world) = arena.get_or_insert_with(|| {

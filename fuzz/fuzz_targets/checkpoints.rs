@@ -1,7 +1,7 @@
-//! Throws nearly right checkpoint archives at the import.
+//! Sends nearly valid checkpoint archives to the import.
 #![no_main]
 
-#[expect(dead_code, reason = "the ordinary test uses the rest")]
+#[expect(dead_code, reason = "the rest is used by `cargo test`")]
 #[path = "../../tests/support/adversary/mod.rs"]
 mod adversary;
 mod arena;

@@ -1,7 +1,7 @@
-//! Throws nearly right requests at every route of the backend.
+//! Sends nearly valid requests to every route of the backend.
 #![no_main]
 
-#[expect(dead_code, reason = "the ordinary test uses the rest")]
+#[expect(dead_code, reason = "the rest is used by `cargo test`")]
 #[path = "../../tests/support/adversary/mod.rs"]
 mod adversary;
 mod arena;
