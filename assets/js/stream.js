@@ -41,9 +41,17 @@ const openOrPoll = async (live) => {
   schedulePoll();
 };
 
+// The last request for the stream.
+let request = null;
+
 document.addEventListener("htmx:before:request", (event) => {
-  const live = event.detail.ctx.sourceElement;
-  if (!isStream(live) || (mayStream() && !state.signedOut)) return;
+  const { ctx } = event.detail;
+  const live = ctx.sourceElement;
+  if (!isStream(live)) return;
+  if (mayStream() && !state.signedOut) {
+    request = ctx.request;
+    return;
+  }
   event.preventDefault();
   if (!state.signedOut) openOrPoll(live);
 });
@@ -78,10 +86,15 @@ document.addEventListener("htmx:sse:error", ({ detail }) => {
 });
 
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) return releaseSlot();
+  const live = byId("live");
+  if (document.hidden) {
+    // The browser may keep a page that was left for the back button, and with it the connection of a request that was
+    // not answered by then. Once it is answered the extension ends it.
+    if (!isManaged(live)) request?.abort();
+    return releaseSlot();
+  }
   state.heardAt = performance.now();
   if (state.mode !== "live") poll();
-  const live = byId("live");
   if (live && !isManaged(live)) openStream(live);
 });
 
