@@ -1,66 +1,59 @@
-// The badge: how the page is kept true, and word of it when that changes.
+// The badge says within seconds that the console or its stream is gone, and how the page is kept up to date instead.
 
-// How it is kept: "live" by the stream; else by asking again, since the stream is "blocked" on its way or "shared" out
-// to other windows; or, when nobody answers, it is "lost".
-let kept = "live";
-// When a frame of the stream last came, and when the console was last known to be there.
-let heard = performance.now();
-let seen = heard;
+import { announce, spaced } from "./announce.js";
+import { byId } from "./dom.js";
+import { state } from "./state.js";
+import { paintTimes } from "./times.js";
 
-// Whether the page is true changes with the backend too. Said politely, and not with every flicker.
-const FRESHNESS_SAID_EVERY = 5000;
-let toldFreshness = byId("freshness")?.dataset.freshness;
-let toldFreshnessAt = -FRESHNESS_SAID_EVERY;
-let tellingFreshness = 0;
+// What was announced last: "lost", or the word of the badge.
+let announced = byId("freshness")?.dataset.freshness;
 
-const tellFreshness = () => {
+// Announces the badge if it changed. The backend changes it too.
+export const announceFreshness = spaced(() => {
   const badge = byId("freshness");
-  if (!badge || signedOut) return;
-  const lost = badge.hasAttribute("data-lost");
-  const told = lost ? "lost" : badge.dataset.freshness;
-  if (told === toldFreshness) return;
-  const wait = toldFreshnessAt + FRESHNESS_SAID_EVERY - performance.now();
-  if (wait > 0) {
-    tellingFreshness ||= setTimeout(() => {
-      tellingFreshness = 0;
-      tellFreshness();
-    }, wait);
-    return;
-  }
-  const restored = toldFreshness === "lost" && told === "live";
-  toldFreshness = told;
-  toldFreshnessAt = performance.now();
-  if (lost) announce("Connection to the console lost; retrying.");
-  else if (restored) announce("Connection restored.");
+  if (!badge || state.signedOut) return false;
+  const isLost = badge.hasAttribute("data-lost");
+  const current = isLost ? "lost" : badge.dataset.freshness;
+  if (current === announced) return false;
+  const isRestored = announced === "lost" && current === "live";
+  announced = current;
+  if (isLost) announce("Connection to the console lost; retrying.");
+  else if (isRestored) announce("Connection restored.");
   else announce([...badge.querySelectorAll(".state, .why")].map((part) => part.textContent.trim()).join(": "));
-};
+  return true;
+}, 5000);
 
-const dress = (badge, freshness, since) => {
-  const words = byId(`stream-${kept}`);
-  if (!words) return;
-  const body = words.content.cloneNode(true);
+// The next page is announced by its title; its badge counts as announced.
+export const skipAnnouncement = () => { announced = byId("freshness")?.dataset.freshness; };
+
+// Replaces what the server wrote in the badge by the words for the current mode.
+const renderBadge = (badge, freshness, since) => {
+  const template = byId(`stream-${state.mode}`);
+  if (!template) return;
+  const body = template.content.cloneNode(true);
   body.querySelector("time")?.setAttribute("datetime", since);
   badge.title = body.querySelector(".why").textContent;
-  paint(body);
+  paintTimes(body);
   badge.replaceChildren(body);
   badge.dataset.freshness = freshness;
-  badge.dataset.kept = kept;
+  badge.dataset.kept = state.mode;
 };
 
-const showLost = () => {
-  kept = "lost";
+export const showLost = () => {
+  state.mode = "lost";
   const badge = byId("freshness");
   if (!badge || badge.hasAttribute("data-lost")) return;
-  // What was stale before is as old as it was; what was kept is as old as the last sign of life.
-  const older = badge.dataset.freshness === "stale" ? badge.querySelector("time")?.dateTime : null;
-  dress(badge, "stale", older ?? new Date(Date.now() - (performance.now() - seen)).toISOString());
+  // A page that was stale before keeps its age. One that was fresh is as old as the last answer of the console.
+  const staleSince = badge.dataset.freshness === "stale" ? badge.querySelector("time")?.dateTime : null;
+  const reachedAt = new Date(Date.now() - (performance.now() - state.reachedAt)).toISOString();
+  renderBadge(badge, "stale", staleSince ?? reachedAt);
   badge.setAttribute("data-lost", "");
   badge.removeAttribute("data-etag");
 };
 
-// A page that is asked for again and again follows nothing, whatever the console does. That what it is told is stale
-// matters more.
-const showRefreshed = (badge) => {
-  if (!badge || badge.dataset.freshness === "stale" || !(kept === "blocked" || kept === "shared")) return;
-  dress(badge, "polling");
+// While the page polls, a badge that says it is live is wrong. One that says the data is stale is kept: that matters
+// more.
+export const showPolling = (badge) => {
+  if (!badge || badge.dataset.freshness === "stale" || !(state.mode === "blocked" || state.mode === "shared")) return;
+  renderBadge(badge, "polling");
 };

@@ -1,60 +1,27 @@
-// Regions: what refetches itself.
+// Regions are requested again by themselves when what they show has changed, and only their changes are sent.
 
-const refresh = (region) => region.dispatchEvent(new CustomEvent("refresh"));
-const refreshAll = () => document.querySelectorAll("[data-region]").forEach(refresh);
-const regionOf = (ctx) => (ctx?.sourceElement?.matches?.("[data-region][hx-get]") ? ctx.sourceElement : null);
+import { state } from "./state.js";
+
+export const refresh = (region) => region.dispatchEvent(new CustomEvent("refresh"));
+export const refreshAll = () => document.querySelectorAll("[data-region]").forEach(refresh);
+
+// The region that a request of htmx is for, if it is for one.
+export const regionOf = (ctx) => (ctx?.sourceElement?.matches?.("[data-region][hx-get]") ? ctx.sourceElement : null);
 
 document.addEventListener("htmx:before:request", (event) => {
   const { ctx } = event.detail;
   const region = regionOf(ctx);
-  // Nobody has a session to ask on behalf of; what the operator asks for goes out, and leads to the sign-in page.
-  if (signedOut && (region || isLive(ctx.sourceElement))) return event.preventDefault();
-  // Named explicitly, the browser's cache stays out of it and hands the 304 through, which htmx does not swap. Only
-  // now, because a request may have waited for another one that brought a newer tag.
-  const etag = region?.dataset.etag;
+  if (!region) return;
+  // There is no session to ask with. What the operator asks for is sent, and leads to the sign-in page.
+  if (state.signedOut) return event.preventDefault();
+  // With an explicit header the browser's cache passes the 304 on, which htmx does not swap. The tag is read only now,
+  // because the request may have waited for an earlier one that brought a newer tag.
+  const etag = region.dataset.etag;
   if (etag) ctx.request.headers["If-None-Match"] = `"${etag}"`;
 });
 
-// What could not be read for a page may be readable soon, though nothing changes that would be told.
+// What could not be read for the page may be readable soon, but no event will say so.
 setInterval(() => {
-  if (document.hidden || kept !== "live") return;
+  if (document.hidden || state.mode !== "live") return;
   for (const unread of document.querySelectorAll("[data-unread]")) refresh(unread.closest("[data-region]"));
 }, 5000);
-
-// Morphing: what the operator opened, typed or selected stays.
-
-const dirty = (control) => {
-  if (control.matches("input[type=checkbox], input[type=radio]")) return control.checked !== control.defaultChecked;
-  if (control.matches("input, textarea")) return control.value !== control.defaultValue;
-  return control.matches("select") && [...control.options].some((option) => option.selected !== option.defaultSelected);
-};
-
-const held = new Set();
-
-htmx.registerExtension("console", {
-  htmx_before_morph_node: (element, { newNode }) => {
-    if (!element.matches) return true;
-    if (element.matches("textarea, select") && dirty(element)) return false;
-    if (!element.childElementCount && selects(element) && element.textContent !== newNode.textContent) {
-      held.add(element.closest("[data-region]"));
-      return false;
-    }
-    return true;
-  },
-  htmx_before_morph_attr: (element, { attrName, newValue }) => {
-    if (attrName === "open") return !element.matches("details, dialog");
-    if (attrName === "value" || attrName === "checked") return !(element.matches("input") && dirty(element));
-    if (attrName === "class" && newValue === null) return !element.classList.contains("flash");
-    return attrName !== "data-copied";
-  },
-});
-
-document.addEventListener("selectionchange", () => {
-  if (!held.size || !getSelection()?.isCollapsed) return;
-  for (const region of held) {
-    if (!region?.isConnected) continue;
-    region.removeAttribute("data-etag");
-    refresh(region);
-  }
-  held.clear();
-});

@@ -1,51 +1,38 @@
-// The switcher, and the other sheets of the bar
+// The switcher filters experiments while the operator types and moves by arrow keys; of the bar's menus one is open.
+
+import { byId } from "./dom.js";
 
 const entries = () => [...document.querySelectorAll("#switcher [data-switch]")];
-const matching = () => entries().filter((entry) => !entry.hidden);
+const matches = () => entries().filter((entry) => !entry.hidden);
 
-function filterSwitcher() {
+export const filterSwitcher = () => {
   const wanted = byId("switcher-filter")?.value.trim().toLowerCase() ?? "";
   for (const entry of entries()) {
-    entry.hidden = !`${entry.querySelector(".switch-name")?.textContent} ${entry.dataset.switch}`.toLowerCase().includes(wanted);
+    const text = `${entry.querySelector(".switch-name")?.textContent} ${entry.dataset.switch}`;
+    entry.hidden = !text.toLowerCase().includes(wanted);
   }
   const none = document.querySelector(".switcher-none[data-none]");
-  if (none) none.hidden = !wanted || matching().length > 0;
-}
+  if (none) none.hidden = !wanted || matches().length > 0;
+};
 
-const openSwitcher = () => {
+export const openSwitcher = () => {
   const switcher = byId("switcher");
   if (!switcher) return;
   switcher.open = true;
   const filter = byId("switcher-filter");
-  // Opening is told of a moment later; by then something may have been typed.
+  // The `toggle` event comes a moment later and calls this again. What was typed by then must not be selected.
   if (!filter || filter === document.activeElement) return;
   filter.select();
   filter.focus();
 };
 
-const close = (details) => {
-  if (details.contains(document.activeElement)) details.querySelector("summary")?.focus();
-  details.open = false;
+export const closeMenu = (menu) => {
+  if (menu.contains(document.activeElement)) menu.querySelector("summary")?.focus();
+  menu.open = false;
 };
 
-document.addEventListener("toggle", (event) => {
-  const details = event.target;
-  if (!details.open || !details.matches?.(".bar details")) return;
-  for (const other of document.querySelectorAll(".bar details[open]")) if (other !== details) other.open = false;
-  if (details.id === "switcher") openSwitcher();
-}, true);
-
-document.addEventListener("click", (event) => {
-  for (const details of document.querySelectorAll(".bar details[open]")) {
-    if (!details.contains(event.target)) details.open = false;
-  }
-  if (event.target.closest?.("[data-keys]")) showKeys();
-});
-
-document.addEventListener("input", (event) => { if (event.target.id === "switcher-filter") filterSwitcher(); });
-
-const moveInSwitcher = (event) => {
-  const list = matching();
+export const moveInSwitcher = (event) => {
+  const list = matches();
   const at = list.indexOf(document.activeElement);
   if (event.key === "ArrowDown") list[Math.min(at + 1, list.length - 1)]?.focus();
   else if (event.key === "ArrowUp") (at > 0 ? list[at - 1] : byId("switcher-filter"))?.focus();
@@ -55,3 +42,18 @@ const moveInSwitcher = (event) => {
   else return;
   event.preventDefault();
 };
+
+document.addEventListener("toggle", (event) => {
+  const menu = event.target;
+  if (!menu.open || !menu.matches?.(".bar details")) return;
+  for (const other of document.querySelectorAll(".bar details[open]")) if (other !== menu) other.open = false;
+  if (menu.id === "switcher") openSwitcher();
+}, true);
+
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll(".bar details[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+
+document.addEventListener("input", (event) => { if (event.target.id === "switcher-filter") filterSwitcher(); });

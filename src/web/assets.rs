@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 pub(crate) enum Asset {
     /// The stylesheet: every component, in cascade order.
     Style,
-    /// The console's own script.
+    /// The module of the console's script that imports the others.
     Script,
     /// htmx.
     Htmx,
@@ -43,31 +43,47 @@ const STYLE: &str = concat!(
     include_str!("../../assets/css/print.css"),
 );
 
-/// One file a concern; they share one scope, and what runs at once stands after what it needs.
-const SCRIPT: &str = concat!(
-    "(() => {\n\"use strict\";\n",
-    include_str!("../../assets/js/base.js"),
-    include_str!("../../assets/js/times.js"),
-    include_str!("../../assets/js/regions.js"),
-    include_str!("../../assets/js/rows.js"),
-    include_str!("../../assets/js/swaps.js"),
-    include_str!("../../assets/js/freshness.js"),
-    include_str!("../../assets/js/slots.js"),
-    include_str!("../../assets/js/stream.js"),
-    include_str!("../../assets/js/faults.js"),
-    include_str!("../../assets/js/copying.js"),
-    include_str!("../../assets/js/forms.js"),
-    include_str!("../../assets/js/switcher.js"),
-    include_str!("../../assets/js/keys.js"),
-    "})();\n",
-);
+macro_rules! modules {
+    ($($name:literal)*) => {
+        [$(($name, include_str!(concat!("../../assets/js/", $name)))),*]
+    };
+}
+
+/// The modules of the console's script, by file name. Each imports only from those above it.
+const MODULES: [(&str, &str); 24] = modules![
+    "state.js"
+    "dom.js"
+    "announce.js"
+    "selection.js"
+    "times.js"
+    "regions.js"
+    "morph.js"
+    "changed-rows.js"
+    "held-rows.js"
+    "stream-slots.js"
+    "freshness.js"
+    "notices.js"
+    "session.js"
+    "connection.js"
+    "polling.js"
+    "stream.js"
+    "faults.js"
+    "switcher.js"
+    "swaps.js"
+    "navigation.js"
+    "copy.js"
+    "submit-once.js"
+    "keys.js"
+    "main.js"
+];
 
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 struct File {
-    asset: Asset,
+    /// What pages call it. A module that only other modules import has no such name.
+    asset: Option<Asset>,
     url: String,
     etag: String,
     content_type: &'static str,
@@ -75,45 +91,47 @@ struct File {
 }
 
 impl File {
+    /// A file of its own, named by its content.
     fn new(asset: Asset, stem: &str, extension: &str, content_type: &'static str, bytes: &'static [u8]) -> Self {
-        let hash = hex(bytes, 8);
+        let name = format!("{stem}-{}.{extension}", hex(bytes, 4));
+        Self::named(Some(asset), &name, content_type, bytes)
+    }
+
+    fn named(asset: Option<Asset>, name: &str, content_type: &'static str, bytes: &'static [u8]) -> Self {
         Self {
             asset,
-            url: format!("/assets/{stem}-{}.{extension}", &hash[..8]),
-            etag: format!("\"{hash}\""),
+            url: format!("/assets/{name}"),
+            etag: format!("\"{}\"", hex(bytes, 8)),
             content_type,
             bytes,
         }
     }
 }
 
-static FILES: LazyLock<[File; 5]> = LazyLock::new(|| {
-    [
+static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
+    let htmx = include_bytes!("../../assets/vendor/htmx.min.js");
+    let htmx_sse = include_bytes!("../../assets/vendor/hx-sse.min.js");
+    let favicon = include_bytes!("../../assets/favicon.svg");
+    let mut files = vec![
         File::new(Asset::Style, "console", "css", CSS, STYLE.as_bytes()),
-        File::new(Asset::Script, "console", "js", JS, SCRIPT.as_bytes()),
-        File::new(
-            Asset::Htmx,
-            "htmx",
-            "js",
-            JS,
-            include_bytes!("../../assets/vendor/htmx.min.js"),
-        ),
-        File::new(
-            Asset::HtmxSse,
-            "hx-sse",
-            "js",
-            JS,
-            include_bytes!("../../assets/vendor/hx-sse.min.js"),
-        ),
-        File::new(
-            Asset::Favicon,
-            "favicon",
-            "svg",
-            SVG,
-            include_bytes!("../../assets/favicon.svg"),
-        ),
-    ]
+        File::new(Asset::Htmx, "htmx", "js", JS, htmx),
+        File::new(Asset::HtmxSse, "hx-sse", "js", JS, htmx_sse),
+        File::new(Asset::Favicon, "favicon", "svg", SVG, favicon),
+    ];
+    files.extend(module_files());
+    files
 });
+
+/// The modules, in a directory named by the content of all of them. They import each other by relative paths, so no page
+/// gets modules of two versions.
+fn module_files() -> impl Iterator<Item = File> {
+    let all: String = MODULES.iter().flat_map(|(name, text)| [*name, *text]).collect();
+    let directory = format!("js-{}", hex(all.as_bytes(), 4));
+    MODULES.iter().map(move |(name, text)| {
+        let asset = (*name == "main.js").then_some(Asset::Script);
+        File::named(asset, &format!("{directory}/{name}"), JS, text.as_bytes())
+    })
+}
 
 /// The first `bytes` bytes of a SHA-256 digest, in hex.
 pub(crate) fn hex(content: &[u8], bytes: usize) -> String {
@@ -129,8 +147,17 @@ pub(crate) fn hex(content: &[u8], bytes: usize) -> String {
 pub(crate) fn url(asset: Asset) -> &'static str {
     FILES
         .iter()
-        .find(|file| file.asset == asset)
+        .find(|file| file.asset == Some(asset))
         .map_or("", |file| file.url.as_str())
+}
+
+/// The paths of the modules that [`Asset::Script`] imports, for pages to preload. A browser otherwise learns of a module
+/// only from the one that imports it, and loads them one after the other.
+pub(crate) fn imports() -> impl Iterator<Item = &'static str> {
+    FILES
+        .iter()
+        .filter(|file| file.asset.is_none())
+        .map(|file| file.url.as_str())
 }
 
 /// Serves the files; mount it under `/assets`.
@@ -146,9 +173,9 @@ impl Endpoint for Assets {
 }
 
 fn answer(request: &Request) -> Response {
-    // The mount point may or may not be stripped; the last segment is the name either way.
-    let name = request.uri().path().rsplit('/').next().unwrap_or_default();
-    let Some(file) = FILES.iter().find(|file| file.url.ends_with(&format!("/{name}"))) else {
+    // The router strips the mount point, but not the slash after it.
+    let path = request.uri().path();
+    let Some(file) = FILES.iter().find(|file| file.url.strip_prefix("/assets") == Some(path)) else {
         return StatusCode::NOT_FOUND.into();
     };
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -174,7 +201,8 @@ fn answer(request: &Request) -> Response {
 mod tests {
     use super::*;
 
-    fn get(path: &str, known: Option<&str>) -> Response {
+    fn get(url: &str, known: Option<&str>) -> Response {
+        let path = url.strip_prefix("/assets").expect("mounted there");
         let mut builder = Request::builder().uri(path.parse().expect("a path"));
         if let Some(etag) = known {
             builder = builder.header(header::IF_NONE_MATCH, etag);
@@ -198,16 +226,47 @@ mod tests {
 
     #[test]
     fn another_hash_is_not_found() {
-        for path in ["/assets/console-00000000.css", "/assets/console.css", "/assets/", "/"] {
-            assert_eq!(get(path, None).status(), StatusCode::NOT_FOUND, "{path}");
+        let paths = [
+            "console-00000000.css",
+            "console.css",
+            "js-00000000/main.js",
+            "main.js",
+            "",
+        ];
+        for path in paths.map(|path| format!("/assets/{path}")) {
+            assert_eq!(get(&path, None).status(), StatusCode::NOT_FOUND, "{path}");
         }
+    }
+
+    #[test]
+    fn modules_are_short_and_explained_and_import_only_from_those_above_them() {
+        for (index, (name, text)) in MODULES.iter().enumerate() {
+            assert!(text.starts_with("// ") && text.lines().count() < 150, "{name}");
+            let imports = text.lines().filter(|line| line.starts_with("import "));
+            for specifier in imports.map(|line| line.rsplit('"').nth(1).expect("a specifier")) {
+                let mut above = MODULES[..index].iter();
+                assert!(
+                    above.any(|(other, _)| specifier.strip_prefix("./") == Some(other)),
+                    "{name} imports {specifier}"
+                );
+            }
+        }
+        let written = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/js")).expect("a directory");
+        assert_eq!(written.count(), MODULES.len());
+    }
+
+    #[test]
+    fn a_page_loads_all_modules_from_one_directory() {
+        let entry = url(Asset::Script).strip_suffix("main.js").expect("the entry");
+        assert_eq!(imports().count(), MODULES.len() - 1);
+        assert!(imports().all(|url| url.starts_with(entry)));
     }
 
     #[test]
     fn the_vendored_scripts_are_the_ones_the_readme_sums() {
         let readme = include_str!("../../assets/vendor/README.md");
         for asset in [Asset::Htmx, Asset::HtmxSse] {
-            let file = FILES.iter().find(|file| file.asset == asset).expect("embedded");
+            let file = FILES.iter().find(|file| file.asset == Some(asset)).expect("embedded");
             assert!(readme.contains(&hex(file.bytes, 32)), "{}", file.url);
         }
     }

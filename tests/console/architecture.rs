@@ -1,6 +1,6 @@
 //! Imports run one way. What is not drawn here is forbidden.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -86,8 +86,36 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("lib", &[]),
 ];
 
-/// Which modules of `web` each kind of file there may import, beside itself and the layers below.
-const WEB_MAY_IMPORT: [(&str, &[&str]); 2] = [("ui", &["urls", "assets"]), ("urls", &[])];
+/// The rooms of `web` from the ground up, by the beginning of their files' names. A file belongs to the longest that fits,
+/// and imports only what stands in its own line or above it.
+const WEB_ROOMS: [&[&str]; 16] = [
+    &["urls", "assets", "auth::audience"],
+    &["sections"],
+    &["ui"],
+    &["request::htmx", "request::query", "stream::position"],
+    &["auth"],
+    &["upstream"],
+    &["fault"],
+    &["request::target", "respond::page_cache", "write::submission_store", "roster::cache", "roster::graph"],
+    &["console"],
+    &["auth::gate", "request"],
+    &["respond"],
+    &["write", "parts", "stream"],
+    &["roster"],
+    &["pages"],
+    &["routes"],
+    &[""],
+];
+
+/// What components of `web::ui` may see, beside each other: plain data and paths.
+const UI_MAY_IMPORT: [&str; 6] = [
+    "protocol",
+    "live::revision",
+    "web::urls",
+    "web::assets",
+    "web::sections",
+    "web::auth::audience",
+];
 
 struct Source {
     path: PathBuf,
@@ -105,11 +133,49 @@ impl Source {
         parts
     }
 
-    /// The code, without comments and inline tests.
+    /// The code, without comments and tests.
     fn code(&self) -> String {
-        let code = self.text.split("#[cfg(test)]").next().unwrap_or_default();
+        let code = self.text.replace("#[cfg(test)]\nmod tests;\n", "");
+        let code = code.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
         let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
         lines.fold(String::new(), |code, line| code + line + "\n")
+    }
+
+    /// The files that this one declares as its children.
+    fn children(&self) -> Vec<String> {
+        let code = self.code();
+        let declared = code.lines().filter_map(|line| line.trim().strip_suffix(';')?.split_once("mod "));
+        declared
+            .filter(|(visibility, name)| {
+                (visibility.is_empty() || visibility.starts_with("pub")) && !name.contains(char::is_whitespace)
+            })
+            .map(|(_, name)| name.to_owned())
+            .collect()
+    }
+
+    /// The paths of this crate whose names this file hands on with `pub use`.
+    fn reexports(&self) -> BTreeSet<Vec<String>> {
+        let code = self.code();
+        let mut found = BTreeSet::new();
+        for item in code.split(';') {
+            let item = item.trim_start();
+            let Some((visibility, mut path)) = item.split_once("use ") else {
+                continue;
+            };
+            if !visibility.starts_with("pub") || visibility.contains(['{', '=', '\n']) {
+                continue;
+            }
+            let mut base = self.module();
+            if let Some(below) = path.strip_prefix("crate::") {
+                (base, path) = (Vec::new(), below);
+            }
+            while let Some(below) = path.strip_prefix("super::") {
+                base.pop();
+                path = below;
+            }
+            follow(&base, path, &mut found);
+        }
+        found
     }
 
     /// Every path of this crate that is named, in `use` lines and in expressions, from the crate's root on: `crate::`
@@ -133,6 +199,15 @@ impl Source {
             }
             if !before.ends_with(|c: char| c.is_alphanumeric() || c == '_') {
                 follow(&base, rest, &mut imports);
+            }
+        }
+        // A child is named without `crate` or `super` in front.
+        for child in self.children() {
+            let start = format!("{child}::");
+            for (at, _) in code.match_indices(&start) {
+                if !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
+                    follow(&self.module(), &code[at..], &mut imports);
+                }
             }
         }
         imports
@@ -186,6 +261,9 @@ fn sources() -> Vec<Source> {
     fn walk(dir: &Path, root: &Path, into: &mut Vec<Source>) {
         for entry in fs::read_dir(dir).expect("a readable source tree") {
             let path = entry.expect("a directory entry").path();
+            if path.file_stem().is_some_and(|name| name == "tests") {
+                continue;
+            }
             if path.is_dir() {
                 walk(&path, root, into);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -223,6 +301,121 @@ fn paths_are_followed_however_they_are_written() {
         "web::urls",
     ];
     assert_eq!(found, expected);
+}
+
+/// Which file imports which, over all of `src`. A name that a file hands on (`pub use`) is an import of the file that
+/// defines it, so a folder's `mod.rs` may hand on its children's names and they may still use each other.
+struct FileGraph {
+    imports: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl FileGraph {
+    fn of(sources: &[Source]) -> Self {
+        let files: BTreeMap<String, &Source> = sources.iter().map(|s| (s.module().join("::"), s)).collect();
+        // The names that each module hands on, and where they come from.
+        let mut handed_on: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (module, source) in &files {
+            for path in source.reexports() {
+                if let Some(name) = path.last() {
+                    let name = if module.is_empty() { name.clone() } else { format!("{module}::{name}") };
+                    handed_on.insert(name, path.clone());
+                }
+            }
+        }
+        let mut imports = BTreeMap::new();
+        for (module, source) in &files {
+            let reexports = source.reexports();
+            let targets = source
+                .imports()
+                .into_iter()
+                .filter(|path| !reexports.contains(path))
+                .filter_map(|path| defining_file(&files, &handed_on, path))
+                .filter(|target| target != module)
+                .collect();
+            imports.insert(module.clone(), targets);
+        }
+        Self { imports }
+    }
+
+    /// Every set of files each of which leads to all the others: Tarjan's strongly connected components of more than one.
+    fn cycles(&self) -> Vec<Vec<&str>> {
+        struct Walk<'a> {
+            graph: &'a FileGraph,
+            index: BTreeMap<&'a str, usize>,
+            low: BTreeMap<&'a str, usize>,
+            stack: Vec<&'a str>,
+            found: Vec<Vec<&'a str>>,
+        }
+        impl<'a> Walk<'a> {
+            fn visit(&mut self, file: &'a str) {
+                let index = self.index.len();
+                self.index.insert(file, index);
+                self.low.insert(file, index);
+                self.stack.push(file);
+                for target in &self.graph.imports[file] {
+                    if !self.index.contains_key(target.as_str()) {
+                        self.visit(target);
+                        self.low.insert(file, self.low[file].min(self.low[target.as_str()]));
+                    } else if self.stack.contains(&target.as_str()) {
+                        self.low.insert(file, self.low[file].min(self.index[target.as_str()]));
+                    }
+                }
+                if self.low[file] == index {
+                    let at = self.stack.iter().position(|other| *other == file).expect("on the stack");
+                    let component = self.stack.split_off(at);
+                    if component.len() > 1 {
+                        self.found.push(component);
+                    }
+                }
+            }
+        }
+        let mut walk = Walk {
+            graph: self,
+            index: BTreeMap::new(),
+            low: BTreeMap::new(),
+            stack: Vec::new(),
+            found: Vec::new(),
+        };
+        for file in self.imports.keys() {
+            if !walk.index.contains_key(file.as_str()) {
+                walk.visit(file);
+            }
+        }
+        walk.found
+    }
+}
+
+/// The file in which what a path names is defined: hand-ons are followed, then the longest beginning that is a file
+/// counts. None for what is not of this crate.
+fn defining_file(
+    files: &BTreeMap<String, &Source>,
+    handed_on: &BTreeMap<String, Vec<String>>,
+    mut path: Vec<String>,
+) -> Option<String> {
+    // A chain of hand-ons is never longer than there are files.
+    for _ in 0..files.len() {
+        let next = (1..=path.len()).find_map(|end| {
+            let to = handed_on.get(&path[..end].join("::"))?;
+            // `self` in braces, and a module under its own name, lead back to where they are.
+            let whole: Vec<_> = to.iter().chain(&path[end..]).cloned().collect();
+            (whole != path).then_some(whole)
+        });
+        match next {
+            Some(next) => path = next,
+            None => break,
+        }
+    }
+    (0..=path.len()).rev().map(|end| path[..end].join("::")).find(|module| files.contains_key(module))
+}
+
+#[test]
+fn no_two_files_import_each_other() {
+    let sources = sources();
+    let graph = FileGraph::of(&sources);
+    let edges: usize = graph.imports.values().map(BTreeSet::len).sum();
+    assert!(edges > 500, "the imports were not found: {edges}");
+    let cycles: Vec<_> = graph.cycles().iter().map(|files| files.join(" ")).collect();
+    assert!(cycles.is_empty(), "{} cycles:\n{}", cycles.len(), cycles.join("\n"));
 }
 
 #[test]
@@ -270,23 +463,42 @@ fn pages_never_import_each_other() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// Which line of [`WEB_ROOMS`] a file of `web` stands in.
+fn room_of(module: &str) -> Option<usize> {
+    let inner = module.strip_prefix("web")?;
+    let inner = inner.strip_prefix("::").unwrap_or(inner);
+    let fits = |name: &&&str| name.is_empty() || inner == **name || inner.starts_with(&format!("{name}::"));
+    let lines = WEB_ROOMS.iter().enumerate();
+    let named = lines.flat_map(|(line, names)| names.iter().filter(fits).map(move |name| (name.len(), line)));
+    named.max().map(|(_, line)| line)
+}
+
+#[test]
+fn the_rooms_of_web_are_in_order() {
+    let sources = sources();
+    let graph = FileGraph::of(&sources);
+    let mut faults = Vec::new();
+    for (file, targets) in &graph.imports {
+        let Some(own) = room_of(file) else { continue };
+        for target in targets {
+            if room_of(target).is_some_and(|room| room > own) {
+                faults.push(format!("{file} imports {target}, which stands below it"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 #[test]
 fn components_see_data_and_paths_only() {
+    let sources = sources();
+    let graph = FileGraph::of(&sources);
     let mut faults = Vec::new();
-    for source in sources() {
-        let module = source.module();
-        let [web, part, ..] = module.as_slice() else { continue };
-        let Some((_, allowed)) = WEB_MAY_IMPORT.iter().find(|(name, _)| web == "web" && name == part) else {
-            continue;
-        };
-        for import in source.imports() {
-            let fine = match import.as_slice() {
-                [layer, ..] if layer == "protocol" => true,
-                [layer, inner, ..] if layer == "web" => inner == part || allowed.contains(&inner.as_str()),
-                _ => false,
-            };
-            if !fine {
-                faults.push(format!("{} imports {}", source.path.display(), import.join("::")));
+    for (file, targets) in graph.imports.iter().filter(|(file, _)| file.starts_with("web::ui")) {
+        for target in targets {
+            let is_within = |name: &str| target == name || target.starts_with(&format!("{name}::"));
+            if !is_within("web::ui") && !UI_MAY_IMPORT.iter().any(|name| is_within(name)) {
+                faults.push(format!("{file} imports {target}"));
             }
         }
     }

@@ -43,6 +43,7 @@ mod reference;
 mod registry_pages;
 mod roles;
 mod routed;
+mod routes;
 mod server;
 mod sessions;
 mod streams;

@@ -23,7 +23,7 @@ fn assert_text(name: &str, text: &str) {
     settings.set_omit_expression(true);
     // What names the content of other files, and revisions that depend on how changes were batched.
     settings.add_filter(r"-[0-9a-f]{8}\.(css|js|svg)", "-HASH.$1");
-    settings.add_filter(r"/assets/[0-9a-f]{8}/", "/assets/HASH/");
+    settings.add_filter(r"/assets/js-[0-9a-f]{8}/", "/assets/js-HASH/");
     settings.add_filter(r"since=(fleet|[0-9a-f]+)-\d+-\d+", "since=SINCE");
     settings.add_filter(r#"data-etag="[0-9a-f]{16}""#, r#"data-etag="ETAG""#);
     // What is random, or said once, or where a test keeps its files.

@@ -150,10 +150,12 @@ fn head(title: &str) -> Markup {
             title { (title) }
             link rel="icon" type="image/svg+xml" href=(assets::url(Asset::Favicon));
             link rel="stylesheet" href=(assets::url(Asset::Style));
-            // Not deferred: htmx then starts at DOMContentLoaded, after the two below have registered with it.
+            // Not deferred: htmx then starts at DOMContentLoaded, after the two below have registered with it. They run
+            // in this order once the document is parsed; a module is deferred by itself.
             script src=(assets::url(Asset::Htmx)) {}
             script src=(assets::url(Asset::HtmxSse)) defer {}
-            script src=(assets::url(Asset::Script)) defer {}
+            @for import in assets::imports() { link rel="modulepreload" href=(import); }
+            script src=(assets::url(Asset::Script)) type="module" {}
         }
     }
 }

@@ -1,11 +1,14 @@
-// Copying ids and secrets.
+// Ids and secrets are copied by a button.
+
+import { announce } from "./announce.js";
+import { byId } from "./dom.js";
 
 const copyText = async (text) => {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // Plain HTTP on another host has no clipboard interface; the old way still works there.
+    // Over plain HTTP from another host there is no clipboard interface. The older way works there.
     const area = document.createElement("textarea");
     area.value = text;
     area.className = "sr";
@@ -20,7 +23,7 @@ const copyText = async (text) => {
 document.addEventListener("click", async (event) => {
   const source = event.target.closest?.("[data-copy], [data-copy-from]");
   if (!source) return;
-  // A secret stands in the page once, is copied from there, and is not read out.
+  // A secret is only in the element that shows it. It is copied from there, and not announced.
   const from = source.dataset.copyFrom;
   const done = await copyText(from ? byId(from)?.textContent ?? "" : source.dataset.copy);
   source.focus({ preventScroll: true });

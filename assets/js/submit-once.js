@@ -1,4 +1,4 @@
-// Forms whose answer comes once: a second press would throw the answer to the first away.
+// Forms whose answer is shown once (`data-once`) ignore a second press, which would discard the first answer.
 
 const ANSWERED_WITHIN = 10000;
 const sentAt = new WeakMap();

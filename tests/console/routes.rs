@@ -1,0 +1,48 @@
+//! `docs/routes.md` says what the route table says.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use switchboard::web::{Answer, routes};
+
+const HEAD: &str = "\
+# Routes
+
+Every path of the console, from its route table. `UPDATE_DOCS=1 cargo test --test console routes::` writes this page anew.
+
+*Administrator* routes are for members of the group `admins`; in an outage those who were members shortly before it may read. *Monitor* is a
+monitoring system that shows the metrics token, or an operator. *Activity* makes a session last longer.
+
+| method | path | for | answers with | activity |
+|---|---|---|---|---|
+";
+
+fn document() -> String {
+    let mut text = HEAD.to_owned();
+    for route in routes() {
+        let answer = match route.answer {
+            Answer::Page => "a page",
+            Answer::BarePath => "a redirect to the active experiment",
+            Answer::Write => "what became of a form",
+            Answer::Stream => "a stream of events",
+            Answer::Machine => "text for programs",
+            Answer::Files => "the files below it",
+        };
+        let (pattern, activity) = (route.pattern, if route.is_activity { "yes" } else { "no" });
+        writeln!(text, "| {} | `{pattern}` | {} | {answer} | {activity} |", route.method, route.audience)
+            .expect("a text grows");
+    }
+    text
+}
+
+#[test]
+fn the_document_lists_the_route_table() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/routes.md");
+    let expected = document();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &expected).expect("written");
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == expected, "docs/routes.md is old: run UPDATE_DOCS=1 cargo test --test console routes::");
+}
