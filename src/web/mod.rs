@@ -32,6 +32,7 @@ mod write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use percent_encoding::percent_decode_str;
 use poem::http::Uri;
 use poem::session::{CookieConfig, CookieSession, Session};
 use poem::web::cookie::{CookieKey, SameSite};
@@ -198,11 +199,12 @@ async fn in_context<E: Endpoint>(next: E, mut request: Request) -> poem::Result<
     let uri = request.uri().clone();
     let session = <&Session>::from_request_without_body(&request).await?.clone();
     let mut context = Context::of(&request).await?;
-    let resolved = match context.admit(&target) {
-        Ok(()) => context.resolve(&target, &session).await,
-        Err(fault) => Err(fault),
+    let prepared = async {
+        context.admit(&target)?;
+        check_text(uri.path())?;
+        context.resolve(&target, &session).await
     };
-    if let Err(fault) = resolved {
+    if let Err(fault) = prepared.await {
         return Ok(draw_fault(&context.request, &uri, &fault, Some(&context)));
     }
     let context = Arc::new(context);
@@ -214,6 +216,12 @@ async fn in_context<E: Endpoint>(next: E, mut request: Request) -> poem::Result<
             Ok(draw_fault(&context.request, &uri, &fault, Some(&context)))
         }
     }
+}
+
+/// A path that does not decode to text names nothing.
+fn check_text(path: &str) -> Result<(), Fault> {
+    let words = || Fault::BadRequest("The address is not UTF-8 text.".to_owned());
+    percent_decode_str(path).decode_utf8().map(drop).map_err(|_| words())
 }
 
 /// Answers every other fault with a page without a bar, or with as much of one as was asked for.

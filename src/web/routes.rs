@@ -81,7 +81,6 @@ pub(crate) static ROUTES: &[Row] = &[
     post("/executor/*rest", SignedIn, || home::post.boxed()),
     get("/evaluator/*rest", SignedIn, BarePath, || home::get.boxed()),
     post("/evaluator/*rest", SignedIn, || home::post.boxed()),
-    get("/x/by-name/:name", SignedIn, Page, || by_name::get.boxed()),
     // Signing in and out.
     get("/signin", Open, Page, || sign_in::get.boxed()),
     post("/signin", Open, || sign_in::post.boxed()),
@@ -98,6 +97,7 @@ pub(crate) static ROUTES: &[Row] = &[
     get("/x/:experiment/admin/events/", Administrator, Page, || events::get.boxed()),
     get("/x/:experiment/admin/seed", Administrator, BarePath, || seed::get.boxed()),
     post("/x/:experiment/admin/seed", Administrator, || seed::post.boxed()),
+    get("/x/by-name/:name", SignedIn, Page, || by_name::get.boxed()),
     // The deployment's experiments. Selecting one is for every operator: what they may do there is decided there.
     get("/live", SignedIn, Stream, || stream::fleet.boxed()),
     get("/admin/experiments/", Administrator, Page, || experiments::get.boxed()),

@@ -96,7 +96,13 @@ const WEB_ROOMS: [&[&str]; 16] = [
     &["auth"],
     &["upstream"],
     &["fault"],
-    &["request::target", "respond::page_cache", "write::submission_store", "roster::cache", "roster::graph"],
+    &[
+        "request::target",
+        "respond::page_cache",
+        "write::submission_store",
+        "roster::cache",
+        "roster::graph",
+    ],
     &["console"],
     &["auth::gate", "request"],
     &["respond"],
@@ -144,7 +150,9 @@ impl Source {
     /// The files that this one declares as its children.
     fn children(&self) -> Vec<String> {
         let code = self.code();
-        let declared = code.lines().filter_map(|line| line.trim().strip_suffix(';')?.split_once("mod "));
+        let declared = code
+            .lines()
+            .filter_map(|line| line.trim().strip_suffix(';')?.split_once("mod "));
         declared
             .filter(|(visibility, name)| {
                 (visibility.is_empty() || visibility.starts_with("pub")) && !name.contains(char::is_whitespace)
@@ -317,7 +325,11 @@ impl FileGraph {
         for (module, source) in &files {
             for path in source.reexports() {
                 if let Some(name) = path.last() {
-                    let name = if module.is_empty() { name.clone() } else { format!("{module}::{name}") };
+                    let name = if module.is_empty() {
+                        name.clone()
+                    } else {
+                        format!("{module}::{name}")
+                    };
                     handed_on.insert(name, path.clone());
                 }
             }
@@ -361,7 +373,11 @@ impl FileGraph {
                     }
                 }
                 if self.low[file] == index {
-                    let at = self.stack.iter().position(|other| *other == file).expect("on the stack");
+                    let at = self
+                        .stack
+                        .iter()
+                        .position(|other| *other == file)
+                        .expect("on the stack");
                     let component = self.stack.split_off(at);
                     if component.len() > 1 {
                         self.found.push(component);
@@ -405,7 +421,10 @@ fn defining_file(
             None => break,
         }
     }
-    (0..=path.len()).rev().map(|end| path[..end].join("::")).find(|module| files.contains_key(module))
+    (0..=path.len())
+        .rev()
+        .map(|end| path[..end].join("::"))
+        .find(|module| files.contains_key(module))
 }
 
 #[test]

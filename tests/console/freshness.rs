@@ -133,7 +133,7 @@ async fn a_write_into_an_outage_is_refused_at_once_and_nothing_typed_is_lost() {
     assert_eq!(page.status, 503);
     let said = page.texts("main .notice").concat();
     assert!(
-        said.contains("Nothing was registered") && said.contains("does not answer"),
+        said.contains("Nothing was changed") && said.contains("does not answer"),
         "{said}"
     );
     assert_eq!(page.attributes("input[name=name]", "value"), ["Second sight"]);

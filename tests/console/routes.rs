@@ -30,8 +30,12 @@ fn document() -> String {
             Answer::Files => "the files below it",
         };
         let (pattern, activity) = (route.pattern, if route.is_activity { "yes" } else { "no" });
-        writeln!(text, "| {} | `{pattern}` | {} | {answer} | {activity} |", route.method, route.audience)
-            .expect("a text grows");
+        writeln!(
+            text,
+            "| {} | `{pattern}` | {} | {answer} | {activity} |",
+            route.method, route.audience
+        )
+        .expect("a text grows");
     }
     text
 }
@@ -44,5 +48,8 @@ fn the_document_lists_the_route_table() {
         fs::write(&path, &expected).expect("written");
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == expected, "docs/routes.md is old: run UPDATE_DOCS=1 cargo test --test console routes::");
+    assert!(
+        found == expected,
+        "docs/routes.md is old: run UPDATE_DOCS=1 cargo test --test console routes::"
+    );
 }
