@@ -1,4 +1,4 @@
-//! The only reader of wall time, so that tests decide what time it is.
+//! The only reader of wall time, so that tests can set it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use tokio::sync::watch;
 
 use crate::protocol::Timestamp;
 
-/// The wall clock may be set while somebody waits for it, so nobody sleeps longer than this before looking again.
-const LOOK: Duration = Duration::from_secs(10);
+/// The longest sleep before the wall clock is read again, since it may be set meanwhile.
+const MAX_SLEEP: Duration = Duration::from_secs(10);
 
-/// A cheap handle on the time of day.
+/// The wall clock. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Clock(Source);
 
@@ -29,7 +29,7 @@ impl Clock {
         Self(Source::Manual(Arc::new(start)))
     }
 
-    /// The present instant, in milliseconds.
+    /// The current instant, to the millisecond.
     #[expect(clippy::disallowed_methods, reason = "this is the one reader of wall time")]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
@@ -46,7 +46,7 @@ impl Clock {
         u128::try_from(age.as_millis()).is_ok_and(|age| age < span.as_millis())
     }
 
-    /// Moves a manual clock forward; the system's clock moves by itself.
+    /// Moves a manual clock forward. It has no effect on the system's clock.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual(millis) = &self.0 {
             let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
@@ -54,14 +54,14 @@ impl Clock {
         }
     }
 
-    /// Waits until `instant` has passed, to the millisecond: it is over when [`Clock::now`] is later.
+    /// Waits until [`Clock::now`] is later than `instant`, to the millisecond.
     pub async fn wait_past(&self, instant: Timestamp) {
         let goal = instant.instant().as_millisecond();
         match &self.0 {
             Source::System => loop {
                 let left = goal - self.now().instant().as_millisecond();
                 let Ok(left) = u64::try_from(left) else { return };
-                tokio::time::sleep(Duration::from_millis(left + 1).min(LOOK)).await;
+                tokio::time::sleep(Duration::from_millis(left + 1).min(MAX_SLEEP)).await;
             },
             Source::Manual(millis) => {
                 let mut millis = millis.subscribe();
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn whoever_waits_for_a_manual_clock_wakes_when_it_is_moved() {
+    async fn a_wait_on_a_manual_clock_ends_when_it_is_moved() {
         let start: Timestamp = "2026-01-02T03:04:05Z".parse().expect("an instant");
         let clock = Clock::manual(start);
         let wait = clock.wait_past(start);

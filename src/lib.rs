@@ -1,23 +1,23 @@
 //! Switchboard: a live operator console for EDEN, the directed-evolution protocol.
 //!
-//! The map, from the bottom up; a module imports only what stands above it in this list (a test holds it so):
+//! The modules, from the bottom up. A module imports only modules above it in this list; a test checks that.
 //!
 //! - [`protocol`]: the EDEN wire: types and validation, no IO.
 //! - [`clock`]: the only reader of wall time.
 //! - [`private_file`]: files that only their owner may read.
 //! - [`lifecycle`]: every task of the process, and how it stops.
-//! - [`singleflight`]: one run for all who want the same result at the same time.
+//! - [`singleflight`]: one run for all callers that want the same result at the same time.
 //! - [`listener`]: serving HTTP on a socket.
 //! - [`client`]: the only code that speaks HTTP to a task store or a control plane.
-//! - [`access`]: which server, as whom, with which secret.
+//! - [`access`]: which server hosts what, and the console's credential for it.
 //! - [`experiment_configs`]: the configuration of each experiment, from files.
-//! - [`live`]: list, then watch: what the console believes and how it learns it.
-//! - [`repos`]: the experiments' git repositories, cloned when needed and kept within bounds.
+//! - [`live`]: list, then watch: the state of the experiments, and how it is kept up to date.
+//! - [`repos`]: the git repositories of the experiments, cloned when needed and kept within a byte budget.
 //! - [`web`]: the console: pages, components, assets.
-//! - [`embedded`]: a task store and control plane of our own; it knows nothing of the client.
-//! - [`demo`]: experiments that really evolve, driven by an ordinary client.
-//! - [`cli`]: from what was typed to what is used.
-//! - [`secrets`]: secrets of the console that are kept in its data directory.
+//! - [`embedded`]: a task store and control plane of our own. It does not import the client.
+//! - [`demo`]: demo experiments, driven by an ordinary client.
+//! - [`cli`]: the command line: from what was typed to what is used.
+//! - [`secrets`]: secrets of the console that are stored in its data directory.
 //! - [`app`]: the composition root, the only module that names all of them.
 
 pub mod access;

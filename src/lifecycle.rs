@@ -1,8 +1,8 @@
-//! Where every task of the process is started, named, stopped and joined.
+//! Every task of the process: started, named, stopped and joined here.
 //!
-//! Shutdown is soft first: [`Tasks::stop`] asks, tasks finish what they hold, and [`Tasks::join`] waits
-//! for them up to a deadline. An essential task that ends by itself takes the others with it, so the
-//! process never lives on without its server.
+//! Shutdown is graceful: [`Tasks::stop`] asks all tasks to stop, they finish their work, and [`Tasks::join`] waits for
+//! them up to a deadline. An essential task that ends by itself stops all others, so the process never runs on without
+//! its server.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, error, info_span, warn};
 
-/// A cheap handle through which anything in the process starts its tasks.
+/// A handle to start tasks. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Tasks {
     tracker: TaskTracker,
@@ -22,7 +22,7 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// How long tasks may take to finish once asked to stop.
+    /// How long tasks may take to finish after [`Tasks::stop`].
     pub const GRACE: Duration = Duration::from_millis(1500);
 
     /// An empty set of tasks.
@@ -30,7 +30,7 @@ impl Tasks {
         Self::default()
     }
 
-    /// Trips when the process is asked to stop. Loops select on it.
+    /// Cancelled by [`Tasks::stop`]. Loops select on it.
     pub fn stopping(&self) -> CancellationToken {
         self.stop.clone()
     }
@@ -40,7 +40,7 @@ impl Tasks {
         self.stop.cancel();
     }
 
-    /// Starts a task that may end whenever it likes.
+    /// Starts a task that may end at any time.
     #[expect(clippy::disallowed_methods, reason = "the one place where tasks are started")]
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         tokio::spawn(
@@ -49,29 +49,29 @@ impl Tasks {
         );
     }
 
-    /// Starts a task without which the process makes no sense: if it ends before it was asked to, or
-    /// fails, everything stops and [`Tasks::join`] says why.
+    /// Starts a task that the process cannot do without: if it fails, or ends before [`Tasks::stop`], all tasks are
+    /// stopped and [`Tasks::join`] returns why.
     pub fn spawn_essential<E: Display>(
         &self,
         name: &'static str,
         task: impl Future<Output = Result<(), E>> + Send + 'static,
     ) {
-        // Says so even if the task panics, since it is dropped with it.
-        let mut end = EssentialEnd {
+        // Dropped with the task, so it reports a panic too.
+        let mut guard = EssentialGuard {
             name,
             tasks: self.clone(),
             fault: Some("panicked".to_owned()),
         };
         self.spawn(name, async move {
             match task.await {
-                Err(fault) => end.failed(fault.to_string()),
-                Ok(()) if end.tasks.stop.is_cancelled() => end.as_asked(),
-                Ok(()) => end.failed("ended before it was asked to".to_owned()),
+                Err(fault) => guard.failed(fault.to_string()),
+                Ok(()) if guard.tasks.stop.is_cancelled() => guard.ended_as_asked(),
+                Ok(()) => guard.failed("ended before it was asked to".to_owned()),
             }
         });
     }
 
-    /// Waits until stopping is asked for and every task has ended, at most [`Tasks::GRACE`] after that.
+    /// Waits for [`Tasks::stop`] and then for every task, at most [`Tasks::GRACE`].
     ///
     /// # Errors
     /// Why the first essential task failed, if one did.
@@ -91,14 +91,14 @@ impl Tasks {
     }
 }
 
-struct EssentialEnd {
+struct EssentialGuard {
     name: &'static str,
     tasks: Tasks,
     fault: Option<String>,
 }
 
-impl EssentialEnd {
-    fn as_asked(&mut self) {
+impl EssentialGuard {
+    fn ended_as_asked(&mut self) {
         self.fault = None;
     }
 
@@ -107,11 +107,11 @@ impl EssentialEnd {
     }
 }
 
-impl Drop for EssentialEnd {
+impl Drop for EssentialGuard {
     fn drop(&mut self) {
         if let Some(fault) = self.fault.take() {
             error!(task.name = self.name, fault, "an essential task ended");
-            // Only the first fault is the cause; later ones follow from it.
+            // Later faults follow from the first, and are not kept.
             let _ = self.tasks.failure.set(format!("{}: {fault}", self.name));
         }
         self.tasks.stop();

@@ -6,10 +6,10 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-/// What was written aside so long ago is not written any more.
+/// A temporary file older than this is no longer being written.
 const ABANDONED: Duration = Duration::from_secs(600);
 
-/// Makes a directory, and what leads to it, that only its owner may enter. One that is there keeps its mode.
+/// Makes a directory and its parents, which only their owner may enter. One that exists keeps its mode.
 ///
 /// # Errors
 /// When it cannot be made.
@@ -17,7 +17,7 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Writes a file of mode 0600, on disk when this returns.
+/// Writes a file of mode 0600. It is on disk when this returns.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -36,7 +36,8 @@ fn private(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// The same, written aside and renamed, so that a crash leaves either the old content or the new.
+/// The same atomically: a temporary file is written and renamed, so that a crash leaves either the old content or the
+/// new.
 ///
 /// # Errors
 /// When it cannot be written or renamed.
@@ -44,49 +45,48 @@ pub fn replace_private(path: &Path, content: &[u8]) -> io::Result<()> {
     replace_private_with(path, |file| file.write_all(content))
 }
 
-/// The same of content that is written piece by piece.
+/// The same for content that is written in pieces.
 ///
 /// # Errors
-/// When it cannot be written or renamed, and whatever `write` fails of.
+/// When it cannot be written or renamed, and the errors of `write`.
 pub fn replace_private_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    // A name of its own: two who write at once must not write into one another.
-    let aside = path.with_extension(format!("{:016x}.tmp", rand::random::<u64>()));
-    let written = private(&aside).and_then(|mut file| {
+    // A unique name: two writers at the same time must not write to the same file.
+    let temporary = path.with_extension(format!("{:016x}.tmp", rand::random::<u64>()));
+    let written = private(&temporary).and_then(|mut file| {
         write(&mut file)?;
         file.sync_all()
     });
-    if let Err(error) = written.and_then(|()| fs::rename(&aside, path)) {
-        let _ = fs::remove_file(&aside);
+    if let Err(error) = written.and_then(|()| fs::rename(&temporary, path)) {
+        let _ = fs::remove_file(&temporary);
         return Err(error);
     }
-    // The name is as much at stake as the content.
+    // The rename must be on disk too.
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
         _ => Ok(()),
     }
 }
 
-/// Removes what others left in a directory who did not come to rename it: what was written aside longer ago than any
-/// writing takes.
+/// Removes temporary files of a directory that were never renamed, once they are older than any write takes.
 ///
 /// # Errors
-/// When the directory cannot be read, or such a file not be removed.
+/// When the directory cannot be read, or such a file cannot be removed.
 pub fn remove_abandoned(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)?.flatten() {
-        let is_aside = entry.path().extension().is_some_and(|extension| extension == "tmp");
-        // Somebody else's renaming it meanwhile is no fault.
+        let is_temporary = entry.path().extension().is_some_and(|extension| extension == "tmp");
+        // It may have been renamed meanwhile.
         let Ok(changed) = entry.metadata().and_then(|file| file.modified()) else {
             continue;
         };
-        if is_aside && changed.elapsed().is_ok_and(|age| age > ABANDONED) {
+        if is_temporary && changed.elapsed().is_ok_and(|age| age > ABANDONED) {
             fs::remove_file(entry.path())?;
         }
     }
     Ok(())
 }
 
-/// Writes a file of mode 0600 unless it is there, and returns what it holds then: of several who try at once, all get
-/// what the first wrote.
+/// Writes a file of mode 0600 unless it exists, and returns its content. Of several writers at the same time, all get
+/// the content of the first.
 ///
 /// # Errors
 /// When it cannot be written or read.
@@ -95,11 +95,11 @@ pub fn create_private_once(path: &Path, content: &[u8]) -> io::Result<Vec<u8>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         read => return read,
     }
-    let aside = path.with_extension(format!("{:016x}", rand::random::<u64>()));
-    write_private(&aside, content)?;
-    // Unlike a rename this fails when another was faster.
-    let linked = fs::hard_link(&aside, path);
-    let _ = fs::remove_file(&aside);
+    let temporary = path.with_extension(format!("{:016x}", rand::random::<u64>()));
+    write_private(&temporary, content)?;
+    // Unlike a rename this fails if another writer was faster.
+    let linked = fs::hard_link(&temporary, path);
+    let _ = fs::remove_file(&temporary);
     match linked {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => fs::read(path),

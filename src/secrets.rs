@@ -1,4 +1,4 @@
-//! Secrets of the console that are kept in its data directory.
+//! Secrets of the console that are stored in its data directory.
 
 use std::io;
 use std::path::Path;
@@ -8,7 +8,8 @@ use sha2::{Digest, Sha512};
 
 use crate::private_file::create_private_once;
 
-/// The key of the session cookie: made on the first start, so that operators stay signed in over restarts.
+/// The key of the session cookie. It is made on the first start and stored, so that operators stay signed in over
+/// restarts.
 ///
 /// # Errors
 /// When the file cannot be read or written, or is not one that this program made.
@@ -24,7 +25,7 @@ pub fn load_or_create_session_key(directory: &Path) -> io::Result<[u8; 64]> {
     })
 }
 
-/// The key of the session cookie that a secret stands for, the same in every replica.
+/// Derives the key of the session cookie from a secret, the same in every replica.
 pub fn derive_session_key(secret: &str) -> [u8; 64] {
     let digest = Sha512::new()
         .chain_update(b"switchboard session key\0")

@@ -1,4 +1,4 @@
-//! One request on its way: it is given its bearer only when it is sent.
+//! One request. It gets its bearer only when it is sent.
 
 use reqwest::{RequestBuilder, Response, StatusCode, header};
 use serde::Serialize;
@@ -18,7 +18,7 @@ impl Call {
         Self { request, credential }
     }
 
-    /// Changes the request.
+    /// Customizes the request.
     pub(super) fn with(self, change: impl FnOnce(RequestBuilder) -> RequestBuilder) -> Self {
         Self {
             request: change(self.request),
@@ -34,22 +34,23 @@ impl Call {
         self.with(|request| request.query(&[(name, value)]))
     }
 
-    /// Sends, and turns every answer that is not a success into a [`ClientError`].
+    /// Sends the request. Every response that is not a success is a [`ClientError`].
     pub(super) async fn send(self) -> Result<Response, ClientError> {
-        checked(self.answer().await?).await
+        check_status(self.send_unchecked().await?).await
     }
 
-    /// Sends, and returns whatever is answered.
-    async fn answer(self) -> Result<Response, ClientError> {
+    /// Sends the request, and returns the response whatever its status. After a 401 it is sent once more if the
+    /// credential can be renewed.
+    async fn send_unchecked(self) -> Result<Response, ClientError> {
         let bearer = self.credential.bearer().await?;
-        // A body that streams cannot be sent twice; such a call fails where others are repeated.
-        let again = self.request.try_clone();
+        // `None` for a body that streams, which cannot be sent twice: such a call fails with the 401.
+        let retry = self.request.try_clone();
         let response = send(self.request, bearer.as_ref()).await?;
-        let (StatusCode::UNAUTHORIZED, Some(again)) = (response.status(), again) else {
+        let (StatusCode::UNAUTHORIZED, Some(retry)) = (response.status(), retry) else {
             return Ok(response);
         };
         match self.credential.renew(bearer).await? {
-            Some(renewed) => send(again, renewed.as_ref()).await,
+            Some(renewed) => send(retry, renewed.as_ref()).await,
             None => Ok(response),
         }
     }
@@ -58,7 +59,7 @@ impl Call {
         decode(self.send().await?).await
     }
 
-    /// What is there and its tag, or nothing when it is what `known` is the tag of (RFC 9110 §13).
+    /// The entity and its ETag, or `None` when its ETag is still `known` (RFC 9110 §13).
     pub(super) async fn fetch_if_changed<T: DeserializeOwned>(
         self,
         known: Option<&str>,
@@ -67,17 +68,17 @@ impl Call {
             Some(tag) => self.with(|request| request.header(header::IF_NONE_MATCH, tag)),
             None => self,
         };
-        let response = call.answer().await?;
+        let response = call.send_unchecked().await?;
         if known.is_some() && response.status() == StatusCode::NOT_MODIFIED {
             return Ok(None);
         }
-        let response = checked(response).await?;
+        let response = check_status(response).await?;
         let tag = response.headers().get(header::ETAG);
         let tag = tag.and_then(|tag| tag.to_str().ok()).map(str::to_owned);
         Ok(Some((decode(response).await?, tag)))
     }
 
-    /// For replies whose body carries nothing (`ch07 §5` has integrate answer 200 with zero bytes).
+    /// Sends the request, for responses with no content (`ch07 §5` has integrate answer 200 with zero bytes).
     pub(super) async fn acknowledge(self) -> Result<(), ClientError> {
         self.send().await.map(drop)
     }
@@ -102,7 +103,7 @@ async fn send(request: RequestBuilder, bearer: Option<&Bearer>) -> Result<Respon
     request.send().await.map_err(ClientError::from_transport)
 }
 
-async fn checked(response: Response) -> Result<Response, ClientError> {
+async fn check_status(response: Response) -> Result<Response, ClientError> {
     let status = response.status();
     if status.is_success() {
         return Ok(response);

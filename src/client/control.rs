@@ -5,7 +5,7 @@ use super::registry::registry_operations;
 use super::{Call, Client, ClientError, Credential, RegistryClient};
 use crate::protocol::*;
 
-/// The control plane (`ch11`), and Switchboard's seeding extension that stands beside it.
+/// The operations of the control plane (`ch11`), and Switchboard's extension for seeding.
 #[derive(Debug, Clone)]
 pub struct ControlClient {
     client: Client,
@@ -17,7 +17,7 @@ impl ControlClient {
         Self { client }
     }
 
-    /// The same control plane through another credential.
+    /// The same control plane, with another credential.
     pub fn with_credential(&self, credential: impl Into<Credential>) -> Self {
         Self::new(self.client.with_credential(credential))
     }
@@ -37,8 +37,8 @@ impl ControlClient {
         Ok(list.experiments)
     }
 
-    /// Every registered experiment with the list's tag, if the server gives it one; nothing when it is still the list
-    /// that `known` is the tag of.
+    /// Every registered experiment, with the ETag of the list if the server gives one. `None` when the ETag is still
+    /// `known`.
     pub async fn experiments_if_changed(
         &self,
         known: Option<&str>,
@@ -58,8 +58,8 @@ impl ControlClient {
         self.request(Method::POST, "/experiments").body(request).fetch().await
     }
 
-    /// Takes an experiment out of the registry: 409 `invalid-precondition` unless it is terminated and leased to
-    /// nobody. The task store keeps what it hosts. Admin only.
+    /// Removes an experiment from the registry: 409 `invalid-precondition` unless it is terminated and has no active
+    /// lease. The task store keeps what it hosts. Admin only.
     pub async fn unregister(&self, id: &ExperimentId) -> Result<(), ClientError> {
         self.request(Method::DELETE, &format!("/experiments/{id}"))
             .acknowledge()
@@ -67,14 +67,14 @@ impl ControlClient {
     }
 
     /// Makes the task store host a registered experiment: 404 when it is not registered, 409
-    /// `already-exists` when it is hosted already, 400 when the configuration is not good. Admin only.
+    /// `already-exists` when it is hosted already, 400 when the configuration is invalid. Admin only.
     pub async fn seed(&self, id: &ExperimentId, request: &SeedRequest) -> Result<Experiment, ClientError> {
         let path = format!("/_switchboard/experiments/{id}/seed");
         self.client.call(Method::POST, &path).body(request).fetch().await
     }
 
-    /// Takes over an archive (`ch10`), under this id or under one of the server's. It is not idempotent: after
-    /// a failure in between, `imported_from` of the experiments tells whether it landed (`ch10 §10`). Admin only.
+    /// Imports an archive (`ch10`), under this id or under one that the server mints. It is not idempotent: after an
+    /// unclear failure, `imported_from` of the experiments tells whether it was imported (`ch10 §10`). Admin only.
     pub async fn import_checkpoint(
         &self,
         archive: impl Into<Body>,
@@ -95,7 +95,7 @@ impl ControlClient {
         .await
     }
 
-    /// Takes the lease of an experiment: 409 `lease-held-by-other` while anybody's is active, the caller's included.
+    /// Acquires the lease of an experiment: 409 `lease-held-by-other` while a lease is active, the caller's included.
     /// For workers of the deployment's `orchestrators`, each for itself.
     pub async fn acquire(&self, id: &ExperimentId, request: &AcquireLease) -> Result<Lease, ClientError> {
         self.request(Method::POST, &format!("/experiments/{id}/leases"))
@@ -104,13 +104,13 @@ impl ControlClient {
             .await
     }
 
-    /// Prolongs a lease of the caller's, acquired by this process: 410 `lease-expired` when it is too late, 410
+    /// Renews a lease of the caller that this process acquired: 410 `lease-expired` when it is too late, 410
     /// `lease-not-held` when it was released or replaced, 409 `lease-instance-mismatch` for another process.
     pub async fn renew(&self, lease: &str, instance: &str) -> Result<Lease, ClientError> {
         self.lease_request(lease, "renew", instance).fetch().await
     }
 
-    /// Gives a lease back; idempotent.
+    /// Releases a lease; idempotent.
     pub async fn release(&self, lease: &str, instance: &str) -> Result<(), ClientError> {
         self.lease_request(lease, "release", instance).acknowledge().await
     }
@@ -132,7 +132,8 @@ impl ControlClient {
             .leases)
     }
 
-    /// Follows the registry by push; comes back once the stream stands. Ends or fails when the connection does; the caller reconnects and lists.
+    /// Watches the registry by push. It returns once the stream is open. The stream ends or fails with the connection;
+    /// the caller reconnects and lists again.
     pub async fn watch(&self) -> Result<PushStream, ClientError> {
         let url = format!("{}/v0/control/events", self.client.base);
         push::open(&url, &self.client.credential, None, None).await

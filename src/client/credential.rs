@@ -1,4 +1,4 @@
-//! What a client shows of itself.
+//! How a client authenticates.
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,7 +32,8 @@ impl Bearer {
         format!("Bearer {}:{}", self.principal, self.secret.expose_secret())
     }
 
-    /// The header's value, marked so that nothing prints it. None when the secret cannot stand in a header.
+    /// The value of the header, marked as sensitive so that it is not printed. `None` when the secret has characters
+    /// that no header can hold.
     pub(super) fn header_value(&self) -> Option<HeaderValue> {
         let mut value = HeaderValue::try_from(self.header()).ok()?;
         value.set_sensitive(true);
@@ -48,30 +49,30 @@ impl PartialEq for Bearer {
 
 impl Eq for Bearer {}
 
-/// Where a bearer comes from that may be replaced while it is used. `None` stands for no bearer at all.
+/// The source of a bearer that may be replaced while it is used. `None` is for requests without a bearer.
 pub trait BearerSource: Send + Sync {
     /// The bearer to use now.
     ///
     /// # Errors
-    /// [`ClientError::NoCredential`], or why it could not be had.
+    /// [`ClientError::NoCredential`], or why getting it failed.
     fn bearer(&self) -> BoxFuture<'_, Result<Option<Bearer>, ClientError>>;
 
-    /// The server refused `refused` with 401: another one to try once. `None` in `refused` means that no bearer was
-    /// shown.
+    /// Another bearer to try once, after the server refused `refused` with 401. `None` in `refused` means that no
+    /// bearer was sent.
     ///
     /// # Errors
     /// As for [`BearerSource::bearer`].
     fn renew(&self, refused: Option<Bearer>) -> BoxFuture<'_, Result<Option<Bearer>, ClientError>>;
 }
 
-/// What goes with each request.
+/// What is sent with each request to authenticate it.
 #[derive(Clone)]
 pub enum Credential {
-    /// Always the same.
+    /// Always the same bearer.
     Fixed(Bearer),
-    /// Nothing, for a server whose authentication is off.
+    /// No bearer, for a server whose authentication is off.
     Anonymous,
-    /// Whatever the source holds by then.
+    /// The current bearer of the source.
     Renewable(Arc<dyn BearerSource>),
 }
 
@@ -84,7 +85,7 @@ impl Credential {
         }
     }
 
-    /// Another bearer than the refused one, to try once; none when there is no other.
+    /// Another bearer than the refused one, to try once; `None` when the credential cannot be renewed.
     pub(super) async fn renew(&self, refused: Option<Bearer>) -> Result<Option<Option<Bearer>>, ClientError> {
         match self {
             Self::Renewable(source) => source.renew(refused).await.map(Some).map_err(bootstrap_failed),

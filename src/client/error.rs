@@ -2,41 +2,41 @@ use std::sync::Arc;
 
 use crate::protocol::{ErrorType, Problem};
 
-/// Why a call failed. The caller decides by asking: did the server speak ([`ClientError::error_type`]),
-/// or was it not reached ([`ClientError::is_unreachable`])?
+/// Why a call failed. The main distinction: the server answered ([`ClientError::error_type`]), or it could not be
+/// reached ([`ClientError::is_unreachable`]).
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The platform offers no HTTP client.
     #[error("cannot set up the HTTP client")]
     Setup(#[source] reqwest::Error),
-    /// No connection, or it broke or timed out. A write may or may not have landed.
+    /// No connection, or it broke or timed out. A write may or may not have been carried out.
     #[error("the server cannot be reached")]
     Unreachable(#[source] reqwest::Error),
     /// The server refused with a problem document.
     #[error("{} ({})", .0.detail, .0.title)]
     Refused(Box<Problem>),
-    /// An answer that is neither a success nor a problem document.
+    /// A response that is neither a success nor a problem document.
     #[error("the server answered {0} without saying why")]
     UnexpectedStatus(u16),
-    /// A success whose body is not what the protocol says.
+    /// A success whose body does not follow the protocol.
     #[error("the server's answer is not what the protocol says")]
     Decode(#[source] serde_json::Error),
     /// No answer within the time that the caller had.
     #[error("the server did not answer in time")]
     TimedOut,
-    /// There is no credential to call with, and none can be had; the source says why and what helps.
+    /// There is no credential for the call, and none can be made. The source says why and what helps.
     #[error("{0}")]
     NoCredential(#[source] Arc<dyn std::error::Error + Send + Sync>),
-    /// The secret holds characters that no header can.
+    /// The secret has characters that no header can hold.
     #[error("the secret of the credential has characters that cannot be sent")]
     UnusableSecret,
-    /// A failure that several callers waited for together.
+    /// A failure that several callers share.
     #[error(transparent)]
     Shared(Arc<Self>),
-    /// The call was not made, because getting the credential for it failed so. It says nothing of what was asked for.
+    /// The call was not made, because getting its credential failed. It tells nothing about the endpoint.
     #[error(transparent)]
     Bootstrap(Box<Self>),
-    /// The call was not made: the server is known not to answer, and so what is known of it is old.
+    /// The call was not made, because the server is known not to answer and what is known of it is stale.
     #[error("{0}")]
     NotSent(String),
     /// The event stream broke or could not be opened.
@@ -49,7 +49,7 @@ impl ClientError {
         Self::Unreachable(error)
     }
 
-    /// The problem type, when the server gave one of the vocabulary.
+    /// The problem type, when the server gave a known one.
     pub fn error_type(&self) -> Option<ErrorType> {
         match self {
             Self::Refused(problem) => problem.error_type(),
@@ -64,12 +64,12 @@ impl ClientError {
         self.error_type() == Some(ErrorType::NotFound)
     }
 
-    /// Whether the server refused the bearer (401), or there is none to show.
+    /// Whether the server refused the bearer (401), or there is none.
     pub fn is_unauthorized(&self) -> bool {
         self.status() == Some(401) || self.is_without_credential()
     }
 
-    /// Whether there is no bearer to show.
+    /// Whether there is no bearer to send.
     pub fn is_without_credential(&self) -> bool {
         match self {
             Self::Shared(error) => error.is_without_credential(),
@@ -79,10 +79,10 @@ impl ClientError {
         }
     }
 
-    /// Whether the server lacks the endpoint, as one of another make may that answers without a problem document.
+    /// Whether the server lacks the endpoint. Another implementation may say so without a problem document.
     pub fn is_unsupported(&self) -> bool {
         match self {
-            // The endpoint was never asked.
+            // The endpoint was never called.
             Self::Bootstrap(_) => false,
             Self::Shared(error) => error.is_unsupported(),
             _ => matches!(self.status(), Some(404 | 405 | 406 | 501)),
@@ -105,8 +105,8 @@ impl ClientError {
         }
     }
 
-    /// Whether a write that failed so may have been carried out all the same: it was sent, and what came of it was not
-    /// said, or not in words that can be trusted.
+    /// Whether a write that failed with this may have been carried out: it was sent, and the outcome is unknown or was
+    /// not reported reliably.
     pub fn is_outcome_unknown(&self) -> bool {
         match self {
             Self::Unreachable(error) => !error.is_connect(),
@@ -120,7 +120,7 @@ impl ClientError {
         }
     }
 
-    /// Whether the server, which was reached, did not answer within the time that there was.
+    /// Whether the server was reached and did not answer in time.
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::TimedOut => true,
@@ -130,7 +130,7 @@ impl ClientError {
         }
     }
 
-    /// Whether nothing usable came back, so that trying again later may help.
+    /// Whether there was no usable answer, so that a retry later may help.
     pub fn is_unreachable(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Stream(_) | Self::TimedOut | Self::NotSent(_) => true,
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_credential_failed_of_says_nothing_of_the_endpoint() {
+    fn a_failed_bootstrap_tells_nothing_about_the_endpoint() {
         let direct = ClientError::UnexpectedStatus(404);
         assert!(direct.is_unsupported());
         let shared = ClientError::Shared(Arc::new(ClientError::UnexpectedStatus(404)));

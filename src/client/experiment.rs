@@ -11,30 +11,31 @@ use super::registry::registry_operations;
 use super::{Call, Client, ClientError, Credential, RegistryClient};
 use crate::protocol::*;
 
-/// A server may hold a subscription for 30 s whatever it is asked (`ch07 §8`); this leaves room for the way.
-const LONGEST_POLL: Duration = Duration::from_secs(40);
+/// The timeout of a long poll. A server may hold one for 30 s whatever the request says (`ch07 §8`); the rest is for
+/// the network.
+const LONG_POLL_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// A list of a large experiment, or a log, takes a slow server longer than other calls may take.
-const LIST: Duration = Duration::from_secs(60);
+/// The timeout of a list or a log: for a large experiment, a slow server takes longer than other calls may.
+const LIST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A list and the log position it is true for.
 #[derive(Debug, Clone)]
 pub struct Listed<T> {
     /// The entries.
     pub items: Vec<T>,
-    /// From `Eden-Event-Cursor`; absent when the server does not say.
+    /// From `Eden-Event-Cursor`; `None` when the server does not send it.
     pub cursor: Option<u64>,
 }
 
-/// The task store's operations on one experiment (`ch07 §2` to `§8`). Each sends the credential of the
-/// [`Client`] it came from.
+/// The operations of the task store on one experiment (`ch07 §2` to `§8`). Each sends the credential of the
+/// [`Client`] that made it.
 #[derive(Debug, Clone)]
 pub struct ExperimentClient {
     client: Client,
     id: ExperimentId,
 }
 
-/// Every operation fails with a [`ClientError`]: what the server refused, or that it was not reached.
+/// Every operation fails with a [`ClientError`]: the server refused it or could not be reached.
 impl ExperimentClient {
     pub(super) fn new(client: Client, id: ExperimentId) -> Self {
         Self { client, id }
@@ -45,7 +46,7 @@ impl ExperimentClient {
         &self.id
     }
 
-    /// The same experiment through another credential.
+    /// The same experiment, with another credential.
     pub fn with_credential(&self, credential: impl Into<Credential>) -> Self {
         Self::new(self.client.with_credential(credential), self.id.clone())
     }
@@ -71,7 +72,7 @@ impl ExperimentClient {
     }
 
     async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Listed<T>, ClientError> {
-        let call = self.get(path).with(|request| request.timeout(LIST));
+        let call = self.get(path).with(|request| request.timeout(LIST_TIMEOUT));
         let response = call.send().await?;
         let cursor = response
             .headers()
@@ -88,12 +89,12 @@ impl ExperimentClient {
         self.get("").fetch().await
     }
 
-    /// Its configuration; a Switchboard extension.
+    /// Its configuration, by a Switchboard extension.
     pub async fn config(&self) -> Result<ExperimentConfig, ClientError> {
         self.get("/config").fetch().await
     }
 
-    /// Who decides what.
+    /// Which decisions are automatic and which are an operator's.
     pub async fn dispatch_mode(&self) -> Result<DispatchMode, ClientError> {
         self.get("/dispatch_mode").fetch().await
     }
@@ -118,7 +119,7 @@ impl ExperimentClient {
         self.get(&task_path(id, "")).fetch().await
     }
 
-    /// What was handed in for a task, if anything.
+    /// The submission of a task, if there is one.
     pub async fn submission(&self, id: &TaskId) -> Result<Option<Submission>, ClientError> {
         self.get(&task_path(id, "/submission")).fetch_optional().await
     }
@@ -133,7 +134,7 @@ impl ExperimentClient {
         self.post(&task_path(id, "/claim")).body(request).fetch().await
     }
 
-    /// Hands in the result of a claimed task.
+    /// Submits the result of a claimed task.
     pub async fn submit(&self, id: &TaskId, payload: Submission) -> Result<(), ClientError> {
         self.post(&task_path(id, "/submit"))
             .body(&SubmitRequest { payload })
@@ -154,7 +155,7 @@ impl ExperimentClient {
             .await
     }
 
-    /// Takes a task back from its claimant.
+    /// Reclaims a task from its claimant.
     pub async fn reclaim(&self, id: &TaskId, cause: ReclaimCause) -> Result<(), ClientError> {
         self.post(&task_path(id, "/reclaim"))
             .body(&ReclaimRequest { cause })
@@ -211,7 +212,7 @@ impl ExperimentClient {
         self.post("/variants").body(variant).fetch().await
     }
 
-    /// Says that a variant cannot be measured.
+    /// Declares that a variant cannot be evaluated.
     pub async fn declare_evaluation_error(&self, id: &VariantId) -> Result<(), ClientError> {
         self.post(&variant_path(id, "/declare-evaluation-error"))
             .acknowledge()
@@ -229,7 +230,7 @@ impl ExperimentClient {
             .await
     }
 
-    /// Keeps bytes under a fresh URI.
+    /// Stores bytes under a new URI.
     pub async fn deposit_artifact(&self, content_type: &str, bytes: Vec<u8>) -> Result<DepositReply, ClientError> {
         let part = Part::bytes(bytes).file_name("artifact");
         let part = part.mime_str(content_type).map_err(ClientError::Setup)?;
@@ -263,33 +264,33 @@ impl ExperimentClient {
         let request = self.get("/events").query("cursor", cursor);
         let request = match limit {
             Some(limit) => request.query("limit", limit),
-            None => request.with(|request| request.timeout(LIST)),
+            None => request.with(|request| request.timeout(LIST_TIMEOUT)),
         };
         request.fetch().await
     }
 
-    /// The log's length. What its events say does not matter, so that one which cannot be read is no hindrance.
+    /// The length of the log. Its events are not parsed, so one that cannot be read does no harm.
     pub async fn log_length(&self) -> Result<u64, ClientError> {
         #[derive(serde::Deserialize)]
         struct Length {
             cursor: u64,
         }
         let call = self.get("/events").query("cursor", 0);
-        let batch: Length = call.with(|request| request.timeout(LIST)).fetch().await?;
+        let batch: Length = call.with(|request| request.timeout(LIST_TIMEOUT)).fetch().await?;
         Ok(batch.cursor)
     }
 
-    /// The log from `cursor`, waiting for at most `patience` (as far as the server heeds it) while there is nothing
-    /// after it.
-    pub async fn subscribe(&self, cursor: u64, patience: Duration) -> Result<EventBatch, ClientError> {
+    /// The log from `cursor`. While there is nothing after it, the server waits for at most `wait`, if it honours that.
+    pub async fn subscribe(&self, cursor: u64, wait: Duration) -> Result<EventBatch, ClientError> {
         let call = self
             .get("/events/subscribe")
             .query("cursor", cursor)
-            .query("timeout", patience.as_secs());
-        call.with(|request| request.timeout(LONGEST_POLL)).fetch().await
+            .query("timeout", wait.as_secs());
+        call.with(|request| request.timeout(LONG_POLL_TIMEOUT)).fetch().await
     }
 
-    /// Follows the log from `cursor` by push; comes back once the stream stands. Ends or fails when the connection does; the caller reconnects.
+    /// Watches the log from `cursor` by push. It returns once the stream is open. The stream ends or fails with the
+    /// connection; the caller reconnects.
     pub async fn watch(&self, cursor: u64) -> Result<PushStream, ClientError> {
         let url = format!("{}/v0/experiments/{}/events/stream", self.client.base, self.id);
         push::open(&url, &self.client.credential, Some(self.id.as_str()), Some(cursor)).await

@@ -1,9 +1,9 @@
 //! The only code that speaks HTTP to a task store or a control plane.
 //!
-//! [`Client`] knows a server and a credential; [`ExperimentClient`] and [`ControlClient`] are its two
-//! faces. A client never retries but in one case: a request that was refused with 401 was not carried out, so with a
-//! credential that can be renewed it is sent once more. What any other failure means is for the caller to judge
-//! ([`ClientError`]).
+//! [`Client`] has the address of a server and a credential. [`ExperimentClient`] and [`ControlClient`] have the
+//! operations of a task store and of a control plane. A client retries in one case only: a request that was refused
+//! with 401 was not carried out, so with a renewable credential it is sent once more. What any other failure means is
+//! for the caller to decide ([`ClientError`]).
 
 mod call;
 mod control;
@@ -38,10 +38,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// How long a call may take before it counts as failed.
+    /// The timeout of a call.
     pub const TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// The same for calls that carry a whole experiment.
+    /// The timeout of a call that transfers a whole experiment or an artifact.
     pub const LONG_TIMEOUT: Duration = Duration::from_secs(3600);
 
     /// A client of the server at `base`, for instance `http://127.0.0.1:8080`, with a connection pool of its own.
@@ -58,21 +58,21 @@ impl Client {
             .map_err(ClientError::Setup)?;
         Ok(Self {
             http,
-            base: trimmed(base),
+            base: without_trailing_slash(base),
             credential: credential.into(),
         })
     }
 
-    /// Another server through the same connection pool.
+    /// A client of another server, with the same connection pool.
     pub fn at(&self, base: &str, credential: impl Into<Credential>) -> Self {
         Self {
             http: self.http.clone(),
-            base: trimmed(base),
+            base: without_trailing_slash(base),
             credential: credential.into(),
         }
     }
 
-    /// The same server through another credential.
+    /// A client of the same server, with another credential.
     pub fn with_credential(&self, credential: impl Into<Credential>) -> Self {
         Self {
             credential: credential.into(),
@@ -80,12 +80,12 @@ impl Client {
         }
     }
 
-    /// The task store's view of one experiment.
+    /// The operations of the task store on one experiment.
     pub fn experiment(&self, id: &ExperimentId) -> ExperimentClient {
         ExperimentClient::new(self.clone(), id.clone())
     }
 
-    /// The control plane.
+    /// The operations of the control plane.
     pub fn control(&self) -> ControlClient {
         ControlClient::new(self.clone())
     }
@@ -99,6 +99,6 @@ impl Client {
     }
 }
 
-fn trimmed(base: &str) -> Arc<str> {
+fn without_trailing_slash(base: &str) -> Arc<str> {
     base.trim_end_matches('/').into()
 }

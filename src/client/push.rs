@@ -1,7 +1,7 @@
 //! Server-sent events from a server that pushes (`docs/push.md`): one connection, no reconnecting.
 //!
-//! The library could reconnect by itself; we do it in `live` instead, where the cursor, the backoff and
-//! what the operator is told about it are decided together.
+//! The library could reconnect by itself. `live` does it instead, where the cursor, the backoff and what operators see
+//! of it are decided together.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use launchdarkly_sdk_transport::HyperTransport;
 use super::{Bearer, ClientError, Credential};
 use crate::protocol::{EXPERIMENT_HEADER, Event, Notice};
 
-/// What a push stream says.
+/// A message of a watch.
 #[derive(Debug, Clone, PartialEq)]
 pub enum WatchEvent {
-    /// The connection stands; what follows continues from the cursor asked for.
+    /// The stream is open and continues from the cursor of the request.
     Connected,
     /// An entry of the log, and the log's length once it is consumed.
     Logged {
@@ -25,21 +25,21 @@ pub enum WatchEvent {
         /// Resume from here.
         cursor: u64,
     },
-    /// A signal that is not an entry of any log.
+    /// A notice, which is not an entry of any log.
     Signalled(Notice),
-    /// The connection is alive, and there is nothing to tell that has not been told.
+    /// The connection is alive, and everything so far has been sent.
     Heartbeat,
-    /// The gap since the cursor cannot be replayed: list again.
+    /// What happened since the cursor cannot be replayed: list again.
     Resync,
 }
 
 /// A stream of [`WatchEvent`]s; it ends when the connection does.
 pub type PushStream = Pin<Box<dyn Stream<Item = Result<WatchEvent, ClientError>> + Send>>;
 
-/// A stream that is silent for longer than this counts as broken; servers beat every 5 s.
-const SILENCE: Duration = Duration::from_secs(15);
+/// The read timeout of a stream. Servers send a heartbeat every 5 s.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Opens a stream, and comes back once it stands. A bearer that is refused is replaced and tried again, once.
+/// Opens a stream, and returns once it is open. A bearer that is refused is renewed and tried again, once.
 pub(super) async fn open(
     url: &str,
     credential: &Credential,
@@ -66,7 +66,7 @@ async fn connect(
     let transport = HyperTransport::builder()
         .disable_proxy()
         .connect_timeout(Duration::from_secs(3))
-        .read_timeout(SILENCE)
+        .read_timeout(SILENCE_TIMEOUT)
         .build_http()
         .map_err(|e| broken(&e))?;
     let mut builder = ClientBuilder::for_url(url).map_err(|e| broken(&e))?;
@@ -117,7 +117,7 @@ fn decode(sse: SSE) -> Result<Option<WatchEvent>, ClientError> {
                 cursor,
             }
         }
-        // A newer server may push more than this version knows.
+        // A newer server may send types that this version does not know.
         _ => return Ok(None),
     };
     Ok(Some(event))

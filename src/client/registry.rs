@@ -1,21 +1,21 @@
-//! Workers and groups, which look the same in an experiment and in the deployment (`ch11 §6`).
+//! Workers and groups, which have the same operations in an experiment and in the deployment (`ch11 §6`).
 
 use reqwest::Method;
 
 use super::{Call, Client, ClientError, Credential};
 use crate::protocol::*;
 
-/// Gives a client the operations of its registry. It has `request`, which completes a path below the registry's root.
+/// Implements the operations of a registry for a client whose `request` takes a path below the registry's root.
 macro_rules! registry_operations {
     ($client:ty) => {
         /// Workers and groups. Every operation fails with a [`ClientError`].
         impl $client {
-            /// The caller's own identity here; 401 when the credential is not good.
+            /// The caller's own identity; 401 when the credential is invalid.
             pub async fn whoami(&self) -> Result<Whoami, ClientError> {
                 self.request(Method::GET, "/whoami").fetch().await
             }
 
-            /// The caller's id here; `None` when it is no worker's id, as on a server whose authentication is off.
+            /// The worker id of the caller; `None` when it is no worker, as on a server whose authentication is off.
             pub async fn caller(&self) -> Result<Option<WorkerId>, ClientError> {
                 let caller: UncheckedWhoami = self.request(Method::GET, "/whoami").fetch().await?;
                 Ok(caller.worker_id.parse().ok())
@@ -38,7 +38,7 @@ macro_rules! registry_operations {
                 self.request(Method::GET, &format!("/workers/{id}")).fetch().await
             }
 
-            /// Registers a worker; the secret is said only here. Admin only.
+            /// Registers a worker. Its secret is returned only here. Admin only.
             pub async fn register_worker(
                 &self,
                 request: &RegisterWorker,
@@ -51,7 +51,7 @@ macro_rules! registry_operations {
                 Ok((reply.worker, reply.registration_token.into()))
             }
 
-            /// Replaces a worker's secret; the old one stops working at once. Admin only.
+            /// Reissues a worker's secret. The old one is invalid at once. Admin only.
             pub async fn reissue_credential(&self, id: &WorkerId) -> Result<secrecy::SecretString, ClientError> {
                 let path = format!("/workers/{id}/reissue-credential");
                 let reply: RegisteredWorker = self.request(Method::POST, &path).fetch().await?;
@@ -86,13 +86,13 @@ macro_rules! registry_operations {
                 request.body(&AddMember { member_id }).fetch().await
             }
 
-            /// Takes a member out of a group; idempotent. Admin only.
+            /// Removes a member from a group; idempotent. Admin only.
             pub async fn remove_member(&self, group: &GroupId, member: &MemberId) -> Result<Group, ClientError> {
                 let path = format!("/groups/{group}/members/{member}");
                 self.request(Method::DELETE, &path).fetch().await
             }
 
-            /// Deletes a group. Whatever names it admits nobody from then on. Admin only.
+            /// Deletes a group. What refers to it admits nobody from then on. Admin only.
             pub async fn delete_group(&self, id: &GroupId) -> Result<(), ClientError> {
                 self.request(Method::DELETE, &format!("/groups/{id}"))
                     .acknowledge()
@@ -104,7 +104,7 @@ macro_rules! registry_operations {
 
 pub(super) use registry_operations;
 
-/// The registry of either, for callers to whom it is the same.
+/// The registry of an experiment or of the deployment, for callers that work on both.
 #[derive(Debug, Clone)]
 pub struct RegistryClient {
     client: Client,
@@ -121,12 +121,12 @@ impl RegistryClient {
         }
     }
 
-    /// The experiment it is of; none when it is the deployment's.
+    /// The experiment whose registry it is; `None` for the deployment's.
     pub fn experiment(&self) -> Option<&ExperimentId> {
         self.experiment.as_ref()
     }
 
-    /// The same registry through another credential.
+    /// The same registry, with another credential.
     pub fn with_credential(&self, credential: impl Into<Credential>) -> Self {
         Self {
             client: self.client.with_credential(credential),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::protocol::{ConfigFaults, ExperimentId};
 
-/// Why there is no configuration of an experiment; each says what to do.
+/// Why there is no configuration of an experiment. Each message says what to do.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ConfigError {
-    /// There is none.
+    /// There is no file.
     #[error("there is no configuration of {id}: {looked_in}")]
     Missing {
         /// The experiment.
@@ -16,7 +16,7 @@ pub enum ConfigError {
         /// Where one was looked for.
         looked_in: LookedIn,
     },
-    /// It is not good.
+    /// The file is not a valid configuration.
     #[error("{}: {}", file.display(), faults.in_one_line())]
     Invalid {
         /// The file.
@@ -24,7 +24,7 @@ pub enum ConfigError {
         /// What is wrong with it.
         faults: Arc<ConfigFaults>,
     },
-    /// It is there and cannot be read.
+    /// The file cannot be read.
     #[error("{} cannot be read: {source}; see that it is a file that this process may read", file.display())]
     Unreadable {
         /// The file.
@@ -38,9 +38,9 @@ pub enum ConfigError {
 /// Where a configuration was looked for, and should be put.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LookedIn {
-    /// The file that was given for this very experiment.
+    /// The file that was given for this experiment.
     File(PathBuf),
-    /// A directory, in which this file would have been taken first.
+    /// A directory, in which this file would be taken first.
     Directory(PathBuf),
     /// Nowhere: no directory of configurations was given.
     Nowhere,

@@ -1,4 +1,4 @@
-//! Looking at one file, bounded in bytes.
+//! Reading one file of bounded size.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use crate::protocol::ExperimentConfig;
 
-/// What tells a version of a file from others without reading it.
+/// The metadata that tells versions of a file apart without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     pub(super) modified: SystemTime,
@@ -33,15 +33,15 @@ impl Stamp {
     }
 }
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Content {
     Bytes(Arc<[u8]>),
-    /// More than a configuration has; it was not read.
+    /// It is longer than a configuration may be, and was not read.
     TooLong,
 }
 
-/// Reads a file that was looked at before; it may be another by now, so it says itself what it is.
+/// Reads a file and its stamp. The stamp is that of the file that was opened, which may differ from an earlier one.
 pub(super) fn read(path: &Path) -> io::Result<(Stamp, Content)> {
     let file = File::open(path)?;
     let stamp = Stamp::of(&file.metadata()?)?;

@@ -1,7 +1,7 @@
 //! The configuration of each experiment, from files.
 //!
-//! An experiment is never shown with the configuration of another (there is no falling back), and a file that changes
-//! is noticed at the next look.
+//! An experiment never gets the configuration of another: there is no fallback. A changed file is read again at the
+//! next call.
 
 mod error;
 mod file;

@@ -3,10 +3,11 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use super::error::{ConfigError, LookedIn};
@@ -14,61 +15,61 @@ use super::file::{self, Content, Stamp};
 use crate::clock::Clock;
 use crate::protocol::{ConfigFaults, ExperimentConfig, ExperimentId};
 
-/// A file that was written this shortly before it was read may be written again without looking different.
+/// A file that was written less than this before it was read may be written again without a change of its stamp.
 const UNSETTLED: Duration = Duration::from_secs(2);
-/// A disk that does not answer must not hold up a page for longer.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How many files are looked at at once, so that such a disk does not take all the threads there are.
-const AT_ONCE: usize = 8;
-/// In the order in which they are taken.
-const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
+/// How long a page waits for the disk.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many files are read at once, so that a disk that hangs does not occupy all threads.
+const MAX_READERS: usize = 8;
+/// File name extensions, in the order in which they are tried.
+const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
-/// Where configurations are.
+/// The paths of configurations.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// A directory of files `<experiment_id>.yaml` (or `.yml`, or `.json`).
     pub dir: Option<PathBuf>,
-    /// One experiment whose configuration is this file, whatever the directory has.
+    /// One experiment whose configuration is this file, whatever is in the directory.
     pub default: Option<(ExperimentId, PathBuf)>,
 }
 
 /// The configurations of experiments, each from its own file.
 ///
-/// Cheap to clone and to ask: a file is read again only when it looks changed, and then at once, without a restart.
+/// Cheap to clone and to call: a file is read again only when its stamp has changed, and then without a restart.
 #[derive(Clone)]
 pub struct ConfigSource {
     shared: Arc<Shared>,
-    turns: Arc<Semaphore>,
+    readers: Arc<Semaphore>,
 }
 
 struct Shared {
     options: Options,
     clock: Clock,
-    kept: Mutex<HashMap<ExperimentId, Kept>>,
+    cache: Mutex<HashMap<ExperimentId, Entry>>,
     revisions: AtomicU64,
 }
 
-type Answer = Result<Arc<ExperimentConfig>, ConfigError>;
+type Outcome = Result<Arc<ExperimentConfig>, ConfigError>;
 
-/// What was made of a file.
+/// A file as it was last read, and what came of it.
 #[derive(Clone)]
-struct Kept {
+struct Entry {
     path: PathBuf,
-    /// Nothing while the file could change without looking different, or when it could not be read.
+    /// `None` while the file could change without a change of its stamp, or when it could not be read.
     stamp: Option<Stamp>,
-    seen: Seen,
-    answer: Answer,
+    input: Input,
+    outcome: Outcome,
     revision: u64,
 }
 
-/// What an answer is made of: as long as this is the same, so is the answer.
+/// What an outcome is made of. The same input gives the same outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Seen {
+enum Input {
     Content(Content),
     Fault(io::ErrorKind),
 }
 
-/// Of what it has read it shows nothing: the commands of worker hosts are in there.
+/// It does not print what it has read, which holds the commands of worker hosts.
 impl fmt::Debug for ConfigSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.shared.options.fmt(f)
@@ -76,66 +77,65 @@ impl fmt::Debug for ConfigSource {
 }
 
 impl ConfigSource {
-    /// A source of the configurations that the options lead to.
+    /// A source of the configurations at these paths.
     pub fn new(options: Options, clock: Clock) -> Self {
         Self {
             shared: Arc::new(Shared {
                 options,
                 clock,
-                kept: Mutex::default(),
+                cache: Mutex::default(),
                 revisions: AtomicU64::new(0),
             }),
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            readers: Arc::new(Semaphore::new(MAX_READERS)),
         }
     }
 
-    /// The configuration of an experiment as its file has it now, held to every rule; never that of another.
+    /// The configuration of an experiment as its file is now, fully validated.
     ///
     /// # Errors
-    /// [`ConfigError`], which is as much up to date.
+    /// [`ConfigError`], as the file is now.
     pub async fn get(&self, id: &ExperimentId) -> Result<Arc<ExperimentConfig>, ConfigError> {
-        self.look(id).await.1
+        self.load(id).await.1
     }
 
-    /// A number that is another whenever [`ConfigSource::get`] may answer something else than before, and the same as
-    /// long as it answers the same; 0 while there is no file.
+    /// A number that changes whenever the result of [`ConfigSource::get`] may have changed, and stays while it is the
+    /// same. 0 while there is no file.
     pub async fn revision(&self, id: &ExperimentId) -> u64 {
-        self.look(id).await.0
+        self.load(id).await.0
     }
 
-    async fn look(&self, id: &ExperimentId) -> (u64, Answer) {
+    async fn load(&self, id: &ExperimentId) -> (u64, Outcome) {
         let shared = self.shared.clone();
-        let turns = self.turns.clone();
-        let of = id.clone();
-        let looked = async move {
-            let turn = turns.acquire_owned().await.ok();
-            let looked = tokio::task::spawn_blocking(move || {
-                let looked = shared.look(&of);
-                // Whoever waits for it may be gone long before.
-                drop(turn);
-                looked
+        let readers = self.readers.clone();
+        let key = id.clone();
+        let loading = async move {
+            let permit = readers.acquire_owned().await.ok();
+            let loading = tokio::task::spawn_blocking(move || {
+                let loaded = shared.load(&key);
+                // Held by the thread, since the caller may stop waiting long before.
+                drop(permit);
+                loaded
             });
-            looked.await.map_err(io::Error::other)
+            loading.await.map_err(io::Error::other)
         };
-        let fault = match tokio::time::timeout(PATIENCE, looked).await {
-            Ok(Ok(looked)) => return looked,
+        let fault = match tokio::time::timeout(READ_TIMEOUT, loading).await {
+            Ok(Ok(loaded)) => return loaded,
             Ok(Err(fault)) => fault,
             Err(_) => io::Error::new(io::ErrorKind::TimedOut, "the disk does not answer"),
         };
-        let mut candidates = self.shared.candidates(id);
-        let file = candidates.drain(..).next().unwrap_or_default();
+        let file = self.shared.candidates(id).into_iter().next().unwrap_or_default();
         (u64::MAX, Err(unreadable(file, fault)))
     }
 }
 
 impl Shared {
-    /// The files that may hold the configuration of an experiment; the first that is there does.
+    /// The files that may hold the configuration of an experiment. The first that exists is used.
     fn candidates(&self, id: &ExperimentId) -> Vec<PathBuf> {
         match (self.own_file(id), &self.options.dir) {
             (Some(file), _) => vec![file.to_owned()],
             (None, Some(dir)) => {
-                let named = |ending: &&str| dir.join(format!("{id}.{ending}"));
-                ENDINGS.iter().map(named).collect()
+                let named = |extension: &&str| dir.join(format!("{id}.{extension}"));
+                EXTENSIONS.iter().map(named).collect()
             }
             (None, None) => Vec::new(),
         }
@@ -158,70 +158,69 @@ impl Shared {
         }
     }
 
-    /// What the files say now, and under which revision. Blocks.
-    fn look(&self, id: &ExperimentId) -> (u64, Answer) {
+    /// The revision and the outcome of the files as they are now. It blocks.
+    fn load(&self, id: &ExperimentId) -> (u64, Outcome) {
         for path in self.candidates(id) {
             let found = fs::metadata(&path).and_then(|metadata| Stamp::of(&metadata));
-            if let Some(kept) = self.kept(id).filter(|kept| kept.path == path)
-                && let (Some(stamp), Ok(found)) = (kept.stamp, &found)
+            if let Some(entry) = self.cached(id, &path)
+                && let (Some(stamp), Ok(found)) = (entry.stamp, &found)
                 && stamp == *found
             {
-                return (kept.revision, kept.answer);
+                return (entry.revision, entry.outcome);
             }
             let started = self.clock.now().instant();
             match found.and_then(|_| file::read(&path)) {
                 Err(fault) if is_missing(&fault) => {}
-                Err(fault) => return self.keep(id, path, None, Seen::Fault(fault.kind()), || fault),
+                Err(fault) => return self.store(id, path, None, Err(fault)),
                 Ok((stamp, content)) => {
-                    let settled = SystemTime::from(started)
+                    let is_settled = SystemTime::from(started)
                         .duration_since(stamp.modified)
                         .is_ok_and(|age| age > UNSETTLED);
-                    let stamp = settled.then_some(stamp);
-                    return self.keep(id, path, stamp, Seen::Content(content), || io::ErrorKind::Other.into());
+                    return self.store(id, path, is_settled.then_some(stamp), Ok(content));
                 }
             }
         }
-        self.all_kept().remove(id);
+        self.cache.lock().remove(id);
         (0, Err(self.missing(id)))
     }
 
-    /// Takes in what was seen; the same as before leads to the same answer, however the file was written.
-    fn keep(
+    /// Stores what was read. The same input as before keeps the outcome and the revision, even if the stamp differs.
+    fn store(
         &self,
         id: &ExperimentId,
         path: PathBuf,
         stamp: Option<Stamp>,
-        seen: Seen,
-        fault: impl FnOnce() -> io::Error,
-    ) -> (u64, Answer) {
-        let same = self.kept(id).filter(|kept| kept.path == path && kept.seen == seen);
-        let (revision, answer) = match same {
-            Some(kept) => (kept.revision, kept.answer),
+        read: io::Result<Content>,
+    ) -> (u64, Outcome) {
+        let input = match &read {
+            Ok(content) => Input::Content(content.clone()),
+            Err(fault) => Input::Fault(fault.kind()),
+        };
+        let same = self.cached(id, &path).filter(|entry| entry.input == input);
+        let (revision, outcome) = match same {
+            Some(entry) => (entry.revision, entry.outcome),
             None => {
-                let answer = match &seen {
-                    Seen::Content(content) => parse(&path, content),
-                    Seen::Fault(_) => Err(unreadable(path.clone(), fault())),
+                let outcome = match read {
+                    Ok(content) => parse(&path, &content),
+                    Err(fault) => Err(unreadable(path.clone(), fault)),
                 };
-                (self.revisions.fetch_add(1, Ordering::Relaxed) + 1, answer)
+                (self.revisions.fetch_add(1, Ordering::Relaxed) + 1, outcome)
             }
         };
-        let kept = Kept {
+        let entry = Entry {
             path,
             stamp,
-            seen,
-            answer: answer.clone(),
+            input,
+            outcome: outcome.clone(),
             revision,
         };
-        self.all_kept().insert(id.clone(), kept);
-        (revision, answer)
+        self.cache.lock().insert(id.clone(), entry);
+        (revision, outcome)
     }
 
-    fn kept(&self, id: &ExperimentId) -> Option<Kept> {
-        self.all_kept().get(id).cloned()
-    }
-
-    fn all_kept(&self) -> std::sync::MutexGuard<'_, HashMap<ExperimentId, Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cached(&self, id: &ExperimentId, path: &Path) -> Option<Entry> {
+        let cache = self.cache.lock();
+        cache.get(id).filter(|entry| entry.path == path).cloned()
     }
 }
 
@@ -236,7 +235,7 @@ fn unreadable(file: PathBuf, fault: io::Error) -> ConfigError {
     }
 }
 
-fn parse(path: &Path, content: &Content) -> Answer {
+fn parse(path: &Path, content: &Content) -> Outcome {
     let config = match content {
         Content::Bytes(bytes) => match str::from_utf8(bytes) {
             Ok(text) => ExperimentConfig::checked(text),

@@ -12,13 +12,13 @@ const X: &str = "exp_00000000000000000000000001";
 const Y: &str = "exp_00000000000000000000000002";
 
 /// A directory of configurations, and a clock that stands at the hour at which files are written.
-struct Place {
+struct ConfigDir {
     dir: tempfile::TempDir,
     clock: Clock,
     written: SystemTime,
 }
 
-impl Place {
+impl ConfigDir {
     fn new() -> Self {
         let hour: crate::protocol::Timestamp = "2026-01-02T03:00:00Z".parse().expect("an instant");
         Self {
@@ -44,7 +44,7 @@ impl Place {
         );
     }
 
-    /// In place, with the hour for its time.
+    /// Writes in place, with the hour as the modification time.
     fn write_text(&self, file: &str, text: impl AsRef<[u8]>) {
         let path = self.dir.path().join(file);
         fs::create_dir_all(path.parent().expect("a parent")).expect("made");
@@ -64,61 +64,61 @@ async fn expr(source: &ConfigSource, id: &ExperimentId) -> String {
     config.objective.expr.clone()
 }
 
-async fn trouble(source: &ConfigSource, id: &ExperimentId) -> ConfigError {
+async fn error(source: &ConfigSource, id: &ExperimentId) -> ConfigError {
     source.get(id).await.expect_err("no configuration")
 }
 
 #[tokio::test]
 async fn each_experiment_has_its_own_and_never_anothers() {
-    let place = Place::new();
-    place.write("own.yaml", "mine");
-    place.write(&format!("configs/{X}.yaml"), "other");
-    let source = place.source(Some("own.yaml"));
+    let configs = ConfigDir::new();
+    configs.write("own.yaml", "mine");
+    configs.write(&format!("configs/{X}.yaml"), "other");
+    let source = configs.source(Some("own.yaml"));
     assert_eq!(
         expr(&source, &id(X)).await,
         "mine",
         "the file given for it, whatever the directory has"
     );
-    assert_eq!(expr(&place.source(None), &id(X)).await, "other");
+    assert_eq!(expr(&configs.source(None), &id(X)).await, "other");
 
-    let missing = trouble(&source, &id(Y)).await;
-    let wanted = place.dir.path().join(format!("configs/{Y}.yaml"));
+    let missing = error(&source, &id(Y)).await;
+    let wanted = configs.dir.path().join(format!("configs/{Y}.yaml"));
     assert!(matches!(&missing, ConfigError::Missing { looked_in: LookedIn::Directory(file), .. } if *file == wanted));
     assert!(missing.to_string().contains("put one at"), "{missing}");
-    place.write(&format!("configs/{Y}.yaml"), "yours");
+    configs.write(&format!("configs/{Y}.yaml"), "yours");
     assert_eq!(expr(&source, &id(Y)).await, "yours", "it is noticed without a restart");
 
-    fs::remove_file(place.dir.path().join("own.yaml")).expect("removed");
-    let missing = trouble(&source, &id(X)).await;
+    fs::remove_file(configs.dir.path().join("own.yaml")).expect("removed");
+    let missing = error(&source, &id(X)).await;
     assert!(
         missing.to_string().contains("--experiment-config, is not there"),
         "{missing}"
     );
 
-    let nowhere = ConfigSource::new(Options::default(), place.clock.clone());
-    let missing = trouble(&nowhere, &id(X)).await;
+    let nowhere = ConfigSource::new(Options::default(), configs.clock.clone());
+    let missing = error(&nowhere, &id(X)).await;
     assert!(missing.to_string().contains("--experiment-config-dir"), "{missing}");
     assert_eq!(nowhere.revision(&id(X)).await, 0);
 }
 
 #[tokio::test]
 async fn other_endings_are_taken_in_their_order() {
-    let place = Place::new();
-    let source = place.source(None);
+    let configs = ConfigDir::new();
+    let source = configs.source(None);
     for (ending, metric) in [("json", "c"), ("yml", "b"), ("yaml", "a")] {
-        place.write(&format!("configs/{X}.{ending}"), metric);
+        configs.write(&format!("configs/{X}.{ending}"), metric);
         assert_eq!(expr(&source, &id(X)).await, metric);
     }
-    fs::remove_file(place.dir.path().join(format!("configs/{X}.yaml"))).expect("removed");
+    fs::remove_file(configs.dir.path().join(format!("configs/{X}.yaml"))).expect("removed");
     assert_eq!(expr(&source, &id(X)).await, "b");
 }
 
 #[tokio::test]
 async fn a_changed_file_is_noticed_even_when_it_looks_the_same() {
-    let place = Place::new();
+    let configs = ConfigDir::new();
     let file = format!("configs/{X}.yaml");
-    place.write(&file, "one");
-    let source = place.source(None);
+    configs.write(&file, "one");
+    let source = configs.source(None);
     let (first, again) = (source.get(&id(X)).await, source.get(&id(X)).await);
     assert!(
         Arc::ptr_eq(&first.expect("one"), &again.expect("one")),
@@ -127,100 +127,100 @@ async fn a_changed_file_is_noticed_even_when_it_looks_the_same() {
     let revision = source.revision(&id(X)).await;
 
     // The same length, the same time, the same inode: only whoever reads it sees the difference.
-    place.write(&file, "two");
+    configs.write(&file, "two");
     assert_eq!(expr(&source, &id(X)).await, "two");
     let later = source.revision(&id(X)).await;
     assert!(later > revision);
 
     // Once it has settled, it is not read again unless it looks changed.
-    place.clock.advance(Duration::from_secs(60));
+    configs.clock.advance(Duration::from_secs(60));
     let settled = source.get(&id(X)).await.expect("two");
     assert_eq!(source.revision(&id(X)).await, later, "the same text is the same answer");
-    let newer = place.written + Duration::from_secs(30);
-    let aside = place.dir.path().join("aside");
-    fs::copy(place.dir.path().join(&file), &aside).expect("copied");
+    let newer = configs.written + Duration::from_secs(30);
+    let aside = configs.dir.path().join("aside");
+    fs::copy(configs.dir.path().join(&file), &aside).expect("copied");
     File::options()
         .write(true)
         .open(&aside)
         .and_then(|file| file.set_times(FileTimes::new().set_modified(newer)))
         .expect("dated");
-    fs::rename(aside, place.dir.path().join(&file)).expect("renamed");
+    fs::rename(aside, configs.dir.path().join(&file)).expect("renamed");
     assert!(
         Arc::ptr_eq(&settled, &source.get(&id(X)).await.expect("two")),
         "read again, and the same"
     );
-    place.write(&file, "three");
+    configs.write(&file, "three");
     assert_eq!(expr(&source, &id(X)).await, "three");
-    fs::remove_file(place.dir.path().join(&file)).expect("removed");
+    fs::remove_file(configs.dir.path().join(&file)).expect("removed");
     assert_eq!(source.revision(&id(X)).await, 0);
-    place.write(&file, "three");
+    configs.write(&file, "three");
     assert!(source.revision(&id(X)).await > later + 1);
 }
 
 #[tokio::test]
-async fn a_faulty_file_says_where_and_is_mended_without_a_restart() {
-    let place = Place::new();
+async fn a_faulty_file_is_reported_with_its_place_and_read_again_without_a_restart() {
+    let configs = ConfigDir::new();
     let file = format!("configs/{X}.yaml");
-    let source = place.source(None);
-    place.write_text(
+    let source = configs.source(None);
+    configs.write_text(
         &file,
         "parallel_variants: 1\nevaluation_schema: {a: real}\nobjective:\n  expr: a\n",
     );
-    let invalid = trouble(&source, &id(X)).await;
+    let invalid = error(&source, &id(X)).await;
     let revision = source.revision(&id(X)).await;
     let words = invalid.to_string();
     assert!(
         words.contains(&file) && words.ends_with("line 4, column 3: objective.direction is required"),
         "{words}"
     );
-    let again = trouble(&source, &id(X)).await;
+    let again = error(&source, &id(X)).await;
     match (invalid, again) {
         (ConfigError::Invalid { faults: first, .. }, ConfigError::Invalid { faults: second, .. }) => {
             assert!(Arc::ptr_eq(&first, &second), "a failure is kept too");
         }
         other => panic!("{other:?}"),
     }
-    place.write_text(&file, b"parallel_variants: 1\nnote: \xffx\n");
-    let words = trouble(&source, &id(X)).await.to_string();
+    configs.write_text(&file, b"parallel_variants: 1\nnote: \xffx\n");
+    let words = error(&source, &id(X)).await.to_string();
     assert!(
         words.contains("line 2, column 7: the configuration is not UTF-8"),
         "{words}"
     );
-    place.write_text(&file, vec![b'#'; ExperimentConfig::LONGEST + 1]);
-    let words = trouble(&source, &id(X)).await.to_string();
+    configs.write_text(&file, vec![b'#'; ExperimentConfig::LONGEST + 1]);
+    let words = error(&source, &id(X)).await.to_string();
     assert!(words.contains("at most 65536 bytes"), "{words}");
-    place.write(&file, "mended");
+    configs.write(&file, "mended");
     assert_eq!(expr(&source, &id(X)).await, "mended");
     assert!(source.revision(&id(X)).await > revision);
 }
 
 #[tokio::test]
 async fn what_cannot_be_read_is_no_crash() {
-    let place = Place::new();
+    let configs = ConfigDir::new();
     let file = format!("configs/{X}.yaml");
-    let path = place.dir.path().join(&file);
+    let path = configs.dir.path().join(&file);
     fs::create_dir_all(&path).expect("made");
-    let source = place.source(None);
-    let words = trouble(&source, &id(X)).await.to_string();
+    let source = configs.source(None);
+    let words = error(&source, &id(X)).await.to_string();
     assert!(words.contains("not a regular file"), "{words}");
     let revision = source.revision(&id(X)).await;
     assert_eq!(revision, source.revision(&id(X)).await);
 
     fs::remove_dir(&path).expect("removed");
-    place.write(&file, "locked");
+    configs.write(&file, "locked");
     fs::set_permissions(&path, Permissions::from_mode(0o000)).expect("locked");
     // Nothing is locked to the superuser.
     if File::open(&path).is_err() {
-        let locked = trouble(&source, &id(X)).await;
+        let locked = error(&source, &id(X)).await;
         assert!(matches!(locked, ConfigError::Unreadable { .. }), "{locked}");
     }
     fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("unlocked");
     assert_eq!(expr(&source, &id(X)).await, "locked");
 
-    // A loop of links is found at the same place for everybody.
+    // A loop of links is found at the same configs for everybody.
     fs::remove_file(&path).expect("removed");
     std::os::unix::fs::symlink(&path, &path).expect("linked");
-    let looped = trouble(&source, &id(X)).await;
+    let looped = error(&source, &id(X)).await;
     assert!(
         matches!(&looped, ConfigError::Unreadable { file, .. } if file == Path::new(&path)),
         "{looped}"

@@ -1,4 +1,4 @@
-//! Serving HTTP on a socket, the same way for everything this program serves.
+//! Serving HTTP on a socket, for the console and the backend alike.
 
 mod write_timeout;
 
@@ -17,15 +17,15 @@ use tracing::warn;
 
 use write_timeout::WriteTimeout;
 
-/// How long a connection is kept whose other end takes nothing of what is written to it.
+/// How long a connection is kept whose peer reads nothing of what is written to it.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What is written and not yet taken, per connection, in bytes. A system that holds megabytes takes more only once much of
-/// it is gone, and a line that is slow and healthy would look like one that is dead.
+/// The send buffer of a connection, in bytes. With megabytes of it the system would take new bytes only after many were
+/// read, so a slow but healthy peer would look like a dead one.
 const SEND_BUFFER: usize = 128 * 1024;
 
-fn bound(listener: &TcpListener) -> io::Result<()> {
-    // What it accepts has it from there.
+fn limit_send_buffer(listener: &TcpListener) -> io::Result<()> {
+    // Accepted connections inherit it.
     SockRef::from(listener).set_send_buffer_size(SEND_BUFFER)
 }
 
@@ -39,11 +39,11 @@ pub async fn serve(
     stopping: CancellationToken,
     drain: Duration,
 ) -> io::Result<()> {
-    bound(&listener)?;
+    limit_send_buffer(&listener)?;
     serve_with_write_timeout(listener, routes, stopping, drain, WRITE_TIMEOUT).await
 }
 
-/// The same with another [`WRITE_TIMEOUT`], and as much in between as the listener has it.
+/// The same with another [`WRITE_TIMEOUT`], and the send buffer that the listener has.
 ///
 /// # Errors
 /// When the socket has no address, or the server fails.
@@ -52,30 +52,30 @@ pub async fn serve_with_write_timeout(
     routes: impl Endpoint + 'static,
     stopping: CancellationToken,
     drain: Duration,
-    patience: Duration,
+    write_timeout: Duration,
 ) -> io::Result<()> {
     let local = listener.local_addr()?;
     let acceptor = NoDelayAcceptor {
         listener,
         local,
-        patience,
+        write_timeout,
     };
     Server::new_with_acceptor(acceptor)
         .run_with_graceful_shutdown(routes, stopping.cancelled_owned(), Some(drain))
         .await
 }
 
-/// Accepts connections that send at once: an event stream writes little and often, and must not wait for the
-/// reader's delayed acknowledgement.
+/// Accepts connections with `TCP_NODELAY`: an event stream writes little and often, and must not wait for the delayed
+/// acknowledgement of its reader.
 struct NoDelayAcceptor {
     listener: TcpListener,
     local: SocketAddr,
-    patience: Duration,
+    write_timeout: Duration,
 }
 
-/// Closes at once: the system would hold what the other end does not take for minutes more.
+/// Discards unread bytes when the connection closes: the system would keep them for minutes.
 fn reset(stream: &TcpStream) {
-    // Where it cannot be said, the system does just that.
+    // If it fails, the system keeps them.
     let _ = stream.set_zero_linger();
 }
 
@@ -87,13 +87,13 @@ impl Acceptor for NoDelayAcceptor {
     }
 
     async fn accept(&mut self) -> io::Result<(Self::Io, LocalAddr, RemoteAddr, Scheme)> {
-        let mut is_said = false;
+        let mut is_logged = false;
         let (stream, remote) = loop {
             match self.listener.accept().await {
                 Ok(accepted) => break accepted,
-                // Out of file descriptors, most likely. The server would ask again at once, and spin.
+                // Out of file descriptors, most likely. Without a pause the server would retry in a busy loop.
                 Err(error) => {
-                    if !std::mem::replace(&mut is_said, true) {
+                    if !std::mem::replace(&mut is_logged, true) {
                         warn!(%error, "cannot accept connections; it keeps trying");
                     }
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -102,7 +102,7 @@ impl Acceptor for NoDelayAcceptor {
         };
         stream.set_nodelay(true)?;
         Ok((
-            WriteTimeout::new(stream, self.patience, reset),
+            WriteTimeout::new(stream, self.write_timeout, reset),
             LocalAddr(self.local.into()),
             RemoteAddr(remote.into()),
             Scheme::HTTP,
@@ -115,14 +115,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn little_is_held_of_what_the_other_end_does_not_take() {
+    async fn little_is_buffered_for_a_peer_that_does_not_read() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        bound(&listener).expect("bound");
+        limit_send_buffer(&listener).expect("limited");
         let address = listener.local_addr().expect("an address");
         let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
         let (_client, (accepted, _)) = (client.expect("connected"), accepted.expect("accepted"));
         let held = SockRef::from(&accepted).send_buffer_size().expect("a size");
-        // Linux counts its own bookkeeping, and as much of it as of what is sent.
+        // Linux doubles the value, for its own bookkeeping.
         assert!(held <= 2 * SEND_BUFFER, "{held}");
     }
 }

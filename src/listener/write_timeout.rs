@@ -1,4 +1,4 @@
-//! Connections whose other end has to read.
+//! A timeout for writes to a connection.
 
 use std::io;
 use std::pin::Pin;
@@ -8,39 +8,39 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// A connection that fails once what is written to it has not moved for a while. What is read from it may take any
-/// time: an upload over a slow line is no fault.
+/// A connection that fails when no byte of a pending write is taken for a while. Reads may take any time: an upload
+/// over a slow line is no fault.
 pub(super) struct WriteTimeout<S> {
     io: S,
-    patience: Duration,
-    /// Only while something waits to be written, so that a connection at rest costs no timer.
-    waiting: Option<Pin<Box<Sleep>>>,
-    give_up: fn(&S),
+    timeout: Duration,
+    /// Runs only while a write is pending, so that an idle connection costs no timer.
+    timer: Option<Pin<Box<Sleep>>>,
+    on_timeout: fn(&S),
 }
 
 impl<S> WriteTimeout<S> {
-    /// Calls `give_up` before it fails, `patience` after the last byte that was taken.
-    pub fn new(io: S, patience: Duration, give_up: fn(&S)) -> Self {
+    /// Calls `on_timeout` and then fails, `timeout` after the last byte was taken.
+    pub fn new(io: S, timeout: Duration, on_timeout: fn(&S)) -> Self {
         Self {
             io,
-            patience,
-            waiting: None,
-            give_up,
+            timeout,
+            timer: None,
+            on_timeout,
         }
     }
 
-    fn within_patience<T>(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn within_timeout<T>(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if done.is_ready() {
-            self.waiting = None;
+            self.timer = None;
             return done;
         }
-        let patience = self.patience;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(patience)));
-        if waiting.as_mut().poll(cx).is_pending() {
+        let timeout = self.timeout;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        if timer.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
-        (self.give_up)(&self.io);
-        let stalled = io::Error::new(io::ErrorKind::TimedOut, "the other end does not read");
+        (self.on_timeout)(&self.io);
+        let stalled = io::Error::new(io::ErrorKind::TimedOut, "the peer does not read");
         Poll::Ready(Err(stalled))
     }
 }
@@ -55,7 +55,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let done = Pin::new(&mut this.io).poll_write(cx, bytes);
-        this.within_patience(cx, done)
+        this.within_timeout(cx, done)
     }
 
     fn poll_write_vectored(
@@ -65,7 +65,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let done = Pin::new(&mut this.io).poll_write_vectored(cx, parts);
-        this.within_patience(cx, done)
+        this.within_timeout(cx, done)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -75,13 +75,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let done = Pin::new(&mut this.io).poll_flush(cx);
-        this.within_patience(cx, done)
+        this.within_timeout(cx, done)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let done = Pin::new(&mut this.io).poll_shutdown(cx);
-        this.within_patience(cx, done)
+        this.within_timeout(cx, done)
     }
 }
 
@@ -93,9 +93,9 @@ mod tests {
 
     use super::*;
 
-    fn pair(patience: Duration) -> (WriteTimeout<DuplexStream>, DuplexStream) {
+    fn pair(timeout: Duration) -> (WriteTimeout<DuplexStream>, DuplexStream) {
         let (ours, theirs) = duplex(4);
-        (WriteTimeout::new(ours, patience, |_| ()), theirs)
+        (WriteTimeout::new(ours, timeout, |_| ()), theirs)
     }
 
     /// Whether a byte is taken at once.
@@ -112,19 +112,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_byte_that_is_taken_renews_the_patience() {
+    async fn every_byte_that_is_taken_restarts_the_timer() {
         let (mut connection, mut theirs) = pair(Duration::from_secs(3600));
-        assert!(taken(&mut connection).await && connection.waiting.is_none());
+        assert!(taken(&mut connection).await && connection.timer.is_none());
         while taken(&mut connection).await {}
-        let since = connection.waiting.as_ref().expect("a timer").deadline();
+        let since = connection.timer.as_ref().expect("a timer").deadline();
         assert!(!taken(&mut connection).await);
-        let still = connection.waiting.as_ref().expect("a timer").deadline();
-        assert_eq!(still, since, "asking again is no progress");
+        let still = connection.timer.as_ref().expect("a timer").deadline();
+        assert_eq!(still, since, "another attempt is no progress");
 
         theirs.read_u8().await.expect("a byte");
-        assert!(taken(&mut connection).await && connection.waiting.is_none());
+        assert!(taken(&mut connection).await && connection.timer.is_none());
         assert!(!taken(&mut connection).await);
-        assert!(connection.waiting.as_ref().expect("a timer").deadline() > since);
+        assert!(connection.timer.as_ref().expect("a timer").deadline() > since);
     }
 
     #[tokio::test]
@@ -135,7 +135,7 @@ mod tests {
             let mut buffer = ReadBuf::new(&mut bytes);
             Poll::Ready(Pin::new(&mut connection).poll_read(cx, &mut buffer).is_pending())
         });
-        assert!(read.await && connection.waiting.is_none());
+        assert!(read.await && connection.timer.is_none());
         theirs.write_u8(7).await.expect("there is room");
         assert_eq!(connection.read_u8().await.expect("a byte"), 7);
     }
