@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_holds_what_is_known_so_far() {
+    fn a_stored_worker_may_have_no_credential_yet() {
         let read = |text: &str| serde_json::from_str::<StoredWorker>(text).unwrap_or_default();
         let begun = read(r#"{"holder_instance":"one"}"#);
         assert!(begun.credential.is_none() && begun.holder_instance.as_deref() == Some("one"));

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_followed_is_said_in_words() {
+    fn a_plan_that_cannot_be_followed_is_refused_with_a_reason() {
         let fault = |pilot: &str, rest: &str| match read(pilot, rest) {
             Err(fault) => fault.to_string(),
             Ok(_) => String::new(),

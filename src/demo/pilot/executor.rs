@@ -51,11 +51,15 @@ impl Driver {
             }
             Err(why) => Err(why),
         };
+        let (status, commit_sha, why_not) = match made {
+            Ok(commit) => (SubmissionStatus::Success, Some(commit), None),
+            Err(why) => (SubmissionStatus::Error, None, Some(why)),
+        };
         if !exists {
-            let variant = Variant {
+            let started = Variant {
                 idea_id: Some(idea.idea_id.clone()),
-                branch: made.is_ok().then_some(branch),
-                description: Some(made.as_ref().err().cloned().unwrap_or_else(|| describe(&idea))),
+                branch: commit_sha.is_some().then_some(branch),
+                description: Some(why_not.clone().unwrap_or_else(|| describe(&idea))),
                 ..Variant::starting(
                     variant_id.clone(),
                     self.experiment.clone(),
@@ -63,31 +67,18 @@ impl Driver {
                     self.now(),
                 )
             };
-            let created = self.act(executor.client.create_variant(&variant)).await?;
+            let created = self.act(executor.client.create_variant(&started)).await?;
             if created.is_none() || self.is_dropped(task) {
                 return Ok(());
             }
         }
-        let submission = match made {
-            Ok(commit) => Submission {
-                commit_sha: Some(commit),
-                ..Submission::new(SubmissionStatus::Success)
-            },
-            Err(why) => Submission {
-                artifacts_uri: Some(data_uri(&why)),
-                ..Submission::new(SubmissionStatus::Error)
-            },
+        let submission = Submission {
+            variant_id: Some(variant_id),
+            commit_sha,
+            artifacts_uri: why_not.as_deref().map(data_uri),
+            ..Submission::new(status)
         };
-        let variant_id = Some(variant_id);
-        self.submit(
-            executor,
-            task,
-            Submission {
-                variant_id,
-                ..submission
-            },
-        )
-        .await
+        self.submit(executor, task, submission).await
     }
 
     /// The variant to make, and whether it exists: the one that was started under this task, or the first id that is

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chain_of_ids_can_be_read_at_a_glance() -> Result<(), IdError> {
+    fn ids_that_follow_from_each_other_share_their_end() -> Result<(), IdError> {
         let experiment: ExperimentId = "exp_01k00000000000000000abc123".parse()?;
         let task = ideation(&experiment, 12)?;
         let idea = idea(&task, 1)?;

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn it_acts_then_renews_then_stops_by_its_own_clock() {
+    fn it_works_then_renews_then_stops_by_its_own_clock() {
         let action = |now| next_action(&held(), Renewal::Done, at(now));
         assert_eq!(action(0), Action::Work(at(10_000)));
         assert_eq!(action(9_999), Action::Work(at(10_000)));
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_of_no_duration_lets_nobody_act() {
+    fn a_lease_without_duration_allows_no_work() {
         let mut held = held();
         held.span = SignedDuration::ZERO;
         assert_eq!(next_action(&held, Renewal::Done, at(0)), Action::Renew);

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn numbering_goes_on_after_the_variants_there_are() {
+    fn task_numbers_continue_after_those_of_the_listed_variants() {
         let start = "2026-01-01T00:00:00.000Z".parse().expect("an instant");
         let mut progress = Progress::new(start, TerminationPolicy::NeverTerminate);
         for id in ["v-abc-7b", "v-abc-12a-2", "baseline-abc", "somebody-elses"] {
