@@ -1,33 +1,31 @@
-//! The experiments of the demo. The registry is the only memory of which exist: each is known by its
-//! `config_uri`.
+//! The experiments of the demo. Which of them exist is read from the registry; each is recognised by its `config_uri`.
 
 use tracing::info;
 
-use super::pilot::Plan;
-use super::repo::{Author, Repo};
-use super::{DemoError, Options};
+use super::error::DemoError;
+use super::options::Options;
+use super::plan::Plan;
 use crate::client::ClientError;
-use crate::protocol::{CommitSha, ErrorType, ExperimentConfig, ExperimentId, Timestamp};
-use crate::protocol::{RegisterExperiment, RegistryEntry, SeedRequest};
+use crate::protocol::{ErrorType, ExperimentConfig, ExperimentId, RegisterExperiment, RegistryEntry, SeedRequest};
 
 struct Entry {
     uri: &'static str,
     name: &'static str,
-    /// None leaves it registered but unseeded.
+    /// Without one it stays registered but unseeded.
     config: Option<&'static str>,
 }
 
-/// In this order they are registered; the first is what a newcomer sees first.
+/// In the order of registration; a newcomer sees the first one first.
 const FIXED: [Entry; 3] = [
     Entry {
         uri: "switchboard-demo:///tour",
         name: "Round trip through 120 cities",
-        config: Some(TOUR),
+        config: Some(include_str!("configs/tour.yaml")),
     },
     Entry {
         uri: "switchboard-demo:///rastrigin",
         name: "Rastrigin's valley in 30 dimensions",
-        config: Some(RASTRIGIN),
+        config: Some(include_str!("configs/rastrigin.yaml")),
     },
     Entry {
         uri: "switchboard-demo:///knapsack",
@@ -36,75 +34,13 @@ const FIXED: [Entry; 3] = [
     },
 ];
 
-/// The runs of the experiment that ends by itself are numbered after this.
+/// The experiment that ends by its own policy runs again and again; the number of a run follows this.
 const SERIES: &str = "switchboard-demo:///quiet-pulse/";
 
-const TOUR: &str = "\
-# The busy one: a few events a second.
-parallel_variants: 4
-evaluation_schema:
-  length: real        # km, the whole trip
-  longest_leg: real   # km
-  crossings: integer  # pairs of legs that cross
-objective: {expr: length, direction: minimize}
-ideation_policy: {kind: maintain_pending, target: 1}
-pilot:
-  problem: tour
-  seed: 11
-  pace_ms: 280
-  workers: 3
-  ideas_per_task: 3
-  drop_one_in: 150
-";
+/// For an operator to begin with.
+pub(super) const SAMPLE: &str = include_str!("configs/sample.yaml");
 
-const RASTRIGIN: &str = "\
-# The slow and steady one: an event every few seconds.
-parallel_variants: 2
-evaluation_schema:
-  value: real       # the function; 0 is the least there is
-  slope: real       # length of the gradient
-  settled: integer  # coordinates that have found their dip
-objective: {expr: value, direction: minimize}
-pilot:
-  problem: rastrigin
-  seed: 23
-  pace_ms: 1800
-  workers: 2
-  ideas_per_task: 2
-  drop_one_in: 60
-";
-
-pub(super) const SAMPLE: &str = "\
-# What to measure: each evaluation may hold these metrics and no others.
-evaluation_schema:
-  value: integer   # of everything in the knapsack
-  weight: integer
-  items: integer
-
-# What to aim for: the name of one metric, and which way is better.
-objective: {expr: value, direction: maximize}
-
-# How many variants may be in the making at the same time.
-parallel_variants: 2
-
-# What the orchestrator decides by itself. Integration is the step that puts a measured variant
-# on a variant/* branch; set any of these to manual to keep the decision to yourself.
-dispatch_mode:
-  ideation_creation: auto
-  execution_dispatch: auto
-  evaluation_dispatch: auto
-  integration: auto
-  termination: manual
-
-# The demo's pilot takes on every experiment that has this block; without it, bring your own workers.
-pilot:
-  problem: knapsack  # or tour, rastrigin, low-autocorrelation, with an objective that fits
-  seed: 42           # another seed is another problem of the same kind
-  pace_ms: 900       # time between two actions
-  workers: 2         # executors, and as many evaluators
-";
-
-/// Each run goes on for twice as long as the last, so that the list of ended runs grows ever more slowly.
+/// Each run has twice as many variants as the last, so that the list of ended runs grows ever more slowly.
 fn series_config(run: u32) -> String {
     let target = 40_u64.saturating_mul(1 << run.saturating_sub(1).min(16));
     format!(
@@ -118,10 +54,6 @@ fn series_config(run: u32) -> String {
     )
 }
 
-fn run_of(entry: &RegistryEntry) -> Option<u32> {
-    entry.config_uri.strip_prefix(SERIES)?.parse().ok()
-}
-
 /// Registers and seeds what is missing.
 pub(super) async fn ensure(options: &Options) -> Result<(), DemoError> {
     let registered = options.client.control().experiments().await?;
@@ -131,42 +63,43 @@ pub(super) async fn ensure(options: &Options) -> Result<(), DemoError> {
             None => register(options, entry.uri, entry.name).await?,
         };
         if let Some(config) = entry.config {
-            host(options, &id, config).await?;
+            ensure_seeded(options, &id, config).await?;
         }
     }
     match last_run(&registered) {
-        Some((run, entry)) => host(options, &entry.experiment_id, &series_config(run)).await,
-        None => begin(options, 1).await,
+        Some((run, id)) => ensure_seeded(options, id, &series_config(run)).await,
+        None => start_run(options, 1).await,
     }
 }
 
-/// Begins the next run when the last one of the series has ended. For the holder of its lease, so that of several
-/// pilots one does.
-pub(super) async fn follow_on(options: &Options, ended: &ExperimentId) -> Result<(), DemoError> {
+/// Starts the next run of the series when `ended` was its last. Only the holder of its lease calls this, so that of
+/// several pilots one does it.
+pub(super) async fn ensure_next_run(options: &Options, ended: &ExperimentId) -> Result<(), DemoError> {
     let registered = options.client.control().experiments().await?;
+    let is_run = |entry: &RegistryEntry| entry.experiment_id == *ended && run_of(entry).is_some();
     match last_run(&registered) {
-        Some((run, last)) if last.experiment_id == *ended => begin(options, run + 1).await,
-        // Registered by an attempt that got no further.
-        Some((run, last))
-            if registered
-                .iter()
-                .any(|run| run.experiment_id == *ended && run_of(run).is_some()) =>
-        {
-            host(options, &last.experiment_id, &series_config(run)).await
-        }
+        Some((run, last)) if last == ended => start_run(options, run + 1).await,
+        // An earlier attempt registered the next run, and may not have seeded it.
+        Some((run, last)) if registered.iter().any(is_run) => ensure_seeded(options, last, &series_config(run)).await,
         _ => Ok(()),
     }
 }
 
-fn last_run(registered: &[RegistryEntry]) -> Option<(u32, &RegistryEntry)> {
-    let runs = registered.iter().filter_map(|entry| Some((run_of(entry)?, entry)));
+fn run_of(entry: &RegistryEntry) -> Option<u32> {
+    entry.config_uri.strip_prefix(SERIES)?.parse().ok()
+}
+
+fn last_run(registered: &[RegistryEntry]) -> Option<(u32, &ExperimentId)> {
+    let runs = registered
+        .iter()
+        .filter_map(|entry| Some((run_of(entry)?, &entry.experiment_id)));
     runs.max_by_key(|(run, _)| *run)
 }
 
-async fn begin(options: &Options, run: u32) -> Result<(), DemoError> {
+async fn start_run(options: &Options, run: u32) -> Result<(), DemoError> {
     let name = format!("Quiet radar pulse, run {run}");
     let id = register(options, &format!("{SERIES}{run}"), &name).await?;
-    host(options, &id, &series_config(run)).await
+    ensure_seeded(options, &id, &series_config(run)).await
 }
 
 async fn register(options: &Options, uri: &str, name: &str) -> Result<ExperimentId, ClientError> {
@@ -180,16 +113,18 @@ async fn register(options: &Options, uri: &str, name: &str) -> Result<Experiment
     Ok(entry.experiment_id)
 }
 
-/// Seeds an experiment unless it is hosted already.
-async fn host(options: &Options, id: &ExperimentId, config: &str) -> Result<(), DemoError> {
+/// Seeds an experiment unless the task store hosts it already.
+async fn ensure_seeded(options: &Options, id: &ExperimentId, config: &str) -> Result<(), DemoError> {
     match options.client.experiment(id).read().await {
         Ok(_) => return Ok(()),
         Err(fault) if fault.is_not_found() => {}
         Err(fault) => return Err(fault.into()),
     }
-    let parsed = ExperimentConfig::from_yaml(config)?;
-    let base_commit_sha = match Plan::read(parsed)? {
-        Some(plan) => Some(lay_down(options, id, &plan, options.clock.now()).await?.1),
+    let base_commit_sha = match Plan::read(ExperimentConfig::from_yaml(config)?)? {
+        Some(plan) => {
+            let repository = plan.ensure_repository(options.repository(id), options.clock.now());
+            Some(repository.await?.1)
+        }
         None => None,
     };
     let request = SeedRequest {
@@ -200,25 +135,6 @@ async fn host(options: &Options, id: &ExperimentId, config: &str) -> Result<(), 
         Err(fault) if fault.error_type() != Some(ErrorType::AlreadyExists) => Err(fault.into()),
         _ => Ok(()),
     }
-}
-
-/// The repository of an experiment, made when it is not there, and its seed commit.
-pub(super) async fn lay_down(
-    options: &Options,
-    id: &ExperimentId,
-    plan: &Plan,
-    at: Timestamp,
-) -> Result<(Repo, CommitSha), DemoError> {
-    let path = options.repository(id);
-    let (file, genome, about) = (plan.problem.file(), plan.problem.initial(), plan.problem.about());
-    let made = tokio::task::spawn_blocking(move || {
-        let author = Author {
-            name: "switchboard",
-            at,
-        };
-        Repo::ensure(&path, &[(file, &genome), ("README.md", &about)], &author)
-    });
-    Ok(made.await??)
 }
 
 #[cfg(test)]

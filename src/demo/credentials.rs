@@ -1,93 +1,172 @@
-//! Who the pilot is: one worker of the deployment, which holds leases, and in each experiment one worker a role.
+//! The credentials of the pilot's workers: registered or reissued on the server, and kept on disk. It works the same in
+//! an experiment and in the deployment.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-use super::DemoError;
-use super::enrolment::{enrol, ensure_group, join, load, store};
-use crate::client::{ControlClient, ExperimentClient};
-use crate::protocol::WorkerId;
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use tracing::info;
 
-pub(super) use super::enrolment::Member;
+use super::error::DemoError;
+use crate::client::{Bearer, ClientError, RegistryClient};
+use crate::private_file::{create_private_dir, replace_private};
+use crate::protocol::{Actor, ErrorType, Group, MemberId, RegisterGroup, RegisterWorker, WorkerId};
 
-/// Members may drive the deployment's experiments, or the one experiment that the group belongs to (`ch11 §6`).
-const ORCHESTRATORS: &str = "orchestrators";
-
-/// The pilot to the control plane.
-pub(super) struct Pilot {
-    pub worker: Member<ControlClient>,
-    /// Which process of the worker holds its leases.
-    ///
-    /// It is made once for a data directory and outlives the process, other than EDEN's orchestrators have it
-    /// (`ch11 §4.7`): the directory is locked by one process at a time, so whoever opens it after a crash has no living
-    /// twin. It is the rightful heir of the leases, and goes on with them at once instead of waiting for their expiry.
-    pub instance: String,
+/// What is kept on disk of a worker.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct StoredWorker {
+    /// None while it is not registered yet.
+    #[serde(flatten)]
+    credential: Option<Credential>,
+    /// Its `holder_instance`, of the one worker that holds leases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder_instance: Option<String>,
 }
 
-impl Pilot {
-    /// Registers the pilot, or finds or mends its credential, and puts it into the deployment's group.
-    ///
-    /// # Errors
-    /// [`DemoError::Client`] when the backend refuses or is away, [`DemoError::Credential`] when what has to be
-    /// remembered cannot be kept.
-    pub(super) async fn enrol(admin: &ControlClient, dir: &Path) -> Result<Self, DemoError> {
-        let path = dir.join("control-plane").join("pilot.json");
-        let mut stored = load(&path).await?;
-        let instance = match stored.holder_instance.take() {
-            Some(instance) => instance,
-            None => {
-                let instance = format!("{:032x}", rand::random::<u128>());
-                stored.holder_instance = Some(instance.clone());
-                // Before it is used: each data directory has a worker of its own, which is told by this mark.
-                store(path.clone(), stored).await?;
-                instance
-            }
-        };
-        let worker = enrol(admin, path, "pilot".into(), &instance).await?;
-        join(admin, ORCHESTRATORS, &worker.id).await?;
-        Ok(Self { worker, instance })
+#[derive(Serialize, Deserialize)]
+struct Credential {
+    worker_id: WorkerId,
+    token: String,
+}
+
+impl Credential {
+    fn bearer(&self) -> Bearer {
+        Bearer::new(Actor::Worker(self.worker_id.clone()), self.token.clone().into())
     }
 }
 
-/// Everyone who works on one experiment. They are the experiment's and not the pilot's: whoever comes to hold the
-/// lease has their credentials reissued, and goes on with what they have in hand. One who lost the lease without
-/// noticing is thereby locked out.
-pub(super) struct Crew {
-    pub orchestrator: Member,
-    pub ideators: Vec<Member>,
-    pub executors: Vec<Member>,
-    pub evaluators: Vec<Member>,
-}
-
-impl Crew {
-    /// Registers, finds or mends the credentials of everyone, and puts the orchestrator into its group. For the holder
-    /// of the experiment's lease alone.
-    ///
-    /// # Errors
-    /// [`DemoError::Client`] when the backend refuses or is away, [`DemoError::Credential`] when a secret
-    /// cannot be kept.
-    pub(super) async fn enrol(admin: &ExperimentClient, dir: &Path, workers: u32) -> Result<Self, DemoError> {
-        let dir = dir.join(admin.id().as_str());
-        let enrol = async |name: String| enrol(admin, dir.join(format!("{name}.json")), name.clone(), &name).await;
-        let orchestrator = enrol("orchestrator".into()).await?;
-        join(admin, ORCHESTRATORS, &orchestrator.id).await?;
-        // Empty, but there: operators are added to it by whoever admits them.
-        ensure_group(admin, "admins").await?;
-        let mut crew = Self {
-            orchestrator,
-            ideators: vec![enrol("ideator-1".into()).await?],
-            executors: Vec::new(),
-            evaluators: Vec::new(),
-        };
-        for n in 1..=workers {
-            crew.executors.push(enrol(format!("executor-{n}")).await?);
-            crew.evaluators.push(enrol(format!("evaluator-{n}")).await?);
+impl StoredWorker {
+    /// What the file says; nothing when there is no file, or none that can be read.
+    pub(super) async fn load(path: &Path) -> Result<Self, DemoError> {
+        match tokio::fs::read(path).await {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
+            Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(DemoError::Credential {
+                path: path.to_owned(),
+                source,
+            }),
         }
-        Ok(crew)
     }
 
-    /// Whether a worker is one of the crew.
-    pub(super) fn has(&self, id: &WorkerId) -> bool {
-        let workers = self.ideators.iter().chain(&self.executors).chain(&self.evaluators);
-        workers.chain([&self.orchestrator]).any(|member| member.id == *id)
+    pub(super) async fn store(self, path: PathBuf) -> Result<(), DemoError> {
+        let target = path.clone();
+        let written = tokio::task::spawn_blocking(move || {
+            if let Some(dir) = target.parent() {
+                create_private_dir(dir)?;
+            }
+            replace_private(&target, &serde_json::to_vec(&self)?)
+        });
+        written.await?.map_err(|source| DemoError::Credential { path, source })
+    }
+}
+
+/// The label by which a worker is found again when its credential file is lost.
+const LABEL: &str = "pilot-role";
+
+/// Registers a worker, or finds it or reissues its credential. The value of its label is `mark`, and no other worker
+/// has it.
+///
+/// # Errors
+/// [`DemoError::Client`] when the backend refuses or is away, [`DemoError::Credential`] when the file cannot be read
+/// or written.
+pub(super) async fn ensure_worker(
+    admin: &RegistryClient,
+    path: PathBuf,
+    name: &str,
+    mark: &str,
+) -> Result<(WorkerId, Bearer), DemoError> {
+    let mut stored = StoredWorker::load(&path).await?;
+    if let Some(credential) = &stored.credential {
+        let bearer = credential.bearer();
+        match admin.with_credential(bearer.clone()).whoami().await {
+            Ok(_) => return Ok((credential.worker_id.clone(), bearer)),
+            Err(fault) if fault.error_type() == Some(ErrorType::Unauthorized) => {}
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    let known = stored.credential.map(|credential| credential.worker_id);
+    let credential = reissue_or_register(admin, known, name, mark).await?;
+    let identity = (credential.worker_id.clone(), credential.bearer());
+    stored.credential = Some(credential);
+    stored.store(path).await?;
+    Ok(identity)
+}
+
+/// A worker whose secret was lost before it was written is registered already: it gets a new secret.
+async fn reissue_or_register(
+    admin: &RegistryClient,
+    known: Option<WorkerId>,
+    name: &str,
+    mark: &str,
+) -> Result<Credential, ClientError> {
+    let registered = admin.workers().await?.into_iter().find(|worker| match &known {
+        Some(known) => worker.worker_id == *known,
+        None => worker.labels.get(LABEL).is_some_and(|label| label == mark),
+    });
+    let (worker, secret) = match registered {
+        Some(worker) => {
+            info!(
+                worker.name = name,
+                "the pilot's credential is not good any more; reissued"
+            );
+            let secret = admin.reissue_credential(&worker.worker_id).await?;
+            (worker, secret)
+        }
+        None => {
+            let request = RegisterWorker {
+                name: Some(name.into()),
+                labels: BTreeMap::from([(LABEL.into(), mark.into())]),
+            };
+            admin.register_worker(&request).await?
+        }
+    };
+    Ok(Credential {
+        worker_id: worker.worker_id,
+        token: secret.expose_secret().into(),
+    })
+}
+
+/// Adds a worker to a group, which is made when it is not there.
+pub(super) async fn join_group(admin: &RegistryClient, group: &str, worker: &WorkerId) -> Result<(), ClientError> {
+    let group = ensure_group(admin, group).await?;
+    let member = MemberId::from(worker);
+    if !group.members.contains(&member) {
+        admin.add_member(&group.group_id, member).await?;
+    }
+    Ok(())
+}
+
+/// The group of that name, made when it is not there.
+pub(super) async fn ensure_group(admin: &RegistryClient, name: &str) -> Result<Group, ClientError> {
+    if let Some(group) = admin.groups_named(name).await?.into_iter().next() {
+        return Ok(group);
+    }
+    let request = RegisterGroup {
+        name: Some(name.into()),
+        members: Vec::new(),
+    };
+    match admin.register_group(&request).await {
+        // Another client registered it between the two calls.
+        Err(fault) if fault.error_type() == Some(ErrorType::ReservedIdentifier) => {
+            admin.groups_named(name).await?.into_iter().next().ok_or(fault)
+        }
+        made => made,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_worker_may_have_no_credential_yet() {
+        let read = |text: &str| serde_json::from_str::<StoredWorker>(text).unwrap_or_default();
+        let begun = read(r#"{"holder_instance":"one"}"#);
+        assert!(begun.credential.is_none() && begun.holder_instance.as_deref() == Some("one"));
+        let whole = r#"{"worker_id":"wkr_00000000000000000000000001","token":"secret"}"#;
+        let kept = read(whole);
+        assert_eq!(serde_json::to_string(&kept).expect("JSON"), whole);
+        assert!(read("not JSON").credential.is_none());
     }
 }

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use super::repo::RepoError;
 use crate::client::ClientError;
-use crate::protocol::ConfigFaults;
+use crate::protocol::{ConfigFaults, IdError};
 
 /// Why the demo, or one of its experiments, cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -12,8 +12,8 @@ pub enum DemoError {
     Client(#[from] ClientError),
     /// The git side failed.
     #[error("{0}; check that the disk is writable and has room")]
-    Repository(String, #[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A credential could not be kept.
+    Repository(#[from] RepoError),
+    /// A credential could not be read or written.
     #[error("the credential in {} cannot be kept; check that the disk is writable", path.display())]
     Credential {
         /// The file.
@@ -25,17 +25,18 @@ pub enum DemoError {
     /// The configuration of an experiment cannot be followed.
     #[error("the configuration cannot be followed: {0}")]
     Plan(String),
-    /// A configuration of the catalog is not good.
+    /// A configuration of the catalog has faults.
     #[error(transparent)]
     Config(#[from] ConfigFaults),
-    /// A computation was cut off because the process is ending, or it panicked.
+    /// A computation panicked, or was cancelled because the process is ending.
     #[error("a computation did not finish")]
     Cut(#[from] tokio::task::JoinError),
 }
 
-impl From<RepoError> for DemoError {
-    fn from(fault: RepoError) -> Self {
-        Self::Repository(fault.to_string(), Box::new(fault))
+/// Ids are made of an experiment's own; one that cannot be made is a matter of the configuration.
+impl From<IdError> for DemoError {
+    fn from(fault: IdError) -> Self {
+        Self::Plan(fault.to_string())
     }
 }
 

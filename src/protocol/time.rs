@@ -16,7 +16,7 @@ impl Timestamp {
         Self(jiff::Timestamp::from_millisecond(instant.as_millisecond()).unwrap_or(instant))
     }
 
-    /// So many milliseconds after the Unix epoch; what no calendar has is the epoch itself.
+    /// The instant so many milliseconds after the Unix epoch; out of range it is the epoch itself.
     pub fn from_millisecond(millis: i64) -> Self {
         Self(jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
     }

@@ -91,6 +91,35 @@ pub struct Variant {
 }
 
 impl Variant {
+    /// A variant that has been started, and nothing more.
+    pub fn starting(
+        variant_id: VariantId,
+        experiment_id: ExperimentId,
+        parent_commits: Vec<CommitSha>,
+        started_at: Timestamp,
+    ) -> Self {
+        Self {
+            variant_id,
+            experiment_id,
+            kind: None,
+            status: VariantStatus::Starting,
+            idea_id: None,
+            parent_commits,
+            branch: None,
+            commit_sha: None,
+            variant_commit_sha: None,
+            description: None,
+            evaluation: None,
+            artifacts_uri: None,
+            executor_artifacts_uri: None,
+            started_at,
+            completed_at: None,
+            executed_by: None,
+            evaluated_by: None,
+            extra: Extra::new(),
+        }
+    }
+
     /// Whether this is the experiment's baseline (`ch02 §9.4`).
     pub fn is_baseline(&self) -> bool {
         self.kind.as_deref() == Some("baseline")

@@ -1,92 +1,93 @@
-//! The executor: turns an idea into a commit.
+//! The executor: makes a commit of an idea.
 
-use std::collections::HashSet;
-
+use super::driver::Driver;
 use super::ideator::MUTATION;
-use super::{Driver, View, is_open_to, names};
-use crate::demo::credentials::{Crew, Member};
-use crate::demo::repo::{Author, Change};
-use crate::demo::{DemoError, data_uri};
-use crate::protocol::{Extra, Idea, Submission, SubmissionStatus, Task, TaskKind, Timestamp};
-use crate::protocol::{Variant, VariantId, VariantStatus};
+use super::ids;
+use crate::demo::data_uri::data_uri;
+use crate::demo::error::DemoError;
+use crate::demo::repo::Change;
+use crate::demo::workers::WorkerClient;
+use crate::protocol::{Idea, Submission, SubmissionStatus, Task, Variant, VariantId, VariantStatus};
 
 impl Driver {
-    pub(super) async fn execute(&mut self, crew: &Crew, view: &View) -> Result<(), DemoError> {
-        let mut tried = HashSet::new();
-        for member in &crew.executors {
-            match view.held_by(member) {
-                Some(task) => self.realise(member, task).await?,
-                None if self.terminated => {}
-                None => {
-                    for task in view
-                        .pending(TaskKind::Execution)
-                        .filter(|task| is_open_to(task, member))
-                    {
-                        if self.foreign.contains(&task.task_id) || !tried.insert(&task.task_id) {
-                            continue;
-                        }
-                        if self.is_ours(member, task).await? {
-                            self.claim(member, task).await?;
-                            break;
-                        }
-                        self.foreign.insert(task.task_id.clone());
-                    }
-                }
-            }
+    /// Whether the idea of a task holds a mutation. One that does not is remembered, so that it is read once.
+    pub(super) async fn is_ours(&mut self, executor: &WorkerClient, task: &Task) -> Result<bool, DemoError> {
+        if self.foreign.contains(&task.task_id) {
+            return Ok(false);
         }
-        Ok(())
+        let is_ours = match task.idea_id() {
+            Some(id) => executor.client.idea(&id).await?.extra.contains_key(MUTATION),
+            None => false,
+        };
+        if !is_ours {
+            self.foreign.insert(task.task_id.clone());
+        }
+        Ok(is_ours)
     }
 
-    async fn is_ours(&self, member: &Member, task: &Task) -> Result<bool, DemoError> {
-        match task.idea_id() {
-            Some(id) => Ok(member.client.idea(&id).await?.extra.contains_key(MUTATION)),
-            None => Ok(false),
-        }
-    }
-
-    async fn realise(&mut self, member: &Member, task: &Task) -> Result<(), DemoError> {
+    pub(super) async fn execute(&mut self, executor: &WorkerClient, task: &Task) -> Result<(), DemoError> {
         let (Some(idea_id), Some(claim)) = (task.idea_id(), &task.claim) else {
             return Ok(());
         };
-        let idea = member.client.idea(&idea_id).await?;
-        let (variant_id, exists) = self.free_variant(member, &idea).await?;
+        let idea = executor.client.idea(&idea_id).await?;
+        let (variant_id, exists) = self.free_variant(executor, &idea).await?;
         if exists && self.is_dropped(task) {
             return Ok(());
         }
-        let made = self.make(&idea).await?;
-        let branch = names::branch("work", &variant_id, &idea.slug);
-        let (status, commit, description) = match made {
+        let branch = ids::branch("work", &variant_id, &idea.slug);
+        let made = match self.make(&idea).await? {
             Ok(genome) => {
-                let commit = self.commit(member, &idea, &branch, genome, claim.claimed_at).await?;
-                (SubmissionStatus::Success, Some(commit), describe(&idea))
+                let change = Change {
+                    branch: branch.clone(),
+                    parents: idea.parent_commits.clone(),
+                    file: self.plan.problem.file().into(),
+                    text: genome,
+                    message: format!("{}\n\n{}\n", idea.slug, describe(&idea)),
+                    author: executor.name.clone(),
+                    // The claim's own time, so that a repeated commit is the same.
+                    at: claim.claimed_at,
+                };
+                Ok(self.git(move |repo| repo.commit(&change)).await??)
             }
-            Err(why) => (SubmissionStatus::Error, None, why),
+            Err(why) => Err(why),
+        };
+        let (status, commit_sha, why_not) = match made {
+            Ok(commit) => (SubmissionStatus::Success, Some(commit), None),
+            Err(why) => (SubmissionStatus::Error, None, Some(why)),
         };
         if !exists {
-            let variant = self.variant(&variant_id, &idea, commit.is_some().then_some(branch), &description);
-            let created = member.client.create_variant(&variant).await;
-            if self.act(created).await?.is_none() || self.is_dropped(task) {
+            let started = Variant {
+                idea_id: Some(idea.idea_id.clone()),
+                branch: commit_sha.is_some().then_some(branch),
+                description: Some(why_not.clone().unwrap_or_else(|| describe(&idea))),
+                ..Variant::starting(
+                    variant_id.clone(),
+                    self.experiment.clone(),
+                    idea.parent_commits,
+                    self.now(),
+                )
+            };
+            let created = self.act(executor.client.create_variant(&started)).await?;
+            if created.is_none() || self.is_dropped(task) {
                 return Ok(());
             }
         }
-        let mut submission = Submission::new(status);
-        submission.variant_id = Some(variant_id);
-        if commit.is_none() {
-            submission.artifacts_uri = Some(data_uri(&description));
-        }
-        submission.commit_sha = commit;
-        let submitted = member.client.submit(&task.task_id, submission).await;
-        self.act(submitted).await?;
-        Ok(())
+        let submission = Submission {
+            variant_id: Some(variant_id),
+            commit_sha,
+            artifacts_uri: why_not.as_deref().map(data_uri),
+            ..Submission::new(status)
+        };
+        self.submit(executor, task, submission).await
     }
 
-    /// The variant to make: the one begun under this task, or the first id nobody has used. A task that was
-    /// taken back has spent its variant (`ch04 §5`).
-    async fn free_variant(&self, member: &Member, idea: &Idea) -> Result<(VariantId, bool), DemoError> {
+    /// The variant to make, and whether it exists: the one that was started under this task, or the first id that is
+    /// free. A reclaimed task has used up its variant (`ch04 §5`).
+    async fn free_variant(&self, executor: &WorkerClient, idea: &Idea) -> Result<(VariantId, bool), DemoError> {
         let mut attempt = 1;
         loop {
-            let id = super::named(names::variant(&idea.idea_id, attempt))?;
-            match member.client.variant(&id).await {
+            let id = ids::variant(&idea.idea_id, attempt)?;
+            match executor.client.variant(&id).await {
                 Ok(variant) if variant.status == VariantStatus::Starting => return Ok((id, true)),
                 Ok(_) => attempt += 1,
                 Err(fault) if fault.is_not_found() => return Ok((id, false)),
@@ -101,60 +102,12 @@ impl Driver {
             return Ok(Err("A parent commit holds no genome.".into()));
         };
         let mutation = idea.extra.get(MUTATION).cloned().unwrap_or_default();
-        let plan = self.plan.clone();
-        let made = tokio::task::spawn_blocking(move || match plan.problem.apply(&parents, &mutation) {
+        self.compute(move |plan| match plan.problem.apply(&parents, &mutation) {
             Ok(genome) if parents.contains(&genome) => Err("The outcome equals a parent.".to_owned()),
             Ok(genome) => Ok(genome),
             Err(fault) => Err(fault.to_string()),
-        });
-        Ok(made.await?)
-    }
-
-    async fn commit(
-        &self,
-        member: &Member,
-        idea: &Idea,
-        branch: &str,
-        genome: String,
-        at: Timestamp,
-    ) -> Result<crate::protocol::CommitSha, DemoError> {
-        let (branch, name, file) = (branch.to_owned(), member.name.clone(), self.plan.problem.file());
-        let parents = idea.parent_commits.clone();
-        let message = format!("{}\n\n{}\n", idea.slug, describe(idea));
-        let commit = self.git(move |repo| {
-            repo.commit(&Change {
-                branch: &branch,
-                parents: &parents,
-                file,
-                text: &genome,
-                message: &message,
-                author: Author { name: &name, at },
-            })
-        });
-        Ok(commit.await??)
-    }
-
-    fn variant(&self, id: &VariantId, idea: &Idea, branch: Option<String>, description: &str) -> Variant {
-        Variant {
-            variant_id: id.clone(),
-            experiment_id: self.experiment.clone(),
-            kind: None,
-            status: VariantStatus::Starting,
-            idea_id: Some(idea.idea_id.clone()),
-            parent_commits: idea.parent_commits.clone(),
-            branch,
-            commit_sha: None,
-            variant_commit_sha: None,
-            description: Some(description.into()),
-            evaluation: None,
-            artifacts_uri: None,
-            executor_artifacts_uri: None,
-            started_at: self.now(),
-            completed_at: None,
-            executed_by: None,
-            evaluated_by: None,
-            extra: Extra::new(),
-        }
+        })
+        .await
     }
 }
 

@@ -3,111 +3,93 @@
 use serde_json::json;
 use tracing::warn;
 
-use super::{Driver, names};
-use crate::demo::DemoError;
-use crate::demo::credentials::Member;
-use crate::demo::repo::{Author, Change, RepoError};
-use crate::protocol::{CommitSha, DecisionMode, Variant, VariantId, VariantStatus};
+use super::driver::Driver;
+use super::ids;
+use crate::demo::error::DemoError;
+use crate::demo::repo::{Change, RepoError};
+use crate::protocol::{DecisionMode, Variant, VariantId, VariantStatus};
 
 impl Driver {
-    /// Whether nothing is left to integrate, or it is not for the pilot to do.
+    /// Whether nothing is left to integrate, or a person decides about it.
     pub(super) fn is_integrated(&self) -> bool {
-        self.ledger.unintegrated.is_empty() || self.mode.integration == DecisionMode::Manual
+        self.progress.unintegrated.is_empty() || self.mode.integration == DecisionMode::Manual
     }
 
-    /// Decision 4. Goes on after termination until nothing is left.
-    pub(super) async fn integrate(&mut self, member: &Member) -> Result<(), DemoError> {
+    /// Decision 4. It goes on after termination until nothing is left.
+    pub(super) async fn integrate(&mut self) -> Result<(), DemoError> {
         if self.mode.integration == DecisionMode::Manual {
             return Ok(());
         }
-        for id in self.ledger.unintegrated.clone() {
-            self.integrate_one(member, &id).await?;
+        for id in self.progress.unintegrated.clone() {
+            if self.integrate_variant(&id).await? {
+                self.progress.unintegrated.remove(&id);
+            }
         }
         Ok(())
     }
 
-    async fn integrate_one(&mut self, member: &Member, id: &VariantId) -> Result<(), DemoError> {
-        // Read first: an earlier attempt may have landed without our hearing of it.
-        let variant = member.client.variant(id).await?;
-        let (Some(commit), None) = (&variant.commit_sha, &variant.variant_commit_sha) else {
-            self.ledger.unintegrated.remove(id);
-            return Ok(());
+    /// Returns whether the variant is dealt with, one way or the other; it is tried again only if the log says so.
+    async fn integrate_variant(&mut self, id: &VariantId) -> Result<bool, DemoError> {
+        let client = self.client();
+        // An earlier attempt may have succeeded without an answer.
+        let variant = client.variant(id).await?;
+        let (Some(commit), None, VariantStatus::Success) =
+            (&variant.commit_sha, &variant.variant_commit_sha, variant.status)
+        else {
+            return Ok(true);
         };
-        if variant.status != VariantStatus::Success {
-            self.ledger.unintegrated.remove(id);
-            return Ok(());
-        }
-        let slug = match &variant.idea_id {
-            Some(idea) => member.client.idea(idea).await?.slug,
-            None => return Ok(()),
+        let Some(idea) = &variant.idea_id else {
+            return Ok(false);
         };
-        let branch = names::branch("variant", id, &slug);
-        let squashed = match self.squash(&variant, commit.clone(), &slug, &branch).await? {
+        let slug = client.idea(idea).await?.slug;
+        let branch = ids::branch("variant", id, &slug);
+        let worker = commit.clone();
+        let change = Change {
+            branch: branch.clone(),
+            parents: variant.parent_commits.clone(),
+            file: format!(".eden/variants/{id}/evaluation.json"),
+            text: format!("{:#}\n", manifest(&variant)),
+            message: format!("variant: {id} {slug}\n"),
+            author: "integrator".into(),
+            // The variant's own time, so that a repeated squash is the same commit.
+            at: variant.completed_at.unwrap_or(variant.started_at),
+        };
+        let squashed = match self.git(move |repo| repo.squash(&worker, &change)).await? {
             Ok(squashed) => squashed,
             Err(fault @ RepoError::Integration { .. }) => {
                 warn!(experiment.id = %self.experiment, variant.id = %id, "{fault}; it is left for the operator");
-                self.ledger.unintegrated.remove(id);
-                return Ok(());
+                return Ok(true);
             }
             Err(fault) => return Err(fault.into()),
         };
-        let recorded = member.client.integrate(id, &squashed).await;
-        let refused = matches!(&recorded, Err(fault) if fault.error_type().is_some() && !fault.is_unreachable());
-        if refused && member.client.variant(id).await?.variant_commit_sha != Some(squashed) {
-            // Definite: what the record does not name must not stand on a branch either.
+        let recorded = client.integrate(id, &squashed).await;
+        let is_refused = matches!(&recorded, Err(fault) if fault.error_type().is_some() && !fault.is_unreachable());
+        if is_refused && client.variant(id).await?.variant_commit_sha != Some(squashed) {
+            // The refusal is final, and a branch must not hold what no variant names.
             self.git(move |repo| repo.remove_branch(&branch)).await??;
         }
-        // Whatever the answer, it is not asked again before the log says otherwise.
-        if self.act(recorded).await?.is_some() || refused {
-            self.ledger.unintegrated.remove(id);
-        }
-        Ok(())
+        Ok(self.act(async { recorded }).await?.is_some() || is_refused)
     }
+}
 
-    async fn squash(
-        &self,
-        variant: &Variant,
-        worker: CommitSha,
-        slug: &str,
-        branch: &str,
-    ) -> Result<Result<CommitSha, RepoError>, DemoError> {
-        let id = variant.variant_id.as_str();
-        let evaluator = variant.evaluated_by.as_ref().map(ToString::to_string);
-        let mut manifest = json!({
-            "variant_id": id,
-            "idea_id": variant.idea_id,
-            "commit_sha": worker,
-            "parent_commits": variant.parent_commits,
-            "evaluation": variant.evaluation,
-            "completed_at": variant.completed_at,
-        });
-        if let Some(name) = evaluator {
-            manifest["evaluator"] = json!({ "name": name, "version": env!("CARGO_PKG_VERSION") });
-        }
-        if let Some(description) = &variant.description {
-            manifest["description"] = json!(description);
-        }
-        if let Some(uri) = &variant.artifacts_uri {
-            manifest["artifacts_uri"] = json!(uri);
-        }
-        let text = format!("{manifest:#}\n");
-        let file = format!(".eden/variants/{id}/evaluation.json");
-        let message = format!("variant: {id} {slug}\n");
-        let branch = branch.to_owned();
-        let parents = variant.parent_commits.clone();
-        // Dated by the record, so that a repeated squash is the same commit.
-        let at = variant.completed_at.unwrap_or(variant.started_at);
-        self.git(move |repo| {
-            let change = Change {
-                branch: &branch,
-                parents: &parents,
-                file: &file,
-                text: &text,
-                message: &message,
-                author: Author { name: "integrator", at },
-            };
-            repo.squash(&worker, &change)
-        })
-        .await
+/// What the squash commit says of its variant (`ch06 §3.4`).
+fn manifest(variant: &Variant) -> serde_json::Value {
+    let mut manifest = json!({
+        "variant_id": variant.variant_id,
+        "idea_id": variant.idea_id,
+        "commit_sha": variant.commit_sha,
+        "parent_commits": variant.parent_commits,
+        "evaluation": variant.evaluation,
+        "completed_at": variant.completed_at,
+    });
+    if let Some(evaluator) = &variant.evaluated_by {
+        manifest["evaluator"] = json!({ "name": evaluator, "version": env!("CARGO_PKG_VERSION") });
     }
+    if let Some(description) = &variant.description {
+        manifest["description"] = json!(description);
+    }
+    if let Some(uri) = &variant.artifacts_uri {
+        manifest["artifacts_uri"] = json!(uri);
+    }
+    manifest
 }

@@ -1,33 +1,35 @@
-//! Failures that last.
-
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
-use crate::demo::DemoError;
+use crate::demo::error::DemoError;
 
 /// The longest wait after a failure.
 const MOST_BACKOFF: Duration = Duration::from_secs(10);
 
-/// Says a failure once however long it lasts, and waits longer each time.
+/// A row of failures: the first is logged as a warning, and each is followed by a longer wait.
 #[derive(Default)]
-pub(super) struct Outage(u32);
+pub(super) struct Outage {
+    failures: u32,
+}
 
 impl Outage {
-    pub(super) fn wait(&mut self, what: &str, fault: &DemoError) -> Duration {
-        if self.0 == 0 {
+    /// Counts and logs a failure; returns how long to wait.
+    pub(super) fn failed(&mut self, what: &str, fault: &DemoError) -> Duration {
+        if self.failures == 0 {
             warn!("{what}: {fault}; it keeps trying");
         } else {
             debug!("{what}: {fault}");
         }
-        self.0 = self.0.saturating_add(1);
-        (Duration::from_millis(250) * 2_u32.saturating_pow(self.0.min(10))).min(MOST_BACKOFF)
+        self.failures = self.failures.saturating_add(1);
+        (Duration::from_millis(250) * 2_u32.saturating_pow(self.failures.min(10))).min(MOST_BACKOFF)
     }
 
-    pub(super) fn over(&mut self, what: &str) {
-        if self.0 > 0 {
+    /// Ends the row, if there is one.
+    pub(super) fn recovered(&mut self, what: &str) {
+        if self.failures > 0 {
             info!("{what}");
-            self.0 = 0;
+            self.failures = 0;
         }
     }
 }

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_measured_is_what_is_declared() {
+    fn the_measured_metrics_are_the_declared_ones() {
         for name in NAMES.split(", ") {
             let problem = find(name, 0, 1).expect("a known name");
             let Ok(Measured::Valid(found)) = problem.measure(&problem.initial()) else {

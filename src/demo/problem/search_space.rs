@@ -12,10 +12,10 @@ use sha2::{Digest, Sha256};
 use crate::protocol::{Evaluation, MetricType};
 
 /// A named algorithm, since the library's default may differ from release to release.
-pub(in crate::demo) type Rng = Xoshiro256PlusPlus;
+pub type Rng = Xoshiro256PlusPlus;
 
 /// The generator for one purpose: the same `seed` and `label` always give the same numbers.
-pub(in crate::demo) fn rng(seed: u64, label: &str) -> Rng {
+pub fn rng(seed: u64, label: &str) -> Rng {
     let mut hash = Sha256::new();
     hash.update(seed.to_le_bytes());
     hash.update(label.as_bytes());
@@ -23,14 +23,14 @@ pub(in crate::demo) fn rng(seed: u64, label: &str) -> Rng {
 }
 
 /// A measured candidate to breed from.
-pub(in crate::demo) struct Parent<'a> {
+pub struct Parent<'a> {
     pub genome: &'a str,
     pub score: f64,
 }
 
 /// What an ideator wants tried.
 #[derive(Debug)]
-pub(in crate::demo) struct Proposal {
+pub struct Proposal {
     /// Indices into the parents offered, the one to change first.
     pub parents: Vec<usize>,
     /// Names the move; a slug of EDEN (`ch02 §5.1`).
@@ -45,7 +45,7 @@ pub(in crate::demo) struct Proposal {
 
 /// Why an executor cannot make a candidate.
 #[derive(Debug, PartialEq, thiserror::Error)]
-pub(in crate::demo) enum ApplyError {
+pub enum ApplyError {
     /// A parent is not a genome of this problem.
     #[error("a parent cannot be read: {0}")]
     Parent(#[from] Unreadable),
@@ -66,11 +66,11 @@ impl ApplyError {
 /// Text that is not a genome.
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("{0}")]
-pub(in crate::demo) struct Unreadable(pub String);
+pub struct Unreadable(pub String);
 
 /// What an evaluator found.
 #[derive(Debug, PartialEq)]
-pub(in crate::demo) enum Measured {
+pub enum Measured {
     /// A solution, with its metrics.
     Valid(Evaluation),
     /// Readable, but it breaks a constraint.
@@ -78,7 +78,7 @@ pub(in crate::demo) enum Measured {
 }
 
 /// One optimisation problem of one size and seed, as the pilot uses it: everything is text.
-pub(in crate::demo) trait Problem: Send + Sync {
+pub trait Problem: Send + Sync {
     /// The file that holds the genome.
     fn file(&self) -> &'static str;
     /// What is to be solved, for the repository's README.

@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_text_and_positions_are_refused_not_feared() {
+    fn foreign_text_and_positions_are_refused() {
         let tour = square();
         assert!(tour.measure("0\nfive\n").is_err());
         assert!(matches!(tour.measure("0\n1\n"), Ok(Measured::Invalid(_))));

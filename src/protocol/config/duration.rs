@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_above_zero_is_refused() {
+    fn anything_but_a_duration_above_zero_is_refused() {
         let texts = [
             "",
             "P",

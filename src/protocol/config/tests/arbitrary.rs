@@ -1,4 +1,4 @@
-//! Whatever is given: no panic, good texts stay good, and one fault is told alone and in its place.
+//! Random texts cause no panic, good texts stay good, and a single fault is reported alone and with its position.
 
 use proptest::prelude::*;
 
@@ -82,7 +82,7 @@ const FIELDS: [(&str, &[(&str, &str)]); 12] = [
     ("evaluation_task_deadline", &[("", "0.25")]),
 ];
 
-/// A configuration in the layout that the choices make, and the line of each field.
+/// A configuration in a random layout, and the line of each field.
 fn written(order: &[usize], layout: &[u8], broken: Option<(&str, &str)>) -> (String, Vec<(String, usize)>) {
     let mut text = String::new();
     let mut lines = Vec::new();
@@ -162,7 +162,7 @@ proptest! {
     }
 
     #[test]
-    fn one_fault_is_told_in_its_line(
+    fn one_fault_is_reported_with_its_line(
         order in orders(),
         layout in prop::collection::vec(any::<u8>(), FIELDS.len()),
         broken in 0..BREAKS.len(),

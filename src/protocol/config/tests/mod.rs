@@ -3,7 +3,7 @@ use super::*;
 use crate::protocol::DispatchMode;
 
 mod arbitrary;
-mod places;
+mod positions;
 mod schema;
 mod typed;
 
@@ -28,7 +28,7 @@ fn unknown_keys_are_kept_and_defaults_merged() -> Result<(), ConfigFaults> {
 }
 
 #[test]
-fn faults_are_said_in_words() {
+fn faults_are_sentences() {
     let fault = |from: &str, to: &str| {
         ExperimentConfig::from_yaml(&GOOD.replace(from, to))
             .expect_err("refused")
@@ -57,7 +57,7 @@ fn faults_are_said_in_words() {
 }
 
 #[test]
-fn what_a_text_stands_for_is_bounded() {
+fn the_expansion_of_aliases_is_bounded() {
     let fault = |text: String| match ExperimentConfig::from_yaml(&format!("{GOOD}{text}")) {
         Err(faults) => faults.to_string(),
         Ok(_) => String::new(),
@@ -73,7 +73,7 @@ fn what_a_text_stands_for_is_bounded() {
 }
 
 #[test]
-fn what_is_sent_is_what_was_read_in_its_order() {
+fn a_configuration_is_sent_in_the_order_of_its_text() {
     let text = "
 objective: {expr: zeal, direction: minimize, note: kept}
 evaluation_schema: {zeal: real, alpha: text, mid: integer}
@@ -99,7 +99,7 @@ deep: [{a: ~, b: -1, c: 1.5, d: yes, e: true}]
 }
 
 #[test]
-fn what_is_given_last_counts_in_the_place_of_the_first() {
+fn a_repeated_key_has_its_last_value_at_its_first_position() {
     let text = "
 base: &base {alpha: integer, beta: text}
 parallel_variants: 1
@@ -130,7 +130,7 @@ parallel_variants: 4
 }
 
 #[test]
-fn a_task_store_takes_more_than_is_good() {
+fn a_task_store_accepts_faults_in_fields_that_it_does_not_read() {
     for more in [
         "dispatch_mode: {termination: auto}",
         "dispatch_mode: ~",

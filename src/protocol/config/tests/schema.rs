@@ -1,4 +1,4 @@
-//! The published JSON Schema, where it lies beside the project, holds nothing that is not read.
+//! Every field of the published JSON Schema is read. Checked only where the schema is beside the project.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What configurations tell, by type.
+//! The fields that orchestrators and worker hosts read, by type.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn settings(more: &str) -> Settings {
     config.settings().expect("the same rules")
 }
 
-/// The only fault, as it is told after its place.
+/// The only fault, without its position.
 fn fault(more: &str) -> String {
     let faults = ExperimentConfig::checked(&with(more)).expect_err("refused").to_string();
     assert_eq!(faults.lines().count(), 1, "{faults}");
@@ -24,7 +24,7 @@ fn fault(more: &str) -> String {
 }
 
 #[test]
-fn what_is_left_out_is_as_the_reference_has_it() {
+fn absent_fields_have_the_defaults_of_the_reference() {
     let settings = settings("note: none");
     assert_eq!(settings.dispatch_mode, DispatchMode::default());
     assert_eq!(
@@ -118,7 +118,7 @@ fn every_policy_is_read() {
 }
 
 #[test]
-fn each_rule_has_its_words() {
+fn each_rule_has_its_message() {
     for (more, words) in [
         (
             "dispatch_mode: {termination: auto}",

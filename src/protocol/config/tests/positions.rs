@@ -1,14 +1,14 @@
-//! Where faults are.
+//! The positions of faults.
 
 use super::*;
 
 /// As `(line, column, field)`.
 fn faults(text: &str) -> Vec<(usize, usize, String)> {
     let faults = ExperimentConfig::checked(text).expect_err("refused");
-    let place = |fault: &ConfigFault| fault.position.map_or((0, 0), |place| (place.line, place.column));
+    let position = |fault: &ConfigFault| fault.position.map_or((0, 0), |at| (at.line, at.column));
     faults
         .iter()
-        .map(|fault| (place(fault).0, place(fault).1, fault.field.clone()))
+        .map(|fault| (position(fault).0, position(fault).1, fault.field.clone()))
         .collect()
 }
 
@@ -17,7 +17,7 @@ fn at(line: usize, column: usize, field: &str) -> (usize, usize, String) {
 }
 
 #[test]
-fn every_fault_is_told_with_its_own_place() {
+fn every_fault_has_its_own_position() {
     let text = "\
 # A comment, and a blank line.
 
@@ -66,7 +66,7 @@ evaluation_task_deadline: .inf
 }
 
 #[test]
-fn json_in_one_line_is_told_by_column() {
+fn faults_of_json_in_one_line_differ_by_column() {
     let text =
         r#"{"parallel_variants":1,"evaluation_schema":{"größe":"real"},"objective":{"expr":"a","direction":"up"}}"#;
     assert_eq!(
@@ -79,7 +79,7 @@ fn json_in_one_line_is_told_by_column() {
 }
 
 #[test]
-fn what_an_alias_stands_for_is_mended_at_its_anchor() {
+fn a_fault_of_an_aliased_value_is_at_its_anchor() {
     let text = "limits: &limits {kind: max_variants,\n  target: 0}\n".to_owned()
         + "parallel_variants: 1\nevaluation_schema: {a: real}\nobjective: {expr: a, direction: maximize}\n"
         + "termination_policy: *limits\nideation_policy:\n  <<: *limits\n  kind: fixed_total\n";
@@ -93,7 +93,7 @@ fn what_an_alias_stands_for_is_mended_at_its_anchor() {
 }
 
 #[test]
-fn what_is_no_configuration_at_all_is_told_once() {
+fn a_text_that_is_no_configuration_has_one_fault() {
     for (text, wanted) in [
         ("", "line 1, column 1: the configuration is empty"),
         ("# nothing\n", "the configuration is empty"),
@@ -125,7 +125,7 @@ fn what_is_no_configuration_at_all_is_told_once() {
 }
 
 #[test]
-fn a_few_faults_are_told_and_the_rest_counted() {
+fn the_first_faults_are_listed_and_the_rest_counted() {
     use std::fmt::Write;
     let mut text = GOOD.replace("termination: auto", "");
     text = text.replace("{score: real, retries: integer}", "");
@@ -147,7 +147,7 @@ fn a_few_faults_are_told_and_the_rest_counted() {
 }
 
 #[test]
-fn what_came_as_json_has_no_places() {
+fn faults_of_a_value_have_no_positions() {
     let config = ExperimentConfig::from_yaml(&GOOD.replace("command", "policy")).expect("taken");
     let faults = config.settings().expect_err("refused");
     assert_eq!(

@@ -1,10 +1,10 @@
-//! Ids of what the pilot creates. Each follows from what it stands for, so that work repeated after an
-//! interruption finds its first half instead of doubling it.
+//! The ids that the pilot gives. Each follows from what it is for, so that work that is repeated after an interruption
+//! finds what was created before instead of creating it twice.
 
 use crate::protocol::{ExperimentId, IdError, IdeaId, TaskId, VariantId};
 
 /// A few characters that tell experiments apart.
-pub(super) fn prefix(experiment: &ExperimentId) -> &str {
+fn prefix(experiment: &ExperimentId) -> &str {
     let id = experiment.as_str();
     &id[id.len() - 6..]
 }
@@ -14,20 +14,20 @@ pub(super) fn ideation(experiment: &ExperimentId, number: u64) -> Result<TaskId,
     format!("ideate-{}-{number}", prefix(experiment)).parse()
 }
 
-/// The idea that answers an ideation task at that place, from 0.
+/// The idea at that place of an ideation task's answer, from 0.
 pub(super) fn idea(task: &TaskId, place: u8) -> Result<IdeaId, IdError> {
     let letter = char::from(b'a' + place.min(25));
     format!("idea-{}{letter}", tail(task.as_str(), "ideate-")).parse()
 }
 
-/// The one execution task of an idea: whatever its end, the idea is completed (`ch04 §4.3`).
+/// The one execution task of an idea: however it ends, the idea is completed (`ch04 §4.3`).
 pub(super) fn execution(idea: &IdeaId) -> Result<TaskId, IdError> {
     format!("execute-{}", tail(idea.as_str(), "idea-")).parse()
 }
 
-/// The variant of an idea; a later attempt, from 2, when the task was taken back from an earlier one.
+/// The variant of an idea. Attempts after the first follow a reclaimed task.
 pub(super) fn variant(idea: &IdeaId, attempt: u32) -> Result<VariantId, IdError> {
-    // It becomes part of a branch name, and other people's idea ids may hold anything.
+    // It becomes part of a branch name, and the idea ids of other clients may have any characters.
     let tail: String = tail(idea.as_str(), "idea-")
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' })
@@ -44,7 +44,7 @@ pub(super) fn baseline(experiment: &ExperimentId) -> Result<VariantId, IdError> 
     format!("baseline-{}", prefix(experiment)).parse()
 }
 
-/// How often a variant is measured before it is declared unmeasurable.
+/// How many evaluation tasks a variant gets before it is declared an evaluation error.
 pub(super) const EVALUATIONS: u32 = 2;
 
 /// The evaluation task of a variant, counted from 1.
@@ -66,12 +66,18 @@ fn tail<'a>(id: &'a str, prefix: &str) -> &'a str {
     id.strip_prefix(prefix).unwrap_or(id)
 }
 
+/// The number of the ideation task that a variant comes from; none when its id is not one of the pilot's.
+pub(super) fn task_number(variant: &VariantId) -> Option<u64> {
+    let digits = variant.as_str().strip_prefix("v-")?.split('-').nth(1)?;
+    digits.trim_end_matches(|c: char| c.is_ascii_lowercase()).parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_chain_of_ids_can_be_read_at_a_glance() -> Result<(), IdError> {
+    fn ids_that_follow_from_each_other_share_their_end() -> Result<(), IdError> {
         let experiment: ExperimentId = "exp_01k00000000000000000abc123".parse()?;
         let task = ideation(&experiment, 12)?;
         let idea = idea(&task, 1)?;
