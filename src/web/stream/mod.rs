@@ -22,7 +22,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until};
 use super::console::Console;
 use super::context::{Context, Watched};
 use super::session::SignedIn;
-use crate::live::{Epoch, RegistryViewer};
+use crate::live::{Epoch, Viewer};
 
 pub(super) use since::Since;
 use source::{ExperimentSource, FleetSource, Source};
@@ -59,7 +59,7 @@ struct Follower<S> {
     registry: watch::Receiver<u64>,
     registry_told: u64,
     /// An open page keeps the registry read where it has to be asked for.
-    _looks: RegistryViewer,
+    _looks: Viewer,
     beat: Interval,
     /// When topics were last told.
     told_at: Option<Instant>,
