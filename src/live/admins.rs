@@ -1,123 +1,76 @@
-//! Who administers: the members of the groups named `admins`, of the deployment or, where there is no control plane, of
-//! the one experiment.
+//! Who administers: the members of the groups named `admins`, of the deployment or, without a control plane, of the one
+//! experiment.
 //!
-//! A decision is never made from a list that may be old. What was read is used again only while a push feed stands that
-//! would have told of a change and has nothing untold; otherwise it is read through, for a moment at most.
+//! A decision is never made from a list that may be stale. A list that was read is used again only while a push feed
+//! that would signal a change is connected and has nothing unread; otherwise it is used for a moment, and then read
+//! again.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use imbl::OrdMap;
-use tokio::sync::Mutex;
+use parking_lot::Mutex;
 
-use super::membership::workers_of;
+use super::atomic_timestamp::AtomicTimestamp;
+use super::group_closure::workers_of;
 use super::unavailability::{Server, Unavailability, UnavailabilityKind};
 use crate::access::StoreFactory;
 use crate::client::{ClientError, RegistryClient};
 use crate::clock::Clock;
 use crate::protocol::{Notice, Timestamp, WorkerId};
 
-/// The name that carries the authority (`ch08 §9.3`).
-const NAME: &str = "admins";
-/// How long a list is good for that no feed stands behind.
-const READ_THROUGH: Duration = Duration::from_secs(2);
+/// The name of the groups that carry the authority (`ch08 §9.3`).
+const GROUP_NAME: &str = "admins";
 /// How long a page waits for the list.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// Workers whose reissued credentials are remembered at most.
-const REISSUED: usize = 4096;
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a list may be used without a feed that would signal a change.
+const MAX_AGE_WITHOUT_FEED: Duration = Duration::from_secs(2);
+/// The most workers whose reissued credentials are remembered.
+const MAX_REISSUED: usize = 4096;
 
-/// What the feed knows of the groups' being the same. Read `is_told` before `generation`: a feed that breaks in between
-/// has grown the generation by then.
-#[derive(Debug, Default)]
-struct Pulse {
-    /// Whether a push feed stands and has nothing untold.
-    is_told: AtomicBool,
-    /// Grows whenever anything may have changed.
+/// What the push feed says of the groups. Read `is_caught_up` before `generation`: a feed that breaks in between has
+/// incremented the generation by then.
+#[derive(Debug)]
+struct FeedState {
+    /// Whether a push feed is connected and has nothing unread.
+    is_caught_up: AtomicBool,
+    /// Incremented whenever anything may have changed.
     generation: AtomicU64,
-    /// Milliseconds since the Unix epoch at which such a feed was last heard to have told everything.
-    heard: AtomicI64,
+    /// When the feed last confirmed that everything had been received.
+    last_heard: AtomicTimestamp,
 }
 
-impl Pulse {
-    fn grow(&self) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-/// A push feed that would tell of a change. Dropping it says that it broke.
-pub(super) struct Watching(Arc<Admins>);
-
-impl Watching {
-    /// A group or a worker changed, or may have.
-    pub(super) fn changed(&self) {
-        // Who administered before may not have until now.
-        let mut former = self.0.former();
-        *former = None;
-        self.0.pulse.grow();
-    }
-
-    /// What a notice of the feed means to who administers.
-    pub(super) fn noticed(&self, notice: &Notice) {
-        if notice.kind.starts_with("group.") || notice.kind.starts_with("worker.") {
-            self.changed();
-        }
-        if let ("worker.credential_reissued", Ok(worker)) = (notice.kind.as_str(), notice.id.parse()) {
-            self.0.reissued(worker);
-        }
-    }
-
-    /// All that the feed has told so far has been dealt with.
-    pub(super) fn caught_up(&self) {
-        self.0.pulse.is_told.store(true, Ordering::SeqCst);
-    }
-
-    /// The feed was heard, and everything before has been dealt with.
-    pub(super) fn heard(&self, now: Timestamp) {
-        self.0.pulse.heard.store(now.as_millisecond(), Ordering::SeqCst);
-    }
-
-    /// Something is being dealt with, and what comes meanwhile waits unread.
-    pub(super) fn busy(&self) {
-        self.0.pulse.is_told.store(false, Ordering::SeqCst);
-    }
-}
-
-impl Drop for Watching {
-    fn drop(&mut self) {
-        self.0.remember();
-        self.busy();
-        self.0.pulse.grow();
-    }
-}
-
-/// One reading of the groups.
-struct Reading {
-    /// TaskCounts readings.
+/// One read of the groups.
+struct MembershipRead {
+    /// Counts the reads.
     number: u64,
-    /// As it was before the groups were asked for.
+    /// The generation before the groups were asked for.
     generation: u64,
-    asked_at: Timestamp,
+    started_at: Timestamp,
     workers: Result<BTreeSet<WorkerId>, Unavailability>,
 }
 
-/// Who administers. Everybody who has to know asks here.
+/// The administrators when they were last known, and when that was.
+type LastKnownAdministrators = Option<(BTreeSet<WorkerId>, Timestamp)>;
+
+/// Who administers. Every decision asks here.
 pub struct Admins {
     stores: StoreFactory,
     clock: Clock,
-    pulse: Pulse,
-    held: ArcSwapOption<Reading>,
-    /// Who administered when that was last known, and when that was.
-    /// The generation grows with a change while this is held, so that what was read before it is not stored after it.
-    formerly: std::sync::Mutex<Option<(BTreeSet<WorkerId>, Timestamp)>>,
-    /// Readings begun. One is under way at a time: whoever has the lock makes it.
-    begun: AtomicU64,
-    /// The number of the last that came to an end.
-    ended: AtomicU64,
-    reading: Mutex<()>,
-    /// When a worker's credential was last replaced, of those that a feed told of.
+    feed: FeedState,
+    last_read: ArcSwapOption<MembershipRead>,
+    /// The generation is compared, and incremented by a change, while this is locked. So a read from before a change is
+    /// never stored here after it.
+    last_known: Mutex<LastKnownAdministrators>,
+    /// The number of reads that were started. The lock below allows one at a time.
+    started: AtomicU64,
+    /// The number of the last read that finished.
+    finished: AtomicU64,
+    reading: tokio::sync::Mutex<()>,
+    /// When credentials of workers were last reissued, as far as a feed signalled it.
     reissued: ArcSwap<OrdMap<WorkerId, Timestamp>>,
 }
 
@@ -125,153 +78,157 @@ impl Admins {
     pub(super) fn new(stores: StoreFactory, clock: Clock) -> Arc<Self> {
         Arc::new(Self {
             stores,
+            feed: FeedState {
+                is_caught_up: AtomicBool::new(false),
+                generation: AtomicU64::new(0),
+                last_heard: AtomicTimestamp::new(clock.now()),
+            },
             clock,
-            pulse: Pulse::default(),
-            held: ArcSwapOption::empty(),
-            formerly: std::sync::Mutex::default(),
-            begun: AtomicU64::new(0),
-            ended: AtomicU64::new(0),
-            reading: Mutex::default(),
+            last_read: ArcSwapOption::empty(),
+            last_known: Mutex::default(),
+            started: AtomicU64::new(0),
+            finished: AtomicU64::new(0),
+            reading: tokio::sync::Mutex::default(),
             reissued: ArcSwap::default(),
         })
     }
 
-    /// Whether a worker administers, as of now.
+    /// Whether a worker administers now.
     ///
     /// # Errors
-    /// Why it cannot be known: nobody administers then.
+    /// Why it cannot be known. Nobody administers then.
     pub async fn contains(&self, worker: &WorkerId) -> Result<bool, Unavailability> {
-        let reading = self.present().await;
-        let workers = reading.workers.as_ref().map_err(Unavailability::clone)?;
+        let read = self.current_read().await;
+        let workers = read.workers.as_ref().map_err(Unavailability::clone)?;
         Ok(workers.contains(worker))
     }
 
-    /// Until when a worker is known to have administered: at least then it did. No decision about the present is made
-    /// from it; what was known then may be shown to who might have seen it then.
+    /// The last instant at which a worker is known to have administered. It decides nothing about the present; what was
+    /// known at that instant may be shown to the worker, who could have seen it then.
     pub fn last_known_admin_at(&self, worker: &WorkerId) -> Option<Timestamp> {
-        let former = self.former();
-        let (workers, at) = former.as_ref()?;
+        let last_known = self.last_known.lock();
+        let (workers, at) = last_known.as_ref()?;
         workers.contains(worker).then_some(*at)
     }
 
-    /// Whether the worker's credential was replaced at `instant` or later, as far as a feed told.
+    /// Whether a feed signalled that the worker's credential was reissued at `instant` or later.
     pub fn is_credential_reissued_since(&self, worker: &WorkerId, instant: Timestamp) -> bool {
         self.reissued.load().get(worker).is_some_and(|at| *at >= instant)
     }
 
-    /// A number that is the same only while the deployment's workers and groups are, as far as anybody can tell; none
-    /// while no push feed stands that would tell of a change, or while it has something untold.
+    /// A number that changes whenever the deployment's workers or groups may have changed. None while no push feed that
+    /// would signal a change is connected, or while it has something unread.
     pub fn membership_generation(&self) -> Option<u64> {
-        let is_told = self.pulse.is_told.load(Ordering::SeqCst);
-        let generation = self.pulse.generation.load(Ordering::SeqCst);
-        is_told.then_some(generation)
+        let is_caught_up = self.feed.is_caught_up.load(Ordering::SeqCst);
+        let generation = self.generation();
+        is_caught_up.then_some(generation)
     }
 
-    /// A feed stands from now on.
-    pub(super) fn watched(self: &Arc<Self>) -> Watching {
-        self.pulse.grow();
-        Watching(self.clone())
+    /// A push feed is connected, for as long as the guard lives.
+    pub(super) fn feed_opened(self: &Arc<Self>) -> FeedGuard {
+        self.increment_generation();
+        FeedGuard(self.clone())
     }
 
-    fn reissued(&self, worker: WorkerId) {
-        let mut known = OrdMap::clone(&self.reissued.load());
-        if known.len() >= REISSUED
-            && let Some((oldest, _)) = known.iter().min_by_key(|(_, at)| at.instant())
+    fn generation(&self) -> u64 {
+        self.feed.generation.load(Ordering::SeqCst)
+    }
+
+    fn increment_generation(&self) {
+        self.feed.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn record_reissue(&self, worker: WorkerId) {
+        let mut reissued = OrdMap::clone(&self.reissued.load());
+        if reissued.len() >= MAX_REISSUED
+            && let Some((oldest, _)) = reissued.iter().min_by_key(|(_, at)| at.instant())
         {
             let oldest = oldest.clone();
-            known.remove(&oldest);
+            reissued.remove(&oldest);
         }
-        known.insert(worker, self.clock.now());
-        self.reissued.store(Arc::new(known));
+        reissued.insert(worker, self.clock.now());
+        self.reissued.store(Arc::new(reissued));
     }
 
-    /// Keeps what is held as what was known when the feed was last heard, if it was the present until then.
+    /// Remembers the last read as known until the feed was last heard, if it was current until then.
     fn remember(&self) {
-        let Some(held) = self.held.load_full() else { return };
-        let mut former = self.former();
-        let is_same = held.generation == self.pulse.generation.load(Ordering::SeqCst);
-        if let (true, Ok(workers)) = (is_same, &held.workers) {
-            let heard = Timestamp::from_millisecond(self.pulse.heard.load(Ordering::SeqCst));
-            *former = Some((workers.clone(), heard.max(held.asked_at)));
+        let Some(read) = self.last_read.load_full() else { return };
+        let mut last_known = self.last_known.lock();
+        let is_unchanged = read.generation == self.generation();
+        if let (true, Ok(workers)) = (is_unchanged, &read.workers) {
+            *last_known = Some((workers.clone(), self.feed.last_heard.get().max(read.started_at)));
         }
     }
 
-    /// What was read is what is held from now on.
-    fn hold(&self, reading: Arc<Reading>) {
-        match &reading.workers {
+    /// Stores a read that has finished.
+    fn store(&self, read: Arc<MembershipRead>) {
+        match &read.workers {
             Ok(workers) => {
-                let mut former = self.former();
-                if reading.generation == self.pulse.generation.load(Ordering::SeqCst) {
-                    *former = Some((workers.clone(), reading.asked_at));
+                let mut last_known = self.last_known.lock();
+                if read.generation == self.generation() {
+                    *last_known = Some((workers.clone(), read.started_at));
                 }
             }
-            // A failure takes the place of what was good until now.
+            // A failure replaces a read that was good until now.
             Err(_) => self.remember(),
         }
-        let number = reading.number;
-        self.held.store(Some(reading));
-        self.ended.store(number, Ordering::SeqCst);
+        let number = read.number;
+        self.last_read.store(Some(read));
+        self.finished.store(number, Ordering::SeqCst);
     }
 
-    fn former(&self) -> MutexGuard<'_, Option<(BTreeSet<WorkerId>, Timestamp)>> {
-        // It is whole at every step, so a panic elsewhere does not spoil it.
-        self.formerly.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn present(&self) -> Arc<Reading> {
-        if let Some(held) = self.usable() {
-            return held;
+    async fn current_read(&self) -> Arc<MembershipRead> {
+        if let Some(read) = self.usable_read() {
+            return read;
         }
-        let (ended, begun) = (self.ended.load(Ordering::SeqCst), self.begun.load(Ordering::SeqCst));
+        let finished = self.finished.load(Ordering::SeqCst);
+        let started = self.started.load(Ordering::SeqCst);
         let _turn = self.reading.lock().await;
-        if let Some(held) = self.usable() {
-            return held;
+        if let Some(read) = self.usable_read() {
+            return read;
         }
-        if let Some(held) = self.held.load_full() {
-            // Begun after this caller asked, it is as good as one of its own. A failure is also shared with those who
-            // came while it was under way, so that they do not wait for a silent server one after the other.
-            if held.number > begun || (held.workers.is_err() && held.number > ended) {
-                return held;
+        if let Some(read) = self.last_read.load_full() {
+            // A read that was started after this call is as good as one of its own. A failure is also shared with the
+            // calls that came while it was under way, so that they do not wait for a silent server one after another.
+            if read.number > started || (read.workers.is_err() && read.number > finished) {
+                return read;
             }
         }
-        let reading = Arc::new(self.read().await);
-        self.hold(reading.clone());
-        reading
+        let read = Arc::new(self.read().await);
+        self.store(read.clone());
+        read
     }
 
-    /// What is held, if it is the present.
-    fn usable(&self) -> Option<Arc<Reading>> {
-        let is_told = self.pulse.is_told.load(Ordering::SeqCst);
-        let held = self.held.load_full().filter(|held| held.workers.is_ok())?;
-        let age = self.clock.now().instant().duration_since(held.asked_at.instant());
-        let is_young = age.unsigned_abs() < READ_THROUGH;
-        let is_same = held.generation == self.pulse.generation.load(Ordering::SeqCst);
-        (is_same && (is_told || is_young)).then_some(held)
+    /// The last read, if it may be used now.
+    fn usable_read(&self) -> Option<Arc<MembershipRead>> {
+        let is_caught_up = self.feed.is_caught_up.load(Ordering::SeqCst);
+        let read = self.last_read.load_full().filter(|read| read.workers.is_ok())?;
+        let age = self.clock.now().instant().duration_since(read.started_at.instant());
+        let is_recent = age.unsigned_abs() < MAX_AGE_WITHOUT_FEED;
+        let is_unchanged = read.generation == self.generation();
+        (is_unchanged && (is_caught_up || is_recent)).then_some(read)
     }
 
-    async fn read(&self) -> Reading {
-        let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
-        let generation = self.pulse.generation.load(Ordering::SeqCst);
-        let asked_at = self.clock.now();
-        Reading {
-            number,
-            generation,
-            asked_at,
-            workers: self.asked().await,
+    async fn read(&self) -> MembershipRead {
+        MembershipRead {
+            number: self.started.fetch_add(1, Ordering::SeqCst) + 1,
+            generation: self.generation(),
+            started_at: self.clock.now(),
+            workers: self.read_workers().await,
         }
     }
 
-    async fn asked(&self) -> Result<BTreeSet<WorkerId>, Unavailability> {
+    async fn read_workers(&self) -> Result<BTreeSet<WorkerId>, Unavailability> {
         let (server, registry) = self.registry()?;
-        let answer = tokio::time::timeout(PATIENCE, registry.groups()).await;
+        let answer = tokio::time::timeout(READ_TIMEOUT, registry.groups()).await;
         let groups = answer.unwrap_or(Err(ClientError::TimedOut));
         let groups = groups.map_err(|error| Unavailability::of(server, &error))?;
-        Ok(workers_of(&groups, NAME))
+        Ok(workers_of(&groups, GROUP_NAME))
     }
 
-    /// The registry whose `admins` it is. The control plane tells its groups to the admin token only.
+    /// The registry that has the groups. The control plane shows its groups to the admin token only.
     fn registry(&self) -> Result<(Server, RegistryClient), Unavailability> {
-        let unasked = |message: &str| Unavailability {
+        let no_credential = |message: &str| Unavailability {
             kind: UnavailabilityKind::NoCredential,
             message: message.to_owned(),
         };
@@ -279,12 +236,60 @@ impl Admins {
             let control = self.stores.control_admin();
             let registry = control.map(|control| (Server::ControlPlane, control.registry()));
             return registry.ok_or_else(|| {
-                unasked("the console has no admin token of the control plane, and its groups are told to nobody else")
+                no_credential(
+                    "the console has no admin token of the control plane, and its groups are told to nobody else",
+                )
             });
         }
         let experiment = self.stores.default_experiment().and_then(|id| self.stores.worker(id));
         let registry = experiment.map(|experiment| (Server::TaskStore, experiment.registry()));
-        registry.ok_or_else(|| unasked("the console knows no experiment whose groups it could read"))
+        registry.ok_or_else(|| no_credential("the console knows no experiment whose groups it could read"))
+    }
+}
+
+/// A connected push feed that signals changes of workers and groups. Dropping it means that the feed broke.
+pub(super) struct FeedGuard(Arc<Admins>);
+
+impl FeedGuard {
+    /// A group or a worker changed, or may have.
+    pub(super) fn invalidate(&self) {
+        // Who administered before may have stopped to at any time until now.
+        let mut last_known = self.0.last_known.lock();
+        *last_known = None;
+        self.0.increment_generation();
+    }
+
+    /// Applies what a notice of the feed means for who administers.
+    pub(super) fn apply_notice(&self, notice: &Notice) {
+        if notice.kind.starts_with("group.") || notice.kind.starts_with("worker.") {
+            self.invalidate();
+        }
+        if let ("worker.credential_reissued", Ok(worker)) = (notice.kind.as_str(), notice.id.parse()) {
+            self.0.record_reissue(worker);
+        }
+    }
+
+    /// Everything that the feed sent so far has been handled.
+    pub(super) fn set_caught_up(&self) {
+        self.0.feed.is_caught_up.store(true, Ordering::SeqCst);
+    }
+
+    /// Something is being handled; what the feed sends meanwhile waits unread.
+    pub(super) fn set_busy(&self) {
+        self.0.feed.is_caught_up.store(false, Ordering::SeqCst);
+    }
+
+    /// The feed sent a heartbeat, and everything before it has been handled.
+    pub(super) fn heard(&self) {
+        self.0.feed.last_heard.set(self.0.clock.now());
+    }
+}
+
+impl Drop for FeedGuard {
+    fn drop(&mut self) {
+        self.0.remember();
+        self.set_busy();
+        self.0.increment_generation();
     }
 }
 
@@ -303,130 +308,125 @@ mod tests {
         (Admins::new(stores, clock.clone()), clock, scratch)
     }
 
-    const WORKER: &str = "wkr_00000000000000000000000001";
-
     fn worker() -> WorkerId {
-        WORKER.parse().expect("an id")
+        "wkr_00000000000000000000000001".parse().expect("an id")
     }
 
-    /// A reading of now.
-    fn reading(admins: &Admins, workers: Result<BTreeSet<WorkerId>, Unavailability>) -> Arc<Reading> {
-        Arc::new(Reading {
-            number: admins.begun.fetch_add(1, Ordering::SeqCst) + 1,
-            generation: admins.pulse.generation.load(Ordering::SeqCst),
-            asked_at: admins.clock.now(),
+    /// A read that starts now.
+    fn read(admins: &Admins, workers: Result<BTreeSet<WorkerId>, Unavailability>) -> Arc<MembershipRead> {
+        Arc::new(MembershipRead {
+            number: admins.started.fetch_add(1, Ordering::SeqCst) + 1,
+            generation: admins.generation(),
+            started_at: admins.clock.now(),
             workers,
         })
     }
 
-    /// Puts a reading in place as if it had just been made.
-    fn read(admins: &Admins) {
-        admins.hold(reading(admins, Ok(BTreeSet::new())));
+    /// Stores a read of nobody that starts and finishes now.
+    fn store_read(admins: &Admins) {
+        admins.store(read(admins, Ok(BTreeSet::new())));
     }
 
     #[test]
-    fn what_was_read_before_a_change_is_not_remembered_after_it() {
+    fn a_read_from_before_a_change_is_not_remembered_after_it() {
         let (admins, _, _scratch) = admins();
-        let watching = admins.watched();
-        let before = reading(&admins, Ok([worker()].into()));
-        watching.changed();
-        admins.hold(before);
+        let guard = admins.feed_opened();
+        let before = read(&admins, Ok([worker()].into()));
+        guard.invalidate();
+        admins.store(before);
         assert_eq!(
             admins.last_known_admin_at(&worker()),
             None,
             "who administered before may not have since"
         );
-        let after = reading(&admins, Ok([worker()].into()));
-        admins.hold(after.clone());
-        assert_eq!(admins.last_known_admin_at(&worker()), Some(after.asked_at));
+        let after = read(&admins, Ok([worker()].into()));
+        admins.store(after.clone());
+        assert_eq!(admins.last_known_admin_at(&worker()), Some(after.started_at));
     }
 
     #[test]
-    fn a_failure_does_not_make_what_was_known_until_then_forgotten() {
+    fn a_failed_read_keeps_what_was_known_until_then() {
         let (admins, clock, _scratch) = admins();
-        let watching = admins.watched();
-        admins.hold(reading(&admins, Ok([worker()].into())));
-        watching.caught_up();
+        let guard = admins.feed_opened();
+        admins.store(read(&admins, Ok([worker()].into())));
+        guard.set_caught_up();
         clock.advance(Duration::from_secs(600));
-        watching.heard(clock.now());
-        watching.busy();
+        guard.heard();
+        guard.set_busy();
         let failed = Unavailability::of(Server::ControlPlane, &ClientError::TimedOut);
-        admins.hold(reading(&admins, Err(failed)));
-        drop(watching);
+        admins.store(read(&admins, Err(failed)));
+        drop(guard);
         assert_eq!(admins.last_known_admin_at(&worker()), Some(clock.now()));
     }
 
     #[test]
-    fn without_a_feed_a_list_is_good_for_a_moment() {
+    fn without_a_feed_a_read_is_usable_for_a_moment() {
         let (admins, clock, _scratch) = admins();
-        assert!(admins.usable().is_none());
-        read(&admins);
-        clock.advance(READ_THROUGH - Duration::from_millis(1));
-        assert!(admins.usable().is_some());
+        assert!(admins.usable_read().is_none());
+        store_read(&admins);
+        clock.advance(MAX_AGE_WITHOUT_FEED - Duration::from_millis(1));
+        assert!(admins.usable_read().is_some());
         clock.advance(Duration::from_millis(1));
-        assert!(admins.usable().is_none());
+        assert!(admins.usable_read().is_none());
     }
 
     #[test]
-    fn a_list_is_good_for_as_long_as_the_feed_that_would_tell_of_a_change() {
+    fn a_read_is_usable_for_as_long_as_the_feed_would_signal_a_change() {
         let (admins, clock, _scratch) = admins();
-        read(&admins);
-        let watching = admins.watched();
-        assert!(admins.usable().is_none(), "read before anybody watched");
-        read(&admins);
-        watching.caught_up();
-        clock.advance(READ_THROUGH * 1000);
-        assert!(admins.usable().is_some());
-        watching.busy();
-        assert!(admins.usable().is_none(), "something may wait unread");
-        watching.caught_up();
-        assert!(admins.usable().is_some(), "and it was something else");
-        watching.changed();
-        assert!(admins.usable().is_none());
-        read(&admins);
-        drop(watching);
-        assert!(admins.usable().is_none(), "even a young one: the feed broke");
+        store_read(&admins);
+        let guard = admins.feed_opened();
+        assert!(admins.usable_read().is_none(), "read before the feed was connected");
+        store_read(&admins);
+        guard.set_caught_up();
+        clock.advance(MAX_AGE_WITHOUT_FEED * 1000);
+        assert!(admins.usable_read().is_some());
+        guard.set_busy();
+        assert!(admins.usable_read().is_none(), "a change may wait unread");
+        guard.set_caught_up();
+        assert!(admins.usable_read().is_some(), "it was no change of a group");
+        guard.invalidate();
+        assert!(admins.usable_read().is_none());
+        store_read(&admins);
+        drop(guard);
+        assert!(admins.usable_read().is_none(), "even a recent read: the feed broke");
     }
 
     #[test]
     fn notices_of_experiments_and_leases_change_nobodys_role() {
         let (admins, clock, _scratch) = admins();
-        let watching = admins.watched();
-        watching.caught_up();
-        let worker = "wkr_00000000000000000000000001";
+        let guard = admins.feed_opened();
+        guard.set_caught_up();
         let notice = |kind: &str| {
-            watching.noticed(&Notice {
+            guard.apply_notice(&Notice {
                 kind: kind.to_owned(),
-                id: worker.to_owned(),
+                id: worker().to_string(),
                 revision: 1,
             });
         };
-        let begun = clock.now();
-        let is_out = || admins.is_credential_reissued_since(&worker.parse().expect("an id"), begun);
+        let start = clock.now();
         for (kind, is_kept) in [
             ("lease.acquired", true),
             ("experiment.registered", true),
             ("group.changed", false),
             ("worker.registered", false),
         ] {
-            read(&admins);
+            store_read(&admins);
             notice(kind);
-            assert_eq!(admins.usable().is_some(), is_kept, "{kind}");
+            assert_eq!(admins.usable_read().is_some(), is_kept, "{kind}");
         }
-        assert!(!is_out());
+        assert!(!admins.is_credential_reissued_since(&worker(), start));
         clock.advance(Duration::from_secs(1));
         notice("worker.credential_reissued");
-        assert!(is_out());
+        assert!(admins.is_credential_reissued_since(&worker(), start));
         clock.advance(Duration::from_millis(1));
-        assert!(!admins.is_credential_reissued_since(&worker.parse().expect("an id"), clock.now()));
+        assert!(!admins.is_credential_reissued_since(&worker(), clock.now()));
     }
 
     #[tokio::test]
     async fn nobody_administers_while_it_cannot_be_known() {
         let (admins, _, _scratch) = admins();
-        let worker = "wkr_00000000000000000000000001".parse().expect("an id");
-        let unavailability = admins.contains(&worker).await.expect_err("nothing listens there");
-        assert_eq!(unavailability.kind, UnavailabilityKind::Unreachable);
-        assert!(admins.usable().is_none(), "a failure is nothing to go by");
+        let cause = admins.contains(&worker()).await.expect_err("nothing listens there");
+        assert_eq!(cause.kind, UnavailabilityKind::Unreachable);
+        assert!(admins.usable_read().is_none(), "a failure is never used again");
     }
 }

@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a follower has done so far. Numbers only grow, and begin anew with the mirror.
+/// Counters of what following an experiment took. They only grow, and start at zero with the mirror.
 #[derive(Debug, Default)]
 pub struct FollowStats {
     events: AtomicU64,
@@ -14,25 +14,25 @@ impl FollowStats {
         self.events.load(Ordering::Relaxed)
     }
 
-    /// Times that everything was listed.
+    /// Full lists of the experiment.
     pub fn lists(&self) -> u64 {
         self.lists.load(Ordering::Relaxed)
     }
 
-    /// Times that the feed broke, each counted once however often it was tried again.
+    /// Times that the feed broke. Failed retries do not count again.
     pub fn breaks(&self) -> u64 {
         self.breaks.load(Ordering::Relaxed)
     }
 
-    pub(super) fn applied(&self, events: usize) {
+    pub(super) fn add_events(&self, events: usize) {
         self.events.fetch_add(events as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn listed(&self) {
+    pub(super) fn add_list(&self) {
         self.lists.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn broke(&self) {
+    pub(super) fn add_break(&self) {
         self.breaks.fetch_add(1, Ordering::Relaxed);
     }
 }

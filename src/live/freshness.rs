@@ -3,38 +3,38 @@ use std::time::Duration;
 use super::unavailability::{Unavailability, UnavailabilityKind};
 use crate::protocol::Timestamp;
 
-/// How far what a reader sees can be trusted to be the present.
+/// How current the data is that a reader sees.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Freshness {
     /// Nothing has been listed yet, or a backlog is being applied.
     CatchingUp,
     /// Changes arrive as they are committed.
     Live(FeedKind),
-    /// Changes are asked for.
+    /// The server is asked at an interval.
     Polling {
-        /// So often.
+        /// The interval.
         every: Duration,
     },
-    /// The feed is broken; what is shown was true at `since`.
+    /// The feed is broken; the data was current at `since`.
     Stale {
-        /// When the server was last heard.
+        /// When the server last answered.
         since: Timestamp,
-        /// What happened.
+        /// Why it cannot be read now.
         cause: Unavailability,
     },
 }
 
-/// How changes arrive while they arrive by themselves.
+/// The kind of feed that changes arrive by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FeedKind {
     /// The server pushes them (`docs/push.md`).
     Push,
-    /// A request is always waiting for the next one (`ch07 §8`).
+    /// One request always waits for the next change (`ch07 §8`).
     LongPoll,
 }
 
 impl FeedKind {
-    /// Its word in headers and metrics.
+    /// Its name in headers and metrics.
     pub fn word(self) -> &'static str {
         match self {
             Self::Push => "push",
@@ -44,7 +44,7 @@ impl FeedKind {
 }
 
 impl Freshness {
-    /// The word of the `data-freshness` hook, of headers and of metrics.
+    /// Its name in the attribute `data-freshness`, in headers and in metrics.
     pub fn word(&self) -> &'static str {
         match self {
             Self::CatchingUp => "catching-up",
@@ -54,7 +54,7 @@ impl Freshness {
         }
     }
 
-    /// Whether the server has had its say.
+    /// Whether the server has answered or failed to.
     pub(super) fn is_settled(&self) -> bool {
         match self {
             Self::CatchingUp => false,
@@ -63,7 +63,7 @@ impl Freshness {
         }
     }
 
-    /// Whether what is shown is the present, as far as the means of learning of it reach.
+    /// Whether the data is current, as far as the feed can tell.
     pub fn is_current(&self) -> bool {
         matches!(self, Self::Live(_) | Self::Polling { .. })
     }

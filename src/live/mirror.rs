@@ -1,49 +1,49 @@
-//! The cache of one experiment, split so that the compiler proves who writes: one [`Writer`], owned by
-//! the task that follows the experiment, and any number of [`Mirror`] readers.
+//! The cache of one experiment. It is split so that the compiler proves who writes: one [`MirrorWriter`], owned by the
+//! task that follows the experiment, and any number of [`Mirror`] readers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::atomic_timestamp::AtomicTimestamp;
 use super::follow_stats::FollowStats;
 use super::freshness::Freshness;
+use super::published::Published;
 use super::revision::{Epoch, Revisions, Topic};
 use super::snapshot::Snapshot;
 use super::unavailability::{Server, Unavailability};
+use super::usage::{Usage, Viewer};
 use crate::clock::Clock;
 use crate::protocol::{ExperimentId, Timestamp};
 
-/// Whether there is anything to look at.
+/// Whether there is a snapshot, or why not.
 #[derive(Debug, Clone)]
 pub enum Phase {
     /// The first list has not arrived.
     Connecting,
-    /// The task store does not host the experiment: it is registered and waits to be seeded.
+    /// The task store does not have the experiment: it is registered and waits to be seeded.
     NotHosted,
-    /// The task store hosts others, or there is no address for this one.
+    /// The task store hosts other experiments, or this one has no address.
     Elsewhere,
-    /// A picture is held; how fresh it is, [`View::freshness`] says.
+    /// There is a snapshot; [`View::freshness`] says how current it is.
     Ready(Arc<Snapshot>),
 }
 
-/// What a reader sees: consistent in itself, and possibly old. Check [`View::freshness`] before calling it
-/// the present.
+/// What a reader sees. It is consistent, but may be stale: check [`View::freshness`] before calling it current.
 #[derive(Debug, Clone)]
 pub struct View {
-    /// What is held.
+    /// The snapshot, or why there is none.
     pub phase: Phase,
-    /// How far it can be trusted.
+    /// How current it is.
     pub freshness: Freshness,
-    /// What changed when.
+    /// When each topic last changed.
     pub revisions: Revisions,
 }
 
 impl View {
-    /// The picture, if one is held.
+    /// The snapshot, if there is one.
     pub fn snapshot(&self) -> Option<&Arc<Snapshot>> {
         match &self.phase {
             Phase::Ready(snapshot) => Some(snapshot),
@@ -51,8 +51,8 @@ impl View {
         }
     }
 
-    /// Whether the first list is on its way.
-    pub(super) fn is_arriving(&self) -> bool {
+    /// Whether the first list is under way.
+    pub(super) fn is_connecting(&self) -> bool {
         matches!(self.phase, Phase::Connecting) && !matches!(self.freshness, Freshness::Stale { .. })
     }
 }
@@ -62,38 +62,33 @@ impl View {
 pub struct Mirror {
     experiment: ExperimentId,
     epoch: Epoch,
-    view: ArcSwap<View>,
-    revisions: watch::Sender<Revisions>,
-    /// Milliseconds since the Unix epoch at which the server was last heard.
-    heard: AtomicI64,
-    /// The same of when somebody or an open page asked for some of it.
-    viewed: AtomicI64,
-    /// The same of when somebody asked for a page of it.
-    asked: AtomicI64,
-    viewers: AtomicUsize,
+    view: Published<View, Revisions>,
+    last_heard: AtomicTimestamp,
+    /// Counts views by people and by open pages.
+    usage: Arc<Usage>,
+    /// When a person last asked for a page of it.
+    last_page_request: AtomicTimestamp,
     follow_stats: FollowStats,
-    poke: Notify,
+    wake: Notify,
     stop: CancellationToken,
 }
 
 impl Mirror {
-    pub(super) fn new(experiment: ExperimentId, clock: &Clock, stop: CancellationToken) -> Arc<Self> {
-        let revisions = Revisions::default();
+    pub(super) fn new(experiment: ExperimentId, now: Timestamp, stop: CancellationToken) -> Arc<Self> {
+        let view = View {
+            phase: Phase::Connecting,
+            freshness: Freshness::CatchingUp,
+            revisions: Revisions::default(),
+        };
         Arc::new(Self {
             experiment,
-            epoch: Epoch::fresh(),
-            view: ArcSwap::from_pointee(View {
-                phase: Phase::Connecting,
-                freshness: Freshness::CatchingUp,
-                revisions,
-            }),
-            revisions: watch::Sender::new(revisions),
-            heard: AtomicI64::new(clock.now().as_millisecond()),
-            viewed: AtomicI64::new(clock.now().as_millisecond()),
-            asked: AtomicI64::new(clock.now().as_millisecond()),
-            viewers: AtomicUsize::new(0),
+            epoch: Epoch::random(),
+            view: Published::new(view, Revisions::default()),
+            last_heard: AtomicTimestamp::new(now),
+            usage: Usage::new(now),
+            last_page_request: AtomicTimestamp::new(now),
             follow_stats: FollowStats::default(),
-            poke: Notify::new(),
+            wake: Notify::new(),
             stop,
         })
     }
@@ -103,97 +98,79 @@ impl Mirror {
         &self.experiment
     }
 
-    /// This mirror's life; its revisions mean nothing in another.
+    /// Identifies this mirror's lifetime. Its revisions mean nothing in another.
     pub fn epoch(&self) -> Epoch {
         self.epoch
     }
 
-    /// What is known now. Never waits.
+    /// The present view. Never waits.
     pub fn view(&self) -> Arc<View> {
-        self.view.load_full()
+        self.view.load()
     }
 
-    /// What it takes in memory, in bytes, near enough to keep within a budget.
+    /// Memory, in bytes. It is an estimate, good enough to keep within a budget.
     pub fn weight(&self) -> usize {
-        self.view.load().snapshot().map_or(0, |snapshot| snapshot.weight())
+        self.view().snapshot().map_or(0, |snapshot| snapshot.weight())
     }
 
-    /// Follows the revisions; a slow follower skips, it never queues.
+    /// Follows the revisions. A slow follower skips some; there is no queue.
     pub fn subscribe(&self) -> watch::Receiver<Revisions> {
-        self.revisions.subscribe()
+        self.view.subscribe()
     }
 
-    /// When the server was last heard.
+    /// When the server last answered.
     pub fn last_heard(&self) -> Timestamp {
-        Timestamp::from_millisecond(self.heard.load(Ordering::Relaxed))
+        self.last_heard.get()
     }
 
-    /// How many hold it open: the pages whose streams follow it.
+    /// The number of viewers: pages whose streams follow it.
     pub fn viewers(&self) -> usize {
-        self.viewers.load(Ordering::Relaxed)
+        self.usage.viewers()
     }
 
-    /// What following it has taken so far.
+    /// Counters of what following the experiment took.
     pub fn follow_stats(&self) -> &FollowStats {
         &self.follow_stats
     }
 
-    /// Waits until something is known (a picture, or that there is none), at most `limit`; and a moment longer
-    /// for the feed to stand, so that a first look is not told twice how fresh it is.
+    /// Waits until there is a snapshot, or it is known that there is none, at most `limit`; and a moment longer until
+    /// the feed is connected, so that a first page does not change its freshness at once.
     pub async fn wait_until_settled(&self, limit: Duration) -> Arc<View> {
-        const FEED: Duration = Duration::from_millis(250);
-        self.wait(limit, |view| {
-            !matches!(view.phase, Phase::Connecting) || matches!(view.freshness, Freshness::Stale { .. })
-        })
-        .await;
-        self.wait(FEED, |view| view.freshness.is_settled()).await;
+        const FEED_LIMIT: Duration = Duration::from_millis(250);
+        self.view
+            .wait_until(limit, |view| {
+                !matches!(view.phase, Phase::Connecting) || matches!(view.freshness, Freshness::Stale { .. })
+            })
+            .await;
+        self.view
+            .wait_until(FEED_LIMIT, |view| view.freshness.is_settled())
+            .await;
         self.view()
     }
 
     /// Waits until the experiment is hosted, at most `limit`.
     pub async fn wait_until_hosted(&self, limit: Duration) -> Arc<View> {
-        self.wait(limit, |view| view.snapshot().is_some()).await;
+        self.view.wait_until(limit, |view| view.snapshot().is_some()).await;
         self.view()
     }
 
-    /// Running out of time is an answer too: the caller looks at the view and sees how far it is.
-    async fn wait(&self, limit: Duration, enough: impl Fn(&View) -> bool) {
-        // Most find what they want, and need not be told when it comes.
-        if enough(&self.view.load()) {
-            return;
-        }
-        let mut revisions = self.subscribe();
-        let reached = async { while !enough(&self.view()) && revisions.changed().await.is_ok() {} };
-        let _ = tokio::time::timeout(limit, reached).await;
-    }
-
-    /// Asks the follower to look again at once, if it is waiting for something to appear.
+    /// Asks the follower to try again at once, if it is waiting.
     pub fn wake(&self) {
-        self.poke.notify_one();
+        self.wake.notify_one();
     }
 
     /// Keeps the mirror followed for as long as the guard lives.
-    pub fn viewer(self: &Arc<Self>) -> Viewer {
-        self.viewers.fetch_add(1, Ordering::Relaxed);
-        Viewer(self.clone())
+    pub fn viewer(&self) -> Viewer {
+        self.usage.viewer()
     }
 
-    pub(super) fn touch(&self, clock: &Clock) {
-        self.viewed.store(clock.now().as_millisecond(), Ordering::Relaxed);
+    pub(super) fn usage(&self) -> &Usage {
+        &self.usage
     }
 
-    pub(super) fn asked(&self, clock: &Clock) {
-        self.asked.store(clock.now().as_millisecond(), Ordering::Relaxed);
-    }
-
-    /// Whether nobody has looked for longer than `idle`.
-    pub(super) fn is_idle(&self, clock: &Clock, idle: Duration) -> bool {
-        let silent = clock.now().as_millisecond() - self.viewed.load(Ordering::Relaxed);
-        self.viewers.load(Ordering::Relaxed) == 0 && silent > i64::try_from(idle.as_millis()).unwrap_or(i64::MAX)
-    }
-
-    pub(super) fn last_viewed_ms(&self) -> i64 {
-        self.viewed.load(Ordering::Relaxed)
+    /// Records that a person asked for a page of it.
+    pub(super) fn record_page_request(&self, now: Timestamp) {
+        self.last_page_request.set(now);
     }
 
     pub(super) fn stop(&self) {
@@ -201,24 +178,15 @@ impl Mirror {
     }
 }
 
-/// Somebody looks at a mirror; dropping it says they left.
-#[derive(Debug)]
-pub struct Viewer(Arc<Mirror>);
-
-impl Drop for Viewer {
-    fn drop(&mut self) {
-        self.0.viewers.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The only one who changes a mirror. Not cloneable on purpose: two writers would overwrite each other.
-pub(super) struct Writer {
+/// The only writer of a mirror. It cannot be cloned: two writers would overwrite each other.
+pub(super) struct MirrorWriter {
     mirror: Arc<Mirror>,
     fleet: Arc<watch::Sender<u64>>,
     clock: Clock,
 }
 
-impl Writer {
+impl MirrorWriter {
+    /// `fleet` is incremented with each change.
     pub(super) fn new(mirror: Arc<Mirror>, fleet: Arc<watch::Sender<u64>>, clock: Clock) -> Self {
         Self { mirror, fleet, clock }
     }
@@ -227,9 +195,9 @@ impl Writer {
         self.mirror.view()
     }
 
-    /// The revision that the next change will have.
+    /// The revision of the next change.
     pub(super) fn next_revision(&self) -> u64 {
-        self.mirror.view.load().revisions.current() + 1
+        self.view().revisions.current() + 1
     }
 
     pub(super) fn follow_stats(&self) -> &FollowStats {
@@ -240,83 +208,80 @@ impl Writer {
         self.clock.now()
     }
 
-    /// When somebody last asked for a page of it.
-    pub(super) fn last_asked(&self) -> Timestamp {
-        Timestamp::from_millisecond(self.mirror.asked.load(Ordering::Relaxed))
+    /// When a person last asked for a page of it.
+    pub(super) fn last_page_request(&self) -> Timestamp {
+        self.mirror.last_page_request.get()
     }
 
-    /// The server was heard: what is held is true as of now.
+    /// Records that the server answered: the snapshot is current as of now.
     pub(super) fn heard(&self) {
-        self.mirror
-            .heard
-            .store(self.clock.now().as_millisecond(), Ordering::Relaxed);
+        self.mirror.last_heard.set(self.now());
     }
 
-    /// Swaps in a new picture in which `topics` changed. Whether all of it is of now, [`Writer::heard`] says.
+    /// Publishes a new snapshot in which `topics` changed. It does not say that the snapshot is current:
+    /// [`MirrorWriter::heard`] does.
     pub(super) fn publish(&self, snapshot: Snapshot, topics: &[Topic]) {
-        self.set(Phase::Ready(Arc::new(snapshot)), None, topics);
+        self.store(Phase::Ready(Arc::new(snapshot)), None, topics);
     }
 
-    /// Shows what was known in an earlier life, as old as it is.
+    /// Publishes a snapshot from disk, stale since `heard`.
     pub(super) fn restore(&self, snapshot: Snapshot, heard: Timestamp) {
-        self.mirror.heard.store(heard.as_millisecond(), Ordering::Relaxed);
+        self.mirror.last_heard.set(heard);
         let freshness = Freshness::Stale {
             since: heard,
             cause: Unavailability::not_yet_contacted(Server::TaskStore),
         };
-        self.set(Phase::Ready(Arc::new(snapshot)), Some(freshness), &Topic::OF_EXPERIMENT);
+        self.store(Phase::Ready(Arc::new(snapshot)), Some(freshness), &Topic::OF_EXPERIMENT);
     }
 
-    /// The task store says that there is no picture to hold: `phase` tells why, and it is asked again `every` so often.
-    /// Whether that is news.
-    pub(super) fn without(&self, phase: Phase, every: Duration) -> bool {
+    /// Records that the task store has no snapshot to offer, and that it is asked again at an interval. Answers whether
+    /// this differs from what was known.
+    pub(super) fn unhosted(&self, phase: Phase, every: Duration) -> bool {
         self.heard();
         let view = self.view();
-        let is_news = std::mem::discriminant(&view.phase) != std::mem::discriminant(&phase);
-        if is_news {
-            self.set(phase, Some(Freshness::Polling { every }), &Topic::OF_EXPERIMENT);
+        let is_new_phase = std::mem::discriminant(&view.phase) != std::mem::discriminant(&phase);
+        if is_new_phase {
+            self.store(phase, Some(Freshness::Polling { every }), &Topic::OF_EXPERIMENT);
         } else {
-            self.freshness(Freshness::Polling { every });
+            self.set_freshness(Freshness::Polling { every });
         }
-        is_news || matches!(view.freshness, Freshness::Stale { .. })
+        is_new_phase || matches!(view.freshness, Freshness::Stale { .. })
     }
 
-    /// Says how fresh the picture is, if that changed.
-    pub(super) fn freshness(&self, freshness: Freshness) {
+    /// Changes the freshness, if it differs.
+    pub(super) fn set_freshness(&self, freshness: Freshness) {
         let view = self.view();
         if view.freshness != freshness {
-            self.set(view.phase.clone(), Some(freshness), &[Topic::Freshness]);
+            self.store(view.phase.clone(), Some(freshness), &[Topic::Freshness]);
         }
     }
 
-    /// The feed broke: what is held was true when the server was last heard.
-    pub(super) fn stale(&self, cause: Unavailability) {
-        self.freshness(Freshness::Stale {
+    /// Marks the snapshot stale since the server last answered.
+    pub(super) fn set_stale(&self, cause: Unavailability) {
+        self.set_freshness(Freshness::Stale {
             since: self.mirror.last_heard(),
             cause,
         });
     }
 
-    /// Waits for somebody to say that it is worth looking again.
-    pub(super) async fn poked(&self) {
-        self.mirror.poke.notified().await;
+    /// Waits for [`Mirror::wake`].
+    pub(super) async fn woken(&self) {
+        self.mirror.wake.notified().await;
     }
 
     pub(super) fn stopping(&self) -> CancellationToken {
         self.mirror.stop.clone()
     }
 
-    fn set(&self, phase: Phase, freshness: Option<Freshness>, topics: &[Topic]) {
+    fn store(&self, phase: Phase, freshness: Option<Freshness>, topics: &[Topic]) {
         let held = self.view();
         let revisions = held.revisions.bumped(topics);
-        let freshness = freshness.unwrap_or_else(|| held.freshness.clone());
-        self.mirror.view.store(Arc::new(View {
+        let view = View {
             phase,
-            freshness,
+            freshness: freshness.unwrap_or_else(|| held.freshness.clone()),
             revisions,
-        }));
-        // Told only after the view is in place: whoever wakes finds what they were woken for.
-        self.mirror.revisions.send_replace(revisions);
+        };
+        self.mirror.view.store(view, revisions);
         self.fleet.send_modify(|fleet| *fleet += 1);
     }
 }

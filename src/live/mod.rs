@@ -1,32 +1,30 @@
-//! List, then watch: what the console believes, and how it learns it.
+//! List, then watch: what the console knows of its servers, and how it stays current.
 //!
-//! [`Live`] is the handle that pages hold. Per deployment it keeps the [`Registry`] of experiments; per
-//! experiment a [`Mirror`] that one task fills (`follow`) and any number of readers look at. Readers get
-//! an immutable snapshot with a revision and never wait on a lock. Nothing here knows of the web.
+//! [`Live`] is the handle that pages hold. It has one [`Registry`] of the deployment's experiments, and a [`Mirror`]
+//! per experiment that one task fills (`follow`). Readers get an immutable snapshot with a revision and never wait on a
+//! lock. Nothing here knows of the web.
 
 mod admins;
-mod apply;
+mod atomic_timestamp;
 mod backoff;
-mod configuration;
 mod details;
+mod error_chain;
 mod feed;
-mod filing;
 mod follow;
 mod follow_stats;
 mod freshness;
-mod hub;
-mod listing;
-mod lists;
-mod members;
-mod membership;
+mod group_closure;
+mod handle;
+mod loaded_config;
 mod mirror;
+mod mirror_budget;
+mod mirror_set;
 mod order;
-mod probe;
+mod published;
+mod queries;
 mod registry;
-mod registry_feed;
-mod registry_rows;
 mod revision;
-mod room;
+mod row_orders;
 mod rows;
 mod saved;
 mod scores;
@@ -35,21 +33,22 @@ mod task_counts;
 #[cfg(test)]
 mod tests;
 mod unavailability;
+mod usage;
 mod weight;
 
 pub use admins::Admins;
 pub use details::{Details, TaskDetail};
-pub use filing::TaskFilter;
 pub use follow_stats::FollowStats;
 pub use freshness::{FeedKind, Freshness};
-pub use hub::{Live, Options};
-pub use lists::{IdeaOrder, TaskOrder, VariantOrder};
-pub use mirror::{Mirror, Phase, View, Viewer};
+pub use handle::{Live, Options};
+pub use mirror::{Mirror, Phase, View};
 pub use order::{PagedRows, SortDirection};
-pub use registry::{Hosting, Registry, RegistryRow, RegistryView, RegistryViewer};
+pub use queries::{IdeaOrder, TaskOrder, VariantOrder};
+pub use registry::{Hosting, Registry, RegistryRow, RegistryView};
 pub use revision::{Epoch, Revisions, Topic};
-pub use rows::{IdeaRow, Measurements, TaskRow, TaskSubject, VariantRow};
+pub use rows::{IdeaRow, Measurements, TaskFilter, TaskRow, TaskSubject, VariantRow};
 pub use scores::{Score, Scores};
 pub use snapshot::Snapshot;
 pub use task_counts::TaskCounts;
 pub use unavailability::{Unavailability, UnavailabilityKind};
+pub use usage::Viewer;

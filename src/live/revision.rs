@@ -1,16 +1,16 @@
-//! Revisions: which part of what is known changed last. A watcher compares numbers, so a slow one skips
-//! steps instead of queueing them.
+//! Revisions: which part of a mirror changed last. A watcher compares numbers, so a slow one skips changes instead of
+//! queueing them.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Marks one life of one mirror. A revision means nothing outside its epoch.
+/// Identifies one lifetime of one mirror. A revision means nothing outside its epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Epoch(u64);
 
 impl Epoch {
-    pub(super) fn fresh() -> Self {
-        // 53 bits survive any reader that takes numbers for floats.
+    pub(super) fn random() -> Self {
+        // 53 bits survive any reader that parses numbers as floats.
         Self(rand::random::<u64>() >> 11)
     }
 }
@@ -101,7 +101,7 @@ impl Revisions {
         self.current
     }
 
-    /// The newest revision that changed more than how fresh it all is.
+    /// The newest revision that changed more than the freshness.
     pub(super) fn of_data(&self) -> u64 {
         let data = Topic::OF_EXPERIMENT
             .into_iter()
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn an_epoch_reads_back() {
-        let epoch = Epoch::fresh();
+        let epoch = Epoch::random();
         assert_eq!(epoch.to_string().parse(), Ok(epoch));
     }
 }

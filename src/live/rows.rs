@@ -1,8 +1,10 @@
-//! Compact rows: enough of each entity to draw lists, counts and charts without a call.
+//! Compact rows: enough of each entity to draw lists, counts and charts without a request; and the filters that lists
+//! keep them under.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::order::Row;
 use super::weight::{block, id, shared, value};
 use crate::protocol::{
     Actor, CommitSha, Evaluation, Idea, IdeaId, IdeaState, Target, Task, TaskId, TaskKind, TaskState, Timestamp,
@@ -14,25 +16,36 @@ use crate::protocol::{
 pub struct TaskRow {
     /// Its id.
     pub id: TaskId,
-    /// What it asks for.
+    /// Its kind.
     pub kind: TaskKind,
-    /// Where it stands.
+    /// Its state.
     pub state: TaskState,
-    /// What it works on.
+    /// The idea or variant that it works on.
     pub subject: TaskSubject,
     /// Who may claim it.
     pub target: Option<Target>,
-    /// Who holds it, or handed it in.
+    /// The worker that holds the claim, else the one that submitted it.
     pub worker: Option<WorkerId>,
-    /// When the present claim may be considered abandoned.
+    /// When the claim expires.
     pub expires_at: Option<Timestamp>,
     /// Creation.
     pub created_at: Timestamp,
     /// Last transition.
     pub updated_at: Timestamp,
-    /// The mirror's revision when this row last changed; zero of a row of an earlier life.
+    /// The mirror's revision when this row last changed; zero for a row that was restored from disk.
     #[serde(skip)]
     pub revision: u64,
+}
+
+/// Which tasks a list keeps. A field that is none keeps any.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TaskFilter {
+    /// Their kind.
+    pub kind: Option<TaskKind>,
+    /// Their state.
+    pub state: Option<TaskState>,
+    /// The worker that holds or submitted them.
+    pub worker: Option<WorkerId>,
 }
 
 /// What a task works on.
@@ -70,9 +83,34 @@ impl TaskRow {
             revision,
         }
     }
+}
 
-    /// What it weighs in memory, in bytes.
-    pub(super) fn weight(&self) -> usize {
+impl Row for TaskRow {
+    type Id = TaskId;
+    type Filter = TaskFilter;
+
+    fn filters(&self) -> impl Iterator<Item = TaskFilter> {
+        let kinds_and_states = [
+            (None, None),
+            (Some(self.kind), None),
+            (None, Some(self.state)),
+            (Some(self.kind), Some(self.state)),
+        ];
+        let workers = std::iter::once(None).chain(self.worker.iter().map(Some));
+        workers.flat_map(move |worker| {
+            kinds_and_states.into_iter().map(move |(kind, state)| TaskFilter {
+                kind,
+                state,
+                worker: worker.cloned(),
+            })
+        })
+    }
+
+    fn id(&self) -> &Self::Id {
+        &self.id
+    }
+
+    fn weight(&self) -> usize {
         let subject = match &self.subject {
             TaskSubject::Experiment => 0,
             TaskSubject::Idea(idea) => id(idea.as_str()),
@@ -91,17 +129,17 @@ pub struct IdeaRow {
     pub id: IdeaId,
     /// Its short name.
     pub slug: String,
-    /// Larger is sooner.
+    /// Larger comes first.
     pub priority: f64,
-    /// Where it stands.
+    /// Its state.
     pub state: IdeaState,
-    /// The commits to start from.
+    /// The commits that it starts from.
     pub parents: Vec<CommitSha>,
-    /// Who proposed it.
+    /// The actor that proposed it.
     pub created_by: Option<Actor>,
-    /// When it was drafted.
+    /// Creation.
     pub created_at: Timestamp,
-    /// The mirror's revision when this row last changed; zero of a row of an earlier life.
+    /// The mirror's revision when this row last changed; zero for a row that was restored from disk.
     #[serde(skip)]
     pub revision: u64,
 }
@@ -119,9 +157,21 @@ impl IdeaRow {
             revision,
         }
     }
+}
 
-    /// What it weighs in memory, in bytes.
-    pub(super) fn weight(&self) -> usize {
+impl Row for IdeaRow {
+    type Id = IdeaId;
+    type Filter = Option<IdeaState>;
+
+    fn filters(&self) -> impl Iterator<Item = Self::Filter> {
+        [None, Some(self.state)].into_iter()
+    }
+
+    fn id(&self) -> &Self::Id {
+        &self.id
+    }
+
+    fn weight(&self) -> usize {
         let author = self.created_by.as_ref().and_then(Actor::worker);
         shared(size_of::<Self>())
             + id(self.id.as_str())
@@ -138,9 +188,9 @@ pub struct VariantRow {
     pub id: VariantId,
     /// Whether it is the baseline.
     pub baseline: bool,
-    /// Where it stands.
+    /// Its state.
     pub status: VariantStatus,
-    /// The idea it realises.
+    /// The idea that it implements.
     pub idea: Option<IdeaId>,
     /// The commits it descends from.
     pub parents: Vec<CommitSha>,
@@ -148,17 +198,17 @@ pub struct VariantRow {
     pub commit: Option<CommitSha>,
     /// Its squash commit, once integrated.
     pub integrated: Option<CommitSha>,
-    /// What was measured.
+    /// Its measurements.
     pub evaluation: Option<Measurements>,
-    /// When it was begun.
+    /// Start.
     pub started_at: Timestamp,
-    /// When it left `starting`.
+    /// When it left the status `starting`.
     pub completed_at: Option<Timestamp>,
-    /// Who executed it.
+    /// The worker that executed it.
     pub executed_by: Option<WorkerId>,
-    /// Who measured it.
+    /// The worker that evaluated it.
     pub evaluated_by: Option<WorkerId>,
-    /// The mirror's revision when this row last changed; zero of a row of an earlier life.
+    /// The mirror's revision when this row last changed; zero for a row that was restored from disk.
     #[serde(skip)]
     pub revision: u64,
 }
@@ -182,13 +232,25 @@ impl VariantRow {
         }
     }
 
-    /// The value of one metric, when it was measured and is a number.
+    /// The value of one metric, if it was measured and is a number.
     pub fn metric(&self, name: &str) -> Option<f64> {
         self.evaluation.as_ref()?.get(name)?.as_f64()
     }
+}
 
-    /// What it weighs in memory, in bytes.
-    pub(super) fn weight(&self) -> usize {
+impl Row for VariantRow {
+    type Id = VariantId;
+    type Filter = Option<VariantStatus>;
+
+    fn filters(&self) -> impl Iterator<Item = Self::Filter> {
+        [None, Some(self.status)].into_iter()
+    }
+
+    fn id(&self) -> &Self::Id {
+        &self.id
+    }
+
+    fn weight(&self) -> usize {
         let people = self.executed_by.iter().chain(&self.evaluated_by);
         let single = self.commit.iter().chain(&self.integrated);
         shared(size_of::<Self>())
@@ -201,7 +263,7 @@ impl VariantRow {
     }
 }
 
-/// What was measured of a variant, by name. A map would take ten times the memory for the few metrics that there are.
+/// The measurements of a variant, by metric. A map would take ten times the memory for so few entries.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measurements(Box<[(Box<str>, Value)]>);
 

@@ -1,4 +1,5 @@
-//! The objective over time: every measurement, and the steps of the best so far, kept as variants change.
+//! The objective over time: every measurement, and the steps of the best value so far. Both are updated as variants
+//! change.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -9,27 +10,27 @@ use super::order::{Order, Sorted};
 use super::rows::VariantRow;
 use crate::protocol::{Direction, Timestamp, VariantId, VariantStatus};
 
-/// Variants measured in the objective's metric.
+/// The variants with a measurement of the objective's metric.
 #[derive(Debug, Clone)]
 pub struct Scores {
     metric: Arc<str>,
     direction: Direction,
-    /// In the order they were completed.
+    /// By completion.
     measured: Sorted<VariantRow>,
-    /// By what was measured.
+    /// By value.
     by_value: Sorted<VariantRow>,
-    /// Those that were better than all before them.
+    /// Those that were better than all before them, by completion.
     steps: Sorted<VariantRow>,
 }
 
 /// One measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Score<'a> {
-    /// Of which variant.
+    /// The variant.
     pub variant: &'a VariantId,
     /// When the variant was completed.
     pub at: Timestamp,
-    /// What was measured.
+    /// The measured value.
     pub value: f64,
 }
 
@@ -45,23 +46,19 @@ struct ByValue(Arc<str>);
 
 impl Order<VariantRow> for ByValue {
     fn compare(&self, a: &VariantRow, b: &VariantRow) -> Ordering {
-        // All of them are measured, so nothing is compared that is not there.
+        // Only rows with a measurement are compared, so there always is a value.
         let value = |row: &VariantRow| row.metric(&self.0).unwrap_or(f64::NAN);
         value(a).total_cmp(&value(b)).then_with(|| ByCompletion.compare(a, b))
     }
 }
 
 impl Scores {
-    /// Those of some variants, in whatever order they come.
+    /// The scores of variants that are given in any order.
     pub(super) fn of(metric: &Arc<str>, direction: Direction, variants: &[Arc<VariantRow>]) -> Self {
         let is_measured = |row: &&Arc<VariantRow>| score(row, metric).is_some();
         let mut rows: Vec<_> = variants.iter().filter(is_measured).cloned().collect();
-        let sorted = |rows: &mut Vec<Arc<VariantRow>>, order: Arc<dyn Order<VariantRow>>| {
-            rows.sort_by(|a, b| order.compare(a, b));
-            Sorted::of(order, rows)
-        };
-        let by_value = sorted(&mut rows, Arc::new(ByValue(metric.clone())));
-        let measured = sorted(&mut rows, Arc::new(ByCompletion));
+        let by_value = Sorted::sorting(Arc::new(ByValue(metric.clone())), &mut rows);
+        let measured = Sorted::sorting(Arc::new(ByCompletion), &mut rows);
         let mut scores = Self {
             metric: metric.clone(),
             direction,
@@ -73,7 +70,7 @@ impl Scores {
         scores
     }
 
-    /// A variant is now as it is in `row`.
+    /// Records that a variant changed from `old` to `row`.
     pub(super) fn put(&mut self, row: &Arc<VariantRow>, old: Option<&Arc<VariantRow>>) {
         let score = |row: &VariantRow| score(row, &self.metric).map(|score| (score.at, score.value));
         let (now, was) = (score(row), old.and_then(|old| score(old)));
@@ -83,7 +80,7 @@ impl Scores {
         let Some((_, value)) = now else {
             return;
         };
-        // What stayed as it was takes its own place again.
+        // An unchanged score replaces itself at its position.
         self.measured.insert(row.clone());
         self.by_value.insert(row.clone());
         let at = self.steps.partition(|step| ByCompletion.compare(step, row).is_lt());
@@ -108,7 +105,7 @@ impl Scores {
         self.measured.remove(row);
         self.by_value.remove(row);
         if self.steps.remove(row).is_some() {
-            // What it hid may be a step now, as far as the next one, which beats all that came before it anyhow.
+            // Measurements after it may be steps now, up to the next step: that one beats all before it anyway.
             let next = self.steps.partition(|step| ByCompletion.compare(step, row).is_lt());
             let until = self.steps.get(next).map_or(usize::MAX, |next| {
                 self.measured.partition(|held| ByCompletion.compare(held, next).is_lt())
@@ -117,7 +114,7 @@ impl Scores {
         }
     }
 
-    /// Finds the steps among the measurements at these positions; those before them are known.
+    /// Finds the steps among the measurements at these positions. The steps before them must be known.
     fn find_steps(&mut self, from: usize, until: usize) {
         let mut best = self.measured.get(from).and_then(|first| {
             let at = self.steps.partition(|step| ByCompletion.compare(step, first).is_lt());
@@ -146,17 +143,17 @@ impl Scores {
         score(row, &self.metric)
     }
 
-    /// How many measurements there are.
+    /// The number of measurements.
     pub fn len(&self) -> usize {
         self.measured.len()
     }
 
-    /// Whether nothing was measured yet.
+    /// Whether there is no measurement yet.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The best so far; the earliest of equals.
+    /// The best measurement so far; of equal ones the earliest.
     pub fn best(&self) -> Option<Score<'_>> {
         self.steps.iter().next_back().and_then(|row| self.read(row))
     }
@@ -166,48 +163,48 @@ impl Scores {
         self.measured.iter().next_back().and_then(|row| self.read(row))
     }
 
-    /// How many measurements were better than all before them.
+    /// The number of measurements that were better than all before them.
     pub fn step_count(&self) -> usize {
         self.steps.len()
     }
 
-    /// Those that were better than all before them, oldest first; of more than `most`, one from each of as many equally
-    /// long stretches, and the last.
-    pub fn steps(&self, most: usize) -> Vec<Score<'_>> {
+    /// The measurements that were better than all before them, oldest first. If there are more than `max`: one from
+    /// each of `max` equally long stretches, and the last.
+    pub fn steps(&self, max: usize) -> Vec<Score<'_>> {
         let count = self.steps.len();
-        let last = count.checked_sub(1).filter(|_| count > most);
-        let positions = evenly(count, most).chain(last);
+        let last = count.checked_sub(1).filter(|_| count > max);
+        let positions = evenly(count, max).chain(last);
         let rows = positions.filter_map(|at| self.steps.get(at));
         rows.filter_map(|row| self.read(row)).collect()
     }
 
-    /// The measurements to draw, oldest first, and whether each is a step: all of them up to `most`, and of more, the
-    /// steps (as [`Scores::steps`] has them) and one of each of equally long stretches, `most` in all and one more at most.
-    pub fn downsampled(&self, most: usize) -> Vec<(Score<'_>, bool)> {
+    /// The measurements to draw, oldest first, and whether each is a step. If there are more than `max`: the steps as
+    /// [`Scores::steps`] gives them and one measurement from each of equally long stretches, at most `max` + 1 in all.
+    pub fn downsampled(&self, max: usize) -> Vec<(Score<'_>, bool)> {
         let mut kept: BTreeMap<_, _> = self
-            .steps(most)
+            .steps(max)
             .into_iter()
             .map(|step| ((step.at, step.variant), (step, true)))
             .collect();
         let total = self.len();
-        let room = match total <= most {
+        let room_left = match total <= max {
             true => total,
-            false => most.saturating_sub(kept.len()).max(1),
+            false => max.saturating_sub(kept.len()).max(1),
         };
-        for score in evenly(total, room).filter_map(|at| self.read(self.measured.get(at)?)) {
+        for score in evenly(total, room_left).filter_map(|at| self.read(self.measured.get(at)?)) {
             kept.entry((score.at, score.variant)).or_insert((score, false));
         }
         kept.into_values().collect()
     }
 
-    /// The value below which a share of the measurements lies.
-    pub fn quantile(&self, share: f64) -> Option<f64> {
+    /// The value below which this fraction of the measurements lies.
+    pub fn quantile(&self, fraction: f64) -> Option<f64> {
         let last = self.len().checked_sub(1)?;
-        let at = (last as f64 * share).round() as usize;
+        let at = (last as f64 * fraction).round() as usize;
         self.by_value.get(at)?.metric(&self.metric)
     }
 
-    /// How many measurements lie in a range.
+    /// The number of measurements in a range.
     pub fn count_within(&self, range: &RangeInclusive<f64>) -> usize {
         let below = |limit: f64| {
             self.by_value
@@ -220,13 +217,13 @@ impl Scores {
         up_to(*range.end()).saturating_sub(below(*range.start()))
     }
 
-    /// What it takes in memory beside the rows, in bytes.
+    /// Memory beside the rows, in bytes.
     pub(super) fn weight(&self) -> usize {
         self.measured.weight() + self.by_value.weight() + self.steps.weight()
     }
 }
 
-/// The measurement of a variant, if it counts.
+/// The measurement of a variant, if it counts: the variant succeeded, is complete and has a value.
 fn score<'a>(row: &'a VariantRow, metric: &str) -> Option<Score<'a>> {
     match (row.status, row.completed_at) {
         (VariantStatus::Success, Some(at)) => Some(Score {
@@ -238,7 +235,7 @@ fn score<'a>(row: &'a VariantRow, metric: &str) -> Option<Score<'a>> {
     }
 }
 
-/// The first position of each of `number` equally long stretches of `total`; all of them when there are no more.
+/// The first position of each of `number` equally long stretches of `total`; every position if `total` is no more.
 fn evenly(total: usize, number: usize) -> impl Iterator<Item = usize> {
     let number = number.min(total);
     (0..number).map(move |n| n * total / number)

@@ -1,13 +1,13 @@
-//! One immutable picture of an experiment. Cloning shares structure, so a new picture after a change
-//! costs the change and not the experiment.
+//! One immutable state of an experiment. A clone shares structure, so the snapshot after a change costs the change and
+//! not the experiment.
 
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet, Vector};
 
-use super::configuration::Configuration;
-use super::filing::{ByChange, ByCreation, ByIdea, ByMetric, ByPriority, ByStart, BySubject};
+use super::loaded_config::LoadedConfig;
 use super::order::{Order, Sorted, Table};
+use super::row_orders::{ByCreation, ByIdea, ByMetric, ByPriority, BySubject, ByUpdate};
 use super::rows::{IdeaRow, TaskRow, VariantRow};
 use super::scores::Scores;
 use super::task_counts::TaskCounts;
@@ -18,20 +18,31 @@ use crate::protocol::{
     VariantId, Worker, WorkerId,
 };
 
-/// How many metrics variants are kept in order of: those that lists show.
-const METRICS: usize = 4;
+/// The most metrics that variants are kept in order of, and that lists show.
+const MAX_METRICS: usize = 4;
 
-/// How many of the newest events a picture holds; older ones are read on demand.
-pub(super) const TAIL: usize = 500;
+/// The most events that a snapshot holds, the newest ones. Older events are read on demand.
+pub(super) const MAX_EVENTS: usize = 500;
 
-/// An experiment as it was at one position of its log.
+/// The positions of the orders in the tables.
+pub(super) mod index {
+    pub const CREATION: usize = 0;
+    /// Of tasks.
+    pub const UPDATE: usize = 1;
+    /// Of ideas.
+    pub const PRIORITY: usize = 1;
+    /// Of variants: the first metric; the others follow.
+    pub const FIRST_METRIC: usize = 1;
+}
+
+/// An experiment at one position of its log.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// The experiment object.
     pub experiment: Experiment,
-    /// Its configuration: the server's answer where it tells it, else that of a file.
+    /// Its configuration: from the server if that serves it, else from a file.
     pub config: Result<Arc<ExperimentConfig>, ConfigError>,
-    /// Which version of the files the configuration is of; none when it is the server's.
+    /// The revision of the files that the configuration was read from; none when the server sent it.
     pub(super) config_revision: Option<u64>,
     /// Events consumed.
     pub cursor: u64,
@@ -46,25 +57,29 @@ pub struct Snapshot {
     /// None without an objective that is a single metric.
     scores: Option<Scores>,
     integrated: usize,
-    by_commit: OrdSet<Maker>,
+    commits: OrdSet<CommitEntry>,
     pub(super) workers: Arc<OrdMap<WorkerId, Worker>>,
     pub(super) groups: Arc<Vec<Group>>,
-    tail: Vector<(u64, Arc<Event>)>,
-    /// What the tail weighs, in bytes.
-    tail_weight: usize,
+    /// The newest events, oldest first, each with the cursor after it.
+    events: Vector<(u64, Arc<Event>)>,
+    /// Memory of the events, in bytes.
+    events_weight: usize,
 }
 
-/// A commit with a variant that has it, in the order in which they are asked: a baseline is measured on its parent's own
-/// commit, and so any other variant is taken for the maker of it first; of several, the first that was begun.
-type Maker = (CommitSha, bool, Option<(Timestamp, VariantId)>);
+/// A commit, whether the variant that has it is a baseline, and the variant.
+///
+/// The order decides which variant is taken for the maker of a commit. A baseline is measured on its parent's own
+/// commit, so any other variant comes before it; of several, the first that was started. An entry without a variant
+/// comes first, and is only searched for.
+type CommitEntry = (CommitSha, bool, Option<(Timestamp, VariantId)>);
 
-fn makers(row: &VariantRow) -> impl Iterator<Item = Maker> {
+fn commit_entries(row: &VariantRow) -> impl Iterator<Item = CommitEntry> {
     let commits = row.commit.iter().chain(&row.integrated);
     commits.map(|sha| (sha.clone(), row.baseline, Some((row.started_at, row.id.clone()))))
 }
 
-/// What a picture is made of at once.
-pub(super) struct Listed {
+/// Everything that a list of an experiment reads, as entities.
+pub(super) struct Entities {
     pub tasks: Vec<Task>,
     pub ideas: Vec<Idea>,
     pub variants: Vec<Variant>,
@@ -78,78 +93,79 @@ pub(super) struct Rows {
 }
 
 impl Snapshot {
-    /// The picture of what was listed at `cursor`, whose rows carry `revision`; workers, groups and events are added.
+    /// A snapshot of what was listed at `cursor`; its rows carry `revision`. Workers, groups and events are added
+    /// later.
     pub(super) fn of(
         experiment: Experiment,
-        config: Configuration,
+        config: LoadedConfig,
         cursor: u64,
-        listed: Listed,
+        entities: Entities,
         revision: u64,
     ) -> Self {
-        // One kind after the other: the entities are much larger than their rows and are let go of as these are made.
+        // One kind after the other: entities are much larger than their rows, and each kind is freed before the next.
         let rows = Rows {
-            tasks: rows(listed.tasks, |task| TaskRow::new(&task, revision)),
-            ideas: rows(listed.ideas, |idea| IdeaRow::new(&idea, revision)),
-            variants: rows(listed.variants, |variant| VariantRow::new(&variant, revision)),
+            tasks: rows(entities.tasks, |task| TaskRow::new(&task, revision)),
+            ideas: rows(entities.ideas, |idea| IdeaRow::new(&idea, revision)),
+            variants: rows(entities.variants, |variant| VariantRow::new(&variant, revision)),
         };
         Self::of_rows(experiment, config, cursor, rows)
     }
 
-    /// The picture of rows, in any order.
-    pub(super) fn of_rows(experiment: Experiment, config: Configuration, cursor: u64, rows: Rows) -> Self {
+    /// A snapshot of rows, given in any order.
+    pub(super) fn of_rows(experiment: Experiment, config: LoadedConfig, cursor: u64, rows: Rows) -> Self {
         let Rows { tasks, ideas, variants } = rows;
-        let known = config.known.as_deref().ok();
-        let metrics: Arc<[Arc<str>]> = known.map(metrics).unwrap_or_default().into();
+        let valid_config = config.config.as_deref().ok();
+        let metrics: Arc<[Arc<str>]> = valid_config.map(metrics).unwrap_or_default().into();
 
-        let orders: [Arc<dyn Order<TaskRow>>; 2] = [Arc::new(ByCreation), Arc::new(ByChange)];
+        let orders: [Arc<dyn Order<TaskRow>>; 2] = [Arc::new(ByCreation), Arc::new(ByUpdate)];
         let task_table = Table::of(orders.into(), tasks);
         let mut tasks: Vec<_> = task_table.rows().cloned().collect();
         let orders: [Arc<dyn Order<IdeaRow>>; 2] = [Arc::new(ByCreation), Arc::new(ByPriority)];
         let idea_table = Table::of(orders.into(), ideas);
-        let mut orders: Vec<Arc<dyn Order<VariantRow>>> = vec![Arc::new(ByStart)];
+        let mut orders: Vec<Arc<dyn Order<VariantRow>>> = vec![Arc::new(ByCreation)];
         orders.extend(
             metrics
                 .iter()
                 .map(|metric| Arc::new(ByMetric(metric.clone())) as Arc<_>),
         );
         let variant_table = Table::of(orders, variants);
-        let mut by_idea: Vec<_> = variant_table.rows().cloned().collect();
+        let mut variants: Vec<_> = variant_table.rows().cloned().collect();
 
         let objective =
-            known.and_then(|config| Some((Arc::from(config.objective_metric()?), config.objective.direction)));
+            valid_config.and_then(|config| Some((Arc::from(config.objective_metric()?), config.objective.direction)));
         let counts = tasks.iter().fold(TaskCounts::default(), |mut counts, row| {
             *counts.slot(row) += 1;
             counts
         });
         Self {
             experiment,
-            config: config.known,
-            config_revision: config.revision,
+            config: config.config,
+            config_revision: config.file_revision,
             cursor,
             counts,
             metrics,
             tasks: task_table,
-            tasks_by_subject: sorted(Arc::new(BySubject), &mut tasks),
+            tasks_by_subject: Sorted::sorting(Arc::new(BySubject), &mut tasks),
             ideas: idea_table,
-            scores: objective.map(|(metric, direction)| Scores::of(&metric, direction, &by_idea)),
-            integrated: by_idea.iter().filter(|row| row.integrated.is_some()).count(),
-            by_commit: by_idea.iter().flat_map(|row| makers(row)).collect(),
+            scores: objective.map(|(metric, direction)| Scores::of(&metric, direction, &variants)),
+            integrated: variants.iter().filter(|row| row.integrated.is_some()).count(),
+            commits: variants.iter().flat_map(|row| commit_entries(row)).collect(),
             variants: variant_table,
-            variants_by_idea: sorted(Arc::new(ByIdea), &mut by_idea),
+            variants_by_idea: Sorted::sorting(Arc::new(ByIdea), &mut variants),
             workers: Arc::default(),
             groups: Arc::default(),
-            tail: Vector::new(),
-            tail_weight: 0,
+            events: Vector::new(),
+            events_weight: 0,
         }
     }
 
-    /// Its configuration, when there is a good one.
+    /// The configuration, if there is a valid one.
     pub fn config(&self) -> Option<&ExperimentConfig> {
         self.config.as_deref().ok()
     }
 
-    /// The metrics that variants are kept in order of and lists show: the objective's first, then other numbers of the
-    /// schema.
+    /// The metrics that variants are kept in order of and that lists show: the objective's first, then other numbers of
+    /// the schema.
     pub fn metrics(&self) -> &[Arc<str>] {
         &self.metrics
     }
@@ -169,7 +185,7 @@ impl Snapshot {
         self.variants.get(id)
     }
 
-    /// How many variants were integrated.
+    /// The number of integrated variants.
     pub fn integrated(&self) -> usize {
         self.integrated
     }
@@ -179,15 +195,15 @@ impl Snapshot {
         self.scores.as_ref()
     }
 
-    /// The value of the objective's metric, when the variant was measured in it.
+    /// The value of the objective's metric, if the variant has a measurement of it.
     pub fn score(&self, variant: &VariantRow) -> Option<f64> {
         variant.metric(self.config()?.objective_metric()?)
     }
 
     /// The variant whose work branch or squash commit this is.
     pub fn variant_of_commit(&self, sha: &CommitSha) -> Option<&Arc<VariantRow>> {
-        let (found, _, maker) = self.by_commit.range((sha.clone(), false, None)..).next()?;
-        let (_, id) = maker.as_ref().filter(|_| found == sha)?;
+        let (found, _, variant) = self.commits.range((sha.clone(), false, None)..).next()?;
+        let (_, id) = variant.as_ref().filter(|_| found == sha)?;
         self.variant(id)
     }
 
@@ -201,36 +217,37 @@ impl Snapshot {
         &self.groups
     }
 
-    /// What people call a worker.
+    /// The display name of a worker.
     pub fn worker_name(&self, id: &WorkerId) -> Option<&str> {
         self.workers.get(id)?.name.as_ref().map(|name| name.as_str())
     }
 
-    /// The newest events, newest first, each with the length of the log once it is consumed.
+    /// The newest events, newest first, each with the cursor after it.
     pub fn newest_events(&self) -> impl Iterator<Item = (u64, &Arc<Event>)> {
-        self.tail.iter().rev().map(|(cursor, event)| (*cursor, event))
+        self.events.iter().rev().map(|(cursor, event)| (*cursor, event))
     }
 
-    /// The events that are held, in the order of the log, in the same way.
+    /// The same events, oldest first.
     pub(super) fn oldest_events(&self) -> impl Iterator<Item = (u64, &Arc<Event>)> {
-        self.tail.iter().map(|(cursor, event)| (*cursor, event))
+        self.events.iter().map(|(cursor, event)| (*cursor, event))
     }
 
-    /// The cursor of the oldest event that is held.
+    /// The cursor after the oldest event that is held.
     pub fn oldest_event_cursor(&self) -> Option<u64> {
-        self.tail.front().map(|(cursor, _)| *cursor)
+        self.events.front().map(|(cursor, _)| *cursor)
     }
 
-    /// The last event consumed and its cursor, when it is held.
+    /// The last event consumed and the cursor after it, if the event is held.
     pub(super) fn last_event(&self) -> Option<(u64, &Event)> {
-        let (cursor, event) = self.tail.back()?;
+        let (cursor, event) = self.events.back()?;
         (*cursor == self.cursor).then_some((*cursor, event))
     }
 
-    /// What the picture takes in memory, in bytes, near enough to keep within a budget.
+    /// Memory, in bytes. It is an estimate, good enough to keep within a budget.
     pub fn weight(&self) -> usize {
-        // Members have a name and some labels at most; a commit has its place in a map and shares the rest with its row.
+        // A worker or group has a name and a few labels at most.
         const MEMBER: usize = 400;
+        // An entry in the set; the text of the ids is shared with the row.
         const COMMIT: usize = 80;
         size_of::<Self>()
             + self.tasks.weight()
@@ -239,9 +256,9 @@ impl Snapshot {
             + self.variants.weight()
             + self.variants_by_idea.weight()
             + self.scores.as_ref().map_or(0, Scores::weight)
-            + self.by_commit.len() * COMMIT
+            + self.commits.len() * COMMIT
             + (self.workers.len() + self.groups.len()) * MEMBER
-            + self.tail_weight
+            + self.events_weight
     }
 
     pub(super) fn put_task(&mut self, task: &Task, revision: u64) {
@@ -265,29 +282,40 @@ impl Snapshot {
         if let Some(old) = &old {
             self.integrated -= usize::from(old.integrated.is_some());
             self.variants_by_idea.remove(old);
-            for maker in makers(old) {
-                self.by_commit.remove(&maker);
+            for entry in commit_entries(old) {
+                self.commits.remove(&entry);
             }
         }
         self.integrated += usize::from(row.integrated.is_some());
         if let Some(scores) = &mut self.scores {
             scores.put(&row, old.as_ref());
         }
-        self.by_commit.extend(makers(&row));
+        self.commits.extend(commit_entries(&row));
         self.variants_by_idea.insert(row);
     }
 
+    /// Swaps in the workers and groups of the experiment. Answers whether they changed.
+    pub(super) fn put_members(&mut self, workers: Vec<Worker>, groups: Vec<Group>) -> bool {
+        let workers = workers.into_iter().map(|worker| (worker.worker_id.clone(), worker));
+        let workers: OrdMap<_, _> = workers.collect();
+        let has_changed = *self.workers != workers || *self.groups != groups;
+        self.workers = Arc::new(workers);
+        self.groups = Arc::new(groups);
+        has_changed
+    }
+
+    /// Adds an event, unless it was consumed before. Beyond [`MAX_EVENTS`] the oldest goes.
     pub(super) fn push_event(&mut self, cursor: u64, event: Arc<Event>) {
-        if cursor <= self.cursor && self.tail.back().is_some_and(|(held, _)| *held >= cursor) {
+        if cursor <= self.cursor && self.events.back().is_some_and(|(held, _)| *held >= cursor) {
             return;
         }
         self.cursor = self.cursor.max(cursor);
-        self.tail_weight += weight_of(&event);
-        self.tail.push_back((cursor, event));
-        while self.tail.len() > TAIL
-            && let Some((_, oldest)) = self.tail.pop_front()
+        self.events_weight += event_weight(&event);
+        self.events.push_back((cursor, event));
+        while self.events.len() > MAX_EVENTS
+            && let Some((_, oldest)) = self.events.pop_front()
         {
-            self.tail_weight -= weight_of(&oldest);
+            self.events_weight -= event_weight(&oldest);
         }
     }
 }
@@ -301,7 +329,7 @@ fn metrics(config: &ExperimentConfig) -> Vec<Arc<str>> {
     objective
         .into_iter()
         .chain(others)
-        .take(METRICS)
+        .take(MAX_METRICS)
         .map(Arc::from)
         .collect()
 }
@@ -310,13 +338,8 @@ fn rows<E, R>(entities: Vec<E>, row: impl Fn(E) -> R) -> Vec<Arc<R>> {
     entities.into_iter().map(|entity| Arc::new(row(entity))).collect()
 }
 
-fn sorted<T>(order: Arc<dyn Order<T>>, rows: &mut [Arc<T>]) -> Sorted<T> {
-    rows.sort_by(|a, b| order.compare(a, b));
-    Sorted::of(order, rows)
-}
-
-fn weight_of(event: &Event) -> usize {
-    // The texts of an event beside its members, with their headers.
+fn event_weight(event: &Event) -> usize {
+    // The text fields of an event and their headers.
     const FIXED: usize = 240;
     weight::shared(size_of::<Event>()) + FIXED + weight::object(&event.data) + weight::object(&event.extra)
 }

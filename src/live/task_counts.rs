@@ -1,9 +1,9 @@
-//! How many tasks there are of each kind in each state.
+//! The number of tasks of each kind in each state.
 
 use super::rows::TaskRow;
 use crate::protocol::{TaskKind, TaskState};
 
-/// Tasks by kind and state, kept as rows change.
+/// Tasks by kind and state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TaskCounts([[u64; TaskState::ALL.len()]; TaskKind::ALL.len()]);
 
@@ -28,6 +28,7 @@ impl TaskCounts {
         self.0.iter().flatten().sum()
     }
 
+    /// The count that a row belongs to.
     pub(super) fn slot(&mut self, row: &TaskRow) -> &mut u64 {
         &mut self.0[row.kind as usize][row.state as usize]
     }

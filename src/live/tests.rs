@@ -1,4 +1,4 @@
-//! Pictures against what a page would make of the bare rows by filtering and sorting them.
+//! The lists of snapshots against filtering and sorting all rows.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::configuration::Configuration;
-use super::snapshot::{Listed, Snapshot};
+use super::loaded_config::LoadedConfig;
+use super::snapshot::{Entities, Snapshot};
 use super::{IdeaOrder, IdeaRow, SortDirection, TaskFilter, TaskOrder, TaskRow, TaskSubject, VariantOrder, VariantRow};
 use crate::protocol::*;
 
@@ -21,18 +21,15 @@ fn of<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {
     serde_json::from_value(value).expect("an entity")
 }
 
-fn listed(listed: Listed) -> Snapshot {
+fn snapshot_of(entities: Entities) -> Snapshot {
     let id = format!("exp_{:026}", 0);
     let experiment = of(json!({ "experiment_id": id, "state": "running", "created_at": at(0) }));
-    let config = Configuration {
-        known: Ok(Arc::new(ExperimentConfig::from_yaml(CONFIG).expect("a configuration"))),
-        revision: None,
-    };
-    Snapshot::of(experiment, config, 0, listed, 1)
+    let config = LoadedConfig::from_server(ExperimentConfig::from_yaml(CONFIG).expect("a configuration"));
+    Snapshot::of(experiment, config, 0, entities, 1)
 }
 
-fn empty() -> Listed {
-    Listed {
+fn empty() -> Entities {
+    Entities {
         tasks: Vec::new(),
         ideas: Vec::new(),
         variants: Vec::new(),
@@ -47,7 +44,7 @@ fn worker(n: u8) -> String {
     format!("wkr_{n:026}")
 }
 
-/// Something that is put, so few of each that most replace another.
+/// A change of an entity. There are so few ids that most changes replace a row.
 #[derive(Debug, Clone)]
 enum Put {
     Task(Task),
@@ -110,7 +107,7 @@ fn variant() -> impl Strategy<Value = Put> {
         )
 }
 
-/// One of the few commits that many have.
+/// One of a few commits that many variants have.
 fn shared_commit(n: u8) -> String {
     format!("{n:a>40}")
 }
@@ -127,19 +124,19 @@ fn put(snapshot: &mut Snapshot, put: &Put) {
     }
 }
 
-fn together(puts: &[Put]) -> Listed {
-    let mut listed = empty();
+fn together(puts: &[Put]) -> Entities {
+    let mut entities = empty();
     for put in puts.iter().cloned() {
         match put {
-            Put::Task(task) => listed.tasks.push(task),
-            Put::Idea(idea) => listed.ideas.push(idea),
-            Put::Variant(variant) => listed.variants.push(variant),
+            Put::Task(task) => entities.tasks.push(task),
+            Put::Idea(idea) => entities.ideas.push(idea),
+            Put::Variant(variant) => entities.variants.push(variant),
         }
     }
-    listed
+    entities
 }
 
-const WAYS: [SortDirection; 2] = [SortDirection::Ascending, SortDirection::Descending];
+const DIRECTIONS: [SortDirection; 2] = [SortDirection::Ascending, SortDirection::Descending];
 
 fn optional<T: Copy>(words: &[T]) -> impl Iterator<Item = Option<T>> {
     std::iter::once(None).chain(words.iter().copied().map(Some))
@@ -163,8 +160,8 @@ fn assert_tasks(snapshot: &Snapshot) {
                 };
                 let kept: Vec<_> = rows.iter().filter(keeps).cloned().collect();
                 assert_eq!(snapshot.count_tasks(&filter), kept.len());
-                for way in WAYS {
-                    assert_order(snapshot, &filter, way, &kept);
+                for direction in DIRECTIONS {
+                    assert_order(snapshot, &filter, direction, &kept);
                 }
             }
         }
@@ -188,7 +185,7 @@ fn assert_tasks(snapshot: &Snapshot) {
 }
 
 /// `kept` are the newest first.
-fn assert_order(snapshot: &Snapshot, filter: &TaskFilter, way: SortDirection, kept: &[TaskRow]) {
+fn assert_order(snapshot: &Snapshot, filter: &TaskFilter, direction: SortDirection, kept: &[TaskRow]) {
     for order in [
         TaskOrder::Created,
         TaskOrder::Updated,
@@ -196,7 +193,7 @@ fn assert_order(snapshot: &Snapshot, filter: &TaskFilter, way: SortDirection, ke
         TaskOrder::State,
     ] {
         let mut expected = kept.to_vec();
-        let ascending = way == SortDirection::Ascending;
+        let ascending = direction == SortDirection::Ascending;
         match order {
             TaskOrder::Created => {}
             TaskOrder::Updated => expected.sort_by_key(|row| Reverse((row.updated_at, row.id.clone()))),
@@ -208,10 +205,10 @@ fn assert_order(snapshot: &Snapshot, filter: &TaskFilter, way: SortDirection, ke
         if ascending && matches!(order, TaskOrder::Created | TaskOrder::Updated) {
             expected.reverse();
         }
-        let listed: Vec<_> = snapshot.list_tasks(filter, order, way).all();
+        let listed: Vec<_> = snapshot.list_tasks(filter, order, direction).all();
         assert!(
             listed.into_iter().map(|row| &**row).eq(&expected),
-            "{filter:?} {order:?} {way:?}"
+            "{filter:?} {order:?} {direction:?}"
         );
     }
 }
@@ -220,23 +217,23 @@ fn assert_ideas(snapshot: &Snapshot) {
     let mut rows: Vec<IdeaRow> = snapshot.ideas().map(|row| IdeaRow::clone(row)).collect();
     rows.sort_by_key(|row| Reverse((row.created_at, row.id.clone())));
     for state in optional(IdeaState::ALL) {
-        for (order, way) in [IdeaOrder::Created, IdeaOrder::Priority]
+        for (order, direction) in [IdeaOrder::Created, IdeaOrder::Priority]
             .into_iter()
-            .flat_map(|o| WAYS.map(|w| (o, w)))
+            .flat_map(|o| DIRECTIONS.map(|d| (o, d)))
         {
             let keeps = |row: &&IdeaRow| state.is_none_or(|state| row.state == state);
             let mut expected: Vec<_> = rows.iter().filter(keeps).collect();
             if order == IdeaOrder::Priority {
                 expected.sort_by(|a, b| b.priority.total_cmp(&a.priority));
             }
-            if way == SortDirection::Ascending {
+            if direction == SortDirection::Ascending {
                 expected.reverse();
             }
-            let listed = snapshot.list_ideas(state, order, way).all();
+            let listed = snapshot.list_ideas(state, order, direction).all();
             assert_eq!(snapshot.count_ideas(state), expected.len());
             assert!(
                 listed.into_iter().map(|row| &**row).eq(expected),
-                "{state:?} {order:?} {way:?}"
+                "{state:?} {order:?} {direction:?}"
             );
         }
     }
@@ -273,10 +270,10 @@ fn assert_variants(snapshot: &Snapshot) {
         VariantOrder::Metric("cost"),
     ];
     for status in optional(VariantStatus::ALL) {
-        for (order, way) in orders.into_iter().flat_map(|o| WAYS.map(|w| (o, w))) {
+        for (order, direction) in orders.into_iter().flat_map(|o| DIRECTIONS.map(|d| (o, d))) {
             let keeps = |row: &&VariantRow| status.is_none_or(|status| row.status == status);
             let mut expected: Vec<_> = rows.iter().filter(keeps).collect();
-            let ascending = way == SortDirection::Ascending;
+            let ascending = direction == SortDirection::Ascending;
             match order {
                 VariantOrder::Started if ascending => expected.reverse(),
                 VariantOrder::Started => {}
@@ -286,11 +283,11 @@ fn assert_variants(snapshot: &Snapshot) {
                     (x, y) => y.is_some().cmp(&x.is_some()),
                 }),
             }
-            let listed = snapshot.list_variants(status, order, way).all();
+            let listed = snapshot.list_variants(status, order, direction).all();
             assert_eq!(snapshot.count_variants(status), expected.len());
             assert!(
                 listed.into_iter().map(|row| &**row).eq(expected),
-                "{status:?} {order:?} {way:?}"
+                "{status:?} {order:?} {direction:?}"
             );
         }
     }
@@ -350,32 +347,32 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn lists_are_those_of_the_bare_rows(puts in puts(), cut in 0..150_usize) {
+    fn lists_equal_filtering_and_sorting_all_rows(puts in puts(), cut in 0..150_usize) {
         let (first, then) = puts.split_at(cut.min(puts.len()));
-        let mut snapshot = listed(together(first));
+        let mut snapshot = snapshot_of(together(first));
         assert_whole(&snapshot);
         for one in then {
             put(&mut snapshot, one);
         }
         assert_whole(&snapshot);
-        // What changed one by one weighs about what is listed at once.
-        let at_once = listed(together(&puts)).weight();
+        // After single changes the weight is about that of one list.
+        let at_once = snapshot_of(together(&puts)).weight();
         let weight = snapshot.weight();
         prop_assert!(weight.abs_diff(at_once) * 10 <= at_once, "{} against {}", weight, at_once);
     }
 }
 
 #[test]
-fn many_evaluations_are_thinned_and_no_step_is_lost() {
-    let mut listing = empty();
+fn many_evaluations_are_downsampled_and_no_step_is_lost() {
+    let mut entities = empty();
     for n in 0..5_000_u32 {
-        listing.variants.push(of(json!({
+        entities.variants.push(of(json!({
             "variant_id": format!("v{n:05}"), "experiment_id": format!("exp_{:026}", 0), "status": "success",
             "parent_commits": ["0".repeat(40)], "evaluation": { "score": (n * 7_919) % 5_003 }, "started_at": at(0),
             "completed_at": at(u8::try_from(n / 50).expect("short")),
         })));
     }
-    let snapshot = listed(listing);
+    let snapshot = snapshot_of(entities);
     let scores = snapshot.scores().expect("an objective");
     let drawn = scores.downsampled(400);
     assert!((350..=401).contains(&drawn.len()), "{}", drawn.len());
@@ -389,7 +386,7 @@ fn many_evaluations_are_thinned_and_no_step_is_lost() {
         snapshot.scores().expect("an objective").downsampled(400),
         "the same every time"
     );
-    // Each better than the one before: even the steps are too many to draw.
+    // Each is better than the one before: even the steps are too many to draw.
     let few = scores.steps(3);
     assert_eq!(
         (few.first(), few.last()),

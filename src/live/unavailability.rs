@@ -5,35 +5,35 @@ use crate::client::ClientError;
 /// Why a server cannot be read now.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Unavailability {
-    /// Which kind, which decides what an operator can do about it.
+    /// The kind, which decides what an operator can do about it.
     pub kind: UnavailabilityKind,
-    /// The same as text, without a full stop.
+    /// The same as text for people, without a full stop.
     pub message: String,
 }
 
-/// The sorts of [`Unavailability`].
+/// The kinds of [`Unavailability`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UnavailabilityKind {
     /// No answer, or a broken one.
     Unreachable,
-    /// An answer that says the server, or what stands before it, fails.
+    /// An answer which says that the server, or a proxy before it, fails (a 5xx status).
     Failing,
-    /// Nothing was asked yet: what is known is of an earlier life of the console, or of the last time anybody looked.
+    /// Nothing was asked yet. What is known was restored from disk, or is from the last time that anybody viewed it.
     NotYetContacted,
-    /// The console has no credential that the server takes, and cannot get one.
+    /// The console has no credential that the server accepts, and cannot get one.
     NoCredential,
-    /// The server answers, and not what the protocol says, or that the console may not.
+    /// The server answers, but refuses the console, or answers something that is not the protocol.
     Refused,
 }
 
 impl UnavailabilityKind {
-    /// Whether it is the server's being away, in one way or another, that may pass without anybody doing anything here.
+    /// Whether this may pass by itself, because the server is away in some way.
     pub fn is_outage(self) -> bool {
         matches!(self, Self::Unreachable | Self::Failing | Self::NotYetContacted)
     }
 }
 
-/// Who was asked.
+/// The server that was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Server {
     TaskStore,
@@ -51,23 +51,15 @@ impl fmt::Display for Server {
 
 impl Unavailability {
     pub(super) fn of(server: Server, error: &ClientError) -> Self {
+        use UnavailabilityKind::{Failing, NoCredential, Refused, Unreachable};
         let (kind, message) = match error.status() {
-            _ if error.is_without_credential() => (UnavailabilityKind::NoCredential, error.to_string()),
-            Some(401) => (
-                UnavailabilityKind::NoCredential,
-                format!("{server} refuses the console's credential"),
-            ),
-            Some(403) => (
-                UnavailabilityKind::Refused,
-                format!("{server} does not let the console read it: {error}"),
-            ),
-            Some(status) if status >= 500 => (
-                UnavailabilityKind::Failing,
-                format!("{server} fails with status {status}"),
-            ),
-            None if error.is_unreachable() => (UnavailabilityKind::Unreachable, format!("{server} does not answer")),
+            _ if error.is_without_credential() => (NoCredential, error.to_string()),
+            Some(401) => (NoCredential, format!("{server} refuses the console's credential")),
+            Some(403) => (Refused, format!("{server} does not let the console read it: {error}")),
+            Some(status) if status >= 500 => (Failing, format!("{server} fails with status {status}")),
+            None if error.is_unreachable() => (Unreachable, format!("{server} does not answer")),
             _ => (
-                UnavailabilityKind::Refused,
+                Refused,
                 format!("{server} answers something that the console does not understand: {error}"),
             ),
         };

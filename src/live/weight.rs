@@ -1,8 +1,8 @@
-//! What things take in memory, near enough to keep within a budget.
+//! Estimates of memory, good enough to keep within a budget.
 
 use serde_json::{Map, Value};
 
-/// Header and rounding of an allocation of so many bytes, as the usual allocators have it.
+/// An allocation of this many bytes, with the header and rounding of common allocators.
 pub(super) fn block(bytes: usize) -> usize {
     match bytes {
         0 => 0,
@@ -10,17 +10,17 @@ pub(super) fn block(bytes: usize) -> usize {
     }
 }
 
-/// What stands behind an [`std::sync::Arc`] of so many bytes: two counts and the value.
+/// The allocation of an [`std::sync::Arc`] whose value has this many bytes: two counts and the value.
 pub(super) fn shared(bytes: usize) -> usize {
     block(bytes + 2 * size_of::<usize>())
 }
 
-/// What an id holds, which is its text.
+/// The text that an id holds.
 pub(super) fn id(text: &str) -> usize {
     shared(text.len())
 }
 
-/// What a JSON value holds beside its own place.
+/// What a JSON value owns beside the `Value` itself.
 pub(super) fn value(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,
@@ -32,17 +32,17 @@ pub(super) fn value(value: &Value) -> usize {
     }
 }
 
-/// What the members of a JSON object take.
+/// The members of a JSON object.
 pub(super) fn object(members: &Map<String, Value>) -> usize {
-    // Nodes of a B-tree have room for eleven and are rarely full; the first is there whole as soon as there is a member.
-    const ROOM: usize = 11;
+    // A node of a B-tree has room for eleven members and is rarely full. The first member allocates a whole node.
+    const CAPACITY: usize = 11;
     const USED: usize = 8;
     let nodes = match members.len() {
         0 => 0,
-        1..=ROOM => 1,
+        1..=CAPACITY => 1,
         more => more.div_ceil(USED) + more.div_ceil(USED * USED),
     };
-    let node = block(ROOM * (size_of::<String>() + size_of::<Value>()) + 2 * size_of::<usize>());
+    let node = block(CAPACITY * (size_of::<String>() + size_of::<Value>()) + 2 * size_of::<usize>());
     let held = members
         .iter()
         .map(|(name, member)| block(name.capacity()) + value(member));
@@ -56,16 +56,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn small_things_cost_more_than_their_bytes_and_nothing_costs_nothing() {
+    fn small_allocations_round_up_and_empty_values_are_free() {
         assert_eq!((block(0), block(1), block(24), block(25)), (0, 32, 32, 48));
         assert_eq!(value(&json!(null)) + value(&json!(1.5)) + object(&Map::new()), 0);
         assert_eq!(value(&json!("x".repeat(1000))), 1008);
-        // A single member brings a whole node.
+        // A single member allocates a whole node.
         assert!(value(&json!({ "score": 1 })) > 600);
     }
 
     #[test]
-    fn what_is_nested_is_counted() {
+    fn nested_values_are_counted() {
         let text = "x".repeat(10_000);
         let nested = value(&json!({ "a": [{ "b": text }] }));
         assert!((10_000..12_500).contains(&nested), "{nested}");

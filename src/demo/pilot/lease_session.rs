@@ -152,12 +152,12 @@ impl LeaseSession {
             match next_action(&held, last, self.clock.now()) {
                 Action::Work(until) => tokio::select! {
                     biased;
-                    () = self.clock.passes(until) => {}
+                    () = self.clock.wait_past(until) => {}
                     done = poll_until(end, &self.clock, work.as_mut()) => if done.is_some() { return done },
                 },
                 Action::Renew => tokio::select! {
                     biased;
-                    () = self.clock.passes(end) => {}
+                    () = self.clock.wait_past(end) => {}
                     renewed = self.renew(&held) => match renewed {
                         Ok(held) => {
                             last = Renewal::Done;

@@ -1,35 +1,34 @@
-//! A feed that asks: the state of a long-poll, which knows neither sockets nor clocks, and the loop that asks for it.
+//! A long-poll feed: its state, which knows neither sockets nor clocks, and the loop that sends the requests.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::BATCH;
-use super::pace::{PATIENCE, Pace};
+use super::pace::{Pace, REQUESTED_WAIT};
 use crate::client::{ClientError, ExperimentClient, WatchEvent};
 use crate::protocol::EventBatch;
 
-/// What to ask the server next.
+/// The next request.
 #[derive(Debug, PartialEq, Eq)]
-struct Ask {
-    /// What comes after this much of the log.
+struct Request {
+    /// Ask for what comes after this position of the log.
     cursor: u64,
-    /// How long the server should wait for something, and how long to wait for its answer; nothing when it should
-    /// answer at once.
+    /// How long the server is asked to wait for an event, and how long its answer may take. None: it shall answer at
+    /// once.
     wait: Option<(Duration, Duration)>,
-    /// Not before then.
+    /// The earliest time to send it.
     not_before: Option<Instant>,
 }
 
-/// So many events in one answer may be as many as the server gives at once. Who follows is told of far fewer.
-const FULL: usize = 50;
+/// An answer with this many events may be as long as the server allows. A subscription usually delivers far fewer.
+const FULL_ANSWER: usize = 50;
 
-/// Where a long-poll stands.
+/// The state of a long-poll.
 #[derive(Debug)]
 struct LongPoll {
     cursor: u64,
-    /// Whether there may be more in the log already: what there is is asked for, and the server is not to wait.
+    /// Whether the log may have more already. Then the server is asked not to wait.
     is_behind: bool,
     pace: Pace,
 }
@@ -43,27 +42,27 @@ impl LongPoll {
         }
     }
 
-    fn ask(&self) -> Ask {
-        Ask {
+    fn next_request(&self) -> Request {
+        Request {
             cursor: self.cursor,
-            wait: (!self.is_behind).then(|| (PATIENCE, self.pace.limit())),
+            wait: (!self.is_behind).then(|| (REQUESTED_WAIT, self.pace.limit())),
             not_before: self.pace.earliest(),
         }
     }
 
-    /// The answer to the last [`Ask`], as changes. Events are told with the position they lead to, each once and without
-    /// a gap, whatever the server says of its own position beyond whether it is behind. The beat comes once there is no
-    /// more: a server may give a few at once only, as long as there are.
-    fn answered(&mut self, asked: Instant, answered: Instant, batch: EventBatch) -> Vec<WatchEvent> {
+    /// The changes in the answer to the last [`Request`]. Each event comes once and without a gap, with the cursor
+    /// after it. That is counted here; the server's own cursor only tells whether its log has become shorter. The
+    /// heartbeat comes once there are no more events, since a server may give only a few at a time.
+    fn answered(&mut self, sent: Instant, received: Instant, batch: EventBatch) -> Vec<WatchEvent> {
         let count = batch.events.len();
         let was_behind = self.is_behind;
         if !was_behind {
-            self.pace.answered(asked, answered, count == 0);
+            self.pace.answered(sent, received, count == 0);
         }
-        // A waiting request is answered with what happened since, which is all.
-        self.is_behind = count > 0 && (was_behind || count >= FULL);
+        // A request that waits is answered with everything that happened since.
+        self.is_behind = count > 0 && (was_behind || count >= FULL_ANSWER);
         if batch.cursor < self.cursor {
-            // The log is shorter than it was: another one, or the same from a backup.
+            // The log is shorter than it was: it is another one, or was restored from a backup.
             return vec![WatchEvent::Resync];
         }
         let from = self.cursor + 1;
@@ -82,7 +81,8 @@ impl LongPoll {
 pub(in crate::live) struct LongPolling {
     client: ExperimentClient,
     state: LongPoll,
-    told: VecDeque<WatchEvent>,
+    /// Changes that were received and not yet taken.
+    pending: VecDeque<WatchEvent>,
 }
 
 impl LongPolling {
@@ -90,41 +90,41 @@ impl LongPolling {
         Self {
             client,
             state: LongPoll::new(cursor),
-            told: [WatchEvent::Connected].into(),
+            pending: [WatchEvent::Connected].into(),
         }
     }
 
-    /// What was told already and not taken yet.
-    pub(super) fn told(&mut self) -> Option<Vec<WatchEvent>> {
-        let count = self.told.len().min(BATCH);
-        (count > 0).then(|| self.told.drain(..count).collect())
+    /// A batch of what was received already; none if nothing was.
+    pub(super) fn ready(&mut self, max: usize) -> Option<Vec<WatchEvent>> {
+        let count = self.pending.len().min(max);
+        (count > 0).then(|| self.pending.drain(..count).collect())
     }
 
-    pub(super) async fn next_batch(&mut self) -> Result<Vec<WatchEvent>, ClientError> {
+    pub(super) async fn next_batch(&mut self, max: usize) -> Result<Vec<WatchEvent>, ClientError> {
         loop {
-            if let Some(told) = self.told() {
-                return Ok(told);
+            if let Some(batch) = self.ready(max) {
+                return Ok(batch);
             }
-            let Ask {
+            let Request {
                 cursor,
                 wait,
                 not_before,
-            } = self.state.ask();
+            } = self.state.next_request();
             if let Some(earliest) = not_before {
                 sleep_until(earliest).await;
             }
-            let asked = Instant::now();
+            let sent = Instant::now();
             let batch = match wait {
                 None => match self.client.events(cursor, None).await {
-                    // It would be as late the next time; a list says the same in fewer words.
+                    // It would be as slow the next time; a list takes less.
                     Err(error) if error.is_timeout() => return Ok(vec![WatchEvent::Resync]),
                     answer => answer?,
                 },
-                Some((patience, limit)) => timeout(limit, self.client.subscribe(cursor, patience))
+                Some((wait, limit)) => timeout(limit, self.client.subscribe(cursor, wait))
                     .await
                     .unwrap_or(Err(ClientError::TimedOut))?,
             };
-            self.told.extend(self.state.answered(asked, Instant::now(), batch));
+            self.pending.extend(self.state.answered(sent, Instant::now(), batch));
         }
     }
 }
@@ -144,9 +144,9 @@ mod tests {
         serde_json::from_value(event).expect("an event")
     }
 
-    /// The answer of a server whose log is `length` long, and which gives at most `most` events at once.
-    fn answer(cursor: u64, length: u64, most: u64) -> EventBatch {
-        let to = length.min(cursor + most).max(cursor);
+    /// The answer of a server whose log has `length` events, and which gives at most `max` events at once.
+    fn answer(cursor: u64, length: u64, max: u64) -> EventBatch {
+        let to = length.min(cursor + max).max(cursor);
         EventBatch {
             events: (cursor + 1..=to).map(event).collect(),
             cursor: to.min(length),
@@ -158,44 +158,48 @@ mod tests {
         let mut poll = LongPoll::new(7);
         let now = Instant::now();
         assert_eq!(
-            poll.ask(),
-            Ask {
+            poll.next_request(),
+            Request {
                 cursor: 7,
                 wait: None,
                 not_before: None
             }
         );
         assert_eq!(poll.answered(now, now, answer(7, 7, 10)), [WatchEvent::Heartbeat]);
-        let ask = poll.ask();
+        let request = poll.next_request();
         assert_eq!(
-            (ask.cursor, ask.not_before),
+            (request.cursor, request.not_before),
             (7, None),
-            "the first says nothing of its pace"
+            "the first answer says nothing about its pace"
         );
-        assert!(ask.wait.is_some());
+        assert!(request.wait.is_some());
     }
 
     #[test]
-    fn what_is_pending_is_read_to_its_end_and_what_comes_later_is_all_there_is() {
+    fn a_backlog_is_read_to_its_end_without_waiting() {
         let mut poll = LongPoll::new(0);
         let now = Instant::now();
         let beats = |changes: Vec<WatchEvent>| changes.contains(&WatchEvent::Heartbeat);
         assert!(!beats(poll.answered(now, now, answer(0, 5, 3))));
         assert!(!beats(poll.answered(now, now, answer(3, 5, 3))));
-        assert_eq!((poll.ask().cursor, poll.ask().wait), (5, None), "there may be more");
+        assert_eq!(
+            (poll.next_request().cursor, poll.next_request().wait),
+            (5, None),
+            "there may be more"
+        );
         assert!(beats(poll.answered(now, now, answer(5, 5, 3))));
-        assert!(poll.ask().wait.is_some());
+        assert!(poll.next_request().wait.is_some());
         assert!(beats(poll.answered(now, now, answer(5, 6, 100))));
-        assert!(poll.ask().wait.is_some(), "an event costs no request of its own");
+        assert!(poll.next_request().wait.is_some(), "one event is no backlog");
         assert!(
             !beats(poll.answered(now, now, answer(6, 1_000, 100))),
             "a server that gives 100 at most"
         );
-        assert_eq!(poll.ask().wait, None);
+        assert_eq!(poll.next_request().wait, None);
     }
 
     #[test]
-    fn a_log_that_became_shorter_is_listed_anew() {
+    fn a_log_that_became_shorter_is_listed_again() {
         let mut poll = LongPoll::new(7);
         let now = Instant::now();
         assert_eq!(poll.answered(now, now, answer(7, 5, 10)), [WatchEvent::Resync]);
@@ -203,28 +207,28 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_event_is_told_once_with_the_position_it_leads_to(
+        fn every_event_is_delivered_once_with_the_cursor_after_it(
             start in 0_u64..50,
-            most in 1_u64..120,
+            max in 1_u64..120,
             steps in prop::collection::vec(0_u64..400, 1..40),
         ) {
             let mut poll = LongPoll::new(start);
             let (mut length, mut told) = (start, Vec::new());
             for more in steps {
-                // Less often than it is asked, so that there is an end now and then.
+                // Often nothing, so that the backlog ends now and then.
                 length += more.saturating_sub(300);
                 let now = Instant::now();
-                let waits = poll.ask().wait.is_some();
-                let answer = answer(poll.ask().cursor, length, most);
-                let is_few = answer.events.len() < FULL;
+                let waits = poll.next_request().wait.is_some();
+                let answer = answer(poll.next_request().cursor, length, max);
+                let is_few = answer.events.len() < FULL_ANSWER;
                 let changes = poll.answered(now, now, answer);
                 let beats = changes.iter().filter(|change| **change == WatchEvent::Heartbeat).count();
-                // All is told, or at least all that one may know of.
+                // Everything was delivered, or at least everything that the client can know of.
                 if beats > 0 {
                     prop_assert_eq!(changes.last(), Some(&WatchEvent::Heartbeat));
                     prop_assert!(poll.cursor == length || (waits && is_few), "{} of {}", poll.cursor, length);
                 }
-                prop_assert_eq!(beats == 0, poll.ask().wait.is_none());
+                prop_assert_eq!(beats == 0, poll.next_request().wait.is_none());
                 told.extend(changes.into_iter().filter_map(|change| match change {
                     WatchEvent::Logged { event, cursor } => Some((event.event_id.to_string(), cursor)),
                     _ => None,

@@ -1,21 +1,20 @@
-//! How changes arrive: by push where the server pushes, else by long-poll, which every EDEN server has (`ch07 §8`).
+//! How changes arrive: by push if the server pushes, else by long-poll, which every EDEN server has (`ch07 §8`).
 //!
-//! Either way they come in batches of [`WatchEvent`]s, so that whoever follows one need not know which it is. The server
-//! is asked anew on each connection, so one that gains push is used. A feed does nothing by itself: while nobody waits
-//! for the next batch no request is under way, and so none that holds what others wait for.
+//! Both deliver batches of [`WatchEvent`]s, so a follower need not know which it is. Each connection asks the server again,
+//! so a server that gains push is used. A feed does nothing by itself: no request is under way while nobody waits for
+//! the next batch, so none can hold a connection that others need.
 
 mod long_poll;
 mod pace;
 mod push;
 
+use self::long_poll::LongPolling;
+use self::push::Pushed;
+use super::freshness::FeedKind;
 use crate::client::{ClientError, ExperimentClient, PushStream, WatchEvent};
 
-use super::freshness::FeedKind;
-use long_poll::LongPolling;
-use push::Pushed;
-
-/// Events taken in one step; a longer backlog is applied in several, so that readers see progress.
-const BATCH: usize = 256;
+/// The most changes in a batch. A longer backlog is applied in several, so that readers see progress.
+const MAX_BATCH: usize = 256;
 
 /// The feed of an experiment's log.
 pub(super) enum Feed {
@@ -32,7 +31,7 @@ impl Feed {
         })
     }
 
-    /// How it learns of changes. What is pushed tells of workers and groups too.
+    /// The kind of feed. A push feed also signals changes of workers and groups.
     pub(super) fn kind(&self) -> FeedKind {
         match self {
             Self::Push(_) => FeedKind::Push,
@@ -40,24 +39,24 @@ impl Feed {
         }
     }
 
-    /// What is there already, if anything is.
+    /// A batch of what has arrived already; none if nothing has.
     pub(super) fn ready(&mut self) -> Option<Result<Vec<WatchEvent>, ClientError>> {
         match self {
-            Self::Push(push) => push.ready(),
-            Self::LongPoll(poll) => poll.told().map(Ok),
+            Self::Push(push) => push.ready(MAX_BATCH),
+            Self::LongPoll(poll) => poll.ready(MAX_BATCH).map(Ok),
         }
     }
 
-    /// Waits for something, and takes with it whatever else is there already. Nothing is lost when the wait is given up.
+    /// Waits for a change, and answers it with what else has arrived. Dropping the future loses nothing.
     pub(super) async fn next_batch(&mut self) -> Result<Vec<WatchEvent>, ClientError> {
         match self {
-            Self::Push(push) => push.next_batch().await,
-            Self::LongPoll(poll) => poll.next_batch().await,
+            Self::Push(push) => push.next_batch(MAX_BATCH).await,
+            Self::LongPoll(poll) => poll.next_batch(MAX_BATCH).await,
         }
     }
 }
 
-/// The stream; none when the server does not push.
+/// The stream that was opened; none if the server does not push.
 pub(super) fn supported(opened: Result<PushStream, ClientError>) -> Result<Option<PushStream>, ClientError> {
     match opened {
         Ok(stream) => Ok(Some(stream)),

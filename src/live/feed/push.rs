@@ -1,38 +1,37 @@
-//! A pushed feed: batches of whatever has arrived, and its end after all that came before.
+//! A push feed: batches of what has arrived, and the error that ends it after everything that came before.
 
 use futures_util::{FutureExt, StreamExt};
 
-use super::BATCH;
 use crate::client::{ClientError, PushStream, WatchEvent};
 
 pub(in crate::live) struct Pushed {
     stream: PushStream,
-    /// What ended it, to be told after what came before.
-    failed: Option<ClientError>,
+    /// The error that ended the stream, reported after what came before it.
+    error: Option<ClientError>,
 }
 
 impl Pushed {
     pub(super) fn new(stream: PushStream) -> Self {
-        Self { stream, failed: None }
+        Self { stream, error: None }
     }
 
-    /// Nothing is lost when it is not ready: it waits for the first item only, and for nothing else.
-    pub(super) fn ready(&mut self) -> Option<Result<Vec<WatchEvent>, ClientError>> {
-        self.next_batch().now_or_never()
+    /// Dropping the future of the wait loses nothing, since it only waits for the first item.
+    pub(super) fn ready(&mut self, max: usize) -> Option<Result<Vec<WatchEvent>, ClientError>> {
+        self.next_batch(max).now_or_never()
     }
 
-    pub(super) async fn next_batch(&mut self) -> Result<Vec<WatchEvent>, ClientError> {
-        if let Some(error) = self.failed.take() {
+    pub(super) async fn next_batch(&mut self, max: usize) -> Result<Vec<WatchEvent>, ClientError> {
+        if let Some(error) = self.error.take() {
             return Err(error);
         }
         let mut changes = vec![item(self.stream.next().await)?];
-        while changes.len() < BATCH
+        while changes.len() < max
             && let Some(next) = self.stream.next().now_or_never()
         {
             match item(next) {
                 Ok(change) => changes.push(change),
                 Err(error) => {
-                    self.failed = Some(error);
+                    self.error = Some(error);
                     break;
                 }
             }
@@ -52,7 +51,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_came_before_the_end_is_told_before_the_end() {
+    async fn changes_before_the_error_are_delivered_before_it() {
         let stream = stream::iter([
             Ok(WatchEvent::Connected),
             Ok(WatchEvent::Heartbeat),
@@ -60,8 +59,8 @@ mod tests {
             Ok(WatchEvent::Resync),
         ]);
         let mut push = Pushed::new(Box::pin(stream));
-        let told = push.next_batch().await.expect("what came");
-        assert_eq!(told, [WatchEvent::Connected, WatchEvent::Heartbeat]);
-        assert!(matches!(push.next_batch().await, Err(ClientError::TimedOut)));
+        let batch = push.next_batch(10).await.expect("a batch");
+        assert_eq!(batch, [WatchEvent::Connected, WatchEvent::Heartbeat]);
+        assert!(matches!(push.next_batch(10).await, Err(ClientError::TimedOut)));
     }
 }

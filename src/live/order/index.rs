@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
-use super::{Order, Row, Sorted};
+use super::row::{Order, Row};
+use super::sorted::Sorted;
 
-/// Every row filed under every filter that keeps it; under a filter that keeps none there is no list.
+/// Every row, listed under every filter that keeps it. A filter that keeps no row has no list.
 pub(super) struct Index<T: Row> {
     order: Arc<dyn Order<T>>,
     lists: OrdMap<T::Filter, Sorted<T>>,
@@ -26,7 +27,7 @@ impl<T: Row> Clone for Index<T> {
 }
 
 impl<T: Row> Index<T> {
-    /// All of `rows`, in whatever order they come: they are put in order once, and each list is then only appended to.
+    /// An index of `rows`, given in any order. They are sorted once; each list is then only appended to.
     pub fn of(order: Arc<dyn Order<T>>, rows: &mut [Arc<T>]) -> Self {
         rows.sort_by(|a, b| order.compare(a, b));
         let mut lists: BTreeMap<T::Filter, Vec<Arc<T>>> = BTreeMap::new();
@@ -46,18 +47,18 @@ impl<T: Row> Index<T> {
         }
     }
 
-    /// What a filter keeps.
+    /// The rows that a filter keeps.
     pub fn list(&self, filter: &T::Filter) -> Option<&Sorted<T>> {
         self.lists.get(filter)
     }
 
-    /// Files a row anew that was filed as `old`, if it was.
+    /// Adds a row, in place of `old` if the row was there before.
     pub fn put(&mut self, row: &Arc<T>, old: Option<&T>) {
         if let Some(old) = old {
-            let stays = self.order.compare(old, row).is_eq();
+            let keeps_position = self.order.compare(old, row).is_eq();
             for filter in old.filters() {
-                // Where it keeps its place the new one takes it.
-                if !(stays && row.filters().any(|kept| kept == filter)) {
+                // Where the position stays the same, the insertion below replaces the old row.
+                if !(keeps_position && row.filters().any(|kept| kept == filter)) {
                     self.remove(&filter, old);
                 }
             }
@@ -85,9 +86,9 @@ impl<T: Row> Index<T> {
         }
     }
 
-    /// What it takes in memory beside the rows themselves, in bytes.
+    /// Memory beside the rows themselves, in bytes.
     pub fn weight(&self) -> usize {
-        // A list has its place in the map, its list of chunks and a first chunk.
+        // A list's entry in the map, its list of chunks and its first chunk.
         const LIST: usize = 320;
         self.entries * size_of::<Arc<T>>() * 5 / 4 + self.lists.len() * LIST
     }

@@ -5,21 +5,21 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::Order;
+use super::row::Order;
 
-/// Rows of a chunk at most. A change copies one chunk and the list of chunks, so both should be short.
-const CHUNK: usize = 256;
+/// The most rows in a chunk. A change copies one chunk and the list of chunks, so both should be short.
+const MAX_CHUNK: usize = 256;
 
-/// Rows in one order. A clone shares everything, and a change to it copies what it changes and leaves the clone alone.
+/// Rows in one order. A clone shares everything; a later change copies only the chunk that it changes.
 pub(in crate::live) struct Sorted<T> {
     order: Arc<dyn Order<T>>,
     chunks: Arc<Vec<Chunk<T>>>,
     len: usize,
 }
 
-/// Some neighbours, never none.
+/// Neighbouring rows; never empty.
 struct Chunk<T> {
-    /// The number of rows, here so that a position is found without looking at any of them.
+    /// The number of rows. It is kept here so that finding a position reads no rows.
     len: usize,
     rows: Arc<Vec<Arc<T>>>,
 }
@@ -57,7 +57,7 @@ impl<T> Chunk<T> {
         }
     }
 
-    /// Changes the rows, which are copied first where another picture holds them too.
+    /// Changes the rows. They are copied first if another snapshot holds them too.
     fn change<R>(&mut self, change: impl FnOnce(&mut Vec<Arc<T>>) -> R) -> R {
         let rows = Arc::make_mut(&mut self.rows);
         let done = change(rows);
@@ -67,26 +67,32 @@ impl<T> Chunk<T> {
 }
 
 impl<T> Sorted<T> {
-    /// No rows yet.
+    /// An empty sequence.
     pub fn new(order: Arc<dyn Order<T>>) -> Self {
         Self::of(order, &[])
     }
 
-    /// Rows that are in order already, no two of them equal.
+    /// A sequence of rows in any order, no two of them equal. They are sorted in place.
+    pub fn sorting(order: Arc<dyn Order<T>>, rows: &mut [Arc<T>]) -> Self {
+        rows.sort_by(|a, b| order.compare(a, b));
+        Self::of(order, rows)
+    }
+
+    /// A sequence of rows that are already in order, no two of them equal.
     pub fn of(order: Arc<dyn Order<T>>, rows: &[Arc<T>]) -> Self {
         Self {
             order,
-            chunks: Arc::new(rows.chunks(CHUNK).map(|rows| Chunk::new(rows.to_vec())).collect()),
+            chunks: Arc::new(rows.chunks(MAX_CHUNK).map(|rows| Chunk::new(rows.to_vec())).collect()),
             len: rows.len(),
         }
     }
 
-    /// What it is in order of.
+    /// The order that it is sorted by.
     pub fn order(&self) -> &dyn Order<T> {
         &*self.order
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -97,7 +103,7 @@ impl<T> Sorted<T> {
         self.chunks.get(chunk)?.rows.get(within)
     }
 
-    /// The rows at some positions, as far as they exist.
+    /// The rows at some positions. Positions past the end are left out.
     pub fn range(&self, positions: Range<usize>) -> impl DoubleEndedIterator<Item = &Arc<T>> {
         let to = positions.end.min(self.len);
         let from = positions.start.min(to);
@@ -117,19 +123,19 @@ impl<T> Sorted<T> {
         self.range(0..self.len)
     }
 
-    /// The first position whose row is not `before`; those that are must all come first.
+    /// The first position whose row is not `before`. The rows that are `before` must all come first.
     pub fn partition(&self, before: impl Fn(&T) -> bool) -> usize {
         let (chunk, within) = self.seek(before);
         let until = self.chunks.iter().take(chunk).map(|chunk| chunk.len).sum::<usize>();
         until + within
     }
 
-    /// The positions of the rows that `place` says are neither before nor after what is looked for.
-    pub fn span(&self, place: impl Fn(&T) -> Ordering) -> Range<usize> {
-        self.partition(|row| place(row).is_lt())..self.partition(|row| place(row).is_le())
+    /// The positions of the rows for which `compare` answers equal.
+    pub fn span(&self, compare: impl Fn(&T) -> Ordering) -> Range<usize> {
+        self.partition(|row| compare(row).is_lt())..self.partition(|row| compare(row).is_le())
     }
 
-    /// Puts a row in its place, and returns the one that stood there.
+    /// Inserts a row at its position, and returns the equal row that it replaced.
     pub fn insert(&mut self, row: Arc<T>) -> Option<Arc<T>> {
         let order = self.order.clone();
         let (found, _) = self.seek(|held| order.compare(held, &row).is_lt());
@@ -145,13 +151,13 @@ impl<T> Sorted<T> {
             Ok(within) => {
                 return chunk.change(|rows| rows.get_mut(within).map(|held| std::mem::replace(held, row)));
             }
-            Err(within) if chunk.len < CHUNK => chunk.change(|rows| rows.insert(within, row)),
-            // What grows at its end leaves full chunks behind.
-            Err(CHUNK) if at == last => chunks.push(Chunk::new(vec![row])),
+            Err(within) if chunk.len < MAX_CHUNK => chunk.change(|rows| rows.insert(within, row)),
+            // A sequence that grows at its end leaves full chunks behind.
+            Err(MAX_CHUNK) if at == last => chunks.push(Chunk::new(vec![row])),
             Err(within) => {
                 let upper = chunk.change(|rows| {
-                    let mut upper = rows.split_off(CHUNK / 2);
-                    match within.checked_sub(CHUNK / 2) {
+                    let mut upper = rows.split_off(MAX_CHUNK / 2);
+                    match within.checked_sub(MAX_CHUNK / 2) {
                         Some(within) => upper.insert(within, row),
                         None => rows.insert(within, row),
                     }
@@ -164,7 +170,7 @@ impl<T> Sorted<T> {
         None
     }
 
-    /// Takes out the row that stands where `row` does.
+    /// Removes the row that is equal to `row`.
     pub fn remove(&mut self, row: &T) -> Option<Arc<T>> {
         let order = self.order.clone();
         let (at, within) = self.seek(|held| order.compare(held, row).is_lt());
@@ -178,22 +184,22 @@ impl<T> Sorted<T> {
         self.len -= 1;
         if chunk.len == 0 {
             chunks.remove(at);
-        } else if chunk.len < CHUNK / 4 {
-            join(chunks, at);
+        } else if chunk.len < MAX_CHUNK / 4 {
+            merge(chunks, at);
         }
         Some(removed)
     }
 
-    /// What it takes in memory beside the rows themselves, in bytes.
+    /// Memory beside the rows themselves, in bytes.
     pub fn weight(&self) -> usize {
-        // Chunks are full where they grew in order, and two thirds full on average where they did not.
+        // Chunks that grew in order are full; the others are two thirds full on average.
         let entries = self.len * size_of::<Arc<T>>() * 5 / 4;
         let overhead = size_of::<Chunk<T>>() + size_of::<Vec<Arc<T>>>() + 48;
         entries + (self.chunks.len() + 1) * overhead
     }
 
-    /// The chunk and the place in it of the first row that is not `before`. A row that is after all others has its place
-    /// in the chunk after the last.
+    /// The chunk and the index in it of the first row that is not `before`. If every row is, the chunk is the one after
+    /// the last.
     fn seek(&self, before: impl Fn(&T) -> bool) -> (usize, usize) {
         let ends_before = |chunk: &Chunk<T>| chunk.rows.last().is_some_and(|row| before(row));
         let at = self.chunks.partition_point(ends_before);
@@ -201,8 +207,8 @@ impl<T> Sorted<T> {
         (at, rows.map_or(0, |rows| rows.partition_point(|row| before(row))))
     }
 
-    /// The chunk and the place in it of a position. Adding up the lengths reads a few kilobytes in a row, even in a
-    /// sequence of a hundred thousand.
+    /// The chunk and the index in it of a position. Adding up the lengths reads a few adjacent kilobytes, even for a
+    /// hundred thousand rows.
     fn locate(&self, position: usize) -> (usize, usize) {
         let mut left = position;
         for (at, chunk) in self.chunks.iter().enumerate() {
@@ -215,10 +221,10 @@ impl<T> Sorted<T> {
     }
 }
 
-/// Joins a chunk that has become short with a neighbour, if both fit in one with room to grow.
-fn join<T>(chunks: &mut Vec<Chunk<T>>, at: usize) {
+/// Merges a chunk that has become short with a neighbour, if both fit in one chunk with room to grow.
+fn merge<T>(chunks: &mut Vec<Chunk<T>>, at: usize) {
     let fits = |left: usize| match chunks.get(left..left + 2) {
-        Some([a, b]) => a.len + b.len <= CHUNK / 4 * 3,
+        Some([a, b]) => a.len + b.len <= MAX_CHUNK / 4 * 3,
         _ => false,
     };
     let Some(left) = [at.checked_sub(1), Some(at)]

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use imbl::HashMap;
 
 use super::index::Index;
-use super::{Order, Row, Sorted};
+use super::row::{Order, Row};
+use super::sorted::Sorted;
 
-/// Rows by id, and in every order they are listed in.
+/// Rows by id, and in every order that lists offer.
 pub(in crate::live) struct Table<T: Row> {
-    /// Hashed, since a row looks others up that lie anywhere: going down a tree by comparing ids would read many of them.
+    /// Hashed: a row looks up others at random, and a tree would read and compare many ids each time.
     by_id: HashMap<T::Id, Arc<T>>,
-    /// In the order in which the orders were given.
+    /// One for each order, as they were given.
     indexes: Vec<Index<T>>,
-    /// What the rows themselves weigh, in bytes.
+    /// Memory of the rows themselves, in bytes.
     rows_weight: usize,
 }
 
@@ -36,7 +37,7 @@ impl<T: Row> fmt::Debug for Table<T> {
 }
 
 impl<T: Row> Table<T> {
-    /// A table of rows that come in any order; of those that share an id, the last counts.
+    /// A table of rows, given in any order. Of rows with the same id the last one counts.
     pub fn of(orders: Vec<Arc<dyn Order<T>>>, mut rows: Vec<Arc<T>>) -> Self {
         let by_id: HashMap<_, _> = rows.iter().map(|row| (row.id().clone(), row.clone())).collect();
         if by_id.len() < rows.len() {
@@ -51,7 +52,7 @@ impl<T: Row> Table<T> {
         }
     }
 
-    /// The row of an id.
+    /// The row with an id.
     pub fn get(&self, id: &T::Id) -> Option<&Arc<T>> {
         self.by_id.get(id)
     }
@@ -61,12 +62,12 @@ impl<T: Row> Table<T> {
         self.by_id.values()
     }
 
-    /// What a filter keeps, in the order that was given as the `order`th; nothing when it keeps nothing.
+    /// The rows that a filter keeps, in the order with this index; none when it keeps no row.
     pub fn list(&self, order: usize, filter: &T::Filter) -> Option<&Sorted<T>> {
         self.indexes.get(order)?.list(filter)
     }
 
-    /// Puts a row in, and returns the one that had its id.
+    /// Adds a row, and returns the row with the same id that it replaced.
     pub fn put(&mut self, row: &Arc<T>) -> Option<Arc<T>> {
         let old = self.by_id.insert(row.id().clone(), row.clone());
         for index in &mut self.indexes {
@@ -77,11 +78,11 @@ impl<T: Row> Table<T> {
         old
     }
 
-    /// What it takes in memory with its rows, in bytes.
+    /// Memory with its rows, in bytes.
     pub fn weight(&self) -> usize {
         // An id and a reference, in nodes that are about half full.
-        const PLACE: usize = 64;
+        const ENTRY: usize = 64;
         let indexes = self.indexes.iter().map(Index::weight).sum::<usize>();
-        self.rows_weight + self.by_id.len() * PLACE + indexes
+        self.rows_weight + self.by_id.len() * ENTRY + indexes
     }
 }

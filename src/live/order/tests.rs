@@ -1,13 +1,13 @@
-//! The sequence against a sorted vector, whatever is put in and taken out.
+//! The sequence against a sorted vector, for random insertions and removals.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{Order, PagedRows, Part, Reading, Sorted};
+use super::{Order, PagedRows, Segment, Sorted, Traversal};
 
-/// A key that ties, and what parts those that do.
+/// A key that may tie, and the tie-breaker.
 type Entry = (u16, u16);
 
 struct Plain;
@@ -25,11 +25,11 @@ impl Order<Entry> for Plain {
 #[derive(Debug, Clone)]
 enum Step {
     Insert(Entry),
-    /// The entry at a share of the sequence.
+    /// The entry at this fraction of the sequence.
     Remove(u16),
-    /// A run, in order, as a list that grows at its end.
+    /// A run in order, as in a list that grows at its end.
     Append(u16),
-    /// A run is taken out, so that chunks empty and join.
+    /// A run is removed, so that chunks become empty and merge.
     Cut(u16, u16),
 }
 
@@ -47,8 +47,8 @@ fn at(share: u16, len: usize) -> usize {
     usize::from(share) * len / (usize::from(u16::MAX) + 1)
 }
 
-/// Does a step to both.
-fn take(step: &Step, sorted: &mut Sorted<Entry>, naive: &mut Vec<Entry>) {
+/// Applies a step to both.
+fn apply(step: &Step, sorted: &mut Sorted<Entry>, naive: &mut Vec<Entry>) {
     let insert = |entry: Entry, sorted: &mut Sorted<Entry>, naive: &mut Vec<Entry>| {
         let replaced = sorted.insert(Arc::new(entry));
         let found = naive.binary_search(&entry);
@@ -88,13 +88,13 @@ fn assert_same(sorted: &Sorted<Entry>, naive: &[Entry]) {
 
 proptest! {
     #[test]
-    fn it_is_a_sorted_vector(steps in steps(), from in any::<u16>(), to in any::<u16>(), key in 0..41_u16) {
+    fn it_behaves_like_a_sorted_vector(steps in steps(), from in any::<u16>(), to in any::<u16>(), key in 0..41_u16) {
         let mut sorted = Sorted::new(Arc::new(Plain));
         let mut naive = Vec::new();
         let mut older = Vec::new();
         for step in &steps {
             older.push((sorted.clone(), naive.clone()));
-            take(step, &mut sorted, &mut naive);
+            apply(step, &mut sorted, &mut naive);
         }
         assert_same(&sorted, &naive);
         for (sorted, naive) in &older {
@@ -116,27 +116,27 @@ proptest! {
     }
 
     #[test]
-    fn a_page_is_a_part_of_the_whole(steps in steps(), from in any::<u16>(), length in 0..200_usize) {
+    fn a_page_is_a_range_of_all_rows(steps in steps(), from in any::<u16>(), length in 0..200_usize) {
         let mut sorted = Sorted::new(Arc::new(Plain));
         let mut naive = Vec::new();
         for step in &steps {
-            take(step, &mut sorted, &mut naive);
+            apply(step, &mut sorted, &mut naive);
         }
         let middle = sorted.partition(|entry| entry.0 < 20);
-        let ranked = PagedRows::new([
-            Part::some(&sorted, middle..sorted.len(), Reading::TiesBackward),
-            Part::some(&sorted, 0..middle, Reading::Backward),
-            Part::all(&sorted, Reading::Forward),
+        let paged = PagedRows::new([
+            Segment::range(&sorted, middle..sorted.len(), Traversal::TiesBackward),
+            Segment::range(&sorted, 0..middle, Traversal::Backward),
+            Segment::whole(&sorted, Traversal::Forward),
         ]);
         let mut expected = naive[middle..].to_vec();
         expected.sort_by_key(|(key, part)| (*key, std::cmp::Reverse(*part)));
         expected.extend(naive[..middle].iter().rev());
         expected.extend(&naive);
-        prop_assert_eq!(ranked.len(), expected.len());
-        let whole: Vec<_> = ranked.all().into_iter().map(|entry| **entry).collect();
+        prop_assert_eq!(paged.len(), expected.len());
+        let whole: Vec<_> = paged.all().into_iter().map(|entry| **entry).collect();
         prop_assert_eq!(&whole, &expected);
         let from = at(from, expected.len() + 1);
-        let page: Vec<_> = ranked.page(from..from + length).into_iter().map(|entry| **entry).collect();
+        let page: Vec<_> = paged.page(from..from + length).into_iter().map(|entry| **entry).collect();
         prop_assert_eq!(&page, &expected[from..expected.len().min(from + length)]);
     }
 }

@@ -19,7 +19,7 @@ use poem::{Body, Response, handler};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until};
 
-use crate::live::{Epoch, RegistryViewer, Topic};
+use crate::live::{Epoch, Topic, Viewer};
 use crate::web::auth::session::SignedIn;
 use crate::web::console::Console;
 use crate::web::request::context::{Active, Context};
@@ -60,7 +60,7 @@ struct Follower<S> {
     registry: watch::Receiver<u64>,
     registry_told: u64,
     /// An open page keeps the registry read where it has to be asked for.
-    _looks: RegistryViewer,
+    _looks: Viewer,
     beat: Interval,
     /// When topics were last told.
     told_at: Option<Instant>,

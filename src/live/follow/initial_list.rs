@@ -1,22 +1,20 @@
-//! The list half of list-then-watch: read everything once, with the log position it is true for.
+//! The list half of list-then-watch: reads everything once, with the log position that it is true for.
 
 use std::sync::Arc;
 
 use futures_util::future::try_join;
-use imbl::OrdMap;
 use tracing::warn;
 
-use super::configuration::Configuration;
-use super::snapshot::{Listed, Snapshot, TAIL};
 use crate::client::{ClientError, ExperimentClient};
 use crate::experiment_configs::ConfigSource;
+use crate::live::loaded_config::LoadedConfig;
+use crate::live::snapshot::{Entities, MAX_EVENTS, Snapshot};
 use crate::protocol::Event;
 
-/// Reads a whole experiment into a picture whose rows carry `revision`; nothing when the task store does not host it.
+/// Reads a whole experiment into a snapshot whose rows carry `revision`; none if the task store does not host it.
 ///
-/// The lists are separate calls, so each may be true for a different position of the log. The picture
-/// takes the oldest of them: what is watched from there re-reads entities, which is harmless where a
-/// list was newer, and misses nothing.
+/// The lists are separate requests, so each may be true for a different position of the log. The snapshot takes the
+/// oldest of them. Watching from there reads some entities again, which is harmless, and misses nothing.
 pub(super) async fn list(
     client: &ExperimentClient,
     configs: &ConfigSource,
@@ -25,52 +23,46 @@ pub(super) async fn list(
     if optional(client.read().await)?.is_none() {
         return Ok(None);
     }
-    let config = Configuration::read(client, configs).await?;
+    let config = LoadedConfig::load(client, configs).await?;
     let tasks = client.tasks().await?;
-    // A server that does not tell still has a log; what is listed after its length was read is no older.
+    // A server that sends no cursor still has a log. What is listed after its length was read is no older than that.
     let (length, tasks) = match tasks.cursor {
         Some(_) => (None, tasks),
         None => (Some(client.log_length().await?), client.tasks().await?),
     };
     let (ideas, variants) = try_join(client.ideas(), client.variants()).await?;
-    let told = [length, tasks.cursor, ideas.cursor, variants.cursor];
-    let cursor = told.into_iter().flatten().min().unwrap_or(0);
+    let cursors = [length, tasks.cursor, ideas.cursor, variants.cursor];
+    let cursor = cursors.into_iter().flatten().min().unwrap_or(0);
     // Read after the lists: the cursor is theirs, and what happened to the experiment since is in the log after it.
     let experiment = client.read().await?;
     let (workers, groups) = try_join(client.workers(), client.groups()).await?;
 
-    let listed = Listed {
+    let entities = Entities {
         tasks: tasks.items,
         ideas: ideas.items,
         variants: variants.items,
     };
-    let mut snapshot = apart(move || Snapshot::of(experiment, config, cursor, listed, revision)).await?;
-    snapshot.workers = Arc::new(
-        workers
-            .into_iter()
-            .map(|w| (w.worker_id.clone(), w))
-            .collect::<OrdMap<_, _>>(),
-    );
-    snapshot.groups = Arc::new(groups);
-    let tail = match tail(client, cursor).await {
+    let mut snapshot = compute(move || Snapshot::of(experiment, config, cursor, entities, revision)).await?;
+    snapshot.put_members(workers, groups);
+    let tail = match newest_events(client, cursor).await {
         Ok(tail) => tail,
-        // One event that cannot be read must not keep everything else from being shown.
+        // One event that cannot be decoded must not keep everything else from being shown.
         Err(ClientError::Decode(error)) => {
             warn!(experiment.id = %client.id(), %error, "the newest events cannot be read; showing what comes after them");
             Vec::new()
         }
         Err(error) => return Err(error),
     };
-    for (seen, event) in tail {
-        snapshot.push_event(seen, Arc::new(event));
+    for (cursor, event) in tail {
+        snapshot.push_event(cursor, Arc::new(event));
     }
     Ok(Some(snapshot))
 }
 
-/// The newest events up to `cursor`, with their positions; none where they cannot be had up to there.
-async fn tail(client: &ExperimentClient, cursor: u64) -> Result<Vec<(u64, Event)>, ClientError> {
-    let mut count = cursor.min(TAIL as u64);
-    // A server that gives fewer at once is asked again for as many as it gives.
+/// The newest events up to `cursor`, each with the cursor after it; none if the server does not give all of them.
+async fn newest_events(client: &ExperimentClient, cursor: u64) -> Result<Vec<(u64, Event)>, ClientError> {
+    let mut count = cursor.min(MAX_EVENTS as u64);
+    // A server with a lower limit is asked again for as many as it gave.
     for _ in 0..2 {
         let from = cursor - count;
         let events = client.events(from, Some(count)).await?.events;
@@ -82,8 +74,8 @@ async fn tail(client: &ExperimentClient, cursor: u64) -> Result<Vec<(u64, Event)
     Ok(Vec::new())
 }
 
-/// Does what keeps a processor busy, such as putting a hundred thousand rows in order, where nothing else waits for it.
-async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ClientError> {
+/// Runs what keeps a processor busy, such as sorting a hundred thousand rows, on a thread of its own.
+async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ClientError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => Ok(done),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
@@ -91,7 +83,7 @@ async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
     }
 }
 
-/// An endpoint that the server may lack.
+/// None for an answer of "not found".
 pub(super) fn optional<T>(answer: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
     match answer {
         Ok(value) => Ok(Some(value)),

@@ -1,21 +1,21 @@
-//! The watch half of list-then-watch: what events name is read again.
+//! The watch half of list-then-watch: reads again what events name.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::follow::{Follower, Pause};
-use super::listing::optional;
-use super::mirror::Writer;
-use super::revision::Topic;
-use super::snapshot::Snapshot;
+use super::initial_list::optional;
+use super::interruption::Interruption;
 use crate::client::{ClientError, ExperimentClient};
+use crate::live::mirror::MirrorWriter;
+use crate::live::revision::Topic;
+use crate::live::snapshot::Snapshot;
 use crate::protocol::{Event, Experiment, Idea, Subject, Task, Variant};
 
-/// Entities read at the same time.
-const PARALLEL_READS: usize = 8;
-/// Past this many entities in one batch, listing is cheaper than reading each.
+/// The most entities that are read at the same time.
+const MAX_PARALLEL_READS: usize = 8;
+/// Beyond this many entities in one batch, a list is cheaper than reading each.
 const RELIST_ABOVE: usize = 200;
 
 /// An entity as it is now.
@@ -37,20 +37,23 @@ async fn read(client: &ExperimentClient, subject: Subject) -> Result<Entity, Cli
     Ok(entity.unwrap_or(Entity::Gone))
 }
 
-/// Re-reads what the events name and publishes all of it as one revision.
-pub(super) async fn apply(follower: &Follower, writer: &Writer, events: Vec<(u64, Arc<Event>)>) -> Result<(), Pause> {
+/// Reads again what the events name, and publishes all of it as one revision. Answers whether the experiment itself
+/// changed.
+pub(super) async fn apply(
+    client: &ExperimentClient,
+    writer: &MirrorWriter,
+    events: Vec<(u64, Arc<Event>)>,
+) -> Result<bool, Interruption> {
     let subjects: BTreeSet<Subject> = events.iter().flat_map(|(_, event)| event.subjects()).collect();
     if subjects.len() > RELIST_ABOVE {
-        return Err(Pause::Relist);
+        return Err(Interruption::Relist);
     }
-    let entities: Vec<Entity> = stream::iter(subjects.into_iter().map(|subject| read(&follower.client, subject)))
-        .buffer_unordered(PARALLEL_READS)
+    let entities: Vec<Entity> = stream::iter(subjects.into_iter().map(|subject| read(client, subject)))
+        .buffer_unordered(MAX_PARALLEL_READS)
         .try_collect()
         .await?;
     let view = writer.view();
-    let Some(held) = view.snapshot() else {
-        return Err(Pause::Relist);
-    };
+    let held = view.snapshot().ok_or(Interruption::Relist)?;
     let mut snapshot = Snapshot::clone(held);
     let revision = writer.next_revision();
     let mut topics = vec![Topic::Events];
@@ -72,21 +75,17 @@ pub(super) async fn apply(follower: &Follower, writer: &Writer, events: Vec<(u64
                 snapshot.experiment = experiment;
                 Topic::Experiment
             }
-            // Nothing in the protocol deletes one of these; a listing will tell what happened.
-            Entity::Gone => return Err(Pause::Relist),
+            // Nothing in the protocol deletes an entity; a list finds out what happened.
+            Entity::Gone => return Err(Interruption::Relist),
         };
         if !topics.contains(&topic) {
             topics.push(topic);
         }
     }
-    writer.follow_stats().applied(events.len());
+    writer.follow_stats().add_events(events.len());
     for (cursor, event) in events {
         snapshot.push_event(cursor, event);
     }
-    let has_changed_itself = topics.contains(&Topic::Experiment);
     writer.publish(snapshot, &topics);
-    if has_changed_itself {
-        follower.changed();
-    }
-    Ok(())
+    Ok(topics.contains(&Topic::Experiment))
 }

@@ -1,26 +1,26 @@
-//! Who is in a group, worked out from one list of groups: no call a member, no limit of depth.
+//! The workers in a group, computed from one list of groups: no request per member, and no limit of depth.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::protocol::{Group, GroupId, WorkerId};
 
-/// Every worker that is in a group of this name, itself or through groups within groups (`ch02 §7.2`). Names are not
-/// unique, so there may be several such groups. A member that is no group of the list and no worker counts for nothing,
-/// and groups that contain each other are each looked at once.
+/// Every worker in a group of this name, directly or through nested groups (`ch02 §7.2`). Names are not unique, so
+/// there may be several such groups. A member that is neither a worker nor a group of the list is ignored, and of
+/// groups that contain each other each is visited once.
 pub(super) fn workers_of(groups: &[Group], name: &str) -> BTreeSet<WorkerId> {
     let by_id: HashMap<&GroupId, &Group> = groups.iter().map(|group| (&group.group_id, group)).collect();
     let is_named = |group: &&Group| group.name.as_ref().is_some_and(|given| given.as_str() == name);
-    let mut open: Vec<&Group> = groups.iter().filter(is_named).collect();
-    let mut seen: HashSet<&GroupId> = open.iter().map(|group| &group.group_id).collect();
+    let mut to_visit: Vec<&Group> = groups.iter().filter(is_named).collect();
+    let mut seen: HashSet<&GroupId> = to_visit.iter().map(|group| &group.group_id).collect();
     let mut workers = BTreeSet::new();
-    while let Some(group) = open.pop() {
+    while let Some(group) = to_visit.pop() {
         for member in &group.members {
             if let Ok(worker) = member.as_str().parse() {
                 workers.insert(worker);
             } else if let Some(inner) = member.as_group().and_then(|id| by_id.get(&id).copied())
                 && seen.insert(&inner.group_id)
             {
-                open.push(inner);
+                to_visit.push(inner);
             }
         }
     }
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_that_contain_each_other_end() {
+    fn groups_that_contain_each_other_are_visited_once() {
         let groups = [
             group(0, Some("admins"), &[1], &[0, 1]),
             group(1, Some("leads"), &[2], &[2]),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn names_count_whole_and_more_than_once_and_what_is_gone_counts_for_nothing() {
+    fn only_whole_names_match_and_unknown_groups_are_ignored() {
         let groups = [
             group(0, Some("admins"), &[1], &[77]),
             group(1, Some("admins"), &[2], &[]),
@@ -97,9 +97,9 @@ mod tests {
     }
 
     proptest! {
-        /// Against the definition: whoever is a member, or a member of a member, until nothing is added.
+        /// Against the definition: add the members of members until nothing is added.
         #[test]
-        fn it_is_the_smallest_set_that_the_definition_allows(
+        fn it_is_the_smallest_set_closed_under_membership(
             shape in prop::collection::vec((any::<bool>(), prop::collection::vec(0..12_usize, 0..4), prop::collection::vec(0..10_usize, 0..4)), 0..8)
         ) {
             let groups: Vec<_> = shape

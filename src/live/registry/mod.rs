@@ -1,0 +1,16 @@
+//! The deployment's registry of experiments. [`Registry`] is what readers see. One task fills it ([`RegistryFeed`],
+//! through a [`RegistryWriter`](writer::RegistryWriter)); another asks the task stores what they host ([`Prober`]).
+
+mod feed;
+mod probe;
+mod refresh_request;
+mod row;
+mod view;
+mod writer;
+
+pub(super) use feed::RegistryFeed;
+pub(super) use probe::Prober;
+pub(super) use refresh_request::RefreshRequest;
+pub use row::{Hosting, RegistryRow};
+pub use view::{Registry, RegistryView};
+pub(super) use writer::RegistryWriter;

@@ -1,0 +1,106 @@
+//! The format of the files: compressed JSON, with a version at the beginning.
+
+use std::fs;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use crate::private_file::{create_private_dir, replace_private_with};
+use crate::protocol::Timestamp;
+
+/// Files of another version are not read: what they hold is listed again.
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct File<T> {
+    #[serde(rename = "form")]
+    version: u32,
+    /// When the server last answered.
+    pub heard: Timestamp,
+    pub content: T,
+}
+
+impl<T> File<T> {
+    pub(super) fn new(heard: Timestamp, content: T) -> Self {
+        Self {
+            version: VERSION,
+            heard,
+            content,
+        }
+    }
+}
+
+/// Reads a file, if it is there and of this version. An unreadable one is logged.
+pub(super) async fn read<T: DeserializeOwned + Send + 'static>(path: PathBuf) -> Option<File<T>> {
+    let read = tokio::task::spawn_blocking(move || match read_version(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            warn!(path = %path.display(), %error, "what was kept cannot be read; it is listed anew");
+            None
+        }
+    });
+    read.await.ok()?
+}
+
+/// The file, unless it is of another version: its content may not even parse.
+fn read_version<T: DeserializeOwned>(path: &Path) -> io::Result<Option<File<T>>> {
+    let compressed = BufReader::new(fs::File::open(path)?);
+    let mut json = BufReader::new(GzDecoder::new(compressed));
+    // The version is the first field.
+    let expected = format!(r#"{{"form":{VERSION},"#);
+    let mut beginning = Vec::new();
+    json.by_ref().take(expected.len() as u64).read_to_end(&mut beginning)?;
+    if beginning != expected.as_bytes() {
+        return Ok(None);
+    }
+    Ok(Some(serde_json::from_reader(beginning.chain(json))?))
+}
+
+/// Replaces a file with what `make` returns. A failure is logged.
+pub(super) async fn write<T: Serialize>(path: PathBuf, make: impl FnOnce() -> File<T> + Send + 'static) {
+    let log_path = path.clone();
+    let written = tokio::task::spawn_blocking(move || {
+        // The directory may have been removed.
+        path.parent().map_or(Ok(()), create_private_dir)?;
+        replace_private_with(&path, |file| compress(file, &make()))
+    });
+    if let Ok(Err(error)) = written.await {
+        warn!(path = %log_path.display(), %error, "cannot keep what is known; after a restart it is listed anew");
+    }
+}
+
+/// Fast rather than small, since files are written often.
+fn compress(file: &mut fs::File, content: &impl Serialize) -> io::Result<()> {
+    let encoder = GzEncoder::new(BufWriter::new(file), Compression::fast());
+    let mut json = BufWriter::new(encoder);
+    serde_json::to_writer(&mut json, content)?;
+    json.into_inner()?.finish()?.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_of_another_version_is_not_parsed() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let path = scratch.path().join("a.json.gz");
+        let with_version = |version| {
+            move || File {
+                version,
+                ..File::new(Timestamp::from_millisecond(1), "not a list")
+            }
+        };
+        write(path.clone(), with_version(VERSION + 1)).await;
+        assert!(read_version::<Vec<u8>>(&path).expect("no error").is_none());
+        write(path.clone(), with_version(VERSION)).await;
+        assert!(read_version::<Vec<u8>>(&path).is_err());
+    }
+}
