@@ -1,6 +1,8 @@
-//! What is known of each artifact (`ch08 §5.5`); its bytes are in a file named after it.
+//! The records of artifacts (`ch08 §5.5`). The bytes of each are in a file named after it.
 
-use super::{Session, StorageError, Write};
+use super::error::StorageError;
+use super::session::Session;
+use super::write_session::WriteSession;
 use crate::protocol::Timestamp;
 
 /// One deposit.
@@ -10,7 +12,7 @@ pub(in crate::embedded) struct Artifact {
     pub(in crate::embedded) id: String,
     /// The principal that deposited it.
     pub(in crate::embedded) created_by: String,
-    /// As the depositor gave it, fit to be sent as a header.
+    /// As the depositor gave it. It is valid as a header.
     pub(in crate::embedded) content_type: String,
     pub(in crate::embedded) size_bytes: u64,
 }
@@ -18,7 +20,7 @@ pub(in crate::embedded) struct Artifact {
 impl Session {
     /// An artifact of this scope.
     pub(in crate::embedded) async fn artifact(&mut self, id: &str) -> Result<Option<Artifact>, StorageError> {
-        let (connection, scope) = self.parts();
+        let (connection, scope) = self.reading();
         let query =
             sqlx::query_as("SELECT created_by, content_type, size_bytes FROM artifact WHERE scope = ? AND id = ?");
         let row: Option<(String, String, i64)> = query.bind(scope).bind(id).fetch_optional(connection).await?;
@@ -31,14 +33,14 @@ impl Session {
     }
 }
 
-impl Write {
-    /// Names a file that is in its place.
+impl WriteSession {
+    /// Records an artifact whose file is in its place.
     pub(in crate::embedded) async fn insert_artifact(
         &mut self,
         artifact: &Artifact,
         now: Timestamp,
     ) -> Result<(), StorageError> {
-        let (connection, scope) = self.changing().await?;
+        let (connection, scope) = self.writing().await?;
         let query = sqlx::query(
             "INSERT INTO artifact (scope, id, created_by, content_type, size_bytes, created_at)
              VALUES (?, ?, ?, ?, ?, ?)",
