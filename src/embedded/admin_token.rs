@@ -6,7 +6,7 @@ use std::path::Path;
 
 use secrecy::SecretString;
 
-use super::open_error::OpenError;
+use super::OpenError;
 use super::password_hash::random_secret;
 use crate::private_file::write_private;
 

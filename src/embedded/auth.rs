@@ -7,11 +7,11 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::caller::{Caller, SecretVersion};
+use super::caller::SecretVersion;
 use super::options::Authentication;
 use super::password_hash::{PasswordHasher, random_secret};
-use super::scope::ScopeKey;
-use super::storage::{StorageError, Store};
+use super::storage::{StorageError, StorageResult, Store};
+use super::{Caller, ScopeKey};
 use crate::protocol::*;
 
 type SecretDigest = [u8; 32];
@@ -72,7 +72,7 @@ impl Authenticator {
         &self,
         scope: Option<ScopeKey>,
         header: Option<&str>,
-    ) -> Result<Option<Caller>, StorageError> {
+    ) -> StorageResult<Option<Caller>> {
         let bearer = header.map(parse_bearer);
         let Some(admin) = self.admin else {
             let principal = bearer.map_or(Some(Actor::Admin), |bearer| Some(bearer?.0));
@@ -105,7 +105,7 @@ impl Authenticator {
         worker: &WorkerId,
         secret: &str,
         given: SecretDigest,
-    ) -> Result<Option<SecretVersion>, StorageError> {
+    ) -> StorageResult<Option<SecretVersion>> {
         let Some(key) = scope.map(|scope| (scope, worker.clone())) else {
             let permit = self.hasher.permit().await;
             self.hasher.verify(permit, None, secret).await;
@@ -137,7 +137,7 @@ impl Authenticator {
     }
 
     /// A new secret and its hash. The secret is told once and not stored.
-    pub(super) async fn new_secret(&self) -> Result<(SecretString, String), StorageError> {
+    pub(super) async fn new_secret(&self) -> StorageResult<(SecretString, String)> {
         let secret = random_secret();
         let hash = self.hasher.hash(&secret).await.ok_or(StorageError::Hash)?;
         Ok((secret.into(), hash))

@@ -6,18 +6,13 @@ use std::sync::Arc;
 
 use poem::Endpoint;
 
-use super::auth::Authenticator;
-use super::blobs::BlobStore;
 use super::checkpoint::{Checkpoints, RepositoryStore};
-use super::http;
 use super::id_generator::IdGenerator;
 use super::lease_expiry::LeaseExpiry;
-use super::open_error::OpenError;
-use super::options::{Durability, Location, Options};
+use super::options::{Location, Options};
 use super::push::PushStreams;
-use super::scope::Scope;
-use super::state::BackendState;
 use super::storage::{StorageError, Store};
+use super::{Authenticator, BackendState, BlobStore, Durability, OpenError, Scope, http};
 
 /// A running backend. Cloning it is cheap.
 #[derive(Clone)]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use tokio::fs::File;
 use tokio::io::{AsyncSeekExt, AsyncWriteExt, BufWriter};
 
-use super::options::Durability;
+use super::Durability;
 use crate::protocol::ExperimentId;
 
 /// Bytes that are handed to the system at once. The pieces of an upload are smaller.

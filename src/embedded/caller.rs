@@ -1,7 +1,7 @@
 //! The caller of a request, and what it may do (`ch07 §13.3`).
 
 use super::groups::Groups;
-use super::protocol_error::ProtocolError;
+use super::{ProtocolError, ProtocolResult};
 use crate::protocol::*;
 
 /// Which of a worker's secrets was presented: how often the secret had been reissued by then.
@@ -55,14 +55,14 @@ impl Caller {
     }
 
     /// The worker that calls. The admin token is refused.
-    pub(super) fn require_worker(&self) -> Result<&WorkerId, ProtocolError> {
+    pub(super) fn require_worker(&self) -> ProtocolResult<&WorkerId> {
         self.worker
             .as_ref()
             .ok_or_else(|| ProtocolError::forbidden("this needs a worker's credential, not the admin token"))
     }
 
     /// Requires the admin token. Workers are refused.
-    pub(super) fn require_admin(&self) -> Result<(), ProtocolError> {
+    pub(super) fn require_admin(&self) -> ProtocolResult {
         if self.is_unchecked || self.principal == Actor::Admin {
             return Ok(());
         }
@@ -70,7 +70,7 @@ impl Caller {
     }
 
     /// Requires a worker in one of the named groups. The admin token is in no group.
-    pub(super) fn require_member(&self, groups: &Groups, names: &[&str]) -> Result<(), ProtocolError> {
+    pub(super) fn require_member(&self, groups: &Groups, names: &[&str]) -> ProtocolResult {
         if self.is_unchecked {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::protocol_error::ProtocolError;
+use super::{ProtocolError, ProtocolResult};
 use crate::protocol::*;
 
 /// Members of the group with this name administer the experiment.
@@ -66,7 +66,7 @@ impl Groups {
     }
 
     /// Requires that the worker is in one of the named groups.
-    pub(super) fn require_member(&self, worker: &WorkerId, names: &[&str]) -> Result<(), ProtocolError> {
+    pub(super) fn require_member(&self, worker: &WorkerId, names: &[&str]) -> ProtocolResult {
         let is_member = |name: &&str| {
             self.find_by_name(name)
                 .is_some_and(|group| self.contains(&group.group_id, worker.as_str()))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use super::scope::{Scope, ScopeKey};
+use super::{Scope, ScopeKey};
 use crate::protocol::*;
 
 /// An experiment that this backend hosts. Its configuration never changes (`ch08 §4.2`).

@@ -7,9 +7,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use super::scope::{Scope, ScopeKey};
-use super::storage::{StorageError, Store};
+use super::storage::{StorageResult, Store};
 use super::transition::{self, LeaseSweep};
+use super::{Scope, ScopeKey};
 use crate::clock::Clock;
 use crate::protocol::Timestamp;
 
@@ -77,7 +77,7 @@ impl LeaseExpiry {
     }
 
     /// Announces every lease that has expired, and returns when the next one will.
-    async fn announce_expired(&self) -> Result<Option<Timestamp>, StorageError> {
+    async fn announce_expired(&self) -> StorageResult<Option<Timestamp>> {
         let mut session = self.store.read(ScopeKey::DEPLOYMENT).await?;
         let sweep = transition::sweep(session.unannounced_leases().await?, self.clock.now());
         drop(session);

@@ -36,3 +36,13 @@ pub use admin_token::load_or_create_admin_token;
 pub use backend::Backend;
 pub use open_error::OpenError;
 pub use options::{Authentication, Location, Options};
+
+// What many of the modules below import.
+pub(in crate::embedded) use auth::Authenticator;
+pub(in crate::embedded) use blobs::{BlobStore, TempFile};
+pub(in crate::embedded) use caller::Caller;
+pub(in crate::embedded) use hosted::{HostedExperiment, HostedExperiments};
+pub(in crate::embedded) use options::Durability;
+pub(in crate::embedded) use protocol_error::{ProtocolError, ProtocolResult};
+pub(in crate::embedded) use scope::{Scope, ScopeKey};
+pub(in crate::embedded) use state::BackendState;

@@ -12,6 +12,9 @@ pub(super) struct ProtocolError {
     pub(super) detail: String,
 }
 
+/// A result of the protocol.
+pub(super) type ProtocolResult<T = ()> = Result<T, ProtocolError>;
+
 impl ProtocolError {
     pub(super) fn new(kind: ErrorType, detail: impl Into<String>) -> Self {
         Self {

@@ -15,11 +15,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use super::auth::Authenticator;
-use super::caller::Caller;
-use super::hosted::HostedExperiment;
-use super::scope::{Scope, ScopeKey};
-use super::storage::{Page, StorageError, Store};
+use super::storage::{Page, StorageResult, Store};
+use super::{Authenticator, Caller, HostedExperiment, Scope, ScopeKey};
 use crate::lifecycle::Tasks;
 use crate::protocol::{Notice, WorkerId};
 
@@ -76,7 +73,7 @@ impl PushStreams {
         hosted: &HostedExperiment,
         caller: &Caller,
         resume: ResumeFrom,
-    ) -> Result<Option<Response>, StorageError> {
+    ) -> StorageResult<Option<Response>> {
         // Subscribe first, read then: what is committed in between is seen twice, and the cursor drops the second.
         let log_length = hosted.log_length();
         let notices = hosted.scope.notices();
@@ -93,13 +90,10 @@ impl PushStreams {
         let state = LogStream {
             store: self.store.clone(),
             scope,
-            reader: Reader::new(caller),
             log_length,
-            notices,
             cursor,
             opening: Some(opening),
-            heartbeat: self.heartbeat(),
-            stopping: self.tasks.stopping(),
+            source: self.source(notices, caller),
         };
         Ok(Some(respond(stream::unfold(state, |mut state| async move {
             let frame = state.next().await?;
@@ -115,7 +109,7 @@ impl PushStreams {
         deployment: &Scope,
         caller: &Caller,
         resume: ResumeFrom,
-    ) -> Result<Option<Response>, StorageError> {
+    ) -> StorageResult<Option<Response>> {
         let notices = deployment.notices();
         if !self.auth.is_current(deployment.key, caller) {
             return Ok(None);
@@ -127,12 +121,9 @@ impl PushStreams {
             ResumeFrom::After(_) | ResumeFrom::Invalid => resync(revision),
         };
         let state = DeploymentStream {
-            reader: Reader::new(caller),
-            notices,
             revision,
             opening: Some(opening),
-            heartbeat: self.heartbeat(),
-            stopping: self.tasks.stopping(),
+            source: self.source(notices, caller),
         };
         Ok(Some(respond(stream::unfold(state, |mut state| async move {
             let frame = state.next().await?;
@@ -140,25 +131,59 @@ impl PushStreams {
         }))))
     }
 
-    /// The first heartbeat comes as soon as there is nothing else to send. It tells the reader that it has caught up.
-    fn heartbeat(&self) -> Interval {
+    fn source(&self, notices: broadcast::Receiver<Notice>, caller: &Caller) -> Source {
+        // The first heartbeat comes as soon as there is nothing else to send. It tells the reader that it has caught up.
         let mut heartbeat = interval_at(Instant::now(), self.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        heartbeat
+        Source {
+            reader: Reader::new(caller),
+            notices,
+            heartbeat,
+            stopping: self.tasks.stopping(),
+        }
+    }
+}
+
+/// What both streams wait for beside the log.
+struct Source {
+    reader: Reader,
+    notices: broadcast::Receiver<Notice>,
+    heartbeat: Interval,
+    stopping: CancellationToken,
+}
+
+/// What a [`Source`] brought.
+enum Received {
+    Notice(Notice),
+    /// Notices were lost.
+    Lagged,
+    Heartbeat,
+}
+
+impl Source {
+    /// The next thing to tell the reader, or `None` when the stream must end.
+    async fn next(&mut self) -> Option<Received> {
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => None,
+            notice = self.notices.recv() => match notice {
+                Ok(notice) => (!self.reader.is_revoked_by(&notice)).then_some(Received::Notice(notice)),
+                Err(RecvError::Lagged(_)) => (!self.reader.may_be_revoked()).then_some(Received::Lagged),
+                Err(RecvError::Closed) => None,
+            },
+            _ = self.heartbeat.tick() => Some(Received::Heartbeat),
+        }
     }
 }
 
 struct LogStream {
     store: Store,
     scope: ScopeKey,
-    reader: Reader,
     log_length: watch::Receiver<u64>,
-    notices: broadcast::Receiver<Notice>,
     /// The reader has the log up to here.
     cursor: u64,
     opening: Option<String>,
-    heartbeat: Interval,
-    stopping: CancellationToken,
+    source: Source,
 }
 
 impl LogStream {
@@ -168,7 +193,7 @@ impl LogStream {
             return Some(opening);
         }
         loop {
-            if self.stopping.is_cancelled() {
+            if self.source.stopping.is_cancelled() {
                 return None;
             }
             if *self.log_length.borrow_and_update() > self.cursor {
@@ -176,16 +201,12 @@ impl LogStream {
             }
             tokio::select! {
                 biased;
-                () = self.stopping.cancelled() => return None,
                 changed = self.log_length.changed() => changed.ok()?,
-                notice = self.notices.recv() => return match notice {
-                    Ok(notice) if self.reader.is_revoked_by(&notice) => None,
-                    Ok(notice) => notice_frame(&notice, None),
-                    Err(RecvError::Lagged(_)) if self.reader.may_be_revoked() => None,
-                    Err(RecvError::Lagged(_)) => Some(resync(self.cursor)),
-                    Err(RecvError::Closed) => None,
+                received = self.source.next() => return match received? {
+                    Received::Notice(notice) => notice_frame(&notice, None),
+                    Received::Lagged => Some(resync(self.cursor)),
+                    Received::Heartbeat => Some(HEARTBEAT.to_owned()),
                 },
-                _ = self.heartbeat.tick() => return Some(HEARTBEAT.to_owned()),
             }
         }
     }
@@ -211,20 +232,17 @@ impl LogStream {
         Some(frames)
     }
 
-    async fn read(&self) -> Result<Page, StorageError> {
+    async fn read(&self) -> StorageResult<Page> {
         let mut session = self.store.read(self.scope).await?;
         session.log_after(self.cursor.into(), BATCH).await
     }
 }
 
 struct DeploymentStream {
-    reader: Reader,
-    notices: broadcast::Receiver<Notice>,
     /// The reader has everything up to here.
     revision: u64,
     opening: Option<String>,
-    heartbeat: Interval,
-    stopping: CancellationToken,
+    source: Source,
 }
 
 impl DeploymentStream {
@@ -234,21 +252,14 @@ impl DeploymentStream {
             return Some(opening);
         }
         loop {
-            tokio::select! {
-                biased;
-                () = self.stopping.cancelled() => return None,
-                notice = self.notices.recv() => match notice {
-                    Ok(notice) if self.reader.is_revoked_by(&notice) => return None,
-                    Ok(notice) if notice.revision <= self.revision => {}
-                    Ok(notice) => {
-                        self.revision = notice.revision;
-                        return notice_frame(&notice, Some(notice.revision));
-                    }
-                    Err(RecvError::Lagged(_)) if self.reader.may_be_revoked() => return None,
-                    Err(RecvError::Lagged(_)) => return Some(resync(self.revision)),
-                    Err(RecvError::Closed) => return None,
-                },
-                _ = self.heartbeat.tick() => return Some(HEARTBEAT.to_owned()),
+            match self.source.next().await? {
+                Received::Notice(notice) if notice.revision <= self.revision => {}
+                Received::Notice(notice) => {
+                    self.revision = notice.revision;
+                    return notice_frame(&notice, Some(notice.revision));
+                }
+                Received::Lagged => return Some(resync(self.revision)),
+                Received::Heartbeat => return Some(HEARTBEAT.to_owned()),
             }
         }
     }

@@ -5,15 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::auth::Authenticator;
-use super::blobs::BlobStore;
 use super::checkpoint::Checkpoints;
-use super::hosted::HostedExperiments;
 use super::id_generator::IdGenerator;
 use super::lease_expiry::LeaseExpiry;
 use super::push::PushStreams;
-use super::scope::Scope;
 use super::storage::{ScopeVersion, Store};
+use super::{Authenticator, BlobStore, HostedExperiments, Scope};
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
 

@@ -8,10 +8,9 @@ use std::os::unix::fs::FileExt;
 
 use tokio_util::sync::CancellationToken;
 
-use super::error::invalid;
-use super::member::Member;
 use super::member_indexer::{ByteRange, IndexedMembers, index_members};
-use crate::embedded::protocol_error::ProtocolError;
+use super::{Member, invalid};
+use crate::embedded::ProtocolResult;
 
 const BUFFER: usize = 64 * 1024;
 
@@ -29,7 +28,7 @@ pub(super) struct Archive {
 impl Archive {
     /// Finds the members. None may be there twice, and all must be in one directory. After `cancelled` every read
     /// fails.
-    pub(super) fn open(file: File, cancelled: CancellationToken) -> Result<Self, ProtocolError> {
+    pub(super) fn open(file: File, cancelled: CancellationToken) -> ProtocolResult<Self> {
         let IndexedMembers {
             members,
             artifacts,
@@ -46,7 +45,7 @@ impl Archive {
 
     /// Requires every member of a checkpoint and no other. Another version of the format may have others, so this is
     /// checked after the version.
-    pub(super) fn require_complete(&self) -> Result<(), ProtocolError> {
+    pub(super) fn require_complete(&self) -> ProtocolResult {
         if let Some(unknown) = &self.unknown_member {
             return Err(invalid(format!("{unknown:?} has no business in a checkpoint")));
         }
@@ -84,7 +83,7 @@ impl Archive {
     }
 
     /// The whole text of a short member.
-    pub(super) fn text(&self, member: Member, limit: u64) -> Result<String, ProtocolError> {
+    pub(super) fn text(&self, member: Member, limit: u64) -> ProtocolResult<String> {
         let name = member.name();
         if self.size(member) > limit {
             return Err(invalid(format!("{name} is longer than {limit} bytes")));

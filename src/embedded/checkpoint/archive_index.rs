@@ -7,14 +7,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::error::invalid;
-use super::line_reader::{LineReader, MAX_LINES};
-use super::manifest::Counts;
-use super::member::Member;
-use super::references::{NamedBranch, NamedCommits};
-use super::source_location::SourceLocation;
-use crate::embedded::protocol_error::ProtocolError;
-use crate::embedded::strict_json;
+use super::references::NamedCommits;
+use super::{Counts, LineReader, MAX_LINES, Member, NamedBranch, SourceLocation, invalid};
+use crate::embedded::{ProtocolError, ProtocolResult, strict_json};
 use crate::protocol::*;
 
 /// The most metric names that are collected. A schema of more would be of no use.
@@ -52,7 +47,7 @@ pub(super) struct TaskSummary {
 
 impl ArchiveIndex {
     /// Requires that the log and the experiment itself agree.
-    pub(super) fn check_experiment(&mut self, experiment: &Experiment) -> Result<(), ProtocolError> {
+    pub(super) fn check_experiment(&mut self, experiment: &Experiment) -> ProtocolResult {
         if let Some(base) = &experiment.base_commit_sha {
             let location = SourceLocation::whole(Member::Experiment);
             self.commits.add(base, location).map_err(invalid)?;
@@ -75,7 +70,7 @@ impl ArchiveIndex {
     pub(super) fn next<T: DeserializeOwned + Serialize>(
         &self,
         lines: &mut LineReader<'_>,
-    ) -> Result<Option<T>, ProtocolError> {
+    ) -> ProtocolResult<Option<T>> {
         let Some(value) = lines.next()? else { return Ok(None) };
         if self.counts.total() + lines.number > MAX_LINES {
             return Err(invalid(format!("the archive has more than {MAX_LINES} lines")));
@@ -85,14 +80,14 @@ impl ArchiveIndex {
             .map_err(|fault| lines.fault(fault))
     }
 
-    pub(super) fn require_idea(&self, lines: &LineReader<'_>, id: &str) -> Result<(), ProtocolError> {
+    pub(super) fn require_idea(&self, lines: &LineReader<'_>, id: &str) -> ProtocolResult {
         match self.ideas.contains(id) {
             true => Ok(()),
             false => Err(lines.fault(format!("there is no idea {id:?}"))),
         }
     }
 
-    pub(super) fn require_variant(&self, lines: &LineReader<'_>, id: &str) -> Result<(), ProtocolError> {
+    pub(super) fn require_variant(&self, lines: &LineReader<'_>, id: &str) -> ProtocolResult {
         match self.variants.contains_key(id) {
             true => Ok(()),
             false => Err(lines.fault(format!("there is no variant {id:?}"))),
@@ -103,7 +98,7 @@ impl ArchiveIndex {
         &mut self,
         lines: &LineReader<'_>,
         commits: impl IntoIterator<Item = &'a CommitSha>,
-    ) -> Result<(), ProtocolError> {
+    ) -> ProtocolResult {
         let mut commits = commits.into_iter();
         let added = commits.try_for_each(|commit| self.commits.add(commit, lines.location()));
         added.map_err(|fault| lines.fault(fault))
@@ -124,11 +119,7 @@ impl ArchiveIndex {
 }
 
 /// Requires that a line belongs to the experiment of the archive.
-pub(super) fn require_source(
-    lines: &LineReader<'_>,
-    named: &ExperimentId,
-    source: &ExperimentId,
-) -> Result<(), ProtocolError> {
+pub(super) fn require_source(lines: &LineReader<'_>, named: &ExperimentId, source: &ExperimentId) -> ProtocolResult {
     match named == source {
         true => Ok(()),
         false => Err(lines.fault(format!("it belongs to experiment {named}, and the archive to {source}"))),

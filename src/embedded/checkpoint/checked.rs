@@ -6,16 +6,10 @@ use std::fs::File;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::archive::Archive;
-use super::archive_index::ArchiveIndex;
-use super::error::{CheckpointError, invalid};
-use super::manifest::Manifest;
-use super::member::Member;
 use super::read_entities::index_archive;
-use super::repositories::{RepositoryStore, UnpackedBundle};
-use crate::embedded::protocol_error::ProtocolError;
-use crate::embedded::strict_json;
-use crate::embedded::transition;
+use super::repositories::UnpackedBundle;
+use super::{Archive, ArchiveIndex, CheckpointResult, Manifest, Member, RepositoryStore, invalid};
+use crate::embedded::{ProtocolResult, strict_json, transition};
 use crate::protocol::*;
 
 /// The manifest, the configuration and the experiment itself may have this many bytes each.
@@ -36,7 +30,7 @@ pub(super) fn check(
     file: File,
     cancelled: CancellationToken,
     repositories: &RepositoryStore,
-) -> Result<(CheckedArchive, Option<UnpackedBundle>, Vec<String>), CheckpointError> {
+) -> CheckpointResult<(CheckedArchive, Option<UnpackedBundle>, Vec<String>)> {
     let archive = Archive::open(file, cancelled)?;
     let manifest = Manifest::read(archive.text(Member::Manifest, MAX_TEXT)?.as_bytes())?;
     archive.require_complete()?;
@@ -61,7 +55,7 @@ pub(super) fn check(
     Ok((checked, bundle, warnings.unwrap_or_default()))
 }
 
-fn read_experiment(text: &str, manifest: &Manifest) -> Result<(Experiment, Option<Extra>), ProtocolError> {
+fn read_experiment(text: &str, manifest: &Manifest) -> ProtocolResult<(Experiment, Option<Extra>)> {
     let fault = |detail: String| invalid(format!("{}: {detail}", Member::Experiment.name()));
     let raw: Value = serde_json::from_str(text).map_err(|error| fault(error.to_string()))?;
     let mut experiment: Experiment = strict_json::from_value(&raw).map_err(fault)?;
@@ -95,7 +89,7 @@ impl CheckedArchive {
     }
 
     /// The dispatch mode of the archive. What the archive does not say is as the configuration starts.
-    pub(super) fn dispatch_mode(&self, config: &ExperimentConfig) -> Result<Extra, CheckpointError> {
+    pub(super) fn dispatch_mode(&self, config: &ExperimentConfig) -> CheckpointResult<Extra> {
         let initial = config
             .initial_dispatch_mode()
             .map_err(|fault| invalid(fault.to_string()))?;

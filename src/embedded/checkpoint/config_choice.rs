@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::checked::CheckedArchive;
-use super::error::{CheckpointError, invalid};
-use super::member::Member;
-use crate::embedded::hosted::HostedExperiment;
+use super::{CheckedArchive, CheckpointResult, Member, invalid};
+use crate::embedded::HostedExperiment;
 use crate::embedded::storage::WriteSession;
 use crate::protocol::*;
 
@@ -19,7 +17,7 @@ pub(super) async fn choose_config(
     checked: &CheckedArchive,
     existing: Option<&HostedExperiment>,
     warnings: &mut Vec<String>,
-) -> Result<(String, ExperimentConfig), CheckpointError> {
+) -> CheckpointResult<(String, ExperimentConfig)> {
     let fault = match ExperimentConfig::from_yaml(&checked.config) {
         Ok(config) => return Ok((checked.config.clone(), config)),
         Err(faults) => faults.in_one_line(),

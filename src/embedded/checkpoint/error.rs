@@ -2,13 +2,13 @@
 
 use std::io;
 
-use crate::embedded::protocol_error::ProtocolError;
+use crate::embedded::ProtocolError;
 use crate::embedded::storage::StorageError;
 use crate::protocol::ErrorType;
 
 /// Why a checkpoint is not exported or imported.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::embedded) enum CheckpointError {
+pub(crate) enum CheckpointError {
     /// The request or the archive is refused.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
@@ -34,3 +34,6 @@ impl From<git2::Error> for CheckpointError {
 pub(super) fn invalid(detail: impl Into<String>) -> ProtocolError {
     ProtocolError::new(ErrorType::CheckpointInvalid, detail)
 }
+
+/// A result of exporting or importing.
+pub(crate) type CheckpointResult<T = ()> = Result<T, CheckpointError>;

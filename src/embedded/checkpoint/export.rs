@@ -7,14 +7,11 @@ use futures_util::TryStreamExt;
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 
-use super::error::CheckpointError;
-use super::manifest::{Counts, Manifest};
-use super::member::Member;
-use super::service::Checkpoints;
 use super::tar_writer::TarWriter;
-use crate::embedded::blobs::{TempFile, blocking};
-use crate::embedded::hosted::HostedExperiment;
-use crate::embedded::storage::{ArchiveTable, Session, StorageError};
+use super::{CheckpointError, CheckpointResult, Checkpoints, Counts, LINE_MEMBERS, Manifest, Member};
+use crate::embedded::blobs::blocking;
+use crate::embedded::storage::{ArchiveTable, Session, StorageError, StorageResult};
+use crate::embedded::{HostedExperiment, TempFile};
 use crate::protocol::ExperimentId;
 
 /// Bytes of the bundle that are copied at once.
@@ -22,7 +19,7 @@ const CHUNK: usize = 256 * 1024;
 
 impl Checkpoints {
     /// A file with the whole experiment in it.
-    pub(in crate::embedded) async fn export(&self, hosted: &HostedExperiment) -> Result<TempFile, CheckpointError> {
+    pub(crate) async fn export(&self, hosted: &HostedExperiment) -> CheckpointResult<TempFile> {
         let id = &hosted.scope.experiment_id;
         let mut session = self.store.read_long(hosted.scope.key).await?;
         // The first read starts the snapshot, so the time is taken after it.
@@ -49,12 +46,7 @@ impl Checkpoints {
         Ok(archive.finish().await?)
     }
 
-    async fn write_bundle(
-        &self,
-        archive: &mut TarWriter,
-        id: &ExperimentId,
-        is_imported: bool,
-    ) -> Result<(), CheckpointError> {
+    async fn write_bundle(&self, archive: &mut TarWriter, id: &ExperimentId, is_imported: bool) -> CheckpointResult {
         let bundle = self.blobs.temp_file().await?.into_unlinked().await?;
         let (repositories, id) = (self.repositories.clone(), id.clone());
         let bundle = blocking(move || {
@@ -80,16 +72,8 @@ impl Checkpoints {
     }
 }
 
-async fn write_lines(archive: &mut TarWriter, session: &mut Session) -> Result<(), CheckpointError> {
-    for (member, table) in [
-        (Member::Tasks, ArchiveTable::Task),
-        (Member::Ideas, ArchiveTable::Idea),
-        (Member::Variants, ArchiveTable::Variant),
-        (Member::Submissions, ArchiveTable::Submission),
-        (Member::Events, ArchiveTable::Event),
-        (Member::Workers, ArchiveTable::Worker),
-        (Member::Groups, ArchiveTable::Group),
-    ] {
+async fn write_lines(archive: &mut TarWriter, session: &mut Session) -> CheckpointResult {
+    for (member, table) in LINE_MEMBERS {
         let start = archive.begin_member().await?;
         let mut rows = session.lines(table);
         while let Some((id, entity)) = rows.try_next().await.map_err(StorageError::from)? {
@@ -105,7 +89,7 @@ async fn write_lines(archive: &mut TarWriter, session: &mut Session) -> Result<(
     Ok(())
 }
 
-async fn counts(session: &mut Session) -> Result<Counts, StorageError> {
+async fn counts(session: &mut Session) -> StorageResult<Counts> {
     Ok(Counts {
         tasks: session.count(ArchiveTable::Task).await?,
         ideas: session.count(ArchiveTable::Idea).await?,
@@ -117,14 +101,14 @@ async fn counts(session: &mut Session) -> Result<Counts, StorageError> {
     })
 }
 
-fn pretty(value: &impl serde::Serialize) -> Result<Vec<u8>, StorageError> {
+fn pretty(value: &impl serde::Serialize) -> StorageResult<Vec<u8>> {
     let mut text = serde_json::to_vec_pretty(value)?;
     text.push(b'\n');
     Ok(text)
 }
 
 /// A stored submission with the id of its task.
-fn submission_line(task: &str, stored: &str) -> Result<String, StorageError> {
+fn submission_line(task: &str, stored: &str) -> StorageResult<String> {
     let mut row: serde_json::Map<String, Value> = serde_json::from_str(stored)?;
     row.insert("task_id".to_owned(), task.into());
     Ok(serde_json::to_string(&row)?)

@@ -5,26 +5,25 @@ use std::fs::File;
 
 use tokio_util::sync::CancellationToken;
 
-use super::checked::{CheckedArchive, check};
+use super::checked::check;
 use super::config_choice::choose_config;
-use super::error::CheckpointError;
 use super::line_rewriter::insert_lines;
 use super::repositories::UnpackedBundle;
-use super::service::{Checkpoints, ImportPermit};
+use super::service::ImportPermit;
+use super::{CheckedArchive, CheckpointError, CheckpointResult, Checkpoints};
 use crate::embedded::blobs::blocking;
-use crate::embedded::protocol_error::ProtocolError;
-use crate::embedded::scope::ScopeKey;
 use crate::embedded::storage::{StorageError, WriteSession};
+use crate::embedded::{ProtocolError, ScopeKey};
 use crate::protocol::*;
 
 impl Checkpoints {
     /// Makes `id` the experiment of the archive, unless it is in use.
-    pub(in crate::embedded) async fn import(
+    pub(crate) async fn import(
         &self,
         file: File,
         id: ExperimentId,
         permit: ImportPermit,
-    ) -> Result<ImportReply, CheckpointError> {
+    ) -> CheckpointResult<ImportReply> {
         let cancelled = CancellationToken::new();
         let _cancel_on_drop = cancelled.clone().drop_guard();
         let repositories = self.repositories.clone();
@@ -72,9 +71,9 @@ impl Checkpoints {
         if existing.is_some() {
             // Readers that already show the experiment list its workers and groups again.
             for worker in &checked.index.workers {
-                write.record_notice(&hosted.scope, "worker.registered", worker).await?;
+                write.notify(&hosted.scope, "worker.registered", worker).await?;
             }
-            write.record_notice(&hosted.scope, "group.changed", &id).await?;
+            write.notify(&hosted.scope, "group.changed", &id).await?;
         }
         match bundle {
             None => write.commit().await?,
@@ -96,7 +95,7 @@ impl Checkpoints {
         write: WriteSession,
         bundle: UnpackedBundle,
         id: &ExperimentId,
-    ) -> Result<(), CheckpointError> {
+    ) -> CheckpointResult {
         let (repositories, id) = (self.repositories.clone(), id.clone());
         blocking(move || repositories.install(bundle, &id)).await?;
         Ok(write.commit().await?)
@@ -129,7 +128,7 @@ impl Checkpoints {
         experiment: &Experiment,
         was_hosted: bool,
         checked: &CheckedArchive,
-    ) -> Result<(), CheckpointError> {
+    ) -> CheckpointResult {
         let id = &experiment.experiment_id;
         let known = write.registered(id.as_str()).await?;
         let is_new = known.is_none();
@@ -146,13 +145,13 @@ impl Checkpoints {
         write.put_entry(&entry).await?;
         let deployment = &self.deployment;
         if is_new {
-            write.record_notice(deployment, "experiment.registered", id).await?;
+            write.notify(deployment, "experiment.registered", id).await?;
         } else if experiment.state != ExperimentState::Running {
             // Until now it was running, or not hosted.
-            write.record_notice(deployment, "experiment.state_changed", id).await?;
+            write.notify(deployment, "experiment.state_changed", id).await?;
         }
         if !was_hosted {
-            write.record_notice(deployment, "experiment.seeded", id).await?;
+            write.notify(deployment, "experiment.seeded", id).await?;
         }
         Ok(())
     }

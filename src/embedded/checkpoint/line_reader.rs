@@ -4,11 +4,8 @@ use std::io::{BufRead, Read};
 
 use serde_json::Value;
 
-use super::archive::Archive;
-use super::error::invalid;
-use super::member::Member;
-use super::source_location::SourceLocation;
-use crate::embedded::protocol_error::ProtocolError;
+use super::{Archive, Member, SourceLocation, invalid};
+use crate::embedded::{ProtocolError, ProtocolResult};
 
 /// The longest line in bytes. The wire takes entities of at most 1 MiB, so no real one comes near.
 const MAX_LINE: u64 = 8 * 1024 * 1024;
@@ -45,7 +42,7 @@ impl<'a> LineReader<'a> {
     }
 
     /// The next line, or `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<Value>, ProtocolError> {
+    pub(super) fn next(&mut self) -> ProtocolResult<Option<Value>> {
         self.line.clear();
         self.number += 1;
         let read = (&mut self.reader).take(MAX_LINE + 1).read_until(b'\n', &mut self.line);

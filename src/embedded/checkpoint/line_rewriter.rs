@@ -4,11 +4,8 @@
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::checked::CheckedArchive;
-use super::error::CheckpointError;
-use super::line_reader::LineReader;
-use super::member::Member;
-use crate::embedded::protocol_error::ProtocolError;
+use super::{CheckedArchive, CheckpointResult, LINE_MEMBERS, LineReader};
+use crate::embedded::ProtocolResult;
 use crate::embedded::storage::{ArchiveTable, Row, RowBatch, WriteSession};
 use crate::protocol::*;
 
@@ -22,7 +19,7 @@ pub(super) async fn insert_lines(
     checked: CheckedArchive,
     id: &ExperimentId,
     secret_hash: String,
-) -> Result<CheckedArchive, CheckpointError> {
+) -> CheckpointResult<CheckedArchive> {
     let (batches, mut receiver) = mpsc::channel(2);
     let id = id.clone();
     let reader = tokio::task::spawn_blocking(move || {
@@ -50,16 +47,8 @@ struct LineRewriter<'a> {
 
 impl LineRewriter<'_> {
     /// Sends all lines in batches. Stops early when the receiver is gone.
-    fn send_all(&self, batches: &mpsc::Sender<RowBatch>) -> Result<(), ProtocolError> {
-        for (member, table) in [
-            (Member::Ideas, ArchiveTable::Idea),
-            (Member::Variants, ArchiveTable::Variant),
-            (Member::Tasks, ArchiveTable::Task),
-            (Member::Submissions, ArchiveTable::Submission),
-            (Member::Workers, ArchiveTable::Worker),
-            (Member::Groups, ArchiveTable::Group),
-            (Member::Events, ArchiveTable::Event),
-        ] {
+    fn send_all(&self, batches: &mpsc::Sender<RowBatch>) -> ProtocolResult {
+        for (member, table) in LINE_MEMBERS {
             let mut lines = LineReader::new(&self.checked.archive, member);
             let mut batch = RowBatch::new(table, 1);
             let mut size = 0;

@@ -2,14 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::error::invalid;
-use super::member::Member;
-use crate::embedded::protocol_error::ProtocolError;
-use crate::embedded::strict_json;
+use super::{Member, invalid};
+use crate::embedded::{ProtocolError, ProtocolResult, strict_json};
 use crate::protocol::*;
 
 /// The only format that is written and read.
-pub(in crate::embedded) const FORMAT_VERSION: &str = "1";
+pub(crate) const FORMAT_VERSION: &str = "1";
 const SPEC_VERSION: &str = "v0";
 
 /// `manifest.json`.
@@ -124,7 +122,7 @@ impl Manifest {
 
     /// Reads a manifest of the version that this program knows. The shape is checked first, then the version of the
     /// format, then that of the protocol.
-    pub(super) fn read(text: &[u8]) -> Result<Self, ProtocolError> {
+    pub(super) fn read(text: &[u8]) -> ProtocolResult<Self> {
         let fault = |detail: &dyn std::fmt::Display| invalid(format!("manifest.json: {detail}"));
         let raw: serde_json::Value = serde_json::from_slice(text).map_err(|error| fault(&error))?;
         let manifest: Self = strict_json::from_value(&raw).map_err(|detail| fault(&detail))?;

@@ -6,9 +6,8 @@ use std::io::{self, Read};
 
 use tar::EntryType;
 
-use super::error::invalid;
-use super::member::Member;
-use crate::embedded::protocol_error::ProtocolError;
+use super::{Member, invalid};
+use crate::embedded::ProtocolResult;
 
 /// The most entries an archive may have, ignored ones included.
 const MAX_ENTRIES: usize = 100_000;
@@ -33,7 +32,7 @@ pub(super) struct IndexedMembers {
 }
 
 /// Finds the members of an archive. None may be there twice, and all must be in one directory.
-pub(super) fn index_members(file: &File) -> Result<IndexedMembers, ProtocolError> {
+pub(super) fn index_members(file: &File) -> ProtocolResult<IndexedMembers> {
     let unreadable = |error: io::Error| invalid(format!("the body is no tar archive: {error}"));
     let length = file.metadata().map_err(unreadable)?.len();
     let mut archive = tar::Archive::new(file);
@@ -82,7 +81,7 @@ struct MemberIndexer {
 
 impl MemberIndexer {
     /// A name that is too long for a header, as GNU tar writes it.
-    fn gnu_long_name(&mut self, mut text: Vec<u8>) -> Result<(), ProtocolError> {
+    fn gnu_long_name(&mut self, mut text: Vec<u8>) -> ProtocolResult {
         if text.pop() != Some(0) {
             return Err(invalid("a long name has no end"));
         }
@@ -92,7 +91,7 @@ impl MemberIndexer {
 
     /// Reads `length key=value` records. A record may set the name of the next entry, but nothing else that says where
     /// bytes are.
-    fn pax_header(&mut self, mut text: &[u8], is_global: bool) -> Result<(), ProtocolError> {
+    fn pax_header(&mut self, mut text: &[u8], is_global: bool) -> ProtocolResult {
         let malformed = || invalid("an extended header is malformed");
         while !text.is_empty() {
             let blank = text.iter().position(|b| *b == b' ').ok_or_else(malformed)?;
@@ -113,7 +112,7 @@ impl MemberIndexer {
         Ok(())
     }
 
-    fn add(&mut self, path: Vec<u8>, kind: EntryType, range: ByteRange) -> Result<(), ProtocolError> {
+    fn add(&mut self, path: Vec<u8>, kind: EntryType, range: ByteRange) -> ProtocolResult {
         let path = self.next_path.take().unwrap_or(path);
         let shown = String::from_utf8_lossy(&path).chars().take(200).collect::<String>();
         let path = String::from_utf8(path).map_err(|_| invalid(format!("{shown:?} is no name in UTF-8")))?;
@@ -157,7 +156,7 @@ impl MemberIndexer {
         Ok(())
     }
 
-    fn finish(self) -> Result<IndexedMembers, ProtocolError> {
+    fn finish(self) -> ProtocolResult<IndexedMembers> {
         if self.top.is_none() {
             return Err(invalid("the body is no tar archive, or an empty one"));
         }

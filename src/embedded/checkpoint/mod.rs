@@ -30,12 +30,21 @@ mod read_events;
 mod references;
 mod repositories;
 mod service;
-mod source_location;
 mod tar_writer;
 #[cfg(test)]
 mod tests;
 
-pub(super) use error::CheckpointError;
+pub(super) use error::{CheckpointError, CheckpointResult};
 pub(super) use manifest::FORMAT_VERSION;
 pub(super) use repositories::RepositoryStore;
 pub(super) use service::Checkpoints;
+
+// What several of these modules import.
+pub(in crate::embedded::checkpoint) use archive::Archive;
+pub(in crate::embedded::checkpoint) use archive_index::{ArchiveIndex, duplicate, require_source};
+pub(in crate::embedded::checkpoint) use checked::CheckedArchive;
+pub(in crate::embedded::checkpoint) use error::invalid;
+pub(in crate::embedded::checkpoint) use line_reader::{LineReader, MAX_LINES};
+pub(in crate::embedded::checkpoint) use manifest::{Counts, Manifest};
+pub(in crate::embedded::checkpoint) use member::{LINE_MEMBERS, Member, SourceLocation};
+pub(in crate::embedded::checkpoint) use references::NamedBranch;

@@ -16,7 +16,7 @@ const MAX_OBJECTS: u32 = 5_000_000;
 const OFS_DELTA: u8 = 6;
 const REF_DELTA: u8 = 7;
 
-/// Reads a total pack. `bundle_size` is the size of the bundle in bytes.
+/// Reads a whole pack. `bundle_size` is the size of the bundle in bytes.
 ///
 /// # Errors
 /// A sentence about why the pack should not be unpacked.

@@ -1,11 +1,10 @@
 //! What the refs of an unpacked bundle reach, and whether all of it is there. libgit2's own check is of no use: it
 //! counts the commits of submodules as missing, which no repository contains.
 
+use super::Archive;
 use std::collections::HashSet;
 
 use git2::{ErrorCode, FileMode, ObjectType, Odb, Oid, Repository};
-
-use super::archive::Archive;
 
 /// The commits that the refs reach. Every object on the way must be there.
 ///

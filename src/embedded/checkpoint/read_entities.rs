@@ -6,22 +6,18 @@ use std::collections::hash_map::Entry;
 
 use serde_json::Value;
 
-use super::archive::Archive;
-use super::archive_index::{ArchiveIndex, TaskSummary, duplicate, require_source};
-use super::error::invalid;
+use super::archive_index::TaskSummary;
 use super::group_cycle::find_cycle;
-use super::line_reader::{LineReader, MAX_LINES};
-use super::manifest::Manifest;
-use super::member::Member;
 use super::read_events::read_events;
-use super::references::NamedBranch;
+use super::{
+    Archive, ArchiveIndex, LineReader, MAX_LINES, Manifest, Member, NamedBranch, duplicate, invalid, require_source,
+};
 use crate::embedded::groups::RESERVED_GROUPS;
-use crate::embedded::protocol_error::ProtocolError;
-use crate::embedded::transition;
+use crate::embedded::{ProtocolResult, transition};
 use crate::protocol::*;
 
 /// Reads every line of an archive.
-pub(super) fn index_archive(archive: &Archive, manifest: &Manifest) -> Result<ArchiveIndex, ProtocolError> {
+pub(super) fn index_archive(archive: &Archive, manifest: &Manifest) -> ProtocolResult<ArchiveIndex> {
     let mut index = ArchiveIndex::default();
     let source = &manifest.experiment_id;
     let lines = |member| LineReader::new(archive, member);
@@ -38,7 +34,7 @@ pub(super) fn index_archive(archive: &Archive, manifest: &Manifest) -> Result<Ar
     }
 }
 
-fn read_ideas(index: &mut ArchiveIndex, mut lines: LineReader<'_>, source: &ExperimentId) -> Result<(), ProtocolError> {
+fn read_ideas(index: &mut ArchiveIndex, mut lines: LineReader<'_>, source: &ExperimentId) -> ProtocolResult {
     while let Some(idea) = index.next::<Idea>(&mut lines)? {
         require_source(&lines, &idea.experiment_id, source)?;
         transition::check_idea(&idea).map_err(|fault| lines.fault(fault))?;
@@ -51,11 +47,7 @@ fn read_ideas(index: &mut ArchiveIndex, mut lines: LineReader<'_>, source: &Expe
     Ok(())
 }
 
-fn read_variants(
-    index: &mut ArchiveIndex,
-    mut lines: LineReader<'_>,
-    source: &ExperimentId,
-) -> Result<(), ProtocolError> {
+fn read_variants(index: &mut ArchiveIndex, mut lines: LineReader<'_>, source: &ExperimentId) -> ProtocolResult {
     while let Some(variant) = index.next::<Variant>(&mut lines)? {
         require_source(&lines, &variant.experiment_id, source)?;
         transition::check_variant(&variant).map_err(|fault| lines.fault(fault))?;
@@ -76,7 +68,7 @@ fn read_variants(
     Ok(())
 }
 
-fn add_branch(index: &mut ArchiveIndex, lines: &LineReader<'_>, variant: &Variant) -> Result<(), ProtocolError> {
+fn add_branch(index: &mut ArchiveIndex, lines: &LineReader<'_>, variant: &Variant) -> ProtocolResult {
     let Some(name) = &variant.branch else { return Ok(()) };
     match index.branches.entry(name.clone()) {
         Entry::Vacant(entry) => {
@@ -93,7 +85,7 @@ fn add_branch(index: &mut ArchiveIndex, lines: &LineReader<'_>, variant: &Varian
     }
 }
 
-fn read_tasks(index: &mut ArchiveIndex, mut lines: LineReader<'_>, source: &ExperimentId) -> Result<(), ProtocolError> {
+fn read_tasks(index: &mut ArchiveIndex, mut lines: LineReader<'_>, source: &ExperimentId) -> ProtocolResult {
     while let Some(task) = index.next::<Task>(&mut lines)? {
         transition::check_task(&task, source).map_err(|fault| lines.fault(fault))?;
         match task.kind {
@@ -119,7 +111,7 @@ fn read_tasks(index: &mut ArchiveIndex, mut lines: LineReader<'_>, source: &Expe
     Ok(())
 }
 
-fn read_submissions(index: &mut ArchiveIndex, mut lines: LineReader<'_>) -> Result<(), ProtocolError> {
+fn read_submissions(index: &mut ArchiveIndex, mut lines: LineReader<'_>) -> ProtocolResult {
     while let Some(mut submission) = index.next::<Submission>(&mut lines)? {
         let id = submission.extra.remove("task_id");
         let id = id.as_ref().and_then(Value::as_str).unwrap_or_default();
@@ -153,11 +145,7 @@ fn read_submissions(index: &mut ArchiveIndex, mut lines: LineReader<'_>) -> Resu
     }
 }
 
-fn read_workers(
-    index: &mut ArchiveIndex,
-    mut lines: LineReader<'_>,
-    source: &ExperimentId,
-) -> Result<(), ProtocolError> {
+fn read_workers(index: &mut ArchiveIndex, mut lines: LineReader<'_>, source: &ExperimentId) -> ProtocolResult {
     let mut seen = HashSet::new();
     while let Some(worker) = index.next::<Worker>(&mut lines)? {
         require_source(&lines, &worker.experiment_id, source)?;
@@ -170,11 +158,7 @@ fn read_workers(
     Ok(())
 }
 
-fn read_groups(
-    index: &mut ArchiveIndex,
-    mut lines: LineReader<'_>,
-    source: &ExperimentId,
-) -> Result<(), ProtocolError> {
+fn read_groups(index: &mut ArchiveIndex, mut lines: LineReader<'_>, source: &ExperimentId) -> ProtocolResult {
     let (mut reserved, mut memberships) = (HashSet::new(), 0_usize);
     while let Some(group) = index.next::<Group>(&mut lines)? {
         require_source(&lines, &group.experiment_id, source)?;

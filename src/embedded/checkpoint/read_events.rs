@@ -5,17 +5,15 @@ use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
-use super::archive_index::{ArchiveIndex, duplicate, require_source};
-use super::line_reader::LineReader;
-use crate::embedded::protocol_error::ProtocolError;
-use crate::embedded::transition;
+use super::{ArchiveIndex, LineReader, duplicate, require_source};
+use crate::embedded::{ProtocolResult, transition};
 use crate::protocol::*;
 
 pub(super) fn read_events(
     index: &mut ArchiveIndex,
     mut lines: LineReader<'_>,
     source: &ExperimentId,
-) -> Result<(), ProtocolError> {
+) -> ProtocolResult {
     // There may be many events, so of each id only a keyed digest is kept: a sender cannot make two ids collide.
     let hashers = [RandomState::new(), RandomState::new()];
     let mut seen = HashSet::new();
@@ -39,7 +37,7 @@ pub(super) fn read_events(
 }
 
 /// An event about a task, an idea or a variant must name it, and whatever it names must be there.
-fn check_references(index: &ArchiveIndex, lines: &LineReader<'_>, event: &Event) -> Result<(), ProtocolError> {
+fn check_references(index: &ArchiveIndex, lines: &LineReader<'_>, event: &Event) -> ProtocolResult {
     let (task, idea, variant) = (
         event.data_str("task_id"),
         event.data_str("idea_id"),

@@ -5,8 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use git2::Oid;
 
-use super::line_reader::MAX_LINES;
-use super::source_location::SourceLocation;
+use super::{MAX_LINES, SourceLocation};
 use crate::protocol::*;
 
 /// Every commit that is named, and one line that names it.

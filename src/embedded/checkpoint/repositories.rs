@@ -6,16 +6,12 @@ use std::path::{Path, PathBuf};
 
 use git2::{Repository, RepositoryInitOptions};
 
-use super::archive::Archive;
-use super::archive_index::ArchiveIndex;
 use super::bundle::{self, Refs};
-use super::error::{CheckpointError, invalid};
-use super::member::Member;
-use super::pack;
 use super::reachability::reachable_commits;
+use super::{Archive, ArchiveIndex, Member, invalid, pack};
+use super::{CheckpointError, CheckpointResult};
 use crate::embedded::blobs::sync_dir;
-use crate::embedded::options::Durability;
-use crate::embedded::protocol_error::ProtocolError;
+use crate::embedded::{Durability, ProtocolError, ProtocolResult};
 use crate::protocol::*;
 
 /// The names of repositories that are being unpacked begin with this.
@@ -25,14 +21,14 @@ const UNCOMMITTED: &str = "uncommitted-import";
 
 /// The directory of the repositories.
 #[derive(Debug, Clone)]
-pub(in crate::embedded) struct RepositoryStore {
+pub(crate) struct RepositoryStore {
     root: PathBuf,
     durability: Durability,
 }
 
 impl RepositoryStore {
     /// Removes what an earlier process did not finish unpacking.
-    pub(in crate::embedded) fn open(root: PathBuf, durability: Durability) -> io::Result<Self> {
+    pub(crate) fn open(root: PathBuf, durability: Durability) -> io::Result<Self> {
         let repositories = Self { root, durability };
         for entry in repositories.entries()? {
             if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
@@ -51,7 +47,7 @@ impl RepositoryStore {
     }
 
     /// The experiments whose repository was installed by an import that may not be committed.
-    pub(in crate::embedded) fn unsettled_imports(&self) -> io::Result<Vec<ExperimentId>> {
+    pub(crate) fn unsettled_imports(&self) -> io::Result<Vec<ExperimentId>> {
         let mut unsettled = Vec::new();
         for entry in self.entries()? {
             let name = entry.file_name();
@@ -66,7 +62,7 @@ impl RepositoryStore {
     }
 
     /// Keeps the repository that an import installed if the import is committed, and removes it otherwise.
-    pub(in crate::embedded) fn settle_import(&self, id: &ExperimentId, is_committed: bool) -> io::Result<()> {
+    pub(crate) fn settle_import(&self, id: &ExperimentId, is_committed: bool) -> io::Result<()> {
         if !self.is_unsettled(id) {
             return Ok(());
         }
@@ -86,12 +82,7 @@ impl RepositoryStore {
 
     /// Writes the bundle of an experiment's repository. Nothing is written when there is no repository, or it has no
     /// refs. A repository that an import installed counts only once the experiment `is_imported`.
-    pub(super) fn write_bundle(
-        &self,
-        id: &ExperimentId,
-        is_imported: bool,
-        out: &mut impl Write,
-    ) -> Result<(), CheckpointError> {
+    pub(super) fn write_bundle(&self, id: &ExperimentId, is_imported: bool, out: &mut impl Write) -> CheckpointResult {
         let path = self.path(id);
         if !path.exists() || (self.is_unsettled(id) && !is_imported) {
             return Ok(());
@@ -105,7 +96,7 @@ impl RepositoryStore {
     }
 
     /// Unpacks an archive's bundle into a new repository beside the others. `None` when the bundle is empty.
-    pub(super) fn unpack(&self, archive: &Archive) -> Result<Option<UnpackedBundle>, CheckpointError> {
+    pub(super) fn unpack(&self, archive: &Archive) -> CheckpointResult<Option<UnpackedBundle>> {
         if archive.size(Member::Bundle) == 0 {
             return Ok(None);
         }
@@ -137,7 +128,7 @@ impl RepositoryStore {
 
     /// Moves an unpacked repository to its place, while the import is the only writer. A repository that is there
     /// already is an error, unless an import installed it that was never committed.
-    pub(super) fn install(&self, unpacked: UnpackedBundle, id: &ExperimentId) -> Result<(), CheckpointError> {
+    pub(super) fn install(&self, unpacked: UnpackedBundle, id: &ExperimentId) -> CheckpointResult {
         self.settle_import(id, false)?;
         let path = self.path(id);
         if path.exists() {
@@ -177,7 +168,7 @@ impl Drop for UnpackedBundle {
 impl UnpackedBundle {
     /// Requires every commit and branch that is named, and all that the refs reach (`ch10 §12`). Returns warnings for
     /// the operator.
-    pub(super) fn check(&self, archive: &Archive, index: &ArchiveIndex) -> Result<Vec<String>, ProtocolError> {
+    pub(super) fn check(&self, archive: &Archive, index: &ArchiveIndex) -> ProtocolResult<Vec<String>> {
         let repository = Repository::open_bare(&self.path).map_err(|error| bundle_fault(error.to_string()))?;
         let refs = self.refs.refs.iter().map(|(_, id)| *id);
         let reached = reachable_commits(&repository, refs, archive).map_err(bundle_fault)?;

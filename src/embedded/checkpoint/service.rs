@@ -5,43 +5,40 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::repositories::RepositoryStore;
+use super::RepositoryStore;
 use crate::clock::Clock;
-use crate::embedded::auth::Authenticator;
-use crate::embedded::blobs::BlobStore;
-use crate::embedded::hosted::HostedExperiments;
-use crate::embedded::scope::{Scope, ScopeKey};
-use crate::embedded::storage::{StorageError, Store};
+use crate::embedded::storage::{StorageResult, Store};
+use crate::embedded::{Authenticator, BlobStore, HostedExperiments, Scope, ScopeKey};
 
 /// Exports and imports checkpoints. `export` and `import` are in files of their own.
-pub(in crate::embedded) struct Checkpoints {
-    pub(in crate::embedded) store: Store,
-    pub(in crate::embedded) experiments: Arc<HostedExperiments>,
-    pub(in crate::embedded) deployment: Arc<Scope>,
-    pub(in crate::embedded) auth: Arc<Authenticator>,
-    pub(in crate::embedded) blobs: BlobStore,
-    pub(in crate::embedded) repositories: RepositoryStore,
-    pub(in crate::embedded) clock: Clock,
-    pub(in crate::embedded) import_permits: Arc<Semaphore>,
+pub(crate) struct Checkpoints {
+    pub(crate) store: Store,
+    pub(crate) experiments: Arc<HostedExperiments>,
+    pub(crate) deployment: Arc<Scope>,
+    pub(crate) auth: Arc<Authenticator>,
+    pub(crate) blobs: BlobStore,
+    pub(crate) repositories: RepositoryStore,
+    pub(crate) clock: Clock,
+    pub(crate) import_permits: Arc<Semaphore>,
 }
 
 /// The right to import. It is given back when this is dropped.
-pub(in crate::embedded) type ImportPermit = OwnedSemaphorePermit;
+pub(crate) type ImportPermit = OwnedSemaphorePermit;
 
 impl Checkpoints {
     /// One archive at a time is checked and written, since each takes its share of memory.
-    pub(in crate::embedded) fn one_import_at_a_time() -> Arc<Semaphore> {
+    pub(crate) fn one_import_at_a_time() -> Arc<Semaphore> {
         Arc::new(Semaphore::new(1))
     }
 
     /// Waits until no other import runs.
-    pub(in crate::embedded) async fn import_permit(&self) -> Result<ImportPermit, StorageError> {
+    pub(crate) async fn import_permit(&self) -> StorageResult<ImportPermit> {
         let permit = self.import_permits.clone().acquire_owned().await;
         Ok(permit.map_err(io::Error::other)?)
     }
 
     /// Keeps or removes the repositories of imports whose outcome an earlier process did not record.
-    pub(in crate::embedded) async fn settle_interrupted_imports(&self) -> Result<(), StorageError> {
+    pub(crate) async fn settle_interrupted_imports(&self) -> StorageResult {
         let unsettled = self.repositories.unsettled_imports()?;
         if unsettled.is_empty() {
             return Ok(());

@@ -4,8 +4,8 @@ use std::io;
 
 use tar::{EntryType, Header};
 
-use super::member::Member;
-use crate::embedded::blobs::TempFile;
+use super::Member;
+use crate::embedded::TempFile;
 use crate::protocol::Timestamp;
 
 const BLOCK: u64 = 512;

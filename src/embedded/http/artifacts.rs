@@ -6,13 +6,11 @@ use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
 
-use super::calls::ExperimentCall;
-use super::error::HttpError;
-use super::input::Params;
-use super::reply::{CHUNK, created};
+use super::reply::CHUNK;
 use super::upload::{self, FilePart};
+use super::{ExperimentCall, Params, Reply, created};
+use crate::embedded::ProtocolError;
 use crate::embedded::groups::ADMINS;
-use crate::embedded::protocol_error::ProtocolError;
 use crate::embedded::storage::{Artifact, StorageError};
 use crate::protocol::*;
 
@@ -23,11 +21,7 @@ const DEFAULT_MEDIA_TYPE: &str = "application/octet-stream";
 
 /// Any principal may deposit. `created_by` comes from the bearer.
 #[handler]
-pub(super) async fn deposit(
-    call: ExperimentCall,
-    content_type: upload::ContentType,
-    body: Body,
-) -> Result<Response, HttpError> {
+pub(super) async fn deposit(call: ExperimentCall, content_type: upload::ContentType, body: Body) -> Reply {
     let backend = &call.backend;
     let FilePart { file, content_type } =
         upload::single_file(&backend.blobs, content_type, body, backend.max_artifact_bytes).await?;
@@ -75,7 +69,7 @@ struct FetchParams {
 }
 
 #[handler]
-pub(super) async fn fetch(Params(params): Params<FetchParams>, call: ExperimentCall) -> Result<Response, HttpError> {
+pub(super) async fn fetch(Params(params): Params<FetchParams>, call: ExperimentCall) -> Reply {
     let uri = params.uri.filter(|uri| !uri.is_empty());
     let uri = uri.ok_or_else(|| ProtocolError::bad_request("say which artifact: ?uri=<its artifacts_uri>"))?;
     let unknown = || ProtocolError::not_found("artifact", &uri);

@@ -4,21 +4,16 @@
 
 use std::sync::Arc;
 
-use poem::{FromRequest, Request, RequestBody, Response};
+use poem::{FromRequest, Request, RequestBody};
 use serde::de::DeserializeOwned;
 
-use super::error::{HttpError, unauthorized};
-use super::if_none_match::IfNoneMatch;
-use super::list::{self, List, Wrapper};
-use super::reply::{entity, no_content};
-use crate::embedded::caller::Caller;
+use super::list::{self, Wrapper};
+use super::reply::entity;
+use super::{HttpResult, IfNoneMatch, List, Reply, no_content, unauthorized};
 use crate::embedded::groups::Groups;
-use crate::embedded::hosted::HostedExperiment;
-use crate::embedded::protocol_error::ProtocolError;
-use crate::embedded::scope::{Scope, ScopeKey};
-use crate::embedded::state::BackendState;
-use crate::embedded::storage::{Filter, Session, StorageError, Table, WriteSession};
+use crate::embedded::storage::{Filter, Session, StorageResult, Table, WriteSession};
 use crate::embedded::transition::ChangeSet;
+use crate::embedded::{BackendState, Caller, HostedExperiment, ProtocolError, ProtocolResult, Scope, ScopeKey};
 use crate::protocol::*;
 
 /// The caller, and the scope in which its credential was looked up.
@@ -28,7 +23,7 @@ pub(super) struct Authenticated {
     pub(super) scope: Option<ScopeKey>,
 }
 
-fn authenticated(request: &Request) -> Result<(Arc<BackendState>, Authenticated), HttpError> {
+fn authenticated(request: &Request) -> HttpResult<(Arc<BackendState>, Authenticated)> {
     match (request.data::<Arc<BackendState>>(), request.data::<Authenticated>()) {
         (Some(backend), Some(authenticated)) => Ok((backend.clone(), authenticated.clone())),
         _ => Err(unauthorized().into()),
@@ -36,7 +31,7 @@ fn authenticated(request: &Request) -> Result<(Arc<BackendState>, Authenticated)
 }
 
 /// The entity of this id, or 404.
-pub(super) async fn find<T: DeserializeOwned>(session: &mut Session, table: Table, id: &str) -> Result<T, HttpError> {
+pub(super) async fn find<T: DeserializeOwned>(session: &mut Session, table: Table, id: &str) -> HttpResult<T> {
     let found = session.get(table, id).await?;
     Ok(found.ok_or_else(|| ProtocolError::not_found(table.noun(), id))?)
 }
@@ -55,26 +50,31 @@ impl<'a> FromRequest<'a> for ExperimentCall {
 }
 
 /// A call about one hosted experiment, without an experiment header.
-pub(super) struct HeaderlessCall {
-    pub(super) backend: Arc<BackendState>,
-    pub(super) hosted: Arc<HostedExperiment>,
-    caller: Caller,
-}
+pub(super) struct HeaderlessCall(pub(super) ExperimentCall);
 
 impl<'a> FromRequest<'a> for HeaderlessCall {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
-        Ok(Self::new(request)?)
+        Ok(Self(ExperimentCall::of_path(request)?))
     }
 }
 
-impl HeaderlessCall {
-    fn new(request: &Request) -> Result<Self, HttpError> {
+impl ExperimentCall {
+    fn new(request: &Request) -> HttpResult<Self> {
+        let segment = request.raw_path_param("experiment").unwrap_or_default();
+        let mut headers = request.headers().get_all(EXPERIMENT_HEADER).iter();
+        let header = headers.next().and_then(|value| value.to_str().ok());
+        if header != Some(segment) || headers.next().is_some() {
+            let detail = format!("the header {EXPERIMENT_HEADER} must be {segment}, as in the path");
+            return Err(ProtocolError::new(ErrorType::ExperimentIdMismatch, detail).into());
+        }
+        Self::of_path(request)
+    }
+
+    fn of_path(request: &Request) -> HttpResult<Self> {
         let (backend, Authenticated { caller, scope }) = authenticated(request)?;
         let segment = request.raw_path_param("experiment").unwrap_or_default();
-        let hosted = backend
-            .experiments
-            .find(segment)
-            .ok_or_else(|| ProtocolError::not_found("experiment", segment))?;
+        let hosted = backend.experiments.find(segment);
+        let hosted = hosted.ok_or_else(|| ProtocolError::not_found("experiment", segment))?;
         if caller.principal().worker().is_some() && scope != Some(hosted.scope.key) {
             return Err(unauthorized().into());
         }
@@ -84,34 +84,9 @@ impl HeaderlessCall {
             caller,
         })
     }
-}
-
-impl ExperimentCall {
-    fn new(request: &Request) -> Result<Self, HttpError> {
-        let segment = request.raw_path_param("experiment").unwrap_or_default();
-        let mut headers = request.headers().get_all(EXPERIMENT_HEADER).iter();
-        let header = headers.next().and_then(|value| value.to_str().ok());
-        if header != Some(segment) || headers.next().is_some() {
-            return Err(ProtocolError::new(
-                ErrorType::ExperimentIdMismatch,
-                format!("the header {EXPERIMENT_HEADER} must be {segment}, as in the path"),
-            )
-            .into());
-        }
-        let HeaderlessCall {
-            backend,
-            hosted,
-            caller,
-        } = HeaderlessCall::new(request)?;
-        Ok(Self {
-            backend,
-            hosted,
-            caller,
-        })
-    }
 
     /// The worker that calls. The admin token is refused.
-    pub(super) fn worker(&self) -> Result<&WorkerId, ProtocolError> {
+    pub(super) fn worker(&self) -> ProtocolResult<&WorkerId> {
         self.caller.require_worker()
     }
 
@@ -119,16 +94,16 @@ impl ExperimentCall {
         self.backend.clock.now()
     }
 
-    pub(super) async fn read(&self) -> Result<Session, StorageError> {
+    pub(super) async fn read(&self) -> StorageResult<Session> {
         self.backend.store.read(self.hosted.scope.key).await
     }
 
-    pub(super) async fn write(&self) -> Result<WriteSession, StorageError> {
+    pub(super) async fn write(&self) -> StorageResult<WriteSession> {
         self.backend.store.write(self.hosted.scope.key).await
     }
 
     /// Starts a write for a worker that is in one of the groups.
-    pub(super) async fn write_as_member(&self, groups: &[&str]) -> Result<WriteSession, HttpError> {
+    pub(super) async fn write_as_member(&self, groups: &[&str]) -> HttpResult<WriteSession> {
         self.worker()?;
         let mut write = self.write().await?;
         self.require_member(&mut write, groups).await?;
@@ -136,23 +111,18 @@ impl ExperimentCall {
     }
 
     /// Requires that the calling worker is in one of the groups, as the session sees them.
-    pub(super) async fn require_member(&self, session: &mut Session, groups: &[&str]) -> Result<(), HttpError> {
+    pub(super) async fn require_member(&self, session: &mut Session, groups: &[&str]) -> HttpResult {
         let known = Groups::new(session.groups().await?);
         Ok(self.caller.require_member(&known, groups)?)
     }
 
     /// The reply to a read of one entity.
-    pub(super) async fn entity(&self, table: Table, id: &str) -> Result<Response, HttpError> {
+    pub(super) async fn entity(&self, table: Table, id: &str) -> Reply {
         entity(table.noun(), id, self.read().await?.text(table, id).await?)
     }
 
     /// The reply to a list of entities.
-    pub(super) async fn list(
-        &self,
-        known: &IfNoneMatch,
-        table: Table,
-        filters: Vec<Filter>,
-    ) -> Result<Response, HttpError> {
+    pub(super) async fn list(&self, known: &IfNoneMatch, table: Table, filters: Vec<Filter>) -> Reply {
         let list = List::Entities {
             table,
             filters,
@@ -162,7 +132,7 @@ impl ExperimentCall {
     }
 
     /// Whether the calling worker is registered in this experiment. When authentication is off it may not be.
-    pub(super) async fn is_registered(&self, session: &mut Session) -> Result<bool, HttpError> {
+    pub(super) async fn is_registered(&self, session: &mut Session) -> HttpResult<bool> {
         match self.caller.principal() {
             Actor::Worker(worker) if self.caller.is_unchecked() => {
                 Ok(session.text(Table::Worker, worker.as_str()).await?.is_some())
@@ -172,12 +142,7 @@ impl ExperimentCall {
     }
 
     /// Writes what a transition returned, and commits.
-    pub(super) async fn apply(
-        &self,
-        mut write: WriteSession,
-        change: ChangeSet,
-        now: Timestamp,
-    ) -> Result<(), HttpError> {
+    pub(super) async fn apply(&self, mut write: WriteSession, change: ChangeSet, now: Timestamp) -> HttpResult {
         if change == ChangeSet::default() {
             return Ok(());
         }
@@ -186,12 +151,7 @@ impl ExperimentCall {
     }
 
     /// The same, with 204 as the reply.
-    pub(super) async fn finish(
-        &self,
-        write: WriteSession,
-        change: ChangeSet,
-        now: Timestamp,
-    ) -> Result<Response, HttpError> {
+    pub(super) async fn finish(&self, write: WriteSession, change: ChangeSet, now: Timestamp) -> Reply {
         self.apply(write, change, now).await?;
         Ok(no_content())
     }
@@ -226,7 +186,7 @@ impl<'a> FromRequest<'a> for RosterCall {
 
 impl RosterCall {
     /// The deployment's workers and groups are readable for the admin only (`ch11 §6`).
-    fn require_reader(&self) -> Result<(), ProtocolError> {
+    fn require_reader(&self) -> ProtocolResult {
         match self.scope.is_deployment() {
             true => self.caller.require_admin(),
             false => Ok(()),
@@ -238,13 +198,13 @@ impl RosterCall {
     }
 
     /// Starts a write. Only the admin may change workers and groups.
-    pub(super) async fn write(&self) -> Result<WriteSession, HttpError> {
+    pub(super) async fn write(&self) -> HttpResult<WriteSession> {
         self.caller.require_admin()?;
         Ok(self.backend.store.write(self.scope.key).await?)
     }
 
     /// The reply to a read of one worker or group.
-    pub(super) async fn entity(&self, table: Table, id: &str) -> Result<Response, HttpError> {
+    pub(super) async fn entity(&self, table: Table, id: &str) -> Reply {
         self.require_reader()?;
         let mut session = self.backend.store.read(self.scope.key).await?;
         entity(table.noun(), id, session.text(table, id).await?)
@@ -257,7 +217,7 @@ impl RosterCall {
         table: Table,
         key: &'static str,
         name: Option<String>,
-    ) -> Result<Response, HttpError> {
+    ) -> Reply {
         self.require_reader()?;
         let list = List::Entities {
             table,
@@ -307,11 +267,11 @@ impl ControlCall {
         self.backend.clock.now()
     }
 
-    pub(super) async fn read(&self) -> Result<Session, StorageError> {
+    pub(super) async fn read(&self) -> StorageResult<Session> {
         self.backend.store.read(ScopeKey::DEPLOYMENT).await
     }
 
-    pub(super) async fn write(&self) -> Result<WriteSession, StorageError> {
+    pub(super) async fn write(&self) -> StorageResult<WriteSession> {
         self.backend.store.write(ScopeKey::DEPLOYMENT).await
     }
 
@@ -321,8 +281,8 @@ impl ControlCall {
         mut write: WriteSession,
         kind: &str,
         id: &ExperimentId,
-    ) -> Result<(), StorageError> {
-        write.record_notice(&self.backend.deployment, kind, id).await?;
+    ) -> StorageResult {
+        write.notify(&self.backend.deployment, kind, id).await?;
         write.commit().await
     }
 }

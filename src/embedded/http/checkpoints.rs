@@ -4,15 +4,10 @@ use poem::http::{HeaderMap, HeaderValue, header};
 use poem::{Body, Response, handler};
 use serde::Deserialize;
 
-use super::calls::{ControlCall, ExperimentCall};
-use super::error::HttpError;
-use super::input::Params;
-use super::reply::{created, with_file};
-use super::upload;
+use super::{ControlCall, ExperimentCall, HttpResult, Params, Reply, created, upload, with_file};
 use crate::embedded::checkpoint::FORMAT_VERSION;
-use crate::embedded::protocol_error::ProtocolError;
-use crate::embedded::state::BackendState;
 use crate::embedded::storage::StorageError;
+use crate::embedded::{BackendState, ProtocolError};
 use crate::protocol::*;
 
 const MEDIA_TYPE: &str = "application/x-eden-checkpoint+tar";
@@ -23,7 +18,7 @@ struct ExportParams {
 }
 
 #[handler]
-pub(super) async fn export(Params(params): Params<ExportParams>, call: ExperimentCall) -> Result<Response, HttpError> {
+pub(super) async fn export(Params(params): Params<ExportParams>, call: ExperimentCall) -> Reply {
     call.caller.require_admin()?;
     if let Some(version) = params.format_version.filter(|version| version != FORMAT_VERSION) {
         let detail = format!("format_version {version:?} is not written here, only {FORMAT_VERSION:?}");
@@ -49,7 +44,7 @@ pub(super) async fn import(
     headers: &HeaderMap,
     call: ControlCall,
     body: Body,
-) -> Result<Response, HttpError> {
+) -> Reply {
     call.caller.require_admin()?;
     let asked = params.as_experiment_id.map(|id| id.parse()).transpose();
     let asked = asked.map_err(|fault: IdError| ProtocolError::bad_request(format!("as_experiment_id {fault}")))?;
@@ -72,7 +67,7 @@ async fn choose_id(
     backend: &BackendState,
     asked: Option<ExperimentId>,
     headers: &HeaderMap,
-) -> Result<ExperimentId, HttpError> {
+) -> HttpResult<ExperimentId> {
     let given: Vec<_> = headers.get_all(EXPERIMENT_HEADER).iter().collect();
     let named = given.first().and_then(|value| value.to_str().ok());
     let named = named.and_then(|id| backend.experiments.find(id));

@@ -1,30 +1,18 @@
 //! The registry of experiments (`ch11 §2`), its push stream, and the extension that seeds an experiment.
 
+use poem::handler;
 use poem::web::Path;
-use poem::{Response, handler};
-use serde::Deserialize;
 
-use super::calls::ControlCall;
-use super::error::{HttpError, unauthorized};
-use super::if_none_match::IfNoneMatch;
-use super::input::{Body, Params, Resume};
-use super::reply::{created, no_content};
-use crate::embedded::protocol_error::ProtocolError;
+use super::{
+    Body, ByName, ControlCall, HttpResult, IfNoneMatch, Params, Reply, Resume, created, no_content, unauthorized,
+};
+use crate::embedded::ProtocolError;
 use crate::embedded::storage::Session;
 use crate::embedded::transition::{self, RegisteredExperiment};
 use crate::protocol::*;
 
-#[derive(Deserialize)]
-struct ListParams {
-    name: Option<String>,
-}
-
 #[handler]
-pub(super) async fn list(
-    Params(params): Params<ListParams>,
-    known: IfNoneMatch,
-    call: ControlCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn list(Params(params): Params<ByName>, known: IfNoneMatch, call: ControlCall) -> Reply {
     let mut session = call.read().await?;
     let registered = session.all_registered(params.name.as_deref()).await?;
     let revision = session.revision().await?;
@@ -38,16 +26,13 @@ pub(super) async fn list(
 }
 
 #[handler]
-pub(super) async fn read(Path(id): Path<String>, known: IfNoneMatch, call: ControlCall) -> Result<Response, HttpError> {
+pub(super) async fn read(Path(id): Path<String>, known: IfNoneMatch, call: ControlCall) -> Reply {
     let registered = find_registered(&mut call.read().await?, &id).await?;
     known.answer(&registered.into_entry(call.now()))
 }
 
 #[handler]
-pub(super) async fn register(
-    Body(request): Body<RegisterExperiment>,
-    call: ControlCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn register(Body(request): Body<RegisterExperiment>, call: ControlCall) -> Reply {
     call.caller.require_admin()?;
     let pinned = request.experiment_id.clone();
     let id = pinned.unwrap_or_else(|| ExperimentId::mint(call.backend.ids.ulid()));
@@ -68,13 +53,13 @@ pub(super) async fn register(
 }
 
 /// The entry of this id, or 404.
-pub(super) async fn find_registered(session: &mut Session, id: &str) -> Result<RegisteredExperiment, HttpError> {
+pub(super) async fn find_registered(session: &mut Session, id: &str) -> HttpResult<RegisteredExperiment> {
     let registered = session.registered(id).await?;
     Ok(registered.ok_or_else(|| ProtocolError::not_found("experiment", id))?)
 }
 
 #[handler]
-pub(super) async fn unregister(Path(id): Path<String>, call: ControlCall) -> Result<Response, HttpError> {
+pub(super) async fn unregister(Path(id): Path<String>, call: ControlCall) -> Reply {
     call.caller.require_admin()?;
     let mut write = call.write().await?;
     let now = call.now();
@@ -90,7 +75,7 @@ pub(super) async fn unregister(Path(id): Path<String>, call: ControlCall) -> Res
 
 /// An extension, described in `docs/push.md`.
 #[handler]
-pub(super) async fn stream(Resume(resume): Resume, call: ControlCall) -> Result<Response, HttpError> {
+pub(super) async fn stream(Resume(resume): Resume, call: ControlCall) -> Reply {
     let backend = &call.backend;
     let stream = backend
         .push
@@ -101,11 +86,7 @@ pub(super) async fn stream(Resume(resume): Resume, call: ControlCall) -> Result<
 
 /// An extension: the task store begins to host a registered experiment.
 #[handler]
-pub(super) async fn seed(
-    Path(id): Path<String>,
-    Body(request): Body<SeedRequest>,
-    call: ControlCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn seed(Path(id): Path<String>, Body(request): Body<SeedRequest>, call: ControlCall) -> Reply {
     call.caller.require_admin()?;
     // Parsed before the write starts, since a large text takes its time.
     let (config, mode) = transition::parse_config(&request.config)?;

@@ -1,10 +1,11 @@
 //! Why a handler does not answer with a success.
 
+use poem::Response;
 use poem::error::ResponseError;
 use poem::http::StatusCode;
 
+use crate::embedded::ProtocolError;
 use crate::embedded::checkpoint::CheckpointError;
-use crate::embedded::protocol_error::ProtocolError;
 use crate::embedded::storage::StorageError;
 use crate::protocol::ErrorType;
 
@@ -21,6 +22,12 @@ pub(super) enum HttpError {
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
+
+/// What a handler answers.
+pub(super) type Reply = HttpResult<Response>;
+
+/// A result on the way to a reply.
+pub(super) type HttpResult<T = ()> = Result<T, HttpError>;
 
 /// The errors of the routes under `/_reference/` that the protocol has no type for.
 #[derive(Debug, thiserror::Error)]

@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use poem::{Response, handler};
+use poem::handler;
 use serde::Deserialize;
 
-use super::calls::ExperimentCall;
-use super::error::{HttpError, unauthorized};
-use super::if_none_match::IfNoneMatch;
-use super::input::{Params, Resume};
-use super::list::{self, List};
-use crate::embedded::protocol_error::ProtocolError;
+use super::list;
+use super::{ExperimentCall, IfNoneMatch, List, Params, Reply, Resume, unauthorized};
+use crate::embedded::ProtocolError;
 
 /// The longest long poll. After that the caller has to ask again.
 const MAX_WAIT: Duration = Duration::from_secs(60);
@@ -23,11 +20,11 @@ struct RangeParams {
 }
 
 #[handler]
-pub(super) async fn range(Params(params): Params<RangeParams>, call: ExperimentCall) -> Result<Response, HttpError> {
+pub(super) async fn range(Params(params): Params<RangeParams>, call: ExperimentCall) -> Reply {
     events_after(&call, params.cursor, params.limit).await
 }
 
-async fn events_after(call: &ExperimentCall, cursor: u64, limit: Option<u64>) -> Result<Response, HttpError> {
+async fn events_after(call: &ExperimentCall, cursor: u64, limit: Option<u64>) -> Reply {
     let log = List::Log {
         cursor,
         limit: limit.unwrap_or(u64::MAX),
@@ -44,10 +41,7 @@ struct SubscribeParams {
 
 /// Waits until the log is longer than the cursor. It holds neither a lock nor a database connection meanwhile.
 #[handler]
-pub(super) async fn subscribe(
-    Params(params): Params<SubscribeParams>,
-    call: ExperimentCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn subscribe(Params(params): Params<SubscribeParams>, call: ExperimentCall) -> Reply {
     let wait = match params.timeout.map(Duration::try_from_secs_f64) {
         None => call.backend.subscribe_timeout,
         Some(Ok(wait)) => wait.min(MAX_WAIT),
@@ -68,7 +62,7 @@ pub(super) async fn subscribe(
 
 /// An extension, described in `docs/push.md`.
 #[handler]
-pub(super) async fn stream(Resume(resume): Resume, call: ExperimentCall) -> Result<Response, HttpError> {
+pub(super) async fn stream(Resume(resume): Resume, call: ExperimentCall) -> Reply {
     let stream = call.backend.push.follow_log(&call.hosted, &call.caller, resume).await?;
     Ok(stream.ok_or_else(unauthorized)?)
 }

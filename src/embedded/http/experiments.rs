@@ -1,29 +1,26 @@
 //! The experiment itself (`ch07 §14`): state, configuration, dispatch mode, termination.
 
-use poem::{Response, handler};
+use poem::handler;
 
-use super::calls::ExperimentCall;
-use super::error::HttpError;
-use super::input::Body;
-use super::reply::{json, json_text};
+use super::{Body, ExperimentCall, Reply, json, json_text};
 use crate::embedded::groups::{ADMINS, ORCHESTRATORS};
 use crate::embedded::transition;
 use crate::protocol::*;
 
 #[handler]
-pub(super) async fn read(call: ExperimentCall) -> Result<Response, HttpError> {
+pub(super) async fn read(call: ExperimentCall) -> Reply {
     json(&call.read().await?.experiment().await?)
 }
 
 #[handler]
-pub(super) async fn state(call: ExperimentCall) -> Result<Response, HttpError> {
+pub(super) async fn state(call: ExperimentCall) -> Reply {
     let state = call.read().await?.experiment().await?.state;
     json(&StateReply { state })
 }
 
 /// An extension: the configuration as JSON, whatever it was written in.
 #[handler]
-pub(super) async fn config(call: ExperimentCall) -> Result<Response, HttpError> {
+pub(super) async fn config(call: ExperimentCall) -> Reply {
     let cursor = call.read().await?.log_length().await?;
     let mut response = json_text(call.hosted.config_json.clone());
     response.headers_mut().insert(CURSOR_HEADER, cursor.into());
@@ -31,15 +28,12 @@ pub(super) async fn config(call: ExperimentCall) -> Result<Response, HttpError> 
 }
 
 #[handler]
-pub(super) async fn dispatch_mode(call: ExperimentCall) -> Result<Response, HttpError> {
+pub(super) async fn dispatch_mode(call: ExperimentCall) -> Reply {
     json(&call.read().await?.dispatch_mode().await?)
 }
 
 #[handler]
-pub(super) async fn update_dispatch_mode(
-    Body(patch): Body<Extra>,
-    call: ExperimentCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn update_dispatch_mode(Body(patch): Body<Extra>, call: ExperimentCall) -> Reply {
     transition::check_dispatch_patch(&patch)?;
     let by = call.worker()?;
     let mut write = call.write_as_member(&[ADMINS]).await?;
@@ -51,10 +45,7 @@ pub(super) async fn update_dispatch_mode(
 }
 
 #[handler]
-pub(super) async fn terminate(
-    Body(request): Body<TerminateRequest>,
-    call: ExperimentCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn terminate(Body(request): Body<TerminateRequest>, call: ExperimentCall) -> Reply {
     let by = call.worker()?;
     let mut write = call.write_as_member(&[ADMINS, ORCHESTRATORS]).await?;
     let experiment = write.experiment().await?;
@@ -64,7 +55,7 @@ pub(super) async fn terminate(
     if change.experiment.is_some() && write.registered(experiment.experiment_id.as_str()).await?.is_some() {
         let deployment = &call.backend.deployment;
         write
-            .record_notice(deployment, "experiment.state_changed", &experiment.experiment_id)
+            .notify(deployment, "experiment.state_changed", &experiment.experiment_id)
             .await?;
     }
     call.apply(write, change, call.now()).await?;
@@ -72,10 +63,7 @@ pub(super) async fn terminate(
 }
 
 #[handler]
-pub(super) async fn policy_error(
-    Body(request): Body<PolicyErrorRequest>,
-    call: ExperimentCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn policy_error(Body(request): Body<PolicyErrorRequest>, call: ExperimentCall) -> Reply {
     let change = transition::policy_error(request)?;
     let write = call.write_as_member(&[ORCHESTRATORS]).await?;
     call.finish(write, change, call.now()).await

@@ -1,39 +1,25 @@
 //! Groups (`ch07 §7`), of an experiment or of the deployment.
 
-use poem::{Response, handler};
-use serde::Deserialize;
+use poem::handler;
 
-use super::calls::{RosterCall, RosterIds, find};
-use super::error::HttpError;
-use super::if_none_match::IfNoneMatch;
-use super::input::{Body, Params};
-use super::reply::{json, no_content};
+use super::{Body, ByName, IfNoneMatch, Params, Reply, RosterCall, RosterIds, find, json, no_content};
 use crate::embedded::groups::Groups;
 use crate::embedded::storage::{Table, WriteSession};
 use crate::embedded::transition;
 use crate::protocol::*;
 
-#[derive(Deserialize)]
-struct ListParams {
-    name: Option<String>,
-}
-
 #[handler]
-pub(super) async fn list(
-    Params(params): Params<ListParams>,
-    known: IfNoneMatch,
-    call: RosterCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn list(Params(params): Params<ByName>, known: IfNoneMatch, call: RosterCall) -> Reply {
     call.list(&known, Table::Group, "groups", params.name).await
 }
 
 #[handler]
-pub(super) async fn read(ids: RosterIds, call: RosterCall) -> Result<Response, HttpError> {
+pub(super) async fn read(ids: RosterIds, call: RosterCall) -> Reply {
     call.entity(Table::Group, &ids.group).await
 }
 
 #[handler]
-pub(super) async fn register(Body(request): Body<RegisterGroup>, call: RosterCall) -> Result<Response, HttpError> {
+pub(super) async fn register(Body(request): Body<RegisterGroup>, call: RosterCall) -> Reply {
     let mut write = call.write().await?;
     let groups = Groups::new(write.groups().await?);
     let id = GroupId::mint(call.backend.ids.ulid());
@@ -41,21 +27,15 @@ pub(super) async fn register(Body(request): Body<RegisterGroup>, call: RosterCal
     save(&call, write, &group).await
 }
 
-async fn save(call: &RosterCall, mut write: WriteSession, group: &Group) -> Result<Response, HttpError> {
+async fn save(call: &RosterCall, mut write: WriteSession, group: &Group) -> Reply {
     write.put_group(group).await?;
-    write
-        .record_notice(&call.scope, "group.changed", &group.group_id)
-        .await?;
+    write.notify(&call.scope, "group.changed", &group.group_id).await?;
     write.commit().await?;
     json(group)
 }
 
 #[handler]
-pub(super) async fn add_member(
-    ids: RosterIds,
-    Body(request): Body<AddMember>,
-    call: RosterCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn add_member(ids: RosterIds, Body(request): Body<AddMember>, call: RosterCall) -> Reply {
     let mut write = call.write().await?;
     let group: Group = find(&mut write, Table::Group, &ids.group).await?;
     let groups = Groups::new(write.groups().await?);
@@ -66,7 +46,7 @@ pub(super) async fn add_member(
 }
 
 #[handler]
-pub(super) async fn remove_member(ids: RosterIds, call: RosterCall) -> Result<Response, HttpError> {
+pub(super) async fn remove_member(ids: RosterIds, call: RosterCall) -> Reply {
     let mut write = call.write().await?;
     let group: Group = find(&mut write, Table::Group, &ids.group).await?;
     match transition::remove_member(group.clone(), &ids.member) {
@@ -76,13 +56,11 @@ pub(super) async fn remove_member(ids: RosterIds, call: RosterCall) -> Result<Re
 }
 
 #[handler]
-pub(super) async fn remove(ids: RosterIds, call: RosterCall) -> Result<Response, HttpError> {
+pub(super) async fn remove(ids: RosterIds, call: RosterCall) -> Reply {
     let mut write = call.write().await?;
     let group: Group = find(&mut write, Table::Group, &ids.group).await?;
     write.delete_group(group.group_id.as_str()).await?;
-    write
-        .record_notice(&call.scope, "group.changed", &group.group_id)
-        .await?;
+    write.notify(&call.scope, "group.changed", &group.group_id).await?;
     write.commit().await?;
     Ok(no_content())
 }

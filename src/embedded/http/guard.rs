@@ -7,11 +7,8 @@ use poem::{Endpoint, IntoResponse, Request, Response};
 use tokio::sync::oneshot;
 
 use super::calls::Authenticated;
-use super::error::HttpError;
-use super::problem;
-use crate::embedded::protocol_error::ProtocolError;
-use crate::embedded::scope::ScopeKey;
-use crate::embedded::state::BackendState;
+use super::{HttpError, problem};
+use crate::embedded::{BackendState, ProtocolError, ScopeKey};
 use crate::protocol::ErrorType;
 
 /// Authenticates, runs the endpoint, and turns every error into a problem document, those of poem too.

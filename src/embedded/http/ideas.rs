@@ -1,15 +1,11 @@
 //! Ideas (`ch07 §3`).
 
+use poem::handler;
 use poem::web::Path;
-use poem::{Response, handler};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::calls::{ExperimentCall, find};
-use super::error::HttpError;
-use super::if_none_match::IfNoneMatch;
-use super::input::{Body, Params, from_body};
-use super::reply::json;
+use super::{Body, ExperimentCall, IfNoneMatch, Params, Reply, find, from_body, json};
 use crate::embedded::storage::Table;
 use crate::embedded::transition;
 use crate::protocol::*;
@@ -22,21 +18,17 @@ struct ListParams {
 }
 
 #[handler]
-pub(super) async fn list(
-    Params(params): Params<ListParams>,
-    known: IfNoneMatch,
-    call: ExperimentCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn list(Params(params): Params<ListParams>, known: IfNoneMatch, call: ExperimentCall) -> Reply {
     call.list(&known, Table::Idea, vec![("state", params.state)]).await
 }
 
 #[handler]
-pub(super) async fn read(Path((_, id)): Ids, call: ExperimentCall) -> Result<Response, HttpError> {
+pub(super) async fn read(Path((_, id)): Ids, call: ExperimentCall) -> Reply {
     call.entity(Table::Idea, &id).await
 }
 
 #[handler]
-pub(super) async fn create(Body(body): Body<Value>, call: ExperimentCall) -> Result<Response, HttpError> {
+pub(super) async fn create(Body(body): Body<Value>, call: ExperimentCall) -> Reply {
     let by = call.worker()?;
     let idea: Idea = from_body(body)?;
     let mut write = call.write().await?;
@@ -58,7 +50,7 @@ pub(super) async fn create(Body(body): Body<Value>, call: ExperimentCall) -> Res
 }
 
 #[handler]
-pub(super) async fn mark_ready(Path((_, id)): Ids, call: ExperimentCall) -> Result<Response, HttpError> {
+pub(super) async fn mark_ready(Path((_, id)): Ids, call: ExperimentCall) -> Reply {
     call.worker()?;
     let mut write = call.write().await?;
     let idea = find(&mut write, Table::Idea, &id).await?;

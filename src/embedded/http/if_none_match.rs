@@ -1,11 +1,10 @@
 //! Conditional reads (RFC 9110 §13): each reply has a validator, and a caller that has the same reply gets a 304.
 
+use super::Reply;
 use poem::http::{HeaderMap, StatusCode, header};
 use poem::{FromRequest, Request, RequestBody, Response};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-
-use super::error::HttpError;
 
 /// The validators of the replies that the caller has, from `If-None-Match`.
 #[derive(Debug, Default)]
@@ -31,7 +30,7 @@ impl IfNoneMatch {
     }
 
     /// 200 with the entity and its validator, or 304 when the caller has it.
-    pub(super) fn answer(&self, entity: &impl Serialize) -> Result<Response, HttpError> {
+    pub(super) fn answer(&self, entity: &impl Serialize) -> Reply {
         let body = serde_json::to_string(entity)?;
         let digest = Sha256::digest(body.as_bytes());
         let digest = u128::from_be_bytes(std::array::from_fn(|at| digest[at]));

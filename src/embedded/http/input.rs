@@ -5,11 +5,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::error::HttpError;
-use super::upload;
-use crate::embedded::protocol_error::ProtocolError;
+use super::{HttpError, upload};
 use crate::embedded::push::ResumeFrom;
-use crate::embedded::strict_json;
+use crate::embedded::{ProtocolError, ProtocolResult, strict_json};
 
 /// Larger bodies are 413. Artifacts and checkpoints have limits of their own.
 const MAX_BODY: u64 = 1024 * 1024;
@@ -32,7 +30,7 @@ fn malformed(fault: &dyn std::fmt::Display) -> ProtocolError {
 }
 
 /// Reads a body that was taken as free JSON first.
-pub(super) fn from_body<T: DeserializeOwned + Serialize>(raw: Value) -> Result<T, ProtocolError> {
+pub(super) fn from_body<T: DeserializeOwned + Serialize>(raw: Value) -> ProtocolResult<T> {
     strict_json::from_value(&raw).map_err(|fault| malformed(&fault))
 }
 
@@ -47,6 +45,12 @@ impl<'a, T: DeserializeOwned> FromRequest<'a> for Params<T> {
             Err(error) => Err(HttpError::from(ProtocolError::bad_request(format!("query: {error}"))).into()),
         }
     }
+}
+
+/// The query of a list of named things.
+#[derive(Deserialize)]
+pub(super) struct ByName {
+    pub(super) name: Option<String>,
 }
 
 /// Where a push stream starts: `Last-Event-ID`, else `?cursor=`, else now.

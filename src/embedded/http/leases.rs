@@ -1,22 +1,18 @@
 //! Leases (`ch07 §15.2`): a worker in the deployment's `orchestrators` may drive an experiment while it holds one.
 
+use poem::handler;
 use poem::web::Path;
-use poem::{Response, handler};
 use serde::Deserialize;
 
-use super::calls::ControlCall;
 use super::control::find_registered;
-use super::error::HttpError;
-use super::input::{Body, Params};
-use super::reply::{created, json, json_text};
+use super::{Body, ControlCall, HttpResult, Params, Reply, created, json, json_text};
 use crate::embedded::groups::{Groups, ORCHESTRATORS};
-use crate::embedded::protocol_error::ProtocolError;
 use crate::embedded::storage::WriteSession;
-use crate::embedded::transition;
+use crate::embedded::{ProtocolError, ProtocolResult, transition};
 use crate::protocol::*;
 
 /// Starts a write for a member of `orchestrators`.
-async fn write_as_orchestrator(call: &ControlCall, holder_instance: &str) -> Result<WriteSession, HttpError> {
+async fn write_as_orchestrator(call: &ControlCall, holder_instance: &str) -> HttpResult<WriteSession> {
     if holder_instance.is_empty() {
         return Err(ProtocolError::bad_request("holder_instance must not be empty").into());
     }
@@ -27,7 +23,7 @@ async fn write_as_orchestrator(call: &ControlCall, holder_instance: &str) -> Res
 }
 
 /// The worker that must be the holder. `None` when authentication is off.
-fn required_holder(call: &ControlCall) -> Result<Option<&WorkerId>, ProtocolError> {
+fn required_holder(call: &ControlCall) -> ProtocolResult<Option<&WorkerId>> {
     match call.caller.is_unchecked() {
         true => Ok(None),
         false => call.caller.require_worker().map(Some),
@@ -35,11 +31,7 @@ fn required_holder(call: &ControlCall) -> Result<Option<&WorkerId>, ProtocolErro
 }
 
 #[handler]
-pub(super) async fn acquire(
-    Path(id): Path<String>,
-    Body(request): Body<AcquireLease>,
-    call: ControlCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn acquire(Path(id): Path<String>, Body(request): Body<AcquireLease>, call: ControlCall) -> Reply {
     let mut write = write_as_orchestrator(&call, &request.holder_instance).await?;
     if required_holder(&call)?.is_some_and(|caller| *caller != request.holder) {
         let detail = format!(
@@ -69,11 +61,7 @@ pub(super) async fn acquire(
 }
 
 #[handler]
-pub(super) async fn renew(
-    Path(id): Path<String>,
-    Body(request): Body<LeaseInstance>,
-    call: ControlCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn renew(Path(id): Path<String>, Body(request): Body<LeaseInstance>, call: ControlCall) -> Reply {
     let mut write = write_as_orchestrator(&call, &request.holder_instance).await?;
     let (now, duration) = (call.now(), call.backend.lease_duration);
     let current = write.lease(&id).await?;
@@ -90,11 +78,7 @@ pub(super) async fn renew(
 }
 
 #[handler]
-pub(super) async fn release(
-    Path(id): Path<String>,
-    Body(request): Body<LeaseInstance>,
-    call: ControlCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn release(Path(id): Path<String>, Body(request): Body<LeaseInstance>, call: ControlCall) -> Reply {
     let mut write = write_as_orchestrator(&call, &request.holder_instance).await?;
     let current = write.lease(&id).await?;
     let holder = required_holder(&call)?;
@@ -116,7 +100,7 @@ struct ListParams {
 
 /// The active leases of one holder.
 #[handler]
-pub(super) async fn list(Params(params): Params<ListParams>, call: ControlCall) -> Result<Response, HttpError> {
+pub(super) async fn list(Params(params): Params<ListParams>, call: ControlCall) -> Reply {
     let holder = params.holder.filter(|holder| !holder.is_empty());
     let holder = holder.ok_or_else(|| ProtocolError::bad_request("the query must name a holder"))?;
     let caller = call.caller.principal().worker();

@@ -5,13 +5,10 @@
 use poem::http::header;
 use poem::{Body, Response};
 
-use super::error::HttpError;
-use super::if_none_match::{IfNoneMatch, not_modified};
-use super::reply::with_file;
-use crate::embedded::blobs::{BlobStore, TempFile};
-use crate::embedded::scope::ScopeKey;
-use crate::embedded::state::BackendState;
-use crate::embedded::storage::{Filter, Position, ScopeVersion, Session, StorageError, Table};
+use super::if_none_match::not_modified;
+use super::{IfNoneMatch, Reply, with_file};
+use crate::embedded::storage::{Filter, Position, ScopeVersion, Session, StorageResult, Table};
+use crate::embedded::{BackendState, BlobStore, ScopeKey, TempFile};
 use crate::protocol::CURSOR_HEADER;
 
 /// The most rows of a page. A list of one page needs no file.
@@ -74,7 +71,7 @@ impl ListReader {
         }
     }
 
-    async fn next_page(&mut self, session: &mut Session) -> Result<Vec<String>, StorageError> {
+    async fn next_page(&mut self, session: &mut Session) -> StorageResult<Vec<String>> {
         let limit = u32::try_from(self.left).unwrap_or(u32::MAX).min(PAGE);
         let page = match &self.list {
             List::Entities { table, filters, .. } => session.page(*table, filters, self.next, limit).await?,
@@ -91,7 +88,7 @@ impl ListReader {
     }
 
     /// Writes the whole list to a file.
-    async fn spool(mut self, blobs: &BlobStore, session: &mut Session) -> Result<TempFile, StorageError> {
+    async fn spool(mut self, blobs: &BlobStore, session: &mut Session) -> StorageResult<TempFile> {
         let mut file = blobs.temp_file().await?;
         let mut text = std::mem::take(&mut self.open);
         let mut is_first = true;
@@ -111,12 +108,7 @@ impl ListReader {
 }
 
 /// The reply to a list request in one scope.
-pub(super) async fn reply(
-    backend: &BackendState,
-    scope: ScopeKey,
-    known: &IfNoneMatch,
-    list: List,
-) -> Result<Response, HttpError> {
+pub(super) async fn reply(backend: &BackendState, scope: ScopeKey, known: &IfNoneMatch, list: List) -> Reply {
     let is_log = matches!(list, List::Log { .. });
     let headers = |version| (!is_log).then(|| ListHeaders::new(backend, scope, version));
     let list = {

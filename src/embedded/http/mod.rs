@@ -2,7 +2,7 @@
 //!
 //! `routes` is the route table. `guard` runs around every request: it authenticates, and turns every error into a
 //! problem document. Handlers are in `artifacts`, `checkpoints`, `control`, `events`, `experiments`, `groups`,
-//! `ideas`, `leases`, `reference`, `tasks` (with `submissions`), `variants` and
+//! `ideas`, `leases`, `reference`, `tasks`, `variants` and
 //! `workers`. They share `calls` and `input` (what a handler
 //! is given), `list`, `if_none_match` and `reply` (what it answers with), `error` and `problem` (how it fails), and
 //! `upload` (large bodies).
@@ -28,10 +28,17 @@ mod problem;
 mod reference;
 mod reply;
 mod routes;
-mod submissions;
 mod tasks;
 mod upload;
 mod variants;
 mod workers;
 
 pub(super) use routes::{routes, serve};
+
+// What several of these modules import.
+pub(in crate::embedded::http) use calls::{ControlCall, ExperimentCall, RosterCall, RosterIds, find};
+pub(in crate::embedded::http) use error::{HttpError, HttpResult, Reply, unauthorized};
+pub(in crate::embedded::http) use if_none_match::IfNoneMatch;
+pub(in crate::embedded::http) use input::{Body, ByName, Params, Resume, from_body};
+pub(in crate::embedded::http) use list::List;
+pub(in crate::embedded::http) use reply::{created, json, json_text, no_content, with_file};

@@ -5,7 +5,8 @@ use poem::http::{StatusCode, header};
 use poem::{Request, Response};
 use tracing::error;
 
-use super::error::{HttpError, status_of};
+use super::HttpError;
+use super::error::status_of;
 use crate::protocol::*;
 
 /// The URL exactly as the client addressed it.

@@ -1,5 +1,5 @@
-//! Routes outside `/v0/` that EDEN's reference clients call: whether a submission may be accepted, whether an evaluation
-//! is valid, and the files of a shared directory.
+//! Routes outside `/v0/` that EDEN's reference clients call: whether a submission may be accepted, whether an
+//! evaluation is valid, and the files of a shared directory.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -9,12 +9,11 @@ use poem::web::Path as Ids;
 use poem::{Response, handler};
 use serde::{Deserialize, Serialize};
 
-use super::calls::{ExperimentCall, HeaderlessCall, find};
-use super::error::{HttpError, ReferenceError};
-use super::input::Body;
-use super::reply::{json, no_content};
-use super::submissions::stored_references;
-use crate::embedded::protocol_error::ProtocolError;
+use super::calls::HeaderlessCall;
+use super::error::ReferenceError;
+use super::tasks::stored_references;
+use super::{Body, ExperimentCall, HttpResult, Reply, find, json, no_content};
+use crate::embedded::ProtocolError;
 use crate::embedded::storage::Table;
 use crate::embedded::transition::{self, TerminalDecision};
 use crate::protocol::*;
@@ -31,10 +30,7 @@ struct DecisionReply {
 
 /// What an orchestrator should do with a submission. It is only advice.
 #[handler]
-pub(super) async fn validate_terminal(
-    Ids((_, id)): Ids<(String, String)>,
-    call: ExperimentCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn validate_terminal(Ids((_, id)): Ids<(String, String)>, call: ExperimentCall) -> Reply {
     let mut session = call.read().await?;
     let task: Task = find(&mut session, Table::Task, &id).await?;
     let found = stored_references(&mut session, &task).await?;
@@ -53,10 +49,7 @@ struct Metrics {
 }
 
 #[handler]
-pub(super) async fn validate_evaluation(
-    Body(metrics): Body<Metrics>,
-    call: ExperimentCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn validate_evaluation(Body(metrics): Body<Metrics>, call: ExperimentCall) -> Reply {
     match call.hosted.config.evaluation_fault(&metrics.evaluation) {
         None => Ok(no_content()),
         Some(fault) => Err(ProtocolError::invalid_precondition(fault).into()),
@@ -65,10 +58,7 @@ pub(super) async fn validate_evaluation(
 
 /// A file in the experiment's directory, for commands that a worker host runs. They send no experiment header.
 #[handler]
-pub(super) async fn artifact(
-    Ids((_, path)): Ids<(String, String)>,
-    call: HeaderlessCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn artifact(Ids((_, path)): Ids<(String, String)>, HeaderlessCall(call): HeaderlessCall) -> Reply {
     let Some(root) = &call.backend.artifacts_dir else {
         return Err(ReferenceError::ServingDisabled.into());
     };
@@ -81,7 +71,7 @@ pub(super) async fn artifact(
 }
 
 /// The bytes of a regular file below `root` that is reached without a symbolic link.
-async fn read_within(root: &Path, path: &str) -> Result<Vec<u8>, HttpError> {
+async fn read_within(root: &Path, path: &str) -> HttpResult<Vec<u8>> {
     let relative = PathBuf::from(path);
     let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_));
     if path.is_empty() || path.contains('\0') || !relative.components().all(is_plain) {
@@ -106,6 +96,7 @@ async fn read_within(root: &Path, path: &str) -> Result<Vec<u8>, HttpError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::HttpError;
     use super::*;
 
     async fn read(root: &Path, path: &str) -> Result<Vec<u8>, String> {

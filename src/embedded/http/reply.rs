@@ -5,10 +5,9 @@ use poem::{Body, Response};
 use serde::Serialize;
 use tokio_util::io::ReaderStream;
 
-use super::error::HttpError;
-use crate::embedded::blobs::TempFile;
-use crate::embedded::protocol_error::ProtocolError;
-use crate::embedded::storage::StorageError;
+use super::Reply;
+use crate::embedded::storage::StorageResult;
+use crate::embedded::{ProtocolError, TempFile};
 
 /// Bytes of a file that are read and sent at once.
 pub(super) const CHUNK: usize = 128 * 1024;
@@ -19,7 +18,7 @@ pub(super) fn json_text(text: String) -> Response {
 }
 
 /// 200 with the stored JSON of an entity, or 404 when there is none.
-pub(super) fn entity(what: &str, id: &str, text: Option<String>) -> Result<Response, HttpError> {
+pub(super) fn entity(what: &str, id: &str, text: Option<String>) -> Reply {
     match text {
         Some(text) => Ok(json_text(text)),
         None => Err(ProtocolError::not_found(what, id).into()),
@@ -27,12 +26,12 @@ pub(super) fn entity(what: &str, id: &str, text: Option<String>) -> Result<Respo
 }
 
 /// 200 with an entity.
-pub(super) fn json(entity: &impl Serialize) -> Result<Response, HttpError> {
+pub(super) fn json(entity: &impl Serialize) -> Reply {
     Ok(json_text(serde_json::to_string(entity)?))
 }
 
 /// 201 with an entity.
-pub(super) fn created(entity: &impl Serialize) -> Result<Response, HttpError> {
+pub(super) fn created(entity: &impl Serialize) -> Reply {
     let mut response = json(entity)?;
     response.set_status(StatusCode::CREATED);
     Ok(response)
@@ -44,7 +43,7 @@ pub(super) fn no_content() -> Response {
 }
 
 /// The reply with a finished file as its body.
-pub(super) async fn with_file(file: TempFile, mut reply: Response) -> Result<Response, StorageError> {
+pub(super) async fn with_file(file: TempFile, mut reply: Response) -> StorageResult<Response> {
     let size = file.len();
     let file = tokio::fs::File::from_std(file.into_unlinked().await?);
     reply.headers_mut().insert(header::CONTENT_LENGTH, size.into());

@@ -9,18 +9,18 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::guard::guard;
-use super::reply::json_text;
 use super::{
-    artifacts, checkpoints, control, events, experiments, groups, ideas, leases, reference, tasks, variants, workers,
+    artifacts, checkpoints, control, events, experiments, groups, ideas, json_text, leases, reference, tasks, variants,
+    workers,
 };
-use crate::embedded::state::BackendState;
+use crate::embedded::BackendState;
 use crate::listener;
 
 /// How long open connections may take to finish once the process stops; less than `Tasks::GRACE`.
 const DRAIN: Duration = Duration::from_secs(1);
 
 /// Serves until it is asked to stop.
-pub(in crate::embedded) async fn serve(
+pub(crate) async fn serve(
     socket: TcpListener,
     routes: impl Endpoint + 'static,
     stopping: CancellationToken,
@@ -29,7 +29,7 @@ pub(in crate::embedded) async fn serve(
 }
 
 /// Every endpoint of the backend.
-pub(in crate::embedded) fn routes(backend: Arc<BackendState>) -> impl Endpoint + 'static {
+pub(crate) fn routes(backend: Arc<BackendState>) -> impl Endpoint + 'static {
     // poem cannot nest a path that captures, so each path is given in full.
     let of = |rest: &str| format!("/v0/experiments/:experiment{rest}");
     let experiment = Route::new()

@@ -1,18 +1,17 @@
 //! Tasks (`ch07 §2`).
 
+use std::collections::BTreeMap;
+
+use poem::handler;
 use poem::web::Path;
-use poem::{Response, handler};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::calls::{ExperimentCall, find};
-use super::error::HttpError;
-use super::if_none_match::IfNoneMatch;
-use super::input::{Body, Params, from_body};
-use super::reply::{json, json_text, no_content};
-use super::submissions::{references, stored_references};
+use super::{
+    Body, ExperimentCall, HttpResult, IfNoneMatch, Params, Reply, find, from_body, json, json_text, no_content,
+};
 use crate::embedded::groups::{ADMINS, Groups, ORCHESTRATORS};
-use crate::embedded::storage::{Session, StorageError, Table};
+use crate::embedded::storage::{Session, StorageResult, Table};
 use crate::embedded::transition::{self, ClaimEligibility, SubmissionReferences, TaskReferences};
 use crate::protocol::*;
 
@@ -25,22 +24,18 @@ struct ListParams {
 }
 
 #[handler]
-pub(super) async fn list(
-    Params(params): Params<ListParams>,
-    known: IfNoneMatch,
-    call: ExperimentCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn list(Params(params): Params<ListParams>, known: IfNoneMatch, call: ExperimentCall) -> Reply {
     let filters = vec![("kind", params.kind), ("state", params.state)];
     call.list(&known, Table::Task, filters).await
 }
 
 #[handler]
-pub(super) async fn read(Path((_, id)): Ids, call: ExperimentCall) -> Result<Response, HttpError> {
+pub(super) async fn read(Path((_, id)): Ids, call: ExperimentCall) -> Reply {
     call.entity(Table::Task, &id).await
 }
 
 #[handler]
-pub(super) async fn submission(Path((_, id)): Ids, call: ExperimentCall) -> Result<Response, HttpError> {
+pub(super) async fn submission(Path((_, id)): Ids, call: ExperimentCall) -> Reply {
     // 204 even for an unknown task, since clients ask before they know.
     let text = call.read().await?.submission_text(&id).await?;
     Ok(text.map_or_else(no_content, json_text))
@@ -49,7 +44,7 @@ pub(super) async fn submission(Path((_, id)): Ids, call: ExperimentCall) -> Resu
 /// Authority is checked before the schema here, since the body is free JSON until its kind is known. A body without a
 /// kind is malformed whoever sends it.
 #[handler]
-pub(super) async fn create(Body(body): Body<Value>, call: ExperimentCall) -> Result<Response, HttpError> {
+pub(super) async fn create(Body(body): Body<Value>, call: ExperimentCall) -> Reply {
     let by = call.worker()?;
     let kind = body.get("kind").and_then(Value::as_str).and_then(TaskKind::from_word);
     let mut write = call.write().await?;
@@ -65,7 +60,7 @@ pub(super) async fn create(Body(body): Body<Value>, call: ExperimentCall) -> Res
     Ok(reply)
 }
 
-async fn task_references(session: &mut Session, task: &Task) -> Result<TaskReferences, StorageError> {
+async fn task_references(session: &mut Session, task: &Task) -> StorageResult<TaskReferences> {
     let mut found = TaskReferences {
         exists: session.text(Table::Task, task.task_id.as_str()).await?.is_some(),
         ..TaskReferences::default()
@@ -86,11 +81,7 @@ async fn task_references(session: &mut Session, task: &Task) -> Result<TaskRefer
 }
 
 #[handler]
-pub(super) async fn claim(
-    Path((_, id)): Ids,
-    Body(request): Body<ClaimRequest>,
-    call: ExperimentCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn claim(Path((_, id)): Ids, Body(request): Body<ClaimRequest>, call: ExperimentCall) -> Reply {
     let worker = call.worker()?;
     let mut write = call.write().await?;
     let task: Task = find(&mut write, Table::Task, &id).await?;
@@ -108,7 +99,7 @@ async fn claim_eligibility(
     session: &mut Session,
     task: &Task,
     worker: &WorkerId,
-) -> Result<ClaimEligibility, HttpError> {
+) -> HttpResult<ClaimEligibility> {
     if !call.is_registered(session).await? {
         return Ok(ClaimEligibility::Unregistered);
     }
@@ -123,18 +114,14 @@ async fn claim_eligibility(
 }
 
 #[handler]
-pub(super) async fn submit(
-    Path((_, id)): Ids,
-    Body(request): Body<SubmitRequest>,
-    call: ExperimentCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn submit(Path((_, id)): Ids, Body(request): Body<SubmitRequest>, call: ExperimentCall) -> Reply {
     let worker = call.worker()?;
     let mut write = call.write().await?;
     let task: Task = find(&mut write, Table::Task, &id).await?;
     let stored = write.submission(&id).await?;
     let found = SubmissionReferences {
         stored,
-        ..references(&mut write, &task, &request.payload).await?
+        ..submission_references(&mut write, &task, &request.payload).await?
     };
     let now = call.now();
     let change = transition::submit(task, worker, request.payload, &found, now)?;
@@ -142,8 +129,44 @@ pub(super) async fn submit(
     Ok(json_text("{}".to_owned()))
 }
 
+/// The entities that a submission for `task` names.
+async fn submission_references(
+    session: &mut Session,
+    task: &Task,
+    named: &Submission,
+) -> StorageResult<SubmissionReferences> {
+    let mut found = SubmissionReferences::default();
+    if let Some(variant) = &named.variant_id {
+        found.variant = session.get(Table::Variant, variant.as_str()).await?;
+    }
+    if let (TaskKind::Execution, Some(idea)) = (task.kind, task.idea_id()) {
+        found.idea = session.get(Table::Idea, idea.as_str()).await?;
+    }
+    if task.kind == TaskKind::Ideation {
+        let mut ideas = BTreeMap::new();
+        for id in named.idea_ids.iter().flatten() {
+            if let Some(idea) = session.get::<Idea>(Table::Idea, id.as_str()).await? {
+                ideas.insert(id.clone(), idea.state);
+            }
+        }
+        found.ideas = ideas;
+    }
+    Ok(found)
+}
+
+/// The stored submission of `task`, and the entities that it names.
+pub(super) async fn stored_references(session: &mut Session, task: &Task) -> StorageResult<SubmissionReferences> {
+    match session.submission(task.task_id.as_str()).await? {
+        None => Ok(SubmissionReferences::default()),
+        Some(stored) => Ok(SubmissionReferences {
+            stored: Some(stored.clone()),
+            ..submission_references(session, task, &stored).await?
+        }),
+    }
+}
+
 #[handler]
-pub(super) async fn accept(Path((_, id)): Ids, call: ExperimentCall) -> Result<Response, HttpError> {
+pub(super) async fn accept(Path((_, id)): Ids, call: ExperimentCall) -> Reply {
     let mut write = call.write_as_member(&[ORCHESTRATORS]).await?;
     let task: Task = find(&mut write, Table::Task, &id).await?;
     let found = stored_references(&mut write, &task).await?;
@@ -153,11 +176,7 @@ pub(super) async fn accept(Path((_, id)): Ids, call: ExperimentCall) -> Result<R
 }
 
 #[handler]
-pub(super) async fn reject(
-    Path((_, id)): Ids,
-    Body(request): Body<RejectRequest>,
-    call: ExperimentCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn reject(Path((_, id)): Ids, Body(request): Body<RejectRequest>, call: ExperimentCall) -> Reply {
     let mut write = call.write_as_member(&[ORCHESTRATORS]).await?;
     let task: Task = find(&mut write, Table::Task, &id).await?;
     let found = stored_references(&mut write, &task).await?;
@@ -167,7 +186,7 @@ pub(super) async fn reject(
 }
 
 /// The variant that nobody will finish once this task is reclaimed.
-async fn starting_variant(session: &mut Session, task: &Task) -> Result<Option<Variant>, StorageError> {
+async fn starting_variant(session: &mut Session, task: &Task) -> StorageResult<Option<Variant>> {
     match (task.kind, task.subject()) {
         (TaskKind::Execution, Some(idea)) => session.starting_variant(idea).await,
         _ => Ok(None),
@@ -175,11 +194,7 @@ async fn starting_variant(session: &mut Session, task: &Task) -> Result<Option<V
 }
 
 #[handler]
-pub(super) async fn reclaim(
-    Path((_, id)): Ids,
-    Body(request): Body<ReclaimRequest>,
-    call: ExperimentCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn reclaim(Path((_, id)): Ids, Body(request): Body<ReclaimRequest>, call: ExperimentCall) -> Reply {
     call.worker()?;
     let mut write = call.write().await?;
     let task: Task = find(&mut write, Table::Task, &id).await?;
@@ -190,11 +205,7 @@ pub(super) async fn reclaim(
 }
 
 #[handler]
-pub(super) async fn reassign(
-    Path((_, id)): Ids,
-    Body(request): Body<ReassignRequest>,
-    call: ExperimentCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn reassign(Path((_, id)): Ids, Body(request): Body<ReassignRequest>, call: ExperimentCall) -> Reply {
     transition::check_reassign(&request)?;
     let by = call.worker()?;
     let mut write = call.write_as_member(&[ADMINS]).await?;

@@ -1,4 +1,5 @@
-//! Request bodies under a limit. Large ones are streamed to a temporary file, which is removed when the body breaks off.
+//! Request bodies under a limit. Large ones are streamed to a temporary file, which is removed when the body breaks
+//! off.
 
 use std::io;
 use std::sync::Arc;
@@ -13,10 +14,9 @@ use poem::http::header;
 use poem::{Body, FromRequest, Request, RequestBody};
 use tokio::time::timeout;
 
-use super::error::HttpError;
-use crate::embedded::blobs::{BlobStore, TempFile};
-use crate::embedded::protocol_error::ProtocolError;
+use super::{HttpError, HttpResult};
 use crate::embedded::storage::StorageError;
+use crate::embedded::{BlobStore, ProtocolError, TempFile};
 use crate::protocol::ErrorType;
 
 /// The most bytes of a multipart body beside the file itself: boundaries and the headers of the part.
@@ -50,7 +50,7 @@ pub(super) async fn single_file(
     content_type: ContentType,
     body: Body,
     cap: u64,
-) -> Result<FilePart, HttpError> {
+) -> HttpResult<FilePart> {
     let boundary = content_type.0.and_then(|text| multer::parse_boundary(text).ok());
     let boundary = boundary.ok_or_else(|| bad("the body must be multipart/form-data with a boundary"))?;
     let limit = Arc::new(ByteLimit::default());
@@ -76,7 +76,7 @@ async fn one_part(
     form: &mut multer::Multipart<'static>,
     limit: &ByteLimit,
     cap: u64,
-) -> Result<FilePart, HttpError> {
+) -> HttpResult<FilePart> {
     let field = form.next_field().await.map_err(|error| malformed(&error))?;
     let mut field = field.ok_or_else(|| bad("the form has no part: it must have exactly one, named file"))?;
     if field.name() != Some("file") {
@@ -107,7 +107,7 @@ async fn one_part(
 }
 
 /// Reads a body of at most `cap` bytes into a file.
-pub(super) async fn whole_body(blobs: &BlobStore, body: Body, cap: u64) -> Result<TempFile, HttpError> {
+pub(super) async fn whole_body(blobs: &BlobStore, body: Body, cap: u64) -> HttpResult<TempFile> {
     let mut file = blobs.temp_file().await.map_err(StorageError::from)?;
     let mut chunks = with_timeout(body);
     while let Some(chunk) = chunks.next().await {
@@ -122,7 +122,7 @@ pub(super) async fn whole_body(blobs: &BlobStore, body: Body, cap: u64) -> Resul
 }
 
 /// Reads a body of at most `cap` bytes into memory.
-pub(super) async fn small_body(body: Body, cap: u64) -> Result<Vec<u8>, HttpError> {
+pub(super) async fn small_body(body: Body, cap: u64) -> HttpResult<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut chunks = with_timeout(body);
     while let Some(chunk) = chunks.next().await {
@@ -207,8 +207,8 @@ impl ByteLimit {
     }
 }
 
-/// The chunks of a body, one per poll. The form's parser reads until nothing is ready and keeps all of it in memory. With
-/// a fast sender that would be the whole file.
+/// The chunks of a body, one per poll. The form's parser reads until nothing is ready and keeps all of it in memory.
+/// With a fast sender that would be the whole file.
 fn limited(body: Body, limit: Arc<ByteLimit>) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
     let mut chunks = with_timeout(body);
     let mut must_yield = false;

@@ -6,13 +6,9 @@ use poem::{Response, handler};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::calls::{ExperimentCall, find};
-use super::error::HttpError;
-use super::if_none_match::IfNoneMatch;
-use super::input::{Body, Params, from_body};
-use super::reply::json;
+use super::{Body, ExperimentCall, IfNoneMatch, Params, Reply, find, from_body, json};
 use crate::embedded::groups::ORCHESTRATORS;
-use crate::embedded::storage::{Session, StorageError, Table};
+use crate::embedded::storage::{Session, StorageResult, Table};
 use crate::embedded::transition::{self, VariantReferences};
 use crate::protocol::*;
 
@@ -24,22 +20,18 @@ struct ListParams {
 }
 
 #[handler]
-pub(super) async fn list(
-    Params(params): Params<ListParams>,
-    known: IfNoneMatch,
-    call: ExperimentCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn list(Params(params): Params<ListParams>, known: IfNoneMatch, call: ExperimentCall) -> Reply {
     call.list(&known, Table::Variant, vec![("status", params.status)]).await
 }
 
 #[handler]
-pub(super) async fn read(Path((_, id)): Ids, call: ExperimentCall) -> Result<Response, HttpError> {
+pub(super) async fn read(Path((_, id)): Ids, call: ExperimentCall) -> Reply {
     call.entity(Table::Variant, &id).await
 }
 
 /// Only an orchestrator may create a baseline, so authority is checked before the schema.
 #[handler]
-pub(super) async fn create(Body(body): Body<Value>, call: ExperimentCall) -> Result<Response, HttpError> {
+pub(super) async fn create(Body(body): Body<Value>, call: ExperimentCall) -> Reply {
     call.worker()?;
     let mut write = call.write().await?;
     if body.get("kind").and_then(Value::as_str) == Some("baseline") {
@@ -55,7 +47,7 @@ pub(super) async fn create(Body(body): Body<Value>, call: ExperimentCall) -> Res
     Ok(reply)
 }
 
-async fn references(session: &mut Session, variant: &Variant) -> Result<VariantReferences, StorageError> {
+async fn references(session: &mut Session, variant: &Variant) -> StorageResult<VariantReferences> {
     Ok(VariantReferences {
         exists: session
             .text(Table::Variant, variant.variant_id.as_str())
@@ -73,7 +65,7 @@ async fn references(session: &mut Session, variant: &Variant) -> Result<VariantR
 }
 
 #[handler]
-pub(super) async fn declare_evaluation_error(Path((_, id)): Ids, call: ExperimentCall) -> Result<Response, HttpError> {
+pub(super) async fn declare_evaluation_error(Path((_, id)): Ids, call: ExperimentCall) -> Reply {
     call.worker()?;
     let mut write = call.write().await?;
     let variant = find(&mut write, Table::Variant, &id).await?;
@@ -87,7 +79,7 @@ pub(super) async fn integrate(
     Path((_, id)): Ids,
     Body(request): Body<IntegrateRequest>,
     call: ExperimentCall,
-) -> Result<Response, HttpError> {
+) -> Reply {
     let mut write = call.write_as_member(&[ORCHESTRATORS]).await?;
     let variant = find(&mut write, Table::Variant, &id).await?;
     let change = transition::integrate(variant, request.variant_commit_sha)?;

@@ -1,39 +1,25 @@
 //! Workers and their credentials (`ch07 §6`), of an experiment or of the deployment.
 
-use poem::{Response, handler};
+use poem::handler;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 
-use super::calls::{RosterCall, RosterIds, find};
-use super::error::{HttpError, unauthorized};
-use super::if_none_match::IfNoneMatch;
-use super::input::{Body, Params};
-use super::reply::json;
+use super::{Body, ByName, IfNoneMatch, Params, Reply, RosterCall, RosterIds, find, json, unauthorized};
 use crate::embedded::storage::Table;
 use crate::embedded::transition;
 use crate::protocol::*;
 
-#[derive(Deserialize)]
-struct ListParams {
-    name: Option<String>,
-}
-
 #[handler]
-pub(super) async fn list(
-    Params(params): Params<ListParams>,
-    known: IfNoneMatch,
-    call: RosterCall,
-) -> Result<Response, HttpError> {
+pub(super) async fn list(Params(params): Params<ByName>, known: IfNoneMatch, call: RosterCall) -> Reply {
     call.list(&known, Table::Worker, "workers", params.name).await
 }
 
 #[handler]
-pub(super) async fn read(ids: RosterIds, call: RosterCall) -> Result<Response, HttpError> {
+pub(super) async fn read(ids: RosterIds, call: RosterCall) -> Reply {
     call.entity(Table::Worker, &ids.worker).await
 }
 
 #[handler]
-pub(super) async fn register(Body(request): Body<RegisterWorker>, call: RosterCall) -> Result<Response, HttpError> {
+pub(super) async fn register(Body(request): Body<RegisterWorker>, call: RosterCall) -> Reply {
     call.caller.require_admin()?;
     let id = WorkerId::mint(call.backend.ids.ulid());
     let worker = transition::new_worker(id, &call.scope.experiment_id, request, call.now())?;
@@ -41,14 +27,14 @@ pub(super) async fn register(Body(request): Body<RegisterWorker>, call: RosterCa
     let mut write = call.write().await?;
     write.insert_worker(&worker, &hash).await?;
     write
-        .record_notice(&call.scope, "worker.registered", &worker.worker_id)
+        .notify(&call.scope, "worker.registered", &worker.worker_id)
         .await?;
     write.commit().await?;
     credentialed(worker, &secret)
 }
 
 #[handler]
-pub(super) async fn reissue(ids: RosterIds, call: RosterCall) -> Result<Response, HttpError> {
+pub(super) async fn reissue(ids: RosterIds, call: RosterCall) -> Reply {
     let id = &ids.worker;
     call.caller.require_admin()?;
     let auth = &call.backend.auth;
@@ -56,9 +42,7 @@ pub(super) async fn reissue(ids: RosterIds, call: RosterCall) -> Result<Response
     let mut write = call.write().await?;
     let worker: Worker = find(&mut write, Table::Worker, id).await?;
     write.set_secret_hash(id, &hash).await?;
-    write
-        .record_notice(&call.scope, "worker.credential_reissued", id)
-        .await?;
+    write.notify(&call.scope, "worker.credential_reissued", id).await?;
     auth.invalidate(call.scope.key, &worker.worker_id);
     // Invalidated again even if the commit reports an error: it may have succeeded all the same.
     let committed = write.commit().await;
@@ -67,7 +51,7 @@ pub(super) async fn reissue(ids: RosterIds, call: RosterCall) -> Result<Response
     credentialed(worker, &secret)
 }
 
-fn credentialed(worker: Worker, secret: &SecretString) -> Result<Response, HttpError> {
+fn credentialed(worker: Worker, secret: &SecretString) -> Reply {
     json(&Credentialed {
         worker,
         registration_token: secret.expose_secret().to_owned(),
@@ -75,7 +59,7 @@ fn credentialed(worker: Worker, secret: &SecretString) -> Result<Response, HttpE
 }
 
 #[handler]
-pub(super) async fn whoami(call: RosterCall) -> Result<Response, HttpError> {
+pub(super) async fn whoami(call: RosterCall) -> Reply {
     let id = call.caller.require_worker()?;
     let mut session = call.backend.store.read(call.scope.key).await?;
     let worker: Option<Worker> = session.get(Table::Worker, id.as_str()).await?;

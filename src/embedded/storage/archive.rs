@@ -5,16 +5,14 @@ use std::sync::Arc;
 use futures_util::stream::BoxStream;
 use sqlx::{QueryBuilder, Sqlite};
 
-use super::error::StorageError;
-use super::session::{Session, decode};
-use super::write_session::WriteSession;
-use crate::embedded::hosted::HostedExperiment;
-use crate::embedded::scope::ScopeKey;
+use super::session::decode;
+use super::{Session, StorageResult, WriteSession};
+use crate::embedded::{HostedExperiment, ScopeKey};
 use crate::protocol::*;
 
 /// The rows that an archive has a file of lines for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::embedded) enum ArchiveTable {
+pub(crate) enum ArchiveTable {
     Task,
     Idea,
     Variant,
@@ -67,26 +65,26 @@ impl ArchiveTable {
 
 /// One line of an archive, ready to be inserted.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::embedded) struct Row {
+pub(crate) struct Row {
     /// The stored JSON.
-    pub(in crate::embedded) entity: String,
+    pub(crate) entity: String,
     /// The columns that it is looked up by. Task: id, kind, state, subject. Idea: id, state, slug. Variant: id, status,
     /// idea, branch. Worker: id, name, hash of its secret. Group: id, name. Submission: id of its task. Event: none.
-    pub(in crate::embedded) columns: Vec<Option<String>>,
+    pub(crate) columns: Vec<Option<String>>,
 }
 
 /// Rows of one table that are inserted by one statement. A statement has room for 32,766 values.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::embedded) struct RowBatch {
+pub(crate) struct RowBatch {
     table: ArchiveTable,
     /// The number of the first line in its file, from 1.
     first: u64,
-    pub(in crate::embedded) rows: Vec<Row>,
+    pub(crate) rows: Vec<Row>,
 }
 
 impl RowBatch {
     /// An empty batch whose first row will be line `first` of its file.
-    pub(in crate::embedded) fn new(table: ArchiveTable, first: u64) -> Self {
+    pub(crate) fn new(table: ArchiveTable, first: u64) -> Self {
         Self {
             table,
             first,
@@ -97,7 +95,7 @@ impl RowBatch {
 
 impl Session {
     /// How many rows there are.
-    pub(in crate::embedded) async fn count(&mut self, table: ArchiveTable) -> Result<u64, StorageError> {
+    pub(crate) async fn count(&mut self, table: ArchiveTable) -> StorageResult<u64> {
         let (connection, scope) = self.reading();
         let count: i64 = sqlx::query_scalar(table.count())
             .bind(scope)
@@ -107,16 +105,13 @@ impl Session {
     }
 
     /// Streams the id and the stored JSON of every row, in the order of insertion.
-    pub(in crate::embedded) fn lines(
-        &mut self,
-        table: ArchiveTable,
-    ) -> BoxStream<'_, Result<(String, String), sqlx::Error>> {
+    pub(crate) fn lines(&mut self, table: ArchiveTable) -> BoxStream<'_, Result<(String, String), sqlx::Error>> {
         let (connection, scope) = self.reading();
         sqlx::query_as(table.all()).bind(scope).fetch(connection)
     }
 
     /// The text of the configuration as it was uploaded.
-    pub(in crate::embedded) async fn config_text(&mut self) -> Result<String, StorageError> {
+    pub(crate) async fn config_text(&mut self) -> StorageResult<String> {
         let (connection, scope) = self.reading();
         let query = sqlx::query_scalar("SELECT config FROM experiment WHERE scope = ?").bind(scope);
         Ok(query.fetch_one(connection).await?)
@@ -124,14 +119,14 @@ impl Session {
 
     /// Whether the database hosts an experiment. An uncommitted write of the same batch may have added it, and nobody
     /// has been told yet.
-    pub(in crate::embedded) async fn is_hosted(&mut self, id: &ExperimentId) -> Result<bool, StorageError> {
+    pub(crate) async fn is_hosted(&mut self, id: &ExperimentId) -> StorageResult<bool> {
         let (connection, _) = self.reading();
         let query = sqlx::query_scalar::<_, i64>("SELECT 1 FROM scope WHERE id = ?").bind(id.as_str());
         Ok(query.fetch_optional(connection).await?.is_some())
     }
 
     /// Whether the database hosts an experiment that was imported.
-    pub(in crate::embedded) async fn is_imported(&mut self, id: &ExperimentId) -> Result<bool, StorageError> {
+    pub(crate) async fn is_imported(&mut self, id: &ExperimentId) -> StorageResult<bool> {
         let (connection, _) = self.reading();
         let query = sqlx::query_scalar::<_, String>(
             "SELECT experiment.entity FROM experiment JOIN scope ON scope.num = experiment.scope WHERE scope.id = ?",
@@ -142,7 +137,7 @@ impl Session {
 
     /// Whether nothing has happened yet in the hosted experiment of this scope, so that an archive may be imported
     /// into it.
-    pub(in crate::embedded) async fn is_untouched(&mut self, hosted: &HostedExperiment) -> Result<bool, StorageError> {
+    pub(crate) async fn is_untouched(&mut self, hosted: &HostedExperiment) -> StorageResult<bool> {
         for table in [
             ArchiveTable::Event,
             ArchiveTable::Worker,
@@ -168,14 +163,14 @@ impl WriteSession {
     /// Adds an experiment in a new scope, or replaces the `existing` one in its scope, and enters that scope. After
     /// the commit the experiment is hosted with a log of `log_length`. The lines of an archive follow with
     /// [`WriteSession::insert_batch`].
-    pub(in crate::embedded) async fn host_experiment(
+    pub(crate) async fn host_experiment(
         &mut self,
         experiment: &Experiment,
         (config_text, config): (&str, ExperimentConfig),
         mode: &Extra,
         existing: Option<&HostedExperiment>,
         log_length: u64,
-    ) -> Result<Arc<HostedExperiment>, StorageError> {
+    ) -> StorageResult<Arc<HostedExperiment>> {
         let id = &experiment.experiment_id;
         let hosted = match existing {
             Some(hosted) => hosted.with_config(config)?,
@@ -206,7 +201,7 @@ impl WriteSession {
     }
 
     /// Inserts lines of an archive.
-    pub(in crate::embedded) async fn insert_batch(&mut self, batch: &RowBatch) -> Result<(), StorageError> {
+    pub(crate) async fn insert_batch(&mut self, batch: &RowBatch) -> StorageResult {
         let (connection, scope) = self.writing().await?;
         if batch.table == ArchiveTable::Submission {
             for row in &batch.rows {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 /// The storage failed. The caller sees a 500, and the cause is logged.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::embedded) enum StorageError {
+pub(crate) enum StorageError {
     #[error("the database failed")]
     Sql(#[from] sqlx::Error),
     #[error("a commit that this write was part of failed")]
@@ -16,3 +16,6 @@ pub(in crate::embedded) enum StorageError {
     #[error("a file of the data directory cannot be read or written")]
     File(#[from] std::io::Error),
 }
+
+/// A result of the storage.
+pub(crate) type StorageResult<T = ()> = Result<T, StorageError>;

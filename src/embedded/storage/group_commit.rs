@@ -13,9 +13,9 @@ use std::sync::Arc;
 use sqlx::SqliteConnection;
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot, watch};
 
-use super::announcement::Announcement;
-use super::error::StorageError;
-use crate::embedded::hosted::HostedExperiments;
+use super::{StorageError, StorageResult};
+use crate::embedded::{HostedExperiment, HostedExperiments, Scope};
+use crate::protocol::Notice;
 
 /// When SQLite has rolled back by itself, as it does when the disk is full, the savepoint is gone. So releasing it
 /// fails, and the commit is not mistaken for a success.
@@ -61,6 +61,27 @@ struct WriterConnection {
     experiments: Arc<HostedExperiments>,
 }
 
+/// What waiting readers are told once a write is committed.
+#[derive(Debug)]
+pub(super) enum Announcement {
+    /// The log of the experiment has this length.
+    LogLength(Arc<HostedExperiment>, u64),
+    /// Something else changed in a scope.
+    Notice(Arc<Scope>, Notice),
+    /// The experiment is hosted from now on.
+    Hosted(Arc<HostedExperiment>),
+}
+
+impl Announcement {
+    pub(super) fn publish(self, experiments: &HostedExperiments) {
+        match self {
+            Self::LogLength(hosted, length) => hosted.announce_log_length(length),
+            Self::Notice(scope, notice) => scope.announce(notice),
+            Self::Hosted(hosted) => experiments.put(hosted),
+        }
+    }
+}
+
 /// A write that is done and waits for the commit.
 #[derive(Debug)]
 struct UncommittedWrite {
@@ -86,7 +107,7 @@ impl WriteQueue {
     }
 
     /// Waits for exclusive use of the connection.
-    pub(super) async fn acquire(&self) -> Result<WriterGuard, StorageError> {
+    pub(super) async fn acquire(&self) -> StorageResult<WriterGuard> {
         let mut connection = self.connection.clone().lock_owned().await;
         connection.begin().await?;
         Ok(WriterGuard {
@@ -101,7 +122,7 @@ impl WriteQueue {
     ///
     /// # Errors
     /// [`StorageError::Commit`] when some of that was rolled back.
-    pub(super) async fn after_commit<T>(&self, request: impl Future<Output = T>) -> Result<T, StorageError> {
+    pub(super) async fn after_commit<T>(&self, request: impl Future<Output = T>) -> StorageResult<T> {
         let observed = async {
             let answer = request.await;
             (answer, READ_UNCOMMITTED.with(Cell::get))
@@ -130,7 +151,7 @@ impl WriterConnection {
     }
 
     /// Opens a transaction, or joins the open one once it holds whole writes only.
-    async fn begin(&mut self) -> Result<(), StorageError> {
+    async fn begin(&mut self) -> StorageResult {
         self.roll_back_partial().await;
         if !self.is_open {
             // Set before the statement: if this future is dropped in between, the next write must not assume that no
@@ -215,7 +236,7 @@ impl WriterGuard {
     }
 
     /// The connection for a change. The first call sets the savepoint, so that a write that only reads costs nothing.
-    pub(super) async fn change(&mut self) -> Result<&mut SqliteConnection, StorageError> {
+    pub(super) async fn change(&mut self) -> StorageResult<&mut SqliteConnection> {
         if !self.has_changed {
             // Set before the statement: if it fails or is cut off, the rollback must still run.
             self.has_changed = true;
@@ -225,7 +246,7 @@ impl WriterGuard {
     }
 
     /// Gives the connection back, and returns when the changes are committed.
-    pub(super) async fn commit(mut self, announcements: Vec<Announcement>) -> Result<(), StorageError> {
+    pub(super) async fn commit(mut self, announcements: Vec<Announcement>) -> StorageResult {
         if !self.has_changed {
             return Ok(());
         }

@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use sqlx::Row;
 
-use super::error::StorageError;
-use super::session::Session;
-use super::write_session::WriteSession;
-use crate::embedded::scope::Scope;
+use super::{Session, StorageResult, WriteSession};
+use crate::embedded::Scope;
 use crate::embedded::transition::{LeaseChange, StoredLease};
 use crate::protocol::*;
 
-pub(super) fn stored_lease(entity: &str, ends_at: Option<i64>) -> Result<StoredLease, StorageError> {
+pub(super) fn stored_lease(entity: &str, ends_at: Option<i64>) -> StorageResult<StoredLease> {
     Ok(StoredLease {
         lease: serde_json::from_str(entity)?,
         expiry_announced: ends_at.is_none(),
@@ -20,19 +18,19 @@ pub(super) fn stored_lease(entity: &str, ends_at: Option<i64>) -> Result<StoredL
 
 impl Session {
     /// The lease of this id, active or not.
-    pub(in crate::embedded) async fn lease(&mut self, id: &str) -> Result<Option<StoredLease>, StorageError> {
+    pub(crate) async fn lease(&mut self, id: &str) -> StorageResult<Option<StoredLease>> {
         let query = sqlx::query("SELECT entity, ends_at FROM lease WHERE id = ?").bind(id);
         Ok(self.leases(query).await?.pop())
     }
 
     /// The leases of a holder, active or not, by experiment.
-    pub(in crate::embedded) async fn leases_of(&mut self, holder: &str) -> Result<Vec<StoredLease>, StorageError> {
+    pub(crate) async fn leases_of(&mut self, holder: &str) -> StorageResult<Vec<StoredLease>> {
         let query = sqlx::query("SELECT entity, ends_at FROM lease WHERE holder = ? ORDER BY experiment");
         self.leases(query.bind(holder)).await
     }
 
     /// The leases whose expiry was not announced, the next to expire first.
-    pub(in crate::embedded) async fn unannounced_leases(&mut self) -> Result<Vec<StoredLease>, StorageError> {
+    pub(crate) async fn unannounced_leases(&mut self) -> StorageResult<Vec<StoredLease>> {
         let query = "SELECT entity, ends_at FROM lease WHERE ends_at IS NOT NULL ORDER BY ends_at";
         self.leases(sqlx::query(query)).await
     }
@@ -40,7 +38,7 @@ impl Session {
     async fn leases(
         &mut self,
         query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
-    ) -> Result<Vec<StoredLease>, StorageError> {
+    ) -> StorageResult<Vec<StoredLease>> {
         let (connection, _) = self.reading();
         let rows = query.fetch_all(connection).await?;
         rows.iter()
@@ -51,25 +49,21 @@ impl Session {
 
 impl WriteSession {
     /// Writes what a transition returned for the lease of an experiment, and its notices.
-    pub(in crate::embedded) async fn apply_lease_change(
+    pub(crate) async fn apply_lease_change(
         &mut self,
         deployment: &Arc<Scope>,
         experiment: &ExperimentId,
         change: LeaseChange,
-    ) -> Result<(), StorageError> {
+    ) -> StorageResult {
         self.put_lease(experiment, change.stored.as_ref()).await?;
         for notice in change.notices {
-            self.record_notice(deployment, notice, experiment).await?;
+            self.notify(deployment, notice, experiment).await?;
         }
         Ok(())
     }
 
     /// Replaces or removes the lease of the experiment.
-    pub(in crate::embedded) async fn put_lease(
-        &mut self,
-        experiment: &ExperimentId,
-        lease: Option<&StoredLease>,
-    ) -> Result<(), StorageError> {
+    pub(crate) async fn put_lease(&mut self, experiment: &ExperimentId, lease: Option<&StoredLease>) -> StorageResult {
         let (connection, _) = self.writing().await?;
         let Some(StoredLease {
             lease,

@@ -2,26 +2,23 @@
 
 use std::sync::Arc;
 
-use super::error::StorageError;
-use super::read_entities::{Page, Position};
-use super::session::Session;
-use super::write_session::WriteSession;
-use crate::embedded::hosted::HostedExperiment;
+use super::{Page, Position, Session, StorageResult, WriteSession};
+use crate::embedded::HostedExperiment;
 use crate::embedded::transition::NewEvent;
 use crate::protocol::{Event, Extra, Timestamp};
 
 /// The version of a scope. It changes whenever anything in the scope does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::embedded) struct ScopeVersion {
+pub(crate) struct ScopeVersion {
     /// The length of the log.
-    pub(in crate::embedded) cursor: u64,
+    pub(crate) cursor: u64,
     /// How often the workers and groups have changed.
-    pub(in crate::embedded) revision: u64,
+    pub(crate) revision: u64,
 }
 
 impl Session {
     /// The version that this session sees.
-    pub(in crate::embedded) async fn version(&mut self) -> Result<ScopeVersion, StorageError> {
+    pub(crate) async fn version(&mut self) -> StorageResult<ScopeVersion> {
         let (connection, scope) = self.reading();
         let query = sqlx::query_as(
             "SELECT (SELECT COALESCE(MAX(seq), 0) FROM event WHERE scope = num), revision FROM scope WHERE num = ?",
@@ -34,7 +31,7 @@ impl Session {
     }
 
     /// The length of the log, which is the cursor after its last entry.
-    pub(in crate::embedded) async fn log_length(&mut self) -> Result<u64, StorageError> {
+    pub(crate) async fn log_length(&mut self) -> StorageResult<u64> {
         let (connection, scope) = self.reading();
         let query = sqlx::query_scalar("SELECT COALESCE(MAX(seq), 0) FROM event WHERE scope = ?").bind(scope);
         let length: i64 = query.fetch_one(connection).await?;
@@ -42,7 +39,7 @@ impl Session {
     }
 
     /// The stored JSON of at most `limit` entries after a cursor.
-    pub(in crate::embedded) async fn log_after(&mut self, cursor: Position, limit: u32) -> Result<Page, StorageError> {
+    pub(crate) async fn log_after(&mut self, cursor: Position, limit: u32) -> StorageResult<Page> {
         let (connection, scope) = self.reading();
         let query = sqlx::query_as("SELECT seq, entity FROM event WHERE scope = ? AND seq > ? ORDER BY seq LIMIT ?");
         let rows = query.bind(scope).bind(cursor.0).bind(limit).fetch(connection);
@@ -57,7 +54,7 @@ impl WriteSession {
         hosted: &Arc<HostedExperiment>,
         events: Vec<NewEvent>,
         now: Timestamp,
-    ) -> Result<(), StorageError> {
+    ) -> StorageResult {
         if events.is_empty() {
             return Ok(());
         }

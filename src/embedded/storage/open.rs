@@ -6,21 +6,14 @@ use std::sync::Arc;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqlitePool};
 
-use super::group_commit::WriteQueue;
 use super::schema::{classify, prepare};
-use super::store::Store;
-use crate::embedded::hosted::{HostedExperiment, HostedExperiments};
-use crate::embedded::open_error::OpenError;
-use crate::embedded::options::Durability;
-use crate::embedded::scope::ScopeKey;
+use super::{Store, WriteQueue};
+use crate::embedded::{Durability, HostedExperiment, HostedExperiments, OpenError, ScopeKey};
 use crate::protocol::*;
 
 impl Store {
     /// Opens or creates the database file at `path`, and loads the experiments that it holds.
-    pub(in crate::embedded) async fn open(
-        path: &Path,
-        durability: Durability,
-    ) -> Result<(Self, Arc<HostedExperiments>), OpenError> {
+    pub(crate) async fn open(path: &Path, durability: Durability) -> Result<(Self, Arc<HostedExperiments>), OpenError> {
         // FULL syncs the log on every commit: an acknowledged write survives the death of the process and of
         // the machine. NORMAL would be enough for the first, but `ch08 §3.1` asks for both.
         let synchronous = match durability {

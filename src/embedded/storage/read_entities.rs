@@ -5,13 +5,13 @@ use futures_util::stream::BoxStream;
 use serde::de::DeserializeOwned;
 use sqlx::{QueryBuilder, Sqlite};
 
-use super::error::StorageError;
-use super::session::{Session, decode};
+use super::session::decode;
+use super::{Session, StorageResult};
 use crate::protocol::*;
 
 /// A table of entities with an id each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::embedded) enum Table {
+pub(crate) enum Table {
     Task,
     Idea,
     Variant,
@@ -20,11 +20,11 @@ pub(in crate::embedded) enum Table {
 }
 
 /// A column of a table, and the value that it must have. `None` is any value.
-pub(in crate::embedded) type Filter = (&'static str, Option<String>);
+pub(crate) type Filter = (&'static str, Option<String>);
 
 /// A place in the order of insertion. The default is before everything.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::embedded) struct Position(pub(super) i64);
+pub(crate) struct Position(pub(super) i64);
 
 impl From<u64> for Position {
     /// The place of a log cursor. SQLite counts in i64, and no log is longer than that.
@@ -35,12 +35,12 @@ impl From<u64> for Position {
 
 /// Entities in the order of insertion.
 #[derive(Debug)]
-pub(in crate::embedded) struct Page {
-    pub(in crate::embedded) rows: Vec<String>,
+pub(crate) struct Page {
+    pub(crate) rows: Vec<String>,
     /// The place of the last row.
-    pub(in crate::embedded) last: Position,
+    pub(crate) last: Position,
     /// Whether there may be more after it.
-    pub(in crate::embedded) has_more: bool,
+    pub(crate) has_more: bool,
 }
 
 /// A page ends after this many bytes, however few its rows are.
@@ -51,7 +51,7 @@ impl Page {
         mut found: BoxStream<'_, Result<(i64, String), sqlx::Error>>,
         after: Position,
         limit: u32,
-    ) -> Result<Self, StorageError> {
+    ) -> StorageResult<Self> {
         let (mut rows, mut last, mut bytes) = (Vec::new(), after, 0);
         while bytes < PAGE_BYTES
             && let Some((position, entity)) = found.try_next().await?
@@ -70,7 +70,7 @@ impl Page {
 
 impl Table {
     /// What one of its entities is called.
-    pub(in crate::embedded) fn noun(self) -> &'static str {
+    pub(crate) fn noun(self) -> &'static str {
         match self {
             Self::Task => "task",
             Self::Idea => "idea",
@@ -80,55 +80,41 @@ impl Table {
         }
     }
 
-    fn by_id(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
-            Self::Task => "SELECT entity FROM task WHERE scope = ? AND id = ?",
-            Self::Idea => "SELECT entity FROM idea WHERE scope = ? AND id = ?",
-            Self::Variant => "SELECT entity FROM variant WHERE scope = ? AND id = ?",
-            Self::Worker => "SELECT entity FROM worker WHERE scope = ? AND id = ?",
-            Self::Group => "SELECT entity FROM worker_group WHERE scope = ? AND id = ?",
-        }
-    }
-
-    fn all(self) -> &'static str {
-        match self {
-            Self::Task => "SELECT position, entity FROM task WHERE scope = ",
-            Self::Idea => "SELECT position, entity FROM idea WHERE scope = ",
-            Self::Variant => "SELECT position, entity FROM variant WHERE scope = ",
-            Self::Worker => "SELECT position, entity FROM worker WHERE scope = ",
-            Self::Group => "SELECT position, entity FROM worker_group WHERE scope = ",
+            Self::Group => "worker_group",
+            other => other.noun(),
         }
     }
 }
 
 impl Session {
     /// The stored JSON of one entity.
-    pub(in crate::embedded) async fn text(&mut self, table: Table, id: &str) -> Result<Option<String>, StorageError> {
+    pub(crate) async fn text(&mut self, table: Table, id: &str) -> StorageResult<Option<String>> {
         let (connection, scope) = self.reading();
-        let query = sqlx::query_scalar(table.by_id()).bind(scope).bind(id);
-        Ok(query.fetch_optional(connection).await?)
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT entity FROM ");
+        query.push(table.name()).push(" WHERE scope = ").push_bind(scope);
+        query.push(" AND id = ").push_bind(id);
+        Ok(query.build_query_scalar().fetch_optional(connection).await?)
     }
 
     /// One entity.
-    pub(in crate::embedded) async fn get<T: DeserializeOwned>(
-        &mut self,
-        table: Table,
-        id: &str,
-    ) -> Result<Option<T>, StorageError> {
+    pub(crate) async fn get<T: DeserializeOwned>(&mut self, table: Table, id: &str) -> StorageResult<Option<T>> {
         decode(self.text(table, id).await?)
     }
 
     /// The stored JSON of the next entities that match the filters, in the order of insertion.
-    pub(in crate::embedded) async fn page(
+    pub(crate) async fn page(
         &mut self,
         table: Table,
         filters: &[Filter],
         after: Position,
         limit: u32,
-    ) -> Result<Page, StorageError> {
+    ) -> StorageResult<Page> {
         let (connection, scope) = self.reading();
-        let mut query = QueryBuilder::<Sqlite>::new(table.all());
-        query.push_bind(scope).push(" AND position > ").push_bind(after.0);
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT position, entity FROM ");
+        query.push(table.name()).push(" WHERE scope = ").push_bind(scope);
+        query.push(" AND position > ").push_bind(after.0);
         for (column, value) in filters {
             if let Some(value) = value {
                 query.push(" AND ").push(column).push(" = ").push_bind(value.as_str());
@@ -140,7 +126,7 @@ impl Session {
     }
 
     /// The stored JSON of every entity of a table that stays small.
-    async fn all(&mut self, table: Table) -> Result<Vec<String>, StorageError> {
+    async fn all(&mut self, table: Table) -> StorageResult<Vec<String>> {
         let (mut rows, mut next) = (Vec::new(), Position::default());
         loop {
             let mut page = self.page(table, &[], next, u32::MAX).await?;
@@ -153,7 +139,7 @@ impl Session {
     }
 
     /// The experiment of this scope.
-    pub(in crate::embedded) async fn experiment(&mut self) -> Result<Experiment, StorageError> {
+    pub(crate) async fn experiment(&mut self) -> StorageResult<Experiment> {
         let (connection, scope) = self.reading();
         let query = sqlx::query_scalar("SELECT entity FROM experiment WHERE scope = ?").bind(scope);
         let text: String = query.fetch_one(connection).await?;
@@ -161,7 +147,7 @@ impl Session {
     }
 
     /// The dispatch mode as stored, unknown keys included.
-    pub(in crate::embedded) async fn dispatch_mode(&mut self) -> Result<Extra, StorageError> {
+    pub(crate) async fn dispatch_mode(&mut self) -> StorageResult<Extra> {
         let (connection, scope) = self.reading();
         let query = sqlx::query_scalar("SELECT dispatch_mode FROM experiment WHERE scope = ?").bind(scope);
         let text: String = query.fetch_one(connection).await?;
@@ -169,7 +155,7 @@ impl Session {
     }
 
     /// Every group of this scope.
-    pub(in crate::embedded) async fn groups(&mut self) -> Result<Vec<Group>, StorageError> {
+    pub(crate) async fn groups(&mut self) -> StorageResult<Vec<Group>> {
         let rows = self.all(Table::Group).await?;
         rows.iter()
             .map(|row| serde_json::from_str(row).map_err(Into::into))
@@ -177,12 +163,12 @@ impl Session {
     }
 
     /// The submission of a task.
-    pub(in crate::embedded) async fn submission(&mut self, task: &str) -> Result<Option<Submission>, StorageError> {
+    pub(crate) async fn submission(&mut self, task: &str) -> StorageResult<Option<Submission>> {
         decode(self.submission_text(task).await?)
     }
 
     /// The stored JSON of the submission of a task.
-    pub(in crate::embedded) async fn submission_text(&mut self, task: &str) -> Result<Option<String>, StorageError> {
+    pub(crate) async fn submission_text(&mut self, task: &str) -> StorageResult<Option<String>> {
         let (connection, scope) = self.reading();
         let query = sqlx::query_scalar("SELECT submission FROM task WHERE scope = ? AND id = ?");
         let row: Option<Option<String>> = query.bind(scope).bind(task).fetch_optional(connection).await?;
@@ -190,11 +176,7 @@ impl Session {
     }
 
     /// Whether a task of this kind is live for an idea or variant.
-    pub(in crate::embedded) async fn has_live_task(
-        &mut self,
-        kind: TaskKind,
-        subject: &str,
-    ) -> Result<bool, StorageError> {
+    pub(crate) async fn has_live_task(&mut self, kind: TaskKind, subject: &str) -> StorageResult<bool> {
         let (connection, scope) = self.reading();
         let query = sqlx::query_scalar::<_, i64>(
             "SELECT 1 FROM task WHERE scope = ? AND subject = ? AND kind = ?
@@ -205,7 +187,7 @@ impl Session {
     }
 
     /// The first starting variant of an idea.
-    pub(in crate::embedded) async fn starting_variant(&mut self, idea: &str) -> Result<Option<Variant>, StorageError> {
+    pub(crate) async fn starting_variant(&mut self, idea: &str) -> StorageResult<Option<Variant>> {
         let (connection, scope) = self.reading();
         let query = sqlx::query_scalar(
             "SELECT entity FROM variant WHERE scope = ? AND idea = ? AND status = 'starting'
@@ -215,7 +197,7 @@ impl Session {
     }
 
     /// Whether an idea has this slug.
-    pub(in crate::embedded) async fn has_slug(&mut self, slug: &str) -> Result<bool, StorageError> {
+    pub(crate) async fn has_slug(&mut self, slug: &str) -> StorageResult<bool> {
         let (connection, scope) = self.reading();
         let query = sqlx::query_scalar::<_, i64>("SELECT 1 FROM idea WHERE scope = ? AND slug = ? LIMIT 1");
         let row = query.bind(scope).bind(slug).fetch_optional(connection).await?;
@@ -223,7 +205,7 @@ impl Session {
     }
 
     /// Whether a variant has this branch.
-    pub(in crate::embedded) async fn has_branch(&mut self, branch: &str) -> Result<bool, StorageError> {
+    pub(crate) async fn has_branch(&mut self, branch: &str) -> StorageResult<bool> {
         let (connection, scope) = self.reading();
         let query = sqlx::query_scalar::<_, i64>("SELECT 1 FROM variant WHERE scope = ? AND branch = ? LIMIT 1");
         let row = query.bind(scope).bind(branch).fetch_optional(connection).await?;
@@ -231,7 +213,7 @@ impl Session {
     }
 
     /// The hash of a worker's secret.
-    pub(in crate::embedded) async fn secret_hash(&mut self, worker: &WorkerId) -> Result<Option<String>, StorageError> {
+    pub(crate) async fn secret_hash(&mut self, worker: &WorkerId) -> StorageResult<Option<String>> {
         let (connection, scope) = self.reading();
         let query = sqlx::query_scalar("SELECT secret_hash FROM worker WHERE scope = ? AND id = ?");
         let row = query.bind(scope).bind(worker.as_str());
@@ -239,7 +221,7 @@ impl Session {
     }
 
     /// How often the workers, groups or experiments of this scope have changed.
-    pub(in crate::embedded) async fn revision(&mut self) -> Result<u64, StorageError> {
+    pub(crate) async fn revision(&mut self) -> StorageResult<u64> {
         let (connection, scope) = self.reading();
         let query = sqlx::query_scalar("SELECT revision FROM scope WHERE num = ?").bind(scope);
         let revision: i64 = query.fetch_one(connection).await?;

@@ -2,35 +2,27 @@
 
 use sqlx::{QueryBuilder, Row, Sqlite};
 
-use super::error::StorageError;
 use super::leases::stored_lease;
-use super::session::Session;
-use super::write_session::WriteSession;
-use crate::embedded::scope::ScopeKey;
+use super::{Session, StorageResult, WriteSession};
+use crate::embedded::ScopeKey;
 use crate::embedded::transition::RegisteredExperiment;
 use crate::protocol::*;
 
 impl Session {
     /// One registered experiment.
-    pub(in crate::embedded) async fn registered(
-        &mut self,
-        id: &str,
-    ) -> Result<Option<RegisteredExperiment>, StorageError> {
+    pub(crate) async fn registered(&mut self, id: &str) -> StorageResult<Option<RegisteredExperiment>> {
         Ok(self.entries(("id", Some(id))).await?.pop())
     }
 
     /// Every registered experiment of this name, or of any, in the order of registration.
-    pub(in crate::embedded) async fn all_registered(
-        &mut self,
-        name: Option<&str>,
-    ) -> Result<Vec<RegisteredExperiment>, StorageError> {
+    pub(crate) async fn all_registered(&mut self, name: Option<&str>) -> StorageResult<Vec<RegisteredExperiment>> {
         self.entries(("name", name)).await
     }
 
     async fn entries(
         &mut self,
         (column, value): (&'static str, Option<&str>),
-    ) -> Result<Vec<RegisteredExperiment>, StorageError> {
+    ) -> StorageResult<Vec<RegisteredExperiment>> {
         let mut query = QueryBuilder::<Sqlite>::new(
             "SELECT registry.entity, lease.entity, lease.ends_at, experiment.entity FROM registry
              LEFT JOIN lease ON lease.experiment = registry.id
@@ -65,7 +57,7 @@ impl Session {
 
 impl WriteSession {
     /// Adds or replaces an entry of the registry of experiments.
-    pub(in crate::embedded) async fn put_entry(&mut self, entry: &RegistryEntry) -> Result<(), StorageError> {
+    pub(crate) async fn put_entry(&mut self, entry: &RegistryEntry) -> StorageResult {
         let query = sqlx::query(
             "INSERT INTO registry (scope, id, name, entity) VALUES (?, ?, ?, ?)
              ON CONFLICT (scope, id) DO UPDATE SET entity = excluded.entity",
@@ -82,7 +74,7 @@ impl WriteSession {
     }
 
     /// Removes an entry from the registry of experiments.
-    pub(in crate::embedded) async fn delete_entry(&mut self, id: &ExperimentId) -> Result<(), StorageError> {
+    pub(crate) async fn delete_entry(&mut self, id: &ExperimentId) -> StorageResult {
         let (connection, _) = self.writing().await?;
         let query = sqlx::query("DELETE FROM registry WHERE scope = ? AND id = ?");
         let query = query.bind(ScopeKey::DEPLOYMENT.0).bind(id.as_str());

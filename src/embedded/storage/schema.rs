@@ -3,10 +3,9 @@
 use std::io;
 use std::path::Path;
 
+use crate::embedded::OpenError;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{SqlSafeStr, SqliteConnection};
-
-use crate::embedded::open_error::OpenError;
 
 fn migrator() -> Migrator {
     let steps = [

@@ -3,13 +3,12 @@
 use serde::de::DeserializeOwned;
 use sqlx::{Sqlite, SqliteConnection, Transaction};
 
-use super::error::StorageError;
-use super::group_commit::WriterGuard;
-use crate::embedded::scope::ScopeKey;
+use super::{StorageResult, WriterGuard};
+use crate::embedded::ScopeKey;
 
 /// A view of the rows of one scope.
 #[derive(Debug)]
-pub(in crate::embedded) struct Session {
+pub(crate) struct Session {
     source: Source,
     scope: ScopeKey,
 }
@@ -36,7 +35,7 @@ impl Session {
     }
 
     /// From here on the session is about another scope.
-    pub(in crate::embedded) fn enter(&mut self, scope: ScopeKey) {
+    pub(crate) fn enter(&mut self, scope: ScopeKey) {
         self.scope = scope;
     }
 
@@ -50,7 +49,7 @@ impl Session {
     }
 
     /// The same for a change. Through a snapshot SQLite refuses it.
-    pub(super) async fn writing(&mut self) -> Result<(&mut SqliteConnection, i64), StorageError> {
+    pub(super) async fn writing(&mut self) -> StorageResult<(&mut SqliteConnection, i64)> {
         let connection = match &mut self.source {
             Source::Snapshot(transaction) => transaction,
             Source::Writer(guard) => guard.change().await?,
@@ -67,6 +66,6 @@ impl Session {
     }
 }
 
-pub(super) fn decode<T: DeserializeOwned>(text: Option<String>) -> Result<Option<T>, StorageError> {
+pub(super) fn decode<T: DeserializeOwned>(text: Option<String>) -> StorageResult<Option<T>> {
     Ok(text.as_deref().map(serde_json::from_str).transpose()?)
 }

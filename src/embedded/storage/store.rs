@@ -2,15 +2,12 @@
 
 use sqlx::SqlitePool;
 
-use super::error::StorageError;
-use super::group_commit::WriteQueue;
-use super::session::Session;
-use super::write_session::WriteSession;
-use crate::embedded::scope::ScopeKey;
+use super::{Session, StorageResult, WriteQueue, WriteSession};
+use crate::embedded::ScopeKey;
 
 /// The database. Cloning it is cheap.
 #[derive(Debug, Clone)]
-pub(in crate::embedded) struct Store {
+pub(crate) struct Store {
     pub(super) writes: WriteQueue,
     pub(super) readers: SqlitePool,
     /// For long reads, so that they never keep short ones waiting.
@@ -19,17 +16,17 @@ pub(in crate::embedded) struct Store {
 
 impl Store {
     /// A snapshot: all that is read through it belongs to the same moment.
-    pub(in crate::embedded) async fn read(&self, scope: ScopeKey) -> Result<Session, StorageError> {
+    pub(crate) async fn read(&self, scope: ScopeKey) -> StorageResult<Session> {
         Ok(Session::snapshot(self.readers.begin().await?, scope))
     }
 
     /// A snapshot for reading a lot.
-    pub(in crate::embedded) async fn read_long(&self, scope: ScopeKey) -> Result<Session, StorageError> {
+    pub(crate) async fn read_long(&self, scope: ScopeKey) -> StorageResult<Session> {
         Ok(Session::snapshot(self.long_readers.begin().await?, scope))
     }
 
     /// Waits for exclusive use of the writing connection.
-    pub(in crate::embedded) async fn write(&self, scope: ScopeKey) -> Result<WriteSession, StorageError> {
+    pub(crate) async fn write(&self, scope: ScopeKey) -> StorageResult<WriteSession> {
         Ok(WriteSession::new(self.writes.acquire().await?, scope))
     }
 
@@ -37,10 +34,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StorageError::Commit`] when some of that was rolled back.
-    pub(in crate::embedded) async fn after_commit<T>(
-        &self,
-        request: impl Future<Output = T>,
-    ) -> Result<T, StorageError> {
+    pub(crate) async fn after_commit<T>(&self, request: impl Future<Output = T>) -> StorageResult<T> {
         self.writes.after_commit(request).await
     }
 }

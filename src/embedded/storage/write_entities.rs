@@ -2,21 +2,19 @@
 
 use std::sync::Arc;
 
-use super::error::StorageError;
-use super::write_session::WriteSession;
-use crate::embedded::hosted::HostedExperiment;
-use crate::embedded::scope::Scope;
+use super::{StorageResult, WriteSession};
 use crate::embedded::transition::{ChangeSet, SubmissionChange};
+use crate::embedded::{HostedExperiment, Scope};
 use crate::protocol::*;
 
 impl WriteSession {
     /// Writes what a transition returned: entities, submission and events.
-    pub(in crate::embedded) async fn apply(
+    pub(crate) async fn apply(
         &mut self,
         hosted: &Arc<HostedExperiment>,
         change: ChangeSet,
         now: Timestamp,
-    ) -> Result<(), StorageError> {
+    ) -> StorageResult {
         if let Some(task) = &change.task {
             self.put_task(task, &change.submission).await?;
         }
@@ -38,7 +36,7 @@ impl WriteSession {
         self.append(hosted, change.events, now).await
     }
 
-    async fn put_task(&mut self, task: &Task, submission: &SubmissionChange) -> Result<(), StorageError> {
+    async fn put_task(&mut self, task: &Task, submission: &SubmissionChange) -> StorageResult {
         let (connection, scope) = self.writing().await?;
         let query = sqlx::query(
             "INSERT INTO task (scope, id, kind, state, subject, entity) VALUES (?, ?, ?, ?, ?, ?)
@@ -64,7 +62,7 @@ impl WriteSession {
         Ok(())
     }
 
-    async fn put_idea(&mut self, idea: &Idea) -> Result<(), StorageError> {
+    async fn put_idea(&mut self, idea: &Idea) -> StorageResult {
         let (connection, scope) = self.writing().await?;
         let query = sqlx::query(
             "INSERT INTO idea (scope, id, state, slug, entity) VALUES (?, ?, ?, ?, ?)
@@ -76,7 +74,7 @@ impl WriteSession {
         Ok(())
     }
 
-    async fn put_variant(&mut self, variant: &Variant) -> Result<(), StorageError> {
+    async fn put_variant(&mut self, variant: &Variant) -> StorageResult {
         let (connection, scope) = self.writing().await?;
         let query = sqlx::query(
             "INSERT INTO variant (scope, id, status, idea, branch, entity) VALUES (?, ?, ?, ?, ?, ?)
@@ -94,7 +92,7 @@ impl WriteSession {
         Ok(())
     }
 
-    async fn put_experiment(&mut self, experiment: &Experiment) -> Result<(), StorageError> {
+    async fn put_experiment(&mut self, experiment: &Experiment) -> StorageResult {
         let (connection, scope) = self.writing().await?;
         let query = sqlx::query("UPDATE experiment SET entity = ? WHERE scope = ?");
         let query = query.bind(serde_json::to_string(experiment)?).bind(scope);
@@ -103,11 +101,7 @@ impl WriteSession {
     }
 
     /// Adds a worker with the hash of its secret.
-    pub(in crate::embedded) async fn insert_worker(
-        &mut self,
-        worker: &Worker,
-        secret_hash: &str,
-    ) -> Result<(), StorageError> {
+    pub(crate) async fn insert_worker(&mut self, worker: &Worker, secret_hash: &str) -> StorageResult {
         let (connection, scope) = self.writing().await?;
         let query = sqlx::query("INSERT INTO worker (scope, id, name, entity, secret_hash) VALUES (?, ?, ?, ?, ?)");
         query
@@ -122,7 +116,7 @@ impl WriteSession {
     }
 
     /// Replaces the hash of a worker's secret.
-    pub(in crate::embedded) async fn set_secret_hash(&mut self, id: &str, hash: &str) -> Result<(), StorageError> {
+    pub(crate) async fn set_secret_hash(&mut self, id: &str, hash: &str) -> StorageResult {
         let (connection, scope) = self.writing().await?;
         let query = sqlx::query("UPDATE worker SET secret_hash = ? WHERE scope = ? AND id = ?");
         query.bind(hash).bind(scope).bind(id).execute(connection).await?;
@@ -130,7 +124,7 @@ impl WriteSession {
     }
 
     /// Adds or replaces a group.
-    pub(in crate::embedded) async fn put_group(&mut self, group: &Group) -> Result<(), StorageError> {
+    pub(crate) async fn put_group(&mut self, group: &Group) -> StorageResult {
         let (connection, scope) = self.writing().await?;
         let query = sqlx::query(
             "INSERT INTO worker_group (scope, id, name, entity) VALUES (?, ?, ?, ?)
@@ -147,7 +141,7 @@ impl WriteSession {
     }
 
     /// Removes a group. Members and targets that name it stay as they are (`ch02 §7`).
-    pub(in crate::embedded) async fn delete_group(&mut self, id: &str) -> Result<(), StorageError> {
+    pub(crate) async fn delete_group(&mut self, id: &str) -> StorageResult {
         let (connection, scope) = self.writing().await?;
         let query = sqlx::query("DELETE FROM worker_group WHERE scope = ? AND id = ?");
         query.bind(scope).bind(id).execute(connection).await?;
@@ -155,12 +149,7 @@ impl WriteSession {
     }
 
     /// Records that the workers, groups or experiments of `scope` changed, and announces it after the commit.
-    pub(in crate::embedded) async fn record_notice(
-        &mut self,
-        scope: &Arc<Scope>,
-        kind: &str,
-        id: impl std::fmt::Display,
-    ) -> Result<(), StorageError> {
+    pub(crate) async fn notify(&mut self, scope: &Arc<Scope>, kind: &str, id: impl std::fmt::Display) -> StorageResult {
         let (connection, _) = self.writing().await?;
         let query = sqlx::query_scalar("UPDATE scope SET revision = revision + 1 WHERE num = ? RETURNING revision");
         let revision: i64 = query.bind(scope.key.0).fetch_one(connection).await?;

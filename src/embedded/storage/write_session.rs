@@ -3,18 +3,15 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use super::announcement::Announcement;
-use super::error::StorageError;
-use super::group_commit::WriterGuard;
-use super::session::Session;
-use crate::embedded::hosted::HostedExperiment;
-use crate::embedded::scope::{Scope, ScopeKey};
+use super::group_commit::Announcement;
+use super::{Session, StorageResult, WriterGuard};
+use crate::embedded::{HostedExperiment, Scope, ScopeKey};
 use crate::protocol::*;
 
 /// A session with exclusive use of the writing connection. It reads what it wrote. Dropped without
 /// [`WriteSession::commit`], its changes are rolled back.
 #[derive(Debug)]
-pub(in crate::embedded) struct WriteSession {
+pub(crate) struct WriteSession {
     session: Session,
     announcements: Vec<Announcement>,
 }
@@ -42,7 +39,7 @@ impl WriteSession {
     }
 
     /// Commits. Readers are told in the order of commits.
-    pub(in crate::embedded) async fn commit(self) -> Result<(), StorageError> {
+    pub(crate) async fn commit(self) -> StorageResult {
         match self.session.into_writer() {
             Some(guard) => guard.commit(self.announcements).await,
             None => Ok(()),

@@ -1,13 +1,12 @@
 //! What must hold for an entity of any state that is imported: the rules of its own shape. References between entities
 //! are checked by the reader of the archive.
 
-use super::checks::{check_target, check_uri};
-use super::variant;
-use crate::embedded::protocol_error::ProtocolError;
+use super::{check_target, check_uri, variant};
+use crate::embedded::{ProtocolError, ProtocolResult};
 use crate::protocol::*;
 
 /// A task of any state.
-pub(in crate::embedded) fn check_task(task: &Task, experiment: &ExperimentId) -> Result<(), ProtocolError> {
+pub(crate) fn check_task(task: &Task, experiment: &ExperimentId) -> ProtocolResult {
     let is_claimed = matches!(task.state, TaskState::Claimed | TaskState::Submitted);
     if task.claim.is_some() != is_claimed {
         return Err(ProtocolError::bad_request(
@@ -30,7 +29,7 @@ pub(in crate::embedded) fn check_task(task: &Task, experiment: &ExperimentId) ->
 }
 
 /// A variant of any status.
-pub(in crate::embedded) fn check_variant(variant: &Variant) -> Result<(), ProtocolError> {
+pub(crate) fn check_variant(variant: &Variant) -> ProtocolResult {
     if variant.variant_commit_sha.is_some() && variant.status != VariantStatus::Success {
         return Err(ProtocolError::bad_request(
             "variant_commit_sha is present only on a successful variant",
@@ -46,7 +45,7 @@ pub(in crate::embedded) fn check_variant(variant: &Variant) -> Result<(), Protoc
 }
 
 /// A submission for a task of this kind.
-pub(in crate::embedded) fn check_submission(submission: &Submission, kind: TaskKind) -> Result<(), ProtocolError> {
+pub(crate) fn check_submission(submission: &Submission, kind: TaskKind) -> ProtocolResult {
     if submission.kind.is_some_and(|named| named != kind) {
         return Err(ProtocolError::bad_request(format!("the task is of kind {kind}")));
     }
@@ -63,7 +62,7 @@ pub(in crate::embedded) fn check_submission(submission: &Submission, kind: TaskK
 }
 
 /// A group: no member twice.
-pub(in crate::embedded) fn check_group(group: &Group) -> Result<(), ProtocolError> {
+pub(crate) fn check_group(group: &Group) -> ProtocolResult {
     let mut seen = std::collections::HashSet::new();
     match group.members.iter().find(|member| !seen.insert(*member)) {
         Some(member) => Err(ProtocolError::bad_request(format!("{member} is a member twice"))),
@@ -72,7 +71,7 @@ pub(in crate::embedded) fn check_group(group: &Group) -> Result<(), ProtocolErro
 }
 
 /// `^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$` (`ch05 §1`).
-pub(in crate::embedded) fn check_event_type(kind: &str) -> Result<(), ProtocolError> {
+pub(crate) fn check_event_type(kind: &str) -> ProtocolResult {
     let is_word = |word: &str| {
         word.starts_with(|c: char| c.is_ascii_lowercase())
             && word

@@ -8,19 +8,41 @@ use crate::protocol::*;
 
 /// Everything that one commit writes: all of it, or nothing (`ch05 §2`).
 #[derive(Debug, Default, PartialEq)]
-pub(in crate::embedded) struct ChangeSet {
-    pub(in crate::embedded) experiment: Option<Experiment>,
-    pub(in crate::embedded) dispatch_mode: Option<Extra>,
-    pub(in crate::embedded) task: Option<Task>,
-    pub(in crate::embedded) submission: SubmissionChange,
-    pub(in crate::embedded) idea: Option<Idea>,
-    pub(in crate::embedded) variant: Option<Variant>,
-    pub(in crate::embedded) events: Vec<NewEvent>,
+pub(crate) struct ChangeSet {
+    pub(crate) experiment: Option<Experiment>,
+    pub(crate) dispatch_mode: Option<Extra>,
+    pub(crate) task: Option<Task>,
+    pub(crate) submission: SubmissionChange,
+    pub(crate) idea: Option<Idea>,
+    pub(crate) variant: Option<Variant>,
+    pub(crate) events: Vec<NewEvent>,
+}
+
+impl ChangeSet {
+    /// A changed idea and its event.
+    pub(super) fn idea(idea: Idea, event: NewEvent) -> Self {
+        let (idea, events) = (Some(idea), vec![event]);
+        Self {
+            idea,
+            events,
+            ..Self::default()
+        }
+    }
+
+    /// A changed variant and its events.
+    pub(super) fn variant(variant: Variant, events: Vec<NewEvent>) -> Self {
+        let variant = Some(variant);
+        Self {
+            variant,
+            events,
+            ..Self::default()
+        }
+    }
 }
 
 /// What happens to the stored submission of [`ChangeSet::task`].
 #[derive(Debug, Default, PartialEq)]
-pub(in crate::embedded) enum SubmissionChange {
+pub(crate) enum SubmissionChange {
     #[default]
     Keep,
     Put(Submission),
@@ -29,9 +51,9 @@ pub(in crate::embedded) enum SubmissionChange {
 
 /// An event without its position and id, which the log assigns.
 #[derive(Debug, PartialEq)]
-pub(in crate::embedded) struct NewEvent {
-    pub(in crate::embedded) kind: &'static str,
-    pub(in crate::embedded) data: Extra,
+pub(crate) struct NewEvent {
+    pub(crate) kind: &'static str,
+    pub(crate) data: Extra,
 }
 
 pub(super) fn new_event<const N: usize>(kind: &'static str, data: [(&str, Value); N]) -> NewEvent {

@@ -1,9 +1,9 @@
 //! Checks that several transitions share.
 
-use crate::embedded::protocol_error::ProtocolError;
+use crate::embedded::{ProtocolError, ProtocolResult};
 use crate::protocol::*;
 
-pub(super) fn require_running(experiment: &Experiment) -> Result<(), ProtocolError> {
+pub(super) fn require_running(experiment: &Experiment) -> ProtocolResult {
     match experiment.state {
         ExperimentState::Running => Ok(()),
         ExperimentState::Terminated => Err(ProtocolError::illegal_transition(
@@ -12,7 +12,7 @@ pub(super) fn require_running(experiment: &Experiment) -> Result<(), ProtocolErr
     }
 }
 
-pub(super) fn require_same_experiment(experiment: &Experiment, named: &ExperimentId) -> Result<(), ProtocolError> {
+pub(super) fn require_same_experiment(experiment: &Experiment, named: &ExperimentId) -> ProtocolResult {
     if experiment.experiment_id == *named {
         return Ok(());
     }
@@ -23,7 +23,7 @@ pub(super) fn require_same_experiment(experiment: &Experiment, named: &Experimen
 }
 
 /// The value of `created_by`: the caller. A body that names somebody else is refused (`ch07 §13`).
-pub(super) fn created_by(named: Option<&Actor>, by: &WorkerId) -> Result<Option<Actor>, ProtocolError> {
+pub(super) fn created_by(named: Option<&Actor>, by: &WorkerId) -> ProtocolResult<Option<Actor>> {
     let caller = Actor::Worker(by.clone());
     match named {
         Some(named) if *named != caller => Err(ProtocolError::bad_request(format!(
@@ -33,7 +33,7 @@ pub(super) fn created_by(named: Option<&Actor>, by: &WorkerId) -> Result<Option<
     }
 }
 
-pub(super) fn check_target(target: Option<&Target>, field: &str) -> Result<(), ProtocolError> {
+pub(super) fn check_target(target: Option<&Target>, field: &str) -> ProtocolResult {
     match target {
         Some(target) if (target.kind == TargetKind::Group) != target.id.as_group().is_some() => Err(
             ProtocolError::bad_request(format!("{field}: {} is not the id of a {}", target.id, target.kind)),
@@ -43,7 +43,7 @@ pub(super) fn check_target(target: Option<&Target>, field: &str) -> Result<(), P
 }
 
 /// Requires the characters of RFC 3986 and a scheme (`ch02 §1.5`). What the URI means is up to its reader.
-pub(super) fn check_uri(uri: Option<&str>, field: &str) -> Result<(), ProtocolError> {
+pub(super) fn check_uri(uri: Option<&str>, field: &str) -> ProtocolResult {
     let Some(uri) = uri else { return Ok(()) };
     let scheme_is_good = uri.split_once(':').is_some_and(|(scheme, rest)| {
         !rest.is_empty()
@@ -62,7 +62,7 @@ pub(super) fn check_uri(uri: Option<&str>, field: &str) -> Result<(), ProtocolEr
     }
 }
 
-pub(super) fn check_parents(parents: &[CommitSha]) -> Result<(), ProtocolError> {
+pub(super) fn check_parents(parents: &[CommitSha]) -> ProtocolResult {
     if parents.is_empty() {
         return Err(ProtocolError::bad_request(
             "parent_commits must name at least one commit",
@@ -72,7 +72,7 @@ pub(super) fn check_parents(parents: &[CommitSha]) -> Result<(), ProtocolError> 
 }
 
 /// Parses a display name. An ill-formed one is 422 (`ch02 §1.7`).
-pub(super) fn parse_name(name: Option<&str>) -> Result<Option<DisplayName>, ProtocolError> {
+pub(super) fn parse_name(name: Option<&str>) -> ProtocolResult<Option<DisplayName>> {
     name.map(DisplayName::parse)
         .transpose()
         .map_err(|error| ProtocolError::new(ErrorType::InvalidName, error.to_string()))

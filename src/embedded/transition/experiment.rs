@@ -2,17 +2,12 @@
 
 use serde_json::Value;
 
-use super::change_set::{ChangeSet, new_event, text};
-use super::checks::{check_uri, parse_name};
-use crate::embedded::protocol_error::ProtocolError;
+use super::{ChangeSet, check_uri, new_event, parse_name, text};
+use crate::embedded::{ProtocolError, ProtocolResult};
 use crate::protocol::*;
 
 /// `running → terminated`. A repeat changes nothing, so the first reason and actor stay (`ch04 §8`).
-pub(in crate::embedded) fn terminate(
-    mut experiment: Experiment,
-    request: TerminateRequest,
-    by: &WorkerId,
-) -> ChangeSet {
+pub(crate) fn terminate(mut experiment: Experiment, request: TerminateRequest, by: &WorkerId) -> ChangeSet {
     if experiment.state == ExperimentState::Terminated {
         return ChangeSet::default();
     }
@@ -28,7 +23,7 @@ pub(in crate::embedded) fn terminate(
 }
 
 /// Checks the values of a partial dispatch mode (`ch02 §2.4`). Unknown keys are allowed.
-pub(in crate::embedded) fn check_dispatch_patch(patch: &Extra) -> Result<(), ProtocolError> {
+pub(crate) fn check_dispatch_patch(patch: &Extra) -> ProtocolResult {
     let is_mode = |value: &Value| matches!(value.as_str(), Some("auto" | "manual"));
     match patch.iter().find(|(_, value)| !is_mode(value)) {
         Some((key, value)) => Err(ProtocolError::bad_request(format!(
@@ -39,7 +34,7 @@ pub(in crate::embedded) fn check_dispatch_patch(patch: &Extra) -> Result<(), Pro
 }
 
 /// Applies a partial dispatch mode that was checked. The event names only what changed.
-pub(in crate::embedded) fn update_dispatch_mode(current: Extra, patch: Extra, by: &WorkerId) -> (Extra, ChangeSet) {
+pub(crate) fn update_dispatch_mode(current: Extra, patch: Extra, by: &WorkerId) -> (Extra, ChangeSet) {
     let changed: Extra = patch
         .into_iter()
         .filter(|(key, value)| current.get(key) != Some(value))
@@ -66,7 +61,7 @@ pub(in crate::embedded) fn update_dispatch_mode(current: Extra, patch: Extra, by
 }
 
 /// Records that a policy raised an error. Nothing but the log changes (`ch03 §6.1`).
-pub(in crate::embedded) fn policy_error(request: PolicyErrorRequest) -> Result<ChangeSet, ProtocolError> {
+pub(crate) fn policy_error(request: PolicyErrorRequest) -> ProtocolResult<ChangeSet> {
     if request.policy_kind.is_empty() || request.error_type.is_empty() {
         return Err(ProtocolError::bad_request(
             "policy_kind and error_type must not be empty",
@@ -87,17 +82,17 @@ pub(in crate::embedded) fn policy_error(request: PolicyErrorRequest) -> Result<C
 }
 
 /// A new registry entry (`ch11 §2.1`).
-pub(in crate::embedded) fn register_experiment(
+pub(crate) fn register_experiment(
     id: ExperimentId,
     request: RegisterExperiment,
     exists: bool,
     now: Timestamp,
-) -> Result<RegistryEntry, ProtocolError> {
+) -> ProtocolResult<RegistryEntry> {
     check_uri(Some(&request.config_uri), "config_uri")?;
     let name = parse_name(request.name.as_deref())?;
     if exists {
         let detail = format!("experiment {id} is registered already");
-        return Err(ProtocolError::new(ErrorType::AlreadyExists, detail));
+        return Err(ProtocolError::already_exists(detail));
     }
     Ok(RegistryEntry {
         experiment_id: id,
@@ -112,7 +107,7 @@ pub(in crate::embedded) fn register_experiment(
 }
 
 /// Parses a configuration, and returns the initial dispatch mode that it asks for.
-pub(in crate::embedded) fn parse_config(text: &str) -> Result<(ExperimentConfig, Extra), ProtocolError> {
+pub(crate) fn parse_config(text: &str) -> ProtocolResult<(ExperimentConfig, Extra)> {
     let config = ExperimentConfig::from_yaml(text).map_err(|fault| ProtocolError::bad_request(fault.to_string()))?;
     let mode = config.initial_dispatch_mode();
     let mode = mode.map_err(|fault| ProtocolError::bad_request(fault.to_string()))?;
@@ -123,7 +118,7 @@ pub(in crate::embedded) fn parse_config(text: &str) -> Result<(ExperimentConfig,
 }
 
 /// The experiment that begins when a registered id is seeded.
-pub(in crate::embedded) fn seed(entry: &RegistryEntry, base: Option<CommitSha>, now: Timestamp) -> Experiment {
+pub(crate) fn seed(entry: &RegistryEntry, base: Option<CommitSha>, now: Timestamp) -> Experiment {
     Experiment {
         experiment_id: entry.experiment_id.clone(),
         name: entry.name.clone(),

@@ -1,17 +1,16 @@
 //! Drafting ideas and making them ready (`ch02 §5`, `ch03 §2`).
 
-use super::change_set::{ChangeSet, new_event, text};
-use super::checks::{check_parents, check_target, check_uri, created_by, require_same_experiment};
-use crate::embedded::protocol_error::ProtocolError;
+use super::{ChangeSet, check_parents, check_target, check_uri, created_by, new_event, require_same_experiment, text};
+use crate::embedded::{ProtocolError, ProtocolResult};
 use crate::protocol::*;
 
 /// `– → drafting`. Allowed after termination too, which stops only tasks (`ch02 §2.5`).
-pub(in crate::embedded) fn create_idea(
+pub(crate) fn create_idea(
     experiment: &Experiment,
     by: &WorkerId,
     mut idea: Idea,
     exists: bool,
-) -> Result<ChangeSet, ProtocolError> {
+) -> ProtocolResult<ChangeSet> {
     check_idea(&idea)?;
     idea.created_by = created_by(idea.created_by.as_ref(), by)?;
     if idea.state != IdeaState::Drafting {
@@ -19,21 +18,14 @@ pub(in crate::embedded) fn create_idea(
     }
     require_same_experiment(experiment, &idea.experiment_id)?;
     if exists {
-        return Err(ProtocolError::new(
-            ErrorType::AlreadyExists,
-            format!("idea {} exists", idea.idea_id),
-        ));
+        return Err(ProtocolError::already_exists(format!("idea {} exists", idea.idea_id)));
     }
     let event = new_event("idea.drafted", [("idea_id", text(&idea.idea_id))]);
-    Ok(ChangeSet {
-        idea: Some(idea),
-        events: vec![event],
-        ..ChangeSet::default()
-    })
+    Ok(ChangeSet::idea(idea, event))
 }
 
 /// What must hold for an idea of any state (`ch02 §5`).
-pub(in crate::embedded) fn check_idea(idea: &Idea) -> Result<(), ProtocolError> {
+pub(crate) fn check_idea(idea: &Idea) -> ProtocolResult {
     if !is_slug(&idea.slug) {
         return Err(ProtocolError::bad_request(format!(
             "slug must be lowercase letters, digits and hyphens, got {:?}",
@@ -52,7 +44,7 @@ fn is_slug(text: &str) -> bool {
 }
 
 /// `drafting → ready`.
-pub(in crate::embedded) fn mark_ready(mut idea: Idea) -> Result<ChangeSet, ProtocolError> {
+pub(crate) fn mark_ready(mut idea: Idea) -> ProtocolResult<ChangeSet> {
     if idea.state != IdeaState::Drafting {
         return Err(ProtocolError::illegal_transition(format!(
             "idea {} is {}, not drafting",
@@ -61,9 +53,5 @@ pub(in crate::embedded) fn mark_ready(mut idea: Idea) -> Result<ChangeSet, Proto
     }
     idea.state = IdeaState::Ready;
     let event = new_event("idea.ready", [("idea_id", text(&idea.idea_id))]);
-    Ok(ChangeSet {
-        idea: Some(idea),
-        events: vec![event],
-        ..ChangeSet::default()
-    })
+    Ok(ChangeSet::idea(idea, event))
 }

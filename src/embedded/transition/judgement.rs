@@ -1,11 +1,11 @@
 //! Accepting and rejecting submissions (`ch04 §4.3`, `ch03 §2.4`, `§3.4`, `§4.4`).
 
-use super::change_set::{ChangeSet, NewEvent, new_event, text};
-use super::submission::{SubmissionReferences, binding_fault};
-use crate::embedded::protocol_error::ProtocolError;
+use super::submission::binding_fault;
+use super::{ChangeSet, NewEvent, SubmissionReferences, new_event, text};
+use crate::embedded::{ProtocolError, ProtocolResult};
 use crate::protocol::*;
 
-fn take_submission(task: &Task, cited: &mut SubmissionReferences) -> Result<Submission, ProtocolError> {
+fn take_submission(task: &Task, cited: &mut SubmissionReferences) -> ProtocolResult<Submission> {
     match (task.state, cited.stored.take()) {
         (TaskState::Submitted, Some(stored)) => Ok(stored),
         (state, _) => Err(ProtocolError::illegal_transition(format!(
@@ -16,12 +16,12 @@ fn take_submission(task: &Task, cited: &mut SubmissionReferences) -> Result<Subm
 }
 
 /// `submitted → completed` (`ch04 §4.3`). The stored submission must keep the contract of its role.
-pub(in crate::embedded) fn accept(
+pub(crate) fn accept(
     mut task: Task,
     mut cited: SubmissionReferences,
     config: &ExperimentConfig,
     now: Timestamp,
-) -> Result<ChangeSet, ProtocolError> {
+) -> ProtocolResult<ChangeSet> {
     let stored = take_submission(&task, &mut cited)?;
     if stored.status != SubmissionStatus::Success {
         return Err(ProtocolError::illegal_transition(format!(
@@ -87,13 +87,13 @@ pub(in crate::embedded) fn accept(
 
 /// `submitted → failed` (`ch04 §4.3`). What happens to the variant depends on what the worker reported, not on the
 /// reason. But nothing of a submission that failed validation is kept.
-pub(in crate::embedded) fn reject(
+pub(crate) fn reject(
     mut task: Task,
     mut cited: SubmissionReferences,
     reason: RejectReason,
     config: &ExperimentConfig,
     now: Timestamp,
-) -> Result<ChangeSet, ProtocolError> {
+) -> ProtocolResult<ChangeSet> {
     let stored = take_submission(&task, &mut cited)?;
     let is_valid = reason != RejectReason::ValidationError;
     let mut failed = ended_event("task.failed", &task);
@@ -148,7 +148,7 @@ pub(in crate::embedded) fn reject(
 
 /// What an orchestrator should do with a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::embedded) enum TerminalDecision {
+pub(crate) enum TerminalDecision {
     /// Accept it: the submission keeps the contract of its role, or there is none to judge.
     Accept,
     /// Reject it with `worker_error`: the worker itself reports a failure.
@@ -158,7 +158,7 @@ pub(in crate::embedded) enum TerminalDecision {
 }
 
 /// What [`accept`] or [`reject`] would return, without changing anything.
-pub(in crate::embedded) fn terminal_decision(
+pub(crate) fn terminal_decision(
     task: Task,
     cited: SubmissionReferences,
     config: &ExperimentConfig,
@@ -181,7 +181,7 @@ pub(in crate::embedded) fn terminal_decision(
     }
 }
 
-fn require_starting(variant: Option<Variant>) -> Result<Variant, ProtocolError> {
+fn require_starting(variant: Option<Variant>) -> ProtocolResult<Variant> {
     let variant = variant.ok_or_else(|| ProtocolError::illegal_transition("the variant of the submission is gone"))?;
     if variant.status == VariantStatus::Starting {
         return Ok(variant);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::embedded::protocol_error::ProtocolError;
+use crate::embedded::{ProtocolError, ProtocolResult};
 use crate::protocol::*;
 
 const ACQUIRED: &str = "lease.acquired";
@@ -12,10 +12,10 @@ const EXPIRED: &str = "lease.expired";
 
 /// A lease as it is stored.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::embedded) struct StoredLease {
-    pub(in crate::embedded) lease: Lease,
+pub(crate) struct StoredLease {
+    pub(crate) lease: Lease,
     /// Whether the readers were told that it expired.
-    pub(in crate::embedded) expiry_announced: bool,
+    pub(crate) expiry_announced: bool,
 }
 
 impl StoredLease {
@@ -28,20 +28,20 @@ impl StoredLease {
 /// What is stored for an experiment from now on, and the notices in their order. Each lease is announced by one
 /// `lease.acquired` and one end: released or expired.
 #[derive(Debug, PartialEq)]
-pub(in crate::embedded) struct LeaseChange {
-    pub(in crate::embedded) stored: Option<StoredLease>,
-    pub(in crate::embedded) notices: Vec<&'static str>,
+pub(crate) struct LeaseChange {
+    pub(crate) stored: Option<StoredLease>,
+    pub(crate) notices: Vec<&'static str>,
 }
 
 /// Acquires the lease of an experiment. It fails while there is an active one, even one of the caller's (`ch11 §4.5`).
-pub(in crate::embedded) fn acquire(
+pub(crate) fn acquire(
     current: Option<&StoredLease>,
     id: String,
     experiment: &ExperimentId,
     request: AcquireLease,
     now: Timestamp,
     duration: Duration,
-) -> Result<(Lease, LeaseChange), ProtocolError> {
+) -> ProtocolResult<(Lease, LeaseChange)> {
     if let Some(current) = current.filter(|current| current.lease.is_active(now)) {
         let lease = &current.lease;
         let detail = format!("{} holds the lease until {}", lease.holder, lease.expires_at);
@@ -69,13 +69,13 @@ pub(in crate::embedded) fn acquire(
 }
 
 /// Renews an active lease, for its holder and the process that acquired it. `by` is `None` when authentication is off.
-pub(in crate::embedded) fn renew(
+pub(crate) fn renew(
     current: Option<StoredLease>,
     by: Option<&WorkerId>,
     instance: &str,
     now: Timestamp,
     duration: Duration,
-) -> Result<StoredLease, ProtocolError> {
+) -> ProtocolResult<StoredLease> {
     let Some(mut stored) = current else {
         let detail = "there is no such lease any more: it was released or replaced";
         return Err(ProtocolError::new(ErrorType::LeaseNotHeld, detail));
@@ -91,12 +91,12 @@ pub(in crate::embedded) fn renew(
 }
 
 /// Releases a lease, expired or not. `None` when it is gone already.
-pub(in crate::embedded) fn release(
+pub(crate) fn release(
     current: Option<&StoredLease>,
     by: Option<&WorkerId>,
     instance: &str,
     now: Timestamp,
-) -> Result<Option<LeaseChange>, ProtocolError> {
+) -> ProtocolResult<Option<LeaseChange>> {
     let Some(stored) = current else { return Ok(None) };
     require_holder(&stored.lease, by, instance)?;
     let notice = match stored.lease.is_active(now) {
@@ -111,15 +111,15 @@ pub(in crate::embedded) fn release(
 
 /// Which of the leases whose expiry was not announced have expired.
 #[derive(Debug, Default, PartialEq)]
-pub(in crate::embedded) struct LeaseSweep {
+pub(crate) struct LeaseSweep {
     /// What to store and announce for those that have.
-    pub(in crate::embedded) expired: Vec<(ExperimentId, LeaseChange)>,
+    pub(crate) expired: Vec<(ExperimentId, LeaseChange)>,
     /// When the next of the others expires, unless it is renewed.
-    pub(in crate::embedded) next_expiry: Option<Timestamp>,
+    pub(crate) next_expiry: Option<Timestamp>,
 }
 
 /// Finds the leases that have expired by `now`.
-pub(in crate::embedded) fn sweep(leases: Vec<StoredLease>, now: Timestamp) -> LeaseSweep {
+pub(crate) fn sweep(leases: Vec<StoredLease>, now: Timestamp) -> LeaseSweep {
     let mut sweep = LeaseSweep::default();
     for mut stored in leases {
         let Some(notice) = stored.pending_notice(now) else {
@@ -141,7 +141,7 @@ pub(in crate::embedded) fn sweep(leases: Vec<StoredLease>, now: Timestamp) -> Le
 }
 
 /// Removes the lease of an experiment that leaves the registry.
-pub(in crate::embedded) fn unregister(current: Option<&StoredLease>, now: Timestamp) -> LeaseChange {
+pub(crate) fn unregister(current: Option<&StoredLease>, now: Timestamp) -> LeaseChange {
     let pending = current.and_then(|stored| stored.pending_notice(now));
     LeaseChange {
         stored: None,
@@ -149,7 +149,7 @@ pub(in crate::embedded) fn unregister(current: Option<&StoredLease>, now: Timest
     }
 }
 
-fn require_holder(lease: &Lease, by: Option<&WorkerId>, instance: &str) -> Result<(), ProtocolError> {
+fn require_holder(lease: &Lease, by: Option<&WorkerId>, instance: &str) -> ProtocolResult {
     if by.is_some_and(|by| *by != lease.holder) {
         let detail = format!("the lease is {}'s to renew and release", lease.holder);
         return Err(ProtocolError::forbidden(detail));

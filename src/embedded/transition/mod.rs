@@ -34,3 +34,9 @@ pub(super) use roster::{add_member, new_group, new_worker, remove_member};
 pub(super) use submission::{SubmissionReferences, submit};
 pub(super) use task::{ClaimEligibility, TaskReferences, check_reassign, claim, create_task, reassign, reclaim};
 pub(super) use variant::{VariantReferences, create_variant, declare_evaluation_error, integrate};
+
+// What several of these modules import.
+pub(in crate::embedded::transition) use change_set::{new_event, text};
+pub(in crate::embedded::transition) use checks::{
+    check_parents, check_target, check_uri, created_by, parse_name, require_same_experiment,
+};

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::lease::StoredLease;
-use crate::embedded::protocol_error::ProtocolError;
+use super::StoredLease;
+use crate::embedded::{ProtocolError, ProtocolResult};
 use crate::protocol::*;
 
 /// The age from which an experiment that no task store hosts has a warning: ten failed polls of 30 s (`ch11 §3.4`).
@@ -12,12 +12,12 @@ const STALE_AFTER: Duration = Duration::from_secs(300);
 
 /// A registered experiment.
 #[derive(Debug, Clone)]
-pub(in crate::embedded) struct RegisteredExperiment {
+pub(crate) struct RegisteredExperiment {
     /// As it was registered. Its state is the first one, and it has no lease.
-    pub(in crate::embedded) entry: RegistryEntry,
-    pub(in crate::embedded) lease: Option<StoredLease>,
+    pub(crate) entry: RegistryEntry,
+    pub(crate) lease: Option<StoredLease>,
     /// The state in the task store, if it hosts the experiment.
-    pub(in crate::embedded) state: Option<ExperimentState>,
+    pub(crate) state: Option<ExperimentState>,
 }
 
 impl RegisteredExperiment {
@@ -26,7 +26,7 @@ impl RegisteredExperiment {
     }
 
     /// The entry as readers see it now.
-    pub(in crate::embedded) fn into_entry(self, now: Timestamp) -> RegistryEntry {
+    pub(crate) fn into_entry(self, now: Timestamp) -> RegistryEntry {
         let state = self.state();
         let mut entry = self.entry;
         entry.last_known_state = state;
@@ -48,7 +48,7 @@ impl RegisteredExperiment {
 
     /// Requires that it may be unregistered: it is terminated and has no active lease (`ch11 §2.2`). An experiment that
     /// was never seeded cannot be terminated, so it has to be seeded and terminated first.
-    pub(in crate::embedded) fn require_removable(&self, now: Timestamp) -> Result<(), ProtocolError> {
+    pub(crate) fn require_removable(&self, now: Timestamp) -> ProtocolResult {
         let id = &self.entry.experiment_id;
         if self.state() != ExperimentState::Terminated {
             return Err(ProtocolError::invalid_precondition(match self.state {

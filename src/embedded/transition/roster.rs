@@ -1,20 +1,20 @@
 //! Workers and groups (`ch02 §6`, `§7`). They emit no events; the push streams carry notices about them.
 
-use super::checks::parse_name;
+use super::parse_name;
 use crate::embedded::groups::{Groups, RESERVED_GROUPS};
-use crate::embedded::protocol_error::ProtocolError;
+use crate::embedded::{ProtocolError, ProtocolResult};
 use crate::protocol::*;
 
 /// Names that no worker may take (`ch02 §6.1`).
 const RESERVED_WORKERS: [&str; 3] = ["admin", "system", "internal"];
 
 /// A worker under a new id.
-pub(in crate::embedded) fn new_worker(
+pub(crate) fn new_worker(
     id: WorkerId,
     experiment: &ExperimentId,
     request: RegisterWorker,
     now: Timestamp,
-) -> Result<Worker, ProtocolError> {
+) -> ProtocolResult<Worker> {
     let name = parse_name(request.name.as_deref())?;
     if let Some(name) = name.as_ref().filter(|name| RESERVED_WORKERS.contains(&name.as_str())) {
         return Err(reserved(name));
@@ -31,13 +31,13 @@ pub(in crate::embedded) fn new_worker(
 }
 
 /// A group under a new id. Only one group may have a name that carries authority (`ch02 §7.5`).
-pub(in crate::embedded) fn new_group(
+pub(crate) fn new_group(
     id: GroupId,
     experiment: &ExperimentId,
     request: RegisterGroup,
     groups: &Groups,
     now: Timestamp,
-) -> Result<Group, ProtocolError> {
+) -> ProtocolResult<Group> {
     let name = parse_name(request.name.as_deref())?;
     if let Some(name) = &name
         && RESERVED_GROUPS.contains(&name.as_str())
@@ -67,11 +67,7 @@ fn reserved(name: &DisplayName) -> ProtocolError {
 }
 
 /// The group with one more member, or `None` when it is a member already (`ch02 §7.3`).
-pub(in crate::embedded) fn add_member(
-    mut group: Group,
-    member: MemberId,
-    groups: &Groups,
-) -> Result<Option<Group>, ProtocolError> {
+pub(crate) fn add_member(mut group: Group, member: MemberId, groups: &Groups) -> ProtocolResult<Option<Group>> {
     if group.members.contains(&member) {
         return Ok(None);
     }
@@ -88,7 +84,7 @@ pub(in crate::embedded) fn add_member(
 }
 
 /// The group with one member less, or `None` when it was no member.
-pub(in crate::embedded) fn remove_member(mut group: Group, member: &str) -> Option<Group> {
+pub(crate) fn remove_member(mut group: Group, member: &str) -> Option<Group> {
     let before = group.members.len();
     group.members.retain(|id| id.as_str() != member);
     (group.members.len() < before).then_some(group)

@@ -2,32 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use super::change_set::{ChangeSet, SubmissionChange, new_event, text};
-use super::checks::check_uri;
-use crate::embedded::protocol_error::ProtocolError;
+use super::{ChangeSet, SubmissionChange, check_uri, new_event, text};
+use crate::embedded::{ProtocolError, ProtocolResult};
 use crate::protocol::*;
 
 /// What the store contains about the entities that a submission names.
 #[derive(Debug, Default)]
-pub(in crate::embedded) struct SubmissionReferences {
+pub(crate) struct SubmissionReferences {
     /// The submission stored for the task.
-    pub(in crate::embedded) stored: Option<Submission>,
+    pub(crate) stored: Option<Submission>,
     /// The variant the submission names.
-    pub(in crate::embedded) variant: Option<Variant>,
+    pub(crate) variant: Option<Variant>,
     /// The idea of an execution task.
-    pub(in crate::embedded) idea: Option<Idea>,
+    pub(crate) idea: Option<Idea>,
     /// Ideation: the state of each named idea that exists.
-    pub(in crate::embedded) ideas: BTreeMap<IdeaId, IdeaState>,
+    pub(crate) ideas: BTreeMap<IdeaId, IdeaState>,
 }
 
 /// `claimed → submitted`. A repeat with the same content changes nothing (`ch04 §4.1`, `§4.2`).
-pub(in crate::embedded) fn submit(
+pub(crate) fn submit(
     mut task: Task,
     by: &WorkerId,
     mut payload: Submission,
     cited: &SubmissionReferences,
     now: Timestamp,
-) -> Result<ChangeSet, ProtocolError> {
+) -> ProtocolResult<ChangeSet> {
     let holder = match (&task.claim, task.state) {
         (Some(claim), TaskState::Claimed | TaskState::Submitted) => &claim.worker_id,
         (_, state) => {
@@ -81,7 +80,7 @@ pub(in crate::embedded) fn submit(
     })
 }
 
-fn check_payload(task: &Task, payload: &Submission) -> Result<(), ProtocolError> {
+fn check_payload(task: &Task, payload: &Submission) -> ProtocolResult {
     if payload.kind.is_some_and(|kind| kind != task.kind) {
         return Err(ProtocolError::bad_request(format!("the task is of kind {}", task.kind)));
     }

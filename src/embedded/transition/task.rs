@@ -2,31 +2,31 @@
 
 use serde_json::Value;
 
-use super::change_set::{ChangeSet, NewEvent, SubmissionChange, new_event, text};
-use super::checks::{check_target, created_by, require_running};
-use crate::embedded::protocol_error::ProtocolError;
+use super::checks::require_running;
+use super::{ChangeSet, NewEvent, SubmissionChange, check_target, created_by, new_event, text};
+use crate::embedded::{ProtocolError, ProtocolResult};
 use crate::protocol::*;
 
 /// What the store contains about the entities that a new task names.
 #[derive(Debug, Default)]
-pub(in crate::embedded) struct TaskReferences {
+pub(crate) struct TaskReferences {
     /// The task id is taken.
-    pub(in crate::embedded) exists: bool,
+    pub(crate) exists: bool,
     /// Execution: the idea. Evaluation: the idea of its variant.
-    pub(in crate::embedded) idea: Option<Idea>,
+    pub(crate) idea: Option<Idea>,
     /// Evaluation: the variant.
-    pub(in crate::embedded) variant: Option<Variant>,
+    pub(crate) variant: Option<Variant>,
     /// Another task of this kind is live for the same idea or variant.
-    pub(in crate::embedded) has_live_task: bool,
+    pub(crate) has_live_task: bool,
 }
 
 /// `– → pending` (`ch04 §1`), which also dispatches the idea of an execution task.
-pub(in crate::embedded) fn create_task(
+pub(crate) fn create_task(
     experiment: &Experiment,
     by: &WorkerId,
     mut task: Task,
     found: TaskReferences,
-) -> Result<ChangeSet, ProtocolError> {
+) -> ProtocolResult<ChangeSet> {
     check_new_task(&task)?;
     task.created_by = created_by(task.created_by.as_ref(), by)?;
     if task.state != TaskState::Pending {
@@ -106,7 +106,7 @@ pub(in crate::embedded) fn create_task(
     })
 }
 
-fn check_new_task(task: &Task) -> Result<(), ProtocolError> {
+fn check_new_task(task: &Task) -> ProtocolResult {
     let is_claimed = matches!(task.state, TaskState::Claimed | TaskState::Submitted);
     if task.claim.is_some() != is_claimed {
         return Err(ProtocolError::bad_request(
@@ -138,12 +138,9 @@ fn check_new_task(task: &Task) -> Result<(), ProtocolError> {
     check_target(task.target.as_ref(), "target")
 }
 
-fn require_unused_id(task: &Task, found: &TaskReferences) -> Result<(), ProtocolError> {
+fn require_unused_id(task: &Task, found: &TaskReferences) -> ProtocolResult {
     if found.exists {
-        return Err(ProtocolError::new(
-            ErrorType::AlreadyExists,
-            format!("task {} exists", task.task_id),
-        ));
+        return Err(ProtocolError::already_exists(format!("task {} exists", task.task_id)));
     }
     Ok(())
 }
@@ -153,15 +150,12 @@ fn subject(task: &Task) -> String {
 }
 
 fn duplicate_task(task: &Task) -> ProtocolError {
-    ProtocolError::new(
-        ErrorType::AlreadyExists,
-        format!("{} has a live {} task already", subject(task), task.kind),
-    )
+    ProtocolError::already_exists(format!("{} has a live {} task already", subject(task), task.kind))
 }
 
 /// Whether a worker may claim a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::embedded) enum ClaimEligibility {
+pub(crate) enum ClaimEligibility {
     /// The worker is registered, and the task's target admits it.
     Eligible,
     /// The task's target does not admit it.
@@ -171,14 +165,14 @@ pub(in crate::embedded) enum ClaimEligibility {
 }
 
 /// `pending → claimed` (`ch04 §3.5`).
-pub(in crate::embedded) fn claim(
+pub(crate) fn claim(
     experiment: &Experiment,
     mut task: Task,
     worker: &WorkerId,
     eligibility: ClaimEligibility,
     request: ClaimRequest,
     now: Timestamp,
-) -> Result<ChangeSet, ProtocolError> {
+) -> ProtocolResult<ChangeSet> {
     require_running(experiment)?;
     if task.state != TaskState::Pending {
         return Err(ProtocolError::illegal_transition(format!(
@@ -221,12 +215,12 @@ pub(in crate::embedded) fn claim(
 
 /// `claimed → pending`, and `submitted → pending` when an operator asks for it (`ch04 §5`). `starting` is the first
 /// starting variant of an execution task's idea. Nobody will finish it, so it becomes an error.
-pub(in crate::embedded) fn reclaim(
+pub(crate) fn reclaim(
     mut task: Task,
     cause: ReclaimCause,
     starting: Option<Variant>,
     now: Timestamp,
-) -> Result<ChangeSet, ProtocolError> {
+) -> ProtocolResult<ChangeSet> {
     match (task.state, cause) {
         (TaskState::Claimed, _) | (TaskState::Submitted, ReclaimCause::Operator) => {}
         (TaskState::Submitted, _) => {
@@ -270,7 +264,7 @@ pub(in crate::embedded) fn reclaim(
 }
 
 /// Checks the body of a reassignment.
-pub(in crate::embedded) fn check_reassign(request: &ReassignRequest) -> Result<(), ProtocolError> {
+pub(crate) fn check_reassign(request: &ReassignRequest) -> ProtocolResult {
     if request.reason.is_empty() {
         return Err(ProtocolError::bad_request("reason must not be empty"));
     }
@@ -279,13 +273,13 @@ pub(in crate::embedded) fn check_reassign(request: &ReassignRequest) -> Result<(
 
 /// Changes the target of a task. A claimed task is reclaimed first (`ch04 §6`). The same target again changes nothing.
 /// The request has passed [`check_reassign`].
-pub(in crate::embedded) fn reassign(
+pub(crate) fn reassign(
     task: Task,
     request: ReassignRequest,
     by: &WorkerId,
     starting: Option<Variant>,
     now: Timestamp,
-) -> Result<ChangeSet, ProtocolError> {
+) -> ProtocolResult<ChangeSet> {
     let mut change = match task.state {
         TaskState::Pending if task.target == request.new_target => return Ok(ChangeSet::default()),
         TaskState::Pending => ChangeSet {

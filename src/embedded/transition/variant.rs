@@ -1,29 +1,28 @@
 //! Variants: creation, the baseline, evaluation errors and integration (`ch02 §9`, `ch06 §3.4`, `ch07 §5`).
 
-use super::change_set::{ChangeSet, new_event, text};
-use super::checks::{check_parents, check_uri, require_same_experiment};
-use crate::embedded::protocol_error::ProtocolError;
+use super::{ChangeSet, check_parents, check_uri, new_event, require_same_experiment, text};
+use crate::embedded::{ProtocolError, ProtocolResult};
 use crate::protocol::*;
 
 /// What the store contains about the entities that a new variant names.
 #[derive(Debug, Default)]
-pub(in crate::embedded) struct VariantReferences {
+pub(crate) struct VariantReferences {
     /// The variant id is taken.
-    pub(in crate::embedded) exists: bool,
+    pub(crate) exists: bool,
     /// The idea exists.
-    pub(in crate::embedded) idea_exists: bool,
+    pub(crate) idea_exists: bool,
     /// Another variant has the same branch.
-    pub(in crate::embedded) branch_taken: bool,
+    pub(crate) branch_taken: bool,
 }
 
 /// `– → starting`, or straight to `success` for a baseline that brings its metrics (`ch02 §9.4`).
-pub(in crate::embedded) fn create_variant(
+pub(crate) fn create_variant(
     experiment: &Experiment,
     config: &ExperimentConfig,
     mut variant: Variant,
     found: &VariantReferences,
     now: Timestamp,
-) -> Result<ChangeSet, ProtocolError> {
+) -> ProtocolResult<ChangeSet> {
     check_variant(&variant)?;
     require_server_fields_absent(&variant)?;
     require_same_experiment(experiment, &variant.experiment_id)?;
@@ -41,10 +40,10 @@ pub(in crate::embedded) fn create_variant(
         ));
     }
     if found.exists {
-        return Err(ProtocolError::new(
-            ErrorType::AlreadyExists,
-            format!("variant {} exists", variant.variant_id),
-        ));
+        return Err(ProtocolError::already_exists(format!(
+            "variant {} exists",
+            variant.variant_id
+        )));
     }
     if let (Some(idea), false, false) = (&variant.idea_id, baseline, found.idea_exists) {
         return Err(ProtocolError::not_found("idea", idea));
@@ -70,15 +69,11 @@ pub(in crate::embedded) fn create_variant(
             [("variant_id", text(&variant.variant_id)), ("commit_sha", text(commit))],
         ));
     }
-    Ok(ChangeSet {
-        variant: Some(variant),
-        events,
-        ..ChangeSet::default()
-    })
+    Ok(ChangeSet::variant(variant, events))
 }
 
 /// What must hold for a variant of any status (`ch02 §9`).
-pub(in crate::embedded) fn check_variant(variant: &Variant) -> Result<(), ProtocolError> {
+pub(crate) fn check_variant(variant: &Variant) -> ProtocolResult {
     if variant.kind.is_some() && !variant.is_baseline() {
         return Err(ProtocolError::bad_request("kind is baseline or absent"));
     }
@@ -95,7 +90,7 @@ pub(in crate::embedded) fn check_variant(variant: &Variant) -> Result<(), Protoc
 }
 
 /// Refuses what only the server writes, later (`ch02 §10`).
-fn require_server_fields_absent(variant: &Variant) -> Result<(), ProtocolError> {
+fn require_server_fields_absent(variant: &Variant) -> ProtocolResult {
     if variant.variant_commit_sha.is_some() {
         return Err(ProtocolError::bad_request(
             "variant_commit_sha is written by integrate: leave it out",
@@ -109,7 +104,7 @@ fn require_server_fields_absent(variant: &Variant) -> Result<(), ProtocolError> 
     Ok(())
 }
 
-fn baseline_commit(variant: &Variant, config: &ExperimentConfig) -> Result<CommitSha, ProtocolError> {
+fn baseline_commit(variant: &Variant, config: &ExperimentConfig) -> ProtocolResult<CommitSha> {
     let evaluation = variant.evaluation.as_ref().filter(|metrics| !metrics.is_empty());
     let evaluation =
         evaluation.ok_or_else(|| ProtocolError::invalid_precondition("a measured baseline needs its evaluation"))?;
@@ -121,10 +116,7 @@ fn baseline_commit(variant: &Variant, config: &ExperimentConfig) -> Result<Commi
 }
 
 /// `starting → evaluation_error`. Nothing of earlier attempts is kept (`ch03 §4.4`).
-pub(in crate::embedded) fn declare_evaluation_error(
-    mut variant: Variant,
-    now: Timestamp,
-) -> Result<ChangeSet, ProtocolError> {
+pub(crate) fn declare_evaluation_error(mut variant: Variant, now: Timestamp) -> ProtocolResult<ChangeSet> {
     if variant.status != VariantStatus::Starting {
         return Err(ProtocolError::illegal_transition(format!(
             "variant {} is {}, not starting",
@@ -137,15 +129,11 @@ pub(in crate::embedded) fn declare_evaluation_error(
         "variant.evaluation_errored",
         [("variant_id", text(&variant.variant_id))],
     );
-    Ok(ChangeSet {
-        variant: Some(variant),
-        events: vec![event],
-        ..ChangeSet::default()
-    })
+    Ok(ChangeSet::variant(variant, vec![event]))
 }
 
 /// Records the squash commit, once (`ch07 §5`). The same commit again changes nothing.
-pub(in crate::embedded) fn integrate(mut variant: Variant, commit: CommitSha) -> Result<ChangeSet, ProtocolError> {
+pub(crate) fn integrate(mut variant: Variant, commit: CommitSha) -> ProtocolResult<ChangeSet> {
     if variant.is_baseline() {
         return Err(ProtocolError::invalid_precondition("a baseline is never integrated"));
     }
@@ -173,9 +161,5 @@ pub(in crate::embedded) fn integrate(mut variant: Variant, commit: CommitSha) ->
         ],
     );
     variant.variant_commit_sha = Some(commit);
-    Ok(ChangeSet {
-        variant: Some(variant),
-        events: vec![event],
-        ..ChangeSet::default()
-    })
+    Ok(ChangeSet::variant(variant, vec![event]))
 }

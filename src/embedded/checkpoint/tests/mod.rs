@@ -22,7 +22,7 @@ use super::bundle::{self, Refs};
 use super::checked::check;
 use super::member::Member;
 use super::{CheckpointError, RepositoryStore, pack};
-use crate::embedded::options::Durability;
+use crate::embedded::Durability;
 use crate::protocol::ErrorType;
 
 const SOURCE: &str = "exp_00000000000000000000000001";

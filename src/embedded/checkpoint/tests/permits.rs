@@ -17,5 +17,5 @@ async fn imports_wait_for_each_other() {
     let mut second = Box::pin(checkpoints.import_permit());
     assert!((&mut second).now_or_never().is_none(), "it waits");
     drop(first);
-    second.await.expect("a permit");
+    let _second = second.await.expect("a permit");
 }

@@ -3,9 +3,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::*;
-use crate::embedded::options::Durability;
-use crate::embedded::scope::ScopeKey;
 use crate::embedded::storage::Store;
+use crate::embedded::{Durability, ScopeKey};
 
 type TestResult = Result<(), Box<dyn std::error::Error>>;
 
@@ -14,19 +13,19 @@ async fn open(dir: &Path) -> Result<Store, Box<dyn std::error::Error>> {
     Ok(store)
 }
 
-async fn insert(guard: &mut WriterGuard, id: &str) -> Result<(), StorageError> {
+async fn insert(guard: &mut WriterGuard, id: &str) -> StorageResult {
     let query = sqlx::query("INSERT INTO scope (id) VALUES (?)").bind(id);
     query.execute(guard.change().await?).await?;
     Ok(())
 }
 
-async fn write(store: &Store, id: &str) -> Result<(), StorageError> {
+async fn write(store: &Store, id: &str) -> StorageResult {
     let mut guard = store.writes.acquire().await?;
     insert(&mut guard, id).await?;
     guard.commit(Vec::new()).await
 }
 
-async fn stored(store: &Store) -> Result<Vec<String>, StorageError> {
+async fn stored(store: &Store) -> StorageResult<Vec<String>> {
     let mut session = store.read(ScopeKey::DEPLOYMENT).await?;
     let query = sqlx::query_scalar("SELECT id FROM scope WHERE num > 0 ORDER BY num");
     Ok(query.fetch_all(session.reading().0).await?)
@@ -95,13 +94,7 @@ async fn a_full_disk_fails_the_uncommitted_writes_and_no_others() -> TestResult 
 /// A write that is done and not committed, and a guard that reads it.
 async fn read_uncommitted<'a>(
     store: &'a Store,
-) -> Result<
-    (
-        Pin<Box<dyn Future<Output = Result<(), StorageError>> + 'a>>,
-        WriterGuard,
-    ),
-    StorageError,
-> {
+) -> Result<(Pin<Box<dyn Future<Output = StorageResult> + 'a>>, WriterGuard), StorageError> {
     let mut first = store.writes.acquire().await?;
     insert(&mut first, "a").await?;
     let mut second = std::pin::pin!(store.writes.acquire());

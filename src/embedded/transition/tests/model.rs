@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::embedded::protocol_error::ProtocolError;
+use crate::embedded::ProtocolResult;
 use crate::embedded::transition::*;
 use crate::protocol::*;
 
@@ -90,7 +90,7 @@ objective: {expr: score, direction: maximize}
     }
 
     /// Stores a change, or reports the error.
-    fn store(&mut self, result: Result<ChangeSet, ProtocolError>) -> Kinds {
+    fn store(&mut self, result: ProtocolResult<ChangeSet>) -> Kinds {
         let change = result.map_err(|error| error.kind)?;
         let changes = change.task.is_some()
             || change.idea.is_some()
