@@ -1,7 +1,7 @@
-//! The files beside the database: artifacts, and whatever is on its way in or out.
+//! The files beside the database: artifacts, and temporary files on their way in or out.
 //!
-//! A file is written under `tmp`, synced, renamed to its place, and only then named by a row. A crash between the
-//! last two steps leaves a file that nothing names, which is harmless; `tmp` is emptied at every start.
+//! An artifact is written under `tmp`, synced, renamed to its place, and only then named by a row. A crash between the
+//! last two steps leaves a file that no row names, which does no harm. `tmp` is emptied at every start.
 
 use std::fs;
 use std::io::{self, SeekFrom};
@@ -10,27 +10,27 @@ use std::path::{Path, PathBuf};
 use tokio::fs::File;
 use tokio::io::{AsyncSeekExt, AsyncWriteExt, BufWriter};
 
-use super::storage::Durability;
+use super::Durability;
 use crate::protocol::ExperimentId;
 
-/// Written to the system at once; an upload arrives in smaller pieces.
+/// Bytes that are handed to the system at once. The pieces of an upload are smaller.
 const BUFFER: usize = 256 * 1024;
 
 /// The directories of a data directory that hold files.
 #[derive(Debug, Clone)]
-pub(super) struct Blobs {
+pub(super) struct BlobStore {
     artifacts: PathBuf,
     tmp: PathBuf,
-    is_synced: bool,
+    durability: Durability,
 }
 
-impl Blobs {
-    /// Makes the directories and throws away what an earlier process left unfinished.
+impl BlobStore {
+    /// Creates the directories, and removes the temporary files of an earlier process.
     pub(super) fn open(dir: &Path, durability: Durability) -> io::Result<Self> {
         let blobs = Self {
             artifacts: dir.join("artifacts"),
             tmp: dir.join("tmp"),
-            is_synced: durability == Durability::Synced,
+            durability,
         };
         match fs::remove_dir_all(&blobs.tmp) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -41,13 +41,8 @@ impl Blobs {
         Ok(blobs)
     }
 
-    /// Whether what is acknowledged must be on disk.
-    pub(super) fn is_synced(&self) -> bool {
-        self.is_synced
-    }
-
-    /// An empty file under `tmp`, gone again when the draft is dropped.
-    pub(super) async fn draft(&self) -> io::Result<Draft> {
+    /// An empty file under `tmp`. It is removed when it is dropped.
+    pub(super) async fn temp_file(&self) -> io::Result<TempFile> {
         let path = self.tmp.join(format!("{:032x}", rand::random::<u128>()));
         let file = File::options()
             .read(true)
@@ -55,29 +50,29 @@ impl Blobs {
             .create_new(true)
             .open(&path)
             .await?;
-        Ok(Draft {
-            litter: Litter(path),
+        Ok(TempFile {
+            path: RemoveOnDrop(path),
             file: BufWriter::with_capacity(BUFFER, file),
             len: 0,
         })
     }
 
-    /// Gives a draft its lasting place.
-    pub(super) async fn keep(&self, mut draft: Draft, experiment: &ExperimentId, id: &str) -> io::Result<()> {
-        draft.file.flush().await?;
-        let home = self.home(experiment, id);
-        let (from, to) = (draft.litter.0.clone(), home.join(id));
-        let is_synced = self.is_synced;
-        let file = draft.file.into_inner().into_std().await;
+    /// Moves a temporary file to the place of an artifact.
+    pub(super) async fn persist(&self, mut temp: TempFile, experiment: &ExperimentId, id: &str) -> io::Result<()> {
+        temp.file.flush().await?;
+        let dir = self.artifact_dir(experiment, id);
+        let (from, to) = (temp.path.0.clone(), dir.join(id));
+        let is_synced = self.durability == Durability::Synced;
+        let file = temp.file.into_inner().into_std().await;
         blocking(move || {
-            fs::create_dir_all(&home)?;
+            fs::create_dir_all(&dir)?;
             if is_synced {
                 file.sync_all()?;
             }
             fs::rename(from, to)?;
             if is_synced {
-                // Each directory on the way may be new.
-                for dir in home.ancestors().take(3) {
+                // Each of these directories may be new.
+                for dir in dir.ancestors().take(3) {
                     sync_dir(dir)?;
                 }
             }
@@ -88,25 +83,25 @@ impl Blobs {
 
     /// The bytes of an artifact.
     pub(super) async fn read(&self, experiment: &ExperimentId, id: &str) -> io::Result<File> {
-        File::open(self.home(experiment, id).join(id)).await
+        File::open(self.artifact_dir(experiment, id).join(id)).await
     }
 
-    /// 256 directories an experiment, so that none grows beyond what tools like to list.
-    fn home(&self, experiment: &ExperimentId, id: &str) -> PathBuf {
+    /// One of 256 directories per experiment, so that none grows too large to list.
+    fn artifact_dir(&self, experiment: &ExperimentId, id: &str) -> PathBuf {
         let shard = id.get(..2).unwrap_or_default();
         self.artifacts.join(experiment.as_str()).join(shard)
     }
 }
 
-/// A file in the making.
+/// A file that is being written.
 #[derive(Debug)]
-pub(super) struct Draft {
-    litter: Litter,
+pub(super) struct TempFile {
+    path: RemoveOnDrop,
     file: BufWriter<File>,
     len: u64,
 }
 
-impl Draft {
+impl TempFile {
     /// Appends.
     pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes).await?;
@@ -114,7 +109,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Writes over what was appended at `at`, and goes on at the end.
+    /// Replaces bytes at `at`. Later writes append at the end again.
     pub(super) async fn overwrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(at)).await?;
         self.file.write_all(bytes).await?;
@@ -127,35 +122,35 @@ impl Draft {
         self.len
     }
 
-    /// The file itself, at its beginning and without a name, so that the last handle to it is the end of it.
-    pub(super) async fn unnamed(mut self) -> io::Result<fs::File> {
+    /// The file itself, positioned at its start and without a name: closing the last handle frees it.
+    pub(super) async fn into_unlinked(mut self) -> io::Result<fs::File> {
         self.file.seek(SeekFrom::Start(0)).await?;
-        // The name goes with `self.litter`.
+        // Dropping `self.path` removes the name.
         Ok(self.file.into_inner().into_std().await)
     }
 }
 
-/// Removed when dropped. A file that was renamed away is not there any more, which is as good.
+/// Removes a file when it is dropped. If the file was renamed, there is nothing to remove.
 #[derive(Debug)]
-struct Litter(PathBuf);
+struct RemoveOnDrop(PathBuf);
 
-impl Drop for Litter {
+impl Drop for RemoveOnDrop {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// Makes the names in a directory last.
+/// Puts the names in a directory on disk.
 pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
     fs::File::open(dir)?.sync_all()
 }
 
-/// Runs what waits for the disk where waiting harms nobody.
+/// Runs what waits for the disk on a thread where that blocks no task.
 pub(super) async fn blocking<T: Send + 'static, E: From<io::Error> + Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, E> {
     match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => outcome,
+        Ok(result) => result,
         Err(error) => Err(E::from(io::Error::other(error))),
     }
 }

@@ -1,9 +1,10 @@
-//! The two push streams (`docs/push.md`). Both are pulled by the connection: a slow reader makes the stream read
-//! the log later, in batches, and never makes a queue grow.
+//! The two push streams (`docs/push.md`). Both are pulled by the connection: for a slow reader the log is read later
+//! and in larger batches, and no queue grows.
 
 use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream;
 use poem::http::header;
@@ -14,27 +15,26 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use super::Inner;
-use super::authority::Caller;
-use super::hub::Hosted;
-use super::storage::{Page, StorageError};
+use super::storage::{Page, StorageResult, Store};
+use super::{Authenticator, Caller, HostedExperiment, Scope, ScopeKey};
+use crate::lifecycle::Tasks;
 use crate::protocol::{Notice, WorkerId};
 
-/// Where a reader wants to go on from.
+/// Where a reader wants a stream to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Resume {
-    /// It has nothing yet: begin with what happens from now on.
-    Present,
-    /// It has everything up to here.
+pub(super) enum ResumeFrom {
+    /// With what happens from now on.
+    Now,
+    /// After this cursor.
     After(u64),
-    /// It said something that is no cursor.
-    Unintelligible,
+    /// The cursor it sent is invalid.
+    Invalid,
 }
 
 /// How many log entries are read at once.
 const BATCH: u32 = 256;
 
-/// Sent at once, so that the reader knows the connection stands before anything happens.
+/// Sent at once, so that the reader knows that the connection works before anything happens.
 const OPENING: &str = ": open\n\n";
 const HEARTBEAT: &str = ": heartbeat\n\n";
 
@@ -48,86 +48,174 @@ fn notice_frame(notice: &Notice, id: Option<u64>) -> Option<String> {
     Some(format!("event: notice\n{id}data: {data}\n\n"))
 }
 
-/// The log of an experiment, with notices about its workers and groups between the entries.
-pub(super) async fn follow_log(
-    inner: &Arc<Inner>,
-    hosted: &Arc<Hosted>,
-    reader: &Caller,
-    resume: Resume,
-) -> Result<Option<Response>, StorageError> {
-    // Listen first and look then: what is committed in between is seen twice, and the cursor drops it.
-    let length = hosted.length();
-    let notices = hosted.scope.notices();
-    if !inner.auth.still_holds(hosted.scope.key, reader) {
-        return Ok(None);
+/// Opens push streams.
+pub(super) struct PushStreams {
+    store: Store,
+    auth: Arc<Authenticator>,
+    tasks: Tasks,
+    heartbeat: Duration,
+}
+
+impl PushStreams {
+    pub(super) fn new(store: Store, auth: Arc<Authenticator>, tasks: Tasks, heartbeat: Duration) -> Self {
+        Self {
+            store,
+            auth,
+            tasks,
+            heartbeat,
+        }
     }
-    let stored = inner.store.read(hosted.scope.key).await?.log_length().await?;
-    let (cursor, opening) = match resume {
-        Resume::Present => (stored, OPENING.to_owned()),
-        Resume::After(cursor) if cursor <= stored => (cursor, OPENING.to_owned()),
-        Resume::After(_) | Resume::Unintelligible => (stored, resync(stored)),
-    };
-    let state = LogStream {
-        inner: inner.clone(),
-        hosted: hosted.clone(),
-        reader: Reader::new(reader),
-        length,
-        notices,
-        cursor,
-        opening: Some(opening),
-        beat: Beat::new(inner),
-    };
-    Ok(Some(respond(stream::unfold(state, |mut state| async move {
-        let frame = state.next().await?;
-        Some((Ok::<_, io::Error>(frame), state))
-    }))))
+
+    /// The log of an experiment, with notices about its workers and groups between the entries. `None` when the
+    /// caller's secret was reissued meanwhile.
+    pub(super) async fn follow_log(
+        &self,
+        hosted: &HostedExperiment,
+        caller: &Caller,
+        resume: ResumeFrom,
+    ) -> StorageResult<Option<Response>> {
+        // Subscribe first, read then: what is committed in between is seen twice, and the cursor drops the second.
+        let log_length = hosted.log_length();
+        let notices = hosted.scope.notices();
+        let scope = hosted.scope.key;
+        if !self.auth.is_current(scope, caller) {
+            return Ok(None);
+        }
+        let stored = self.store.read(scope).await?.log_length().await?;
+        let (cursor, opening) = match resume {
+            ResumeFrom::Now => (stored, OPENING.to_owned()),
+            ResumeFrom::After(cursor) if cursor <= stored => (cursor, OPENING.to_owned()),
+            ResumeFrom::After(_) | ResumeFrom::Invalid => (stored, resync(stored)),
+        };
+        let state = LogStream {
+            store: self.store.clone(),
+            scope,
+            log_length,
+            cursor,
+            opening: Some(opening),
+            source: self.source(notices, caller),
+        };
+        Ok(Some(respond(stream::unfold(state, |mut state| async move {
+            let frame = state.next().await?;
+            Some((Ok::<_, io::Error>(frame), state))
+        }))))
+    }
+
+    /// Changes of the registry of experiments and of the deployment's workers and groups. There is no history to
+    /// replay: a reader that missed a revision is told to list again. `None` when the caller's secret was reissued
+    /// meanwhile.
+    pub(super) async fn follow_deployment(
+        &self,
+        deployment: &Scope,
+        caller: &Caller,
+        resume: ResumeFrom,
+    ) -> StorageResult<Option<Response>> {
+        let notices = deployment.notices();
+        if !self.auth.is_current(deployment.key, caller) {
+            return Ok(None);
+        }
+        let revision = self.store.read(deployment.key).await?.revision().await?;
+        let opening = match resume {
+            ResumeFrom::Now => OPENING.to_owned(),
+            ResumeFrom::After(seen) if seen == revision => OPENING.to_owned(),
+            ResumeFrom::After(_) | ResumeFrom::Invalid => resync(revision),
+        };
+        let state = DeploymentStream {
+            revision,
+            opening: Some(opening),
+            source: self.source(notices, caller),
+        };
+        Ok(Some(respond(stream::unfold(state, |mut state| async move {
+            let frame = state.next().await?;
+            Some((Ok::<_, io::Error>(frame), state))
+        }))))
+    }
+
+    fn source(&self, notices: broadcast::Receiver<Notice>, caller: &Caller) -> Source {
+        // The first heartbeat comes as soon as there is nothing else to send. It tells the reader that it has caught up.
+        let mut heartbeat = interval_at(Instant::now(), self.heartbeat);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Source {
+            reader: Reader::new(caller),
+            notices,
+            heartbeat,
+            stopping: self.tasks.stopping(),
+        }
+    }
+}
+
+/// What both streams wait for beside the log.
+struct Source {
+    reader: Reader,
+    notices: broadcast::Receiver<Notice>,
+    heartbeat: Interval,
+    stopping: CancellationToken,
+}
+
+/// What a [`Source`] brought.
+enum Received {
+    Notice(Notice),
+    /// Notices were lost.
+    Lagged,
+    Heartbeat,
+}
+
+impl Source {
+    /// The next thing to tell the reader, or `None` when the stream must end.
+    async fn next(&mut self) -> Option<Received> {
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => None,
+            notice = self.notices.recv() => match notice {
+                Ok(notice) => (!self.reader.is_revoked_by(&notice)).then_some(Received::Notice(notice)),
+                Err(RecvError::Lagged(_)) => (!self.reader.may_be_revoked()).then_some(Received::Lagged),
+                Err(RecvError::Closed) => None,
+            },
+            _ = self.heartbeat.tick() => Some(Received::Heartbeat),
+        }
+    }
 }
 
 struct LogStream {
-    inner: Arc<Inner>,
-    hosted: Arc<Hosted>,
-    reader: Reader,
-    length: watch::Receiver<u64>,
-    notices: broadcast::Receiver<Notice>,
+    store: Store,
+    scope: ScopeKey,
+    log_length: watch::Receiver<u64>,
+    /// The reader has the log up to here.
     cursor: u64,
     opening: Option<String>,
-    beat: Beat,
+    source: Source,
 }
 
 impl LogStream {
-    /// The next bytes, or nothing when the stream is over.
+    /// The next bytes, or nothing when the stream ends.
     async fn next(&mut self) -> Option<String> {
         if let Some(opening) = self.opening.take() {
             return Some(opening);
         }
         loop {
-            if self.beat.stopping.is_cancelled() {
+            if self.source.stopping.is_cancelled() {
                 return None;
             }
-            if *self.length.borrow_and_update() > self.cursor {
-                return self.batch().await;
+            if *self.log_length.borrow_and_update() > self.cursor {
+                return self.next_batch().await;
             }
             tokio::select! {
                 biased;
-                () = self.beat.stopping.cancelled() => return None,
-                changed = self.length.changed() => changed.ok()?,
-                notice = self.notices.recv() => return match notice {
-                    Ok(notice) if self.reader.is_revoked_by(&notice) => None,
-                    Ok(notice) => notice_frame(&notice, None),
-                    Err(RecvError::Lagged(_)) if self.reader.may_be_revoked() => None,
-                    Err(RecvError::Lagged(_)) => Some(resync(self.cursor)),
-                    Err(RecvError::Closed) => None,
+                changed = self.log_length.changed() => changed.ok()?,
+                received = self.source.next() => return match received? {
+                    Received::Notice(notice) => notice_frame(&notice, None),
+                    Received::Lagged => Some(resync(self.cursor)),
+                    Received::Heartbeat => Some(HEARTBEAT.to_owned()),
                 },
-                _ = self.beat.interval.tick() => return Some(HEARTBEAT.to_owned()),
             }
         }
     }
 
-    async fn batch(&mut self) -> Option<String> {
+    async fn next_batch(&mut self) -> Option<String> {
         let entries = match self.read().await {
             Ok(entries) => entries,
             Err(error) => {
-                // The reader comes back with its cursor, so ending here loses nothing.
+                // The reader comes back with its cursor, so ending the stream loses nothing.
                 error!(
                     error = &error as &dyn std::error::Error,
                     "a push stream cannot read the log"
@@ -144,79 +232,41 @@ impl LogStream {
         Some(frames)
     }
 
-    async fn read(&self) -> Result<Page, StorageError> {
-        let mut session = self.inner.store.read(self.hosted.scope.key).await?;
+    async fn read(&self) -> StorageResult<Page> {
+        let mut session = self.store.read(self.scope).await?;
         session.log_after(self.cursor.into(), BATCH).await
     }
 }
 
-/// Changes of the registry of experiments and of the deployment's workers and groups. There is no history to
-/// replay: whoever missed a revision is told to list again.
-pub(super) async fn follow_registry(
-    inner: &Arc<Inner>,
-    reader: &Caller,
-    resume: Resume,
-) -> Result<Option<Response>, StorageError> {
-    let notices = inner.hub.deployment.notices();
-    if !inner.auth.still_holds(inner.hub.deployment.key, reader) {
-        return Ok(None);
-    }
-    let revision = inner.store.read(inner.hub.deployment.key).await?.revision().await?;
-    let opening = match resume {
-        Resume::Present => OPENING.to_owned(),
-        Resume::After(seen) if seen == revision => OPENING.to_owned(),
-        Resume::After(_) | Resume::Unintelligible => resync(revision),
-    };
-    let state = RegistryStream {
-        reader: Reader::new(reader),
-        notices,
-        revision,
-        opening: Some(opening),
-        beat: Beat::new(inner),
-    };
-    Ok(Some(respond(stream::unfold(state, |mut state| async move {
-        let frame = state.next().await?;
-        Some((Ok::<_, io::Error>(frame), state))
-    }))))
-}
-
-struct RegistryStream {
-    reader: Reader,
-    notices: broadcast::Receiver<Notice>,
-    /// The reader knows everything up to here.
+struct DeploymentStream {
+    /// The reader has everything up to here.
     revision: u64,
     opening: Option<String>,
-    beat: Beat,
+    source: Source,
 }
 
-impl RegistryStream {
+impl DeploymentStream {
+    /// The next bytes, or nothing when the stream ends.
     async fn next(&mut self) -> Option<String> {
         if let Some(opening) = self.opening.take() {
             return Some(opening);
         }
         loop {
-            tokio::select! {
-                biased;
-                () = self.beat.stopping.cancelled() => return None,
-                notice = self.notices.recv() => match notice {
-                    Ok(notice) if self.reader.is_revoked_by(&notice) => return None,
-                    Ok(notice) if notice.revision <= self.revision => {}
-                    Ok(notice) => {
-                        self.revision = notice.revision;
-                        return notice_frame(&notice, Some(notice.revision));
-                    }
-                    Err(RecvError::Lagged(_)) if self.reader.may_be_revoked() => return None,
-                    Err(RecvError::Lagged(_)) => return Some(resync(self.revision)),
-                    Err(RecvError::Closed) => return None,
-                },
-                _ = self.beat.interval.tick() => return Some(HEARTBEAT.to_owned()),
+            match self.source.next().await? {
+                Received::Notice(notice) if notice.revision <= self.revision => {}
+                Received::Notice(notice) => {
+                    self.revision = notice.revision;
+                    return notice_frame(&notice, Some(notice.revision));
+                }
+                Received::Lagged => return Some(resync(self.revision)),
+                Received::Heartbeat => return Some(HEARTBEAT.to_owned()),
             }
         }
     }
 }
 
-/// The worker that reads, unless it is the admin. The old secret is worthless from the reissue on, for streams that it
-/// opened too (`ch07 §13`).
+/// The worker that reads a stream, or `None` for the admin. Once its secret is reissued the old one is worthless, for
+/// streams that were opened with it too (`ch07 §13`).
 struct Reader(Option<WorkerId>);
 
 impl Reader {
@@ -229,26 +279,10 @@ impl Reader {
         notice.kind == "worker.credential_reissued" && reader == Some(notice.id.as_str())
     }
 
-    /// Whether its own reissue may be among notices that were lost; coming back shows whether it may read on.
+    /// Whether the reissue of its own secret may be among notices that were lost. The stream ends then, and the
+    /// reader's next request shows whether its secret is still good.
     fn may_be_revoked(&self) -> bool {
         self.0.is_some()
-    }
-}
-
-struct Beat {
-    interval: Interval,
-    stopping: CancellationToken,
-}
-
-impl Beat {
-    fn new(inner: &Inner) -> Self {
-        // The first beat comes as soon as there is nothing else to say, which tells the reader that it has caught up.
-        let mut interval = interval_at(Instant::now(), inner.heartbeat);
-        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self {
-            interval,
-            stopping: inner.tasks.stopping(),
-        }
     }
 }
 

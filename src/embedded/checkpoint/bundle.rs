@@ -1,4 +1,4 @@
-//! The form in which a git history travels (`gitformat-bundle`): a few lines that name the refs, then a pack.
+//! Git bundles (`gitformat-bundle`): a few lines that name the refs, then a pack.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, Read, Write};
@@ -8,18 +8,18 @@ use git2::{Oid, Repository};
 
 const SIGNATURE_V2: &[u8] = b"# v2 git bundle\n";
 const SIGNATURE_V3: &[u8] = b"# v3 git bundle\n";
-const LONGEST_LINE: u64 = 4096;
-const MOST_REFS: usize = 200_000;
+const MAX_LINE: u64 = 4096;
+const MAX_REFS: usize = 200_000;
 
-/// Writes all refs of a repository and what they reach. Nothing at all when there is no ref.
+/// Writes all refs of a repository and what they reach. Without any ref nothing is written.
 ///
 /// # Errors
-/// When something of the history is not there, or `out` cannot be written.
+/// When an object is missing, or `out` cannot be written.
 pub(super) fn write(repo: &Repository, out: &mut impl Write) -> Result<(), git2::Error> {
     let mut refs = Vec::new();
     for reference in repo.references()? {
         let reference = reference?;
-        // One that leads nowhere, such as the head of a remote that is gone, names no commit to keep.
+        // A dangling one, such as the head of a remote that is gone, names no commit.
         if let (Ok(name), Some(target)) = (reference.name(), reference.resolve().ok().and_then(|r| r.target())) {
             refs.push((name.to_owned(), target));
         }
@@ -28,13 +28,13 @@ pub(super) fn write(repo: &Repository, out: &mut impl Write) -> Result<(), git2:
         return Ok(());
     }
     if repo.is_shallow() {
-        // The walk would stop where it was cut off, and the bundle look whole.
+        // The walk would stop where the history is cut off, and the bundle would look complete.
         return Err(git2::Error::from_str(
             "the history is cut off: fetch the rest of it (git fetch --unshallow)",
         ));
     }
     if let Some(head) = repo.head().ok().and_then(|head| head.target()) {
-        // Who clones the bundle is told what to check out.
+        // A clone of the bundle checks this out.
         refs.push(("HEAD".to_owned(), head));
     }
     let mut walk = repo.revwalk()?;
@@ -60,12 +60,12 @@ pub(super) fn write(repo: &Repository, out: &mut impl Write) -> Result<(), git2:
         written = out.write_all(chunk);
         written.is_ok()
     });
-    // A write that failed is the reason, and the other only its echo.
+    // If a write failed, `packed` is only a consequence of that.
     written.map_err(|error| git2::Error::from_str(&error.to_string()))?;
     packed
 }
 
-/// The refs a bundle has.
+/// The refs of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refs {
     /// Sorted by name.
@@ -74,10 +74,10 @@ pub(super) struct Refs {
 }
 
 impl Refs {
-    /// Reads the lines before the pack; the reader is left at its beginning.
+    /// Reads the lines before the pack. The reader is left at the start of the pack.
     ///
     /// # Errors
-    /// What is wrong with them, in words.
+    /// A sentence about the first fault.
     pub(super) fn read(reader: &mut impl BufRead) -> Result<Self, String> {
         let is_v3 = match line(reader)?.as_slice() {
             SIGNATURE_V2 => false,
@@ -104,14 +104,14 @@ impl Refs {
                 head = Some(id);
                 continue;
             }
-            // The library stops the process at a name with a NUL in it.
+            // libgit2 aborts the process at a name that contains NUL.
             let is_plain = name.starts_with("refs/") && !name.contains(char::is_control);
             let is_fit = is_plain && git2::Reference::is_valid_name(name);
             if !is_fit || !names.insert(name.to_owned()) {
                 return Err(format!("{name:?} is there twice or cannot be the name of a ref"));
             }
-            if names.len() > MOST_REFS {
-                return Err(format!("it has more than {MOST_REFS} refs"));
+            if names.len() > MAX_REFS {
+                return Err(format!("it has more than {MAX_REFS} refs"));
             }
             refs.push((name.to_owned(), id));
         }
@@ -126,7 +126,7 @@ impl Refs {
         Ok(Self { refs, head })
     }
 
-    /// The file that a repository keeps its refs in when there are many.
+    /// The text of the `packed-refs` file of a repository with these refs.
     pub(super) fn packed(&self) -> String {
         use std::fmt::Write;
         self.refs.iter().fold(String::new(), |mut text, (name, id)| {
@@ -136,8 +136,8 @@ impl Refs {
         })
     }
 
-    /// The branch that is checked out: one that is where `HEAD` was, and `main` before others. A repository whose
-    /// `HEAD` leads nowhere yet has none to say.
+    /// The branch to check out: one that is at the commit of `HEAD`, and `main` before others. Without `HEAD` only
+    /// `main` will do.
     pub(super) fn branch(&self) -> Option<&str> {
         let branches = self.refs.iter().filter(|(name, _)| name.starts_with("refs/heads/"));
         let mut fit = branches.filter(|(_, id)| self.head.is_none_or(|head| head == *id));
@@ -149,7 +149,7 @@ impl Refs {
 
 fn line(reader: &mut impl BufRead) -> Result<Vec<u8>, String> {
     let mut line = Vec::new();
-    let read = reader.take(LONGEST_LINE).read_until(b'\n', &mut line);
+    let read = reader.take(MAX_LINE).read_until(b'\n', &mut line);
     read.map_err(|error| error.to_string())?;
     match line.last() {
         Some(b'\n') => Ok(line),
@@ -157,7 +157,7 @@ fn line(reader: &mut impl BufRead) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Puts a pack into a repository that is being made. Whether anything is missing from it is another question.
+/// Puts a pack into a new repository. It does not check whether objects are missing.
 pub(super) fn unpack(pack: &mut impl Read, repository: &Path) -> Result<(), String> {
     let home = repository.join("objects").join("pack");
     let mut indexer = git2::Indexer::new(None, &home, 0o444, false).map_err(|error| error.to_string())?;

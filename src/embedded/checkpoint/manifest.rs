@@ -1,15 +1,13 @@
-//! The manifest (`ch10 §5`): which versions, whose state, as of when, and how much of it.
+//! The manifest (`ch10 §5`): the versions, the experiment, the time of the export, and the counts.
 
 use serde::{Deserialize, Serialize};
 
-use super::archive::Member;
-use super::invalid;
-use crate::embedded::shape;
-use crate::embedded::transition::Refusal;
+use super::{Member, invalid};
+use crate::embedded::{ProtocolError, ProtocolResult, strict_json};
 use crate::protocol::*;
 
-/// The one format that is written and read.
-pub(in crate::embedded) const FORMAT_VERSION: &str = "1";
+/// The only format that is written and read.
+pub(crate) const FORMAT_VERSION: &str = "1";
 const SPEC_VERSION: &str = "v0";
 
 /// `manifest.json`.
@@ -17,9 +15,9 @@ const SPEC_VERSION: &str = "v0";
 pub(super) struct Manifest {
     pub(super) checkpoint_format_version: String,
     pub(super) spec_version: String,
-    /// Whose state it is; never the id it is taken over under unless somebody says so.
+    /// The exported experiment. It is imported under another id unless the caller asks for this one.
     pub(super) experiment_id: ExperimentId,
-    /// Kept as it is written, since clients compare it to find out whether an import landed (`ch10 §10`).
+    /// The text as written, since clients compare it to find out whether an import succeeded (`ch10 §10`).
     pub(super) exported_at: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) exporter: Option<Extra>,
@@ -43,8 +41,13 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// The first count that is not as it was counted, in words.
-    pub(super) fn differs(&self, counted: &Self) -> Option<String> {
+    /// The number of lines in all files.
+    pub(super) fn total(&self) -> u64 {
+        self.tasks + self.ideas + self.variants + self.submissions + self.events + self.workers + self.groups
+    }
+
+    /// A sentence about the first count that differs from the lines that were read.
+    pub(super) fn difference(&self, counted: &Self) -> Option<String> {
         let pairs = [
             (Member::Tasks, self.tasks, counted.tasks),
             (Member::Ideas, self.ideas, counted.ideas),
@@ -61,7 +64,7 @@ impl Counts {
     }
 }
 
-/// Where each part is; v0 has one fixed name for each.
+/// The name of each member; v0 has one fixed name for each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Files {
     experiment_config: String,
@@ -117,32 +120,33 @@ impl Manifest {
         }
     }
 
-    /// Reads one of a version that this program knows: first the shape, then the format, then the protocol.
-    pub(super) fn read(text: &[u8]) -> Result<Self, Refusal> {
-        let fault = |fault: &dyn std::fmt::Display| invalid(format!("manifest.json: {fault}"));
+    /// Reads a manifest of the version that this program knows. The shape is checked first, then the version of the
+    /// format, then that of the protocol.
+    pub(super) fn read(text: &[u8]) -> ProtocolResult<Self> {
+        let fault = |detail: &dyn std::fmt::Display| invalid(format!("manifest.json: {detail}"));
         let raw: serde_json::Value = serde_json::from_slice(text).map_err(|error| fault(&error))?;
-        let manifest: Self = shape::shaped(&raw).map_err(|words| fault(&words))?;
-        if let Err(words) = manifest.exported_at.parse::<Timestamp>() {
-            return Err(fault(&format!("exported_at {words}")));
+        let manifest: Self = strict_json::from_value(&raw).map_err(|detail| fault(&detail))?;
+        if let Err(error) = manifest.exported_at.parse::<Timestamp>() {
+            return Err(fault(&format!("exported_at {error}")));
         }
         let (format, spec) = (&manifest.checkpoint_format_version, &manifest.spec_version);
         if format.is_empty() || spec.is_empty() {
             return Err(fault(&"a version must not be empty"));
         }
         if format != FORMAT_VERSION {
-            return Err(Refusal::new(
+            return Err(ProtocolError::new(
                 ErrorType::UnsupportedCheckpointVersion,
                 format!("the archive has format {format:?}, and only {FORMAT_VERSION:?} is read here"),
             ));
         }
         if spec != SPEC_VERSION {
-            return Err(Refusal::new(
+            return Err(ProtocolError::new(
                 ErrorType::SpecVersionMismatch,
                 format!("the archive is of EDEN {spec:?}, and this store is of {SPEC_VERSION:?}"),
             ));
         }
         let expected = Files {
-            // Nothing is read from there.
+            // Any name will do, since nothing is read from there.
             artifacts_dir: manifest.files.artifacts_dir.clone(),
             ..Files::default()
         };

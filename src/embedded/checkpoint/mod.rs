@@ -1,63 +1,50 @@
-//! Checkpoints (`ch10`): a whole experiment as one tar archive, which any EDEN store can take over.
+//! Checkpoints (`ch10`): a whole experiment as one tar archive, which any EDEN store can import.
 //!
-//! `archive` and `writer` read and write the container, `manifest` is its table of contents, `lines` its files of one
-//! entity a line, `ledger` and `log` what these must agree on, `names` what they name, `bundle` and `pack` the form
-//! git histories travel in, `history` what they hold, `repos` the repositories themselves. `export` writes all of it;
-//! `import` checks all of it, `configuration` chooses the rules it goes on under, and `rewrite` takes it over.
+//! - The container: `member` names its files, `archive` and `member_indexer` read it, `tar_writer` writes it,
+//!   `manifest` is its table of contents, `line_reader` reads its files of one entity per line.
+//! - The checks: `archive_index` holds the ids that lines may refer to, `read_entities` and `read_events` fill it,
+//!   `references` holds the commits and branches that lines name, `group_cycle` finds a group that contains itself.
+//! - The git history: `bundle` and `pack` are its format, `reachability` finds what is missing, `repositories` keeps
+//!   the repositories themselves.
+//! - The operations: `export` writes an archive. `import` runs the checks of `checked`, chooses a configuration
+//!   (`config_choice`) and writes the lines into the database (`line_rewriter`).
 
 mod archive;
+mod archive_index;
 mod bundle;
-mod configuration;
+mod checked;
+mod config_choice;
+mod error;
 mod export;
-mod history;
+mod group_cycle;
 mod import;
-mod ledger;
-mod lines;
-mod log;
+mod line_reader;
+mod line_rewriter;
 mod manifest;
-mod names;
+mod member;
+mod member_indexer;
 mod pack;
-mod repos;
-mod rewrite;
+mod reachability;
+mod read_entities;
+mod read_events;
+mod references;
+mod repositories;
+mod service;
+mod tar_writer;
 #[cfg(test)]
 mod tests;
-mod writer;
 
-use std::io;
-
-use super::storage::StorageError;
-use super::transition::Refusal;
-use crate::protocol::ErrorType;
-
-pub(super) use export::export;
-pub(super) use import::{ImportTurn, import};
+pub(super) use error::{CheckpointError, CheckpointResult};
 pub(super) use manifest::FORMAT_VERSION;
-pub(super) use repos::Repos;
+pub(super) use repositories::RepositoryStore;
+pub(super) use service::Checkpoints;
 
-/// Why a checkpoint is not written or not taken over.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum CheckpointError {
-    /// The wire says no, and in which words.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The database or a file failed.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-}
-
-impl From<io::Error> for CheckpointError {
-    fn from(error: io::Error) -> Self {
-        Self::Storage(error.into())
-    }
-}
-
-/// A fault of a repository of ours; the bundle of an archive fails with [`invalid`].
-impl From<git2::Error> for CheckpointError {
-    fn from(error: git2::Error) -> Self {
-        Self::Storage(io::Error::other(error).into())
-    }
-}
-
-fn invalid(detail: impl Into<String>) -> Refusal {
-    Refusal::new(ErrorType::CheckpointInvalid, detail)
-}
+// What several of these modules import.
+pub(in crate::embedded::checkpoint) use archive::Archive;
+pub(in crate::embedded::checkpoint) use archive_index::{ArchiveIndex, duplicate, require_source};
+pub(in crate::embedded::checkpoint) use checked::CheckedArchive;
+pub(in crate::embedded::checkpoint) use error::invalid;
+pub(in crate::embedded::checkpoint) use line_reader::{LineReader, MAX_LINES};
+pub(in crate::embedded::checkpoint) use manifest::{Counts, Manifest};
+pub(in crate::embedded::checkpoint) use member::{LINE_MEMBERS, Member, SourceLocation};
+pub(in crate::embedded::checkpoint) use references::NamedBranch;

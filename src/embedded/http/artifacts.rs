@@ -1,55 +1,53 @@
-//! Artifacts (`ch07 §16`): opaque bytes, deposited once under a fresh URI and never changed.
+//! Artifacts (`ch07 §16`): opaque bytes, deposited once under a new URI and never changed.
 
-use poem::http::{HeaderValue, StatusCode, header};
+use poem::http::{HeaderValue, header};
 use poem::{Body, Response, handler};
 use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
 
-use super::super::authority::{ADMINS, Groups};
-use super::super::storage::{Artifact, StorageError};
-use super::super::transition::Refusal;
-use super::extract::{Call, Params};
-use super::problem::{Fault, json};
-use super::upload::{self, Part};
+use super::reply::CHUNK;
+use super::upload::{self, FilePart};
+use super::{ExperimentCall, Params, Reply, created};
+use crate::embedded::ProtocolError;
+use crate::embedded::groups::ADMINS;
+use crate::embedded::storage::{Artifact, StorageError};
 use crate::protocol::*;
 
-/// The scheme this server issues (`ch08 §5.1`): `eden://artifacts/` and 32 hex digits.
+/// Artifact URIs of this server are this and 32 hex digits (`ch08 §5.1`).
 const SCHEME: &str = "eden://artifacts/";
-/// What an artifact is when its depositor did not say.
-const ANYTHING: &str = "application/octet-stream";
-/// Read from disk and sent at once.
-const CHUNK: usize = 128 * 1024;
+/// The media type of an artifact whose depositor gave none.
+const DEFAULT_MEDIA_TYPE: &str = "application/octet-stream";
 
-/// Any principal may deposit, and the bearer says which it is.
+/// Any principal may deposit. `created_by` comes from the bearer.
 #[handler]
-pub(super) async fn deposit(call: Call, content_type: upload::ContentType, body: Body) -> Result<Response, Fault> {
-    let inner = &call.inner;
-    let Part { draft, content_type } =
-        upload::single_file(&inner.blobs, content_type, body, inner.max_artifact_bytes).await?;
+pub(super) async fn deposit(call: ExperimentCall, content_type: upload::ContentType, body: Body) -> Reply {
+    let backend = &call.backend;
+    let FilePart { file, content_type } =
+        upload::single_file(&backend.blobs, content_type, body, backend.max_artifact_bytes).await?;
     let artifact = Artifact {
         id: format!("{:032x}", rand::random::<u128>()),
         created_by: call.caller.principal().to_string(),
         content_type: content_type
             .filter(|text| is_media_type(text))
-            .unwrap_or_else(|| ANYTHING.to_owned()),
-        size_bytes: draft.len(),
+            .unwrap_or_else(|| DEFAULT_MEDIA_TYPE.to_owned()),
+        size_bytes: file.len(),
     };
-    let kept = inner.blobs.keep(draft, &call.hosted.scope.experiment_id, &artifact.id);
-    kept.await.map_err(StorageError::from)?;
+    let persisted = backend
+        .blobs
+        .persist(file, &call.hosted.scope.experiment_id, &artifact.id);
+    persisted.await.map_err(StorageError::from)?;
     let mut write = call.write().await?;
     write.insert_artifact(&artifact, call.now()).await?;
-    write.commit(&inner.hub).await?;
-    let mut response = json(&DepositReply {
+    write.commit().await?;
+    created(&DepositReply {
         artifacts_uri: format!("{SCHEME}{}", artifact.id),
         size_bytes: artifact.size_bytes,
         content_type: artifact.content_type,
-    })?;
-    response.set_status(StatusCode::CREATED);
-    Ok(response)
+    })
 }
 
-/// Whether a text may be sent back as a `Content-Type`: a type and a subtype, and printable ASCII after them.
+/// Whether a text may be sent as a `Content-Type`: a type and a subtype, and printable ASCII after them.
 fn is_media_type(text: &str) -> bool {
     let token = |part: &str| {
         !part.is_empty()
@@ -66,33 +64,32 @@ fn is_media_type(text: &str) -> bool {
 }
 
 #[derive(Deserialize)]
-struct Wanted {
+struct FetchParams {
     uri: Option<String>,
 }
 
 #[handler]
-pub(super) async fn fetch(Params(wanted): Params<Wanted>, call: Call) -> Result<Response, Fault> {
-    let uri = wanted.uri.filter(|uri| !uri.is_empty());
-    let uri = uri.ok_or_else(|| Refusal::new(ErrorType::BadRequest, "say which artifact: ?uri=<its artifacts_uri>"))?;
-    let unknown = || Refusal::unknown("artifact", &uri);
+pub(super) async fn fetch(Params(params): Params<FetchParams>, call: ExperimentCall) -> Reply {
+    let uri = params.uri.filter(|uri| !uri.is_empty());
+    let uri = uri.ok_or_else(|| ProtocolError::bad_request("say which artifact: ?uri=<its artifacts_uri>"))?;
+    let unknown = || ProtocolError::not_found("artifact", &uri);
     let id = uri.strip_prefix(SCHEME).ok_or_else(unknown)?;
     let mut session = call.read().await?;
     let artifact = session.artifact(id).await?.ok_or_else(unknown)?;
-    if call.caller.principal().to_string() != artifact.created_by && call.caller.admin().is_err() {
-        let groups = Groups::new(session.groups().await?);
-        call.caller.member(&groups, &[ADMINS])?;
+    if call.caller.principal().to_string() != artifact.created_by && call.caller.require_admin().is_err() {
+        call.require_member(&mut session, &[ADMINS]).await?;
     }
     drop(session);
-    let file = call.inner.blobs.read(&call.hosted.scope.experiment_id, id).await;
+    let file = call.backend.blobs.read(&call.hosted.scope.experiment_id, id).await;
     let file = file.map_err(StorageError::from)?;
     let bytes = ReaderStream::with_capacity(file.take(artifact.size_bytes), CHUNK);
     let mut response = Response::builder().body(Body::from_bytes_stream(bytes));
     let headers = response.headers_mut();
-    // Nothing but media types is stored, and ids are hex.
+    // Both parse: only media types are stored, and ids are hex.
     let content_type = HeaderValue::from_str(&artifact.content_type);
     headers.insert(
         header::CONTENT_TYPE,
-        content_type.unwrap_or_else(|_| HeaderValue::from_static(ANYTHING)),
+        content_type.unwrap_or_else(|_| HeaderValue::from_static(DEFAULT_MEDIA_TYPE)),
     );
     let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{}\"", artifact.id));
     headers.insert(
@@ -109,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_media_types_are_sent_back() {
+    fn only_media_types_are_stored_as_content_types() {
         for good in [
             "text/plain",
             "application/gzip",

@@ -2,71 +2,67 @@
 
 use std::time::Duration;
 
-use poem::{Response, handler};
+use poem::handler;
 use serde::Deserialize;
 
-use super::super::push;
-use super::super::transition::Refusal;
-use super::extract::{Call, Params, Resumed, unauthorized};
-use super::list::{self, List};
-use super::problem::Fault;
-use super::validator::Known;
-use crate::protocol::ErrorType;
+use super::list;
+use super::{ExperimentCall, IfNoneMatch, List, Params, Reply, Resume, unauthorized};
+use crate::embedded::ProtocolError;
 
-/// No caller holds a connection longer than this without asking again.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The longest long poll. After that the caller has to ask again.
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 #[derive(Deserialize)]
-struct Range {
+struct RangeParams {
     #[serde(default)]
     cursor: u64,
     limit: Option<u64>,
 }
 
 #[handler]
-pub(super) async fn range(Params(range): Params<Range>, call: Call) -> Result<Response, Fault> {
-    batch(&call, range.cursor, range.limit).await
+pub(super) async fn range(Params(params): Params<RangeParams>, call: ExperimentCall) -> Reply {
+    events_after(&call, params.cursor, params.limit).await
 }
 
-async fn batch(call: &Call, cursor: u64, limit: Option<u64>) -> Result<Response, Fault> {
+async fn events_after(call: &ExperimentCall, cursor: u64, limit: Option<u64>) -> Reply {
     let log = List::Log {
         cursor,
         limit: limit.unwrap_or(u64::MAX),
     };
-    list::reply(&call.inner, call.hosted.scope.key, &Known::default(), log).await
+    list::reply(&call.backend, call.hosted.scope.key, &IfNoneMatch::default(), log).await
 }
 
 #[derive(Deserialize)]
-struct Subscription {
+struct SubscribeParams {
     #[serde(default)]
     cursor: u64,
     timeout: Option<f64>,
 }
 
-/// Waits for the log to grow past the cursor, holding neither a lock nor a connection of the database.
+/// Waits until the log is longer than the cursor. It holds neither a lock nor a database connection meanwhile.
 #[handler]
-pub(super) async fn subscribe(Params(asked): Params<Subscription>, call: Call) -> Result<Response, Fault> {
-    let wait = match asked.timeout.map(Duration::try_from_secs_f64) {
-        None => call.inner.subscribe_timeout,
-        Some(Ok(wait)) => wait.min(LONGEST_WAIT),
+pub(super) async fn subscribe(Params(params): Params<SubscribeParams>, call: ExperimentCall) -> Reply {
+    let wait = match params.timeout.map(Duration::try_from_secs_f64) {
+        None => call.backend.subscribe_timeout,
+        Some(Ok(wait)) => wait.min(MAX_WAIT),
         Some(Err(_)) => {
-            return Err(Refusal::new(ErrorType::BadRequest, "timeout must be a number of seconds, 0 or more").into());
+            return Err(ProtocolError::bad_request("timeout must be a number of seconds, 0 or more").into());
         }
     };
-    let mut length = call.hosted.length();
-    let stopping = call.inner.tasks.stopping();
+    let mut log_length = call.hosted.log_length();
+    let stopping = call.backend.tasks.stopping();
     tokio::select! {
-        // Announcements follow commits, so a log that has grown is seen here sooner or later, never too soon.
-        _ = length.wait_for(|length| *length > asked.cursor) => {}
+        // The length is announced after the commit, so what is announced can be read.
+        _ = log_length.wait_for(|length| *length > params.cursor) => {}
         () = tokio::time::sleep(wait) => {}
         () = stopping.cancelled() => {}
     }
-    batch(&call, asked.cursor, None).await
+    events_after(&call, params.cursor, None).await
 }
 
 /// An extension, described in `docs/push.md`.
 #[handler]
-pub(super) async fn stream(Resumed(resume): Resumed, call: Call) -> Result<Response, Fault> {
-    let stream = push::follow_log(&call.inner, &call.hosted, &call.caller, resume).await?;
+pub(super) async fn stream(Resume(resume): Resume, call: ExperimentCall) -> Reply {
+    let stream = call.backend.push.follow_log(&call.hosted, &call.caller, resume).await?;
     Ok(stream.ok_or_else(unauthorized)?)
 }

@@ -1,38 +1,36 @@
 //! Ideas (`ch07 §3`).
 
-use poem::http::StatusCode;
+use poem::handler;
 use poem::web::Path;
-use poem::{Response, handler};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::storage::Table;
-use super::super::transition::{self, Refusal};
-use super::extract::{Body, Call, Params, shaped};
-use super::problem::{Fault, empty, json, json_text};
-use super::validator::Known;
+use super::{Body, ExperimentCall, IfNoneMatch, Params, Reply, find, from_body, json};
+use crate::embedded::storage::Table;
+use crate::embedded::transition;
 use crate::protocol::*;
 
+type Ids = Path<(String, String)>;
+
 #[derive(Deserialize)]
-struct Filter {
+struct ListParams {
     state: Option<String>,
 }
 
 #[handler]
-pub(super) async fn list(Params(filter): Params<Filter>, known: Known, call: Call) -> Result<Response, Fault> {
-    call.list(&known, Table::Idea, vec![("state", filter.state)]).await
+pub(super) async fn list(Params(params): Params<ListParams>, known: IfNoneMatch, call: ExperimentCall) -> Reply {
+    call.list(&known, Table::Idea, vec![("state", params.state)]).await
 }
 
 #[handler]
-pub(super) async fn read(Path((_, id)): Path<(String, String)>, call: Call) -> Result<Response, Fault> {
-    let text = call.read().await?.text(Table::Idea, &id).await?;
-    Ok(json_text(text.ok_or_else(|| Refusal::unknown("idea", id))?))
+pub(super) async fn read(Path((_, id)): Ids, call: ExperimentCall) -> Reply {
+    call.entity(Table::Idea, &id).await
 }
 
 #[handler]
-pub(super) async fn create(Body(body): Body<Value>, call: Call) -> Result<Response, Fault> {
+pub(super) async fn create(Body(body): Body<Value>, call: ExperimentCall) -> Reply {
     let by = call.worker()?;
-    let idea: Idea = shaped(body)?;
+    let idea: Idea = from_body(body)?;
     let mut write = call.write().await?;
     let exists = write.text(Table::Idea, idea.idea_id.as_str()).await?.is_some();
     let warnings = match write.has_slug(&idea.slug).await? {
@@ -43,20 +41,19 @@ pub(super) async fn create(Body(body): Body<Value>, call: Call) -> Result<Respon
     let change = transition::create_idea(&experiment, by, idea, exists)?;
     let mut reply = change.idea.clone();
     if let (Some(idea), false) = (&mut reply, warnings.is_empty()) {
-        // For its author and not kept (`ch07 §3`), in the place of what the author may have put there.
+        // Told to the author and not stored (`ch07 §3`). It replaces a member of that name that the author sent.
         idea.extra.insert("warnings".to_owned(), warnings.into());
     }
     let reply = json(&reply)?;
-    call.finish(write, change, call.now()).await?;
+    call.apply(write, change, call.now()).await?;
     Ok(reply)
 }
 
 #[handler]
-pub(super) async fn mark_ready(Path((_, id)): Path<(String, String)>, call: Call) -> Result<Response, Fault> {
+pub(super) async fn mark_ready(Path((_, id)): Ids, call: ExperimentCall) -> Reply {
     call.worker()?;
     let mut write = call.write().await?;
-    let idea = write.get(Table::Idea, &id).await?;
-    let change = transition::mark_ready(idea.ok_or_else(|| Refusal::unknown("idea", id))?)?;
-    call.finish(write, change, call.now()).await?;
-    Ok(empty(StatusCode::NO_CONTENT))
+    let idea = find(&mut write, Table::Idea, &id).await?;
+    let change = transition::mark_ready(idea)?;
+    call.finish(write, change, call.now()).await
 }

@@ -1,133 +1,115 @@
-//! Leases (`ch07 §15.2`): a worker of the deployment's `orchestrators` may drive an experiment while it holds one.
+//! Leases (`ch07 §15.2`): a worker in the deployment's `orchestrators` may drive an experiment while it holds one.
 
-use poem::http::StatusCode;
+use poem::handler;
 use poem::web::Path;
-use poem::{Response, handler};
 use serde::Deserialize;
 
-use super::super::authority::{Groups, ORCHESTRATORS};
-use super::super::storage::{ScopeKey, Write};
-use super::super::transition::{self, Refusal};
-use super::extract::{Body, ControlCall, Params};
-use super::problem::{Fault, json, json_text};
+use super::control::find_registered;
+use super::{Body, ControlCall, HttpResult, Params, Reply, created, json, json_text};
+use crate::embedded::groups::{Groups, ORCHESTRATORS};
+use crate::embedded::storage::WriteSession;
+use crate::embedded::{ProtocolError, ProtocolResult, transition};
 use crate::protocol::*;
 
-#[derive(Deserialize)]
-struct Filter {
-    holder: Option<String>,
-}
-
-/// The writer's turn, for a member of the group.
-async fn write(call: &ControlCall) -> Result<Write, Fault> {
-    let mut write = call.inner.store.write(ScopeKey::DEPLOYMENT).await?;
+/// Starts a write for a member of `orchestrators`.
+async fn write_as_orchestrator(call: &ControlCall, holder_instance: &str) -> HttpResult<WriteSession> {
+    if holder_instance.is_empty() {
+        return Err(ProtocolError::bad_request("holder_instance must not be empty").into());
+    }
+    let mut write = call.write().await?;
     let groups = Groups::new(write.groups().await?);
-    call.caller.member(&groups, &[ORCHESTRATORS])?;
+    call.caller.require_member(&groups, &[ORCHESTRATORS])?;
     Ok(write)
 }
 
-/// Who must be the holder; nobody in particular where callers are not checked.
-fn holder(call: &ControlCall) -> Result<Option<&WorkerId>, Refusal> {
+/// The worker that must be the holder. `None` when authentication is off.
+fn required_holder(call: &ControlCall) -> ProtocolResult<Option<&WorkerId>> {
     match call.caller.is_unchecked() {
         true => Ok(None),
-        false => call.caller.worker().map(Some),
+        false => call.caller.require_worker().map(Some),
     }
-}
-
-fn instance(text: &str) -> Result<(), Refusal> {
-    if text.is_empty() {
-        return Err(Refusal::new(ErrorType::BadRequest, "holder_instance must not be empty"));
-    }
-    Ok(())
 }
 
 #[handler]
-pub(super) async fn acquire(
-    Path(id): Path<String>,
-    Body(request): Body<AcquireLease>,
-    call: ControlCall,
-) -> Result<Response, Fault> {
-    instance(&request.holder_instance)?;
-    let mut write = write(&call).await?;
-    if holder(&call)?.is_some_and(|caller| *caller != request.holder) {
+pub(super) async fn acquire(Path(id): Path<String>, Body(request): Body<AcquireLease>, call: ControlCall) -> Reply {
+    let mut write = write_as_orchestrator(&call, &request.holder_instance).await?;
+    if required_holder(&call)?.is_some_and(|caller| *caller != request.holder) {
         let detail = format!(
             "a lease is acquired for oneself, and {} is not the caller",
             request.holder
         );
-        return Err(Refusal::new(ErrorType::Forbidden, detail).into());
+        return Err(ProtocolError::forbidden(detail).into());
     }
-    let registered = super::control::registered(&mut write, &id).await?;
-    let lease_id = format!("lease-{:032x}", u128::from(call.inner.mint.ulid()));
+    let backend = &call.backend;
+    let registered = find_registered(&mut write, &id).await?;
+    let experiment = &registered.entry.experiment_id;
+    let lease_id = format!("lease-{:032x}", u128::from(backend.ids.ulid()));
     let (lease, change) = transition::acquire(
         registered.lease.as_ref(),
         lease_id,
-        &registered.entry.experiment_id,
+        experiment,
         request,
-        call.inner.clock.now(),
-        call.inner.lease_duration,
+        call.now(),
+        backend.lease_duration,
     )?;
     write
-        .change_lease(&call.inner.hub.deployment, &registered.entry.experiment_id, change)
+        .apply_lease_change(&backend.deployment, experiment, change)
         .await?;
-    write.commit(&call.inner.hub).await?;
-    call.inner.leases_changed.notify_one();
-    let mut response = json(&lease)?;
-    response.set_status(StatusCode::CREATED);
-    Ok(response)
+    write.commit().await?;
+    backend.lease_expiry.lease_acquired();
+    created(&lease)
 }
 
 #[handler]
-pub(super) async fn renew(
-    Path(id): Path<String>,
-    Body(request): Body<LeaseInstance>,
-    call: ControlCall,
-) -> Result<Response, Fault> {
-    instance(&request.holder_instance)?;
-    let mut write = write(&call).await?;
-    let (now, duration) = (call.inner.clock.now(), call.inner.lease_duration);
+pub(super) async fn renew(Path(id): Path<String>, Body(request): Body<LeaseInstance>, call: ControlCall) -> Reply {
+    let mut write = write_as_orchestrator(&call, &request.holder_instance).await?;
+    let (now, duration) = (call.now(), call.backend.lease_duration);
     let current = write.lease(&id).await?;
-    let kept = transition::renew(current, holder(&call)?, &request.holder_instance, now, duration)?;
-    write.put_lease(&kept.lease.experiment_id, Some(&kept)).await?;
-    write.commit(&call.inner.hub).await?;
-    json(&kept.lease)
+    let stored = transition::renew(
+        current,
+        required_holder(&call)?,
+        &request.holder_instance,
+        now,
+        duration,
+    )?;
+    write.put_lease(&stored.lease.experiment_id, Some(&stored)).await?;
+    write.commit().await?;
+    json(&stored.lease)
 }
 
 #[handler]
-pub(super) async fn release(
-    Path(id): Path<String>,
-    Body(request): Body<LeaseInstance>,
-    call: ControlCall,
-) -> Result<Response, Fault> {
-    instance(&request.holder_instance)?;
-    let mut write = write(&call).await?;
-    let now = call.inner.clock.now();
+pub(super) async fn release(Path(id): Path<String>, Body(request): Body<LeaseInstance>, call: ControlCall) -> Reply {
+    let mut write = write_as_orchestrator(&call, &request.holder_instance).await?;
     let current = write.lease(&id).await?;
-    let change = transition::release(current.as_ref(), holder(&call)?, &request.holder_instance, now)?;
-    if let (Some(change), Some(kept)) = (change, current) {
-        let experiment = &kept.lease.experiment_id;
+    let holder = required_holder(&call)?;
+    let change = transition::release(current.as_ref(), holder, &request.holder_instance, call.now())?;
+    if let (Some(change), Some(stored)) = (change, current) {
+        let experiment = &stored.lease.experiment_id;
         write
-            .change_lease(&call.inner.hub.deployment, experiment, change)
+            .apply_lease_change(&call.backend.deployment, experiment, change)
             .await?;
-        write.commit(&call.inner.hub).await?;
+        write.commit().await?;
     }
     Ok(json_text("{}".to_owned()))
 }
 
-/// The active leases of one holder; whoever never had one has none.
+#[derive(Deserialize)]
+struct ListParams {
+    holder: Option<String>,
+}
+
+/// The active leases of one holder.
 #[handler]
-pub(super) async fn list(Params(filter): Params<Filter>, call: ControlCall) -> Result<Response, Fault> {
-    let asked = filter.holder.filter(|holder| !holder.is_empty());
-    let asked = asked.ok_or_else(|| Refusal::new(ErrorType::BadRequest, "the query must name a holder"))?;
-    if call
-        .caller
-        .principal()
-        .worker()
-        .is_none_or(|caller| caller.as_str() != asked)
-    {
-        call.caller.admin()?;
+pub(super) async fn list(Params(params): Params<ListParams>, call: ControlCall) -> Reply {
+    let holder = params.holder.filter(|holder| !holder.is_empty());
+    let holder = holder.ok_or_else(|| ProtocolError::bad_request("the query must name a holder"))?;
+    let caller = call.caller.principal().worker();
+    if caller.is_none_or(|caller| caller.as_str() != holder) {
+        call.caller.require_admin()?;
     }
-    let mut session = call.inner.store.read(ScopeKey::DEPLOYMENT).await?;
-    let now = call.inner.clock.now();
-    let leases = session.leases_of(&asked).await?.into_iter().map(|kept| kept.lease);
+    let now = call.now();
+    let stored = call.read().await?.leases_of(&holder).await?;
+    let leases = stored.into_iter().map(|stored| stored.lease);
     json(&LeaseList {
         leases: leases.filter(|lease| lease.is_active(now)).collect(),
     })

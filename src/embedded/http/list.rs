@@ -1,19 +1,18 @@
-//! List replies. Each is true for one version of its scope and says so, in `Eden-Event-Cursor` and in a validator;
-//! who has that version already gets a 304. A long one is read piece by piece from one snapshot into a file, and sent
-//! from there: neither its length nor a slow receiver costs memory or holds a connection of the database.
+//! List replies. Each is true for one version of its scope, which is in `Eden-Event-Cursor` and in the validator. A
+//! caller that has that version gets a 304. A long list is read page by page from one snapshot into a file, and sent
+//! from there: neither its length nor a slow receiver costs memory or holds a database connection.
 
 use poem::http::header;
 use poem::{Body, Response};
 
-use super::super::Inner;
-use super::super::blobs::{Blobs, Draft};
-use super::super::storage::{Filter, Position, ScopeKey, Session, StorageError, Table, Version};
-use super::problem::{Fault, spooled};
-use super::validator::{Known, not_modified};
+use super::if_none_match::not_modified;
+use super::{IfNoneMatch, Reply, with_file};
+use crate::embedded::storage::{Filter, Position, ScopeVersion, Session, StorageResult, Table};
+use crate::embedded::{BackendState, BlobStore, ScopeKey, TempFile};
 use crate::protocol::CURSOR_HEADER;
 
-/// Rows that are read at once, if they are not heavy. A list that fits needs no file.
-const PIECE: u32 = 256;
+/// The most rows of a page. A list of one page needs no file.
+const PAGE: u32 = 256;
 
 /// What to list.
 #[derive(Debug)]
@@ -28,25 +27,25 @@ pub(super) enum List {
     Log { cursor: u64, limit: u64 },
 }
 
-/// What stands around the entities (`ch07 §2`, `§6`).
+/// What is around the entities (`ch07 §2`, `§6`).
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Wrapper {
     Array,
     Object(&'static str),
 }
 
-/// A list, and where it begins and ends in one version of its scope.
-struct Reading {
+/// A list that is being read from one version of its scope.
+struct ListReader {
     list: List,
     next: Position,
-    /// Rows still to come, if that is bounded.
+    /// How many rows are left at most; 0 at the end.
     left: u64,
     open: String,
     close: String,
 }
 
-impl Reading {
-    fn new(list: List, version: Version) -> Self {
+impl ListReader {
+    fn new(list: List, version: ScopeVersion) -> Self {
         let (next, left, open, close) = match &list {
             List::Entities { wrapper, .. } => {
                 let (open, close) = match wrapper {
@@ -56,7 +55,7 @@ impl Reading {
                 (Position::default(), u64::MAX, open, close.to_owned())
             }
             List::Log { cursor, limit } => {
-                // A cursor past the end is echoed, so that a reader who is ahead of a restored log notices nothing odd.
+                // A cursor past the end is returned as it is, for readers that are ahead of a restored log.
                 let left = version.cursor.saturating_sub(*cursor).min(*limit);
                 let end = cursor.saturating_add(left);
                 let close = format!("],\"cursor\":{end}}}");
@@ -72,8 +71,8 @@ impl Reading {
         }
     }
 
-    async fn piece(&mut self, session: &mut Session) -> Result<Vec<String>, StorageError> {
-        let limit = u32::try_from(self.left).unwrap_or(u32::MAX).min(PIECE);
+    async fn next_page(&mut self, session: &mut Session) -> StorageResult<Vec<String>> {
+        let limit = u32::try_from(self.left).unwrap_or(u32::MAX).min(PAGE);
         let page = match &self.list {
             List::Entities { table, filters, .. } => session.page(*table, filters, self.next, limit).await?,
             List::Log { .. } => session.log_after(self.next, limit).await?,
@@ -88,77 +87,81 @@ impl Reading {
         Ok(page.rows)
     }
 
-    /// The whole list, in a file.
-    async fn spool(mut self, blobs: &Blobs, session: &mut Session) -> Result<Draft, StorageError> {
-        let mut draft = blobs.draft().await?;
+    /// Writes the whole list to a file.
+    async fn spool(mut self, blobs: &BlobStore, session: &mut Session) -> StorageResult<TempFile> {
+        let mut file = blobs.temp_file().await?;
         let mut text = std::mem::take(&mut self.open);
         let mut is_first = true;
         while self.left > 0 {
-            let rows = self.piece(session).await?;
+            let rows = self.next_page(session).await?;
             if !is_first && !rows.is_empty() {
                 text.push(',');
             }
             is_first = false;
             join(&mut text, &rows);
-            draft.write(text.as_bytes()).await?;
+            file.write(text.as_bytes()).await?;
             text.clear();
         }
-        draft.write(self.close.as_bytes()).await?;
-        Ok(draft)
+        file.write(self.close.as_bytes()).await?;
+        Ok(file)
     }
 }
 
 /// The reply to a list request in one scope.
-pub(super) async fn reply(inner: &Inner, scope: ScopeKey, known: &Known, list: List) -> Result<Response, Fault> {
+pub(super) async fn reply(backend: &BackendState, scope: ScopeKey, known: &IfNoneMatch, list: List) -> Reply {
     let is_log = matches!(list, List::Log { .. });
-    let head = |version| (!is_log).then(|| Head::new(inner, scope, version));
+    let headers = |version| (!is_log).then(|| ListHeaders::new(backend, scope, version));
     let list = {
-        let mut session = inner.store.read(scope).await?;
+        let mut session = backend.store.read(scope).await?;
         let version = session.version().await?;
-        if let Some(head) = head(version).filter(|head| known.has(&head.tag)) {
-            return Ok(not_modified(&head.tag));
+        if let Some(headers) = headers(version).filter(|headers| known.contains(&headers.tag)) {
+            return Ok(not_modified(&headers.tag));
         }
-        let mut reading = Reading::new(list, version);
-        let first = reading.piece(&mut session).await?;
-        if reading.left == 0 {
-            let mut body = std::mem::take(&mut reading.open);
+        let mut reader = ListReader::new(list, version);
+        let first = reader.next_page(&mut session).await?;
+        if reader.left == 0 {
+            let mut body = std::mem::take(&mut reader.open);
             join(&mut body, &first);
-            body.push_str(&reading.close);
-            return Ok(headed(Body::from(body), head(version)));
+            body.push_str(&reader.close);
+            return Ok(with_headers(Body::from(body), headers(version)));
         }
-        reading.list
+        reader.list
     };
-    // Begun anew where it may take long; the version is that snapshot's.
-    let mut session = inner.store.read_long(scope).await?;
+    // Started again on a connection for long reads, with the version of that snapshot.
+    let mut session = backend.store.read_long(scope).await?;
     let version = session.version().await?;
-    let draft = Reading::new(list, version).spool(&inner.blobs, &mut session).await?;
+    let file = ListReader::new(list, version)
+        .spool(&backend.blobs, &mut session)
+        .await?;
     drop(session);
-    Ok(spooled(draft, headed(Body::empty(), head(version))).await?)
+    Ok(with_file(file, with_headers(Body::empty(), headers(version))).await?)
 }
 
-/// What the header of a list says about the version it is true for.
-struct Head {
-    /// Where a watcher goes on from: in the log, or in the revisions of the deployment's registry, which has no log.
+/// The headers that say for which version a list is true.
+struct ListHeaders {
+    /// Where a watch starts: in the log, or in the revisions of the deployment, which has no log.
     cursor: u64,
     tag: String,
 }
 
-impl Head {
-    fn new(inner: &Inner, scope: ScopeKey, version: Version) -> Self {
+impl ListHeaders {
+    fn new(backend: &BackendState, scope: ScopeKey, version: ScopeVersion) -> Self {
         Self {
             cursor: match scope {
                 ScopeKey::DEPLOYMENT => version.revision,
                 _ => version.cursor,
             },
-            tag: inner.validator(version),
+            tag: backend.validator(version),
         }
     }
 }
 
-fn headed(body: Body, head: Option<Head>) -> Response {
+fn with_headers(body: Body, headers: Option<ListHeaders>) -> Response {
     let reply = Response::builder().content_type("application/json");
-    let reply = match head {
-        Some(head) => reply.header(CURSOR_HEADER, head.cursor).header(header::ETAG, head.tag),
+    let reply = match headers {
+        Some(headers) => reply
+            .header(CURSOR_HEADER, headers.cursor)
+            .header(header::ETAG, headers.tag),
         None => reply,
     };
     reply.body(body)

@@ -1,4 +1,5 @@
-//! Bodies that are too large for memory: streamed to a file, under a cap, leaving nothing behind when they break off.
+//! Request bodies under a limit. Large ones are streamed to a temporary file, which is removed when the body breaks
+//! off.
 
 use std::io;
 use std::sync::Arc;
@@ -13,20 +14,19 @@ use poem::http::header;
 use poem::{Body, FromRequest, Request, RequestBody};
 use tokio::time::timeout;
 
-use super::super::blobs::{Blobs, Draft};
-use super::super::storage::StorageError;
-use super::super::transition::Refusal;
-use super::problem::Fault;
+use super::{HttpError, HttpResult};
+use crate::embedded::storage::StorageError;
+use crate::embedded::{BlobStore, ProtocolError, TempFile};
 use crate::protocol::ErrorType;
 
-/// What a multipart body may hold beside the file itself: boundaries and the headers of the part.
-const ENVELOPE: u64 = 64 * 1024;
-/// How much of a refused body is still read, so that its sender sees the answer and not a broken connection.
-const COURTESY: u64 = 32 * 1024 * 1024;
-/// How long that is done at most, since the sender may be waiting for the answer itself.
-const COURTESY_TIME: Duration = Duration::from_millis(500);
-/// A sender that sends nothing for so long has broken off.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The most bytes of a multipart body beside the file itself: boundaries and the headers of the part.
+const MULTIPART_OVERHEAD: u64 = 64 * 1024;
+/// How many bytes of a refused body are still read, so that its sender sees the answer and not a broken connection.
+const DRAIN_BYTES: u64 = 32 * 1024 * 1024;
+/// How long they are read, since the sender may wait for the answer first.
+const DRAIN_TIME: Duration = Duration::from_millis(500);
+/// A body of which nothing arrives for this long has broken off.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The `Content-Type` of a request, if it has one.
 pub(super) struct ContentType(Option<String>);
@@ -38,40 +38,45 @@ impl<'a> FromRequest<'a> for ContentType {
 }
 
 /// The one part of a form.
-pub(super) struct Part {
-    pub(super) draft: Draft,
-    /// Verbatim.
+pub(super) struct FilePart {
+    pub(super) file: TempFile,
+    /// As the sender wrote it.
     pub(super) content_type: Option<String>,
 }
 
 /// Reads a form of exactly one part, `file`, of at most `cap` bytes (`ch07 §16.1`).
-pub(super) async fn single_file(blobs: &Blobs, content_type: ContentType, body: Body, cap: u64) -> Result<Part, Fault> {
+pub(super) async fn single_file(
+    blobs: &BlobStore,
+    content_type: ContentType,
+    body: Body,
+    cap: u64,
+) -> HttpResult<FilePart> {
     let boundary = content_type.0.and_then(|text| multer::parse_boundary(text).ok());
     let boundary = boundary.ok_or_else(|| bad("the body must be multipart/form-data with a boundary"))?;
-    let meter = Arc::new(Meter::default());
-    meter.allow(ENVELOPE);
-    let mut form = multer::Multipart::new(metered(body, meter.clone()), boundary);
-    let outcome = one_part(blobs, &mut form, &meter, cap).await;
-    if outcome.is_err() {
-        meter.allow(COURTESY);
-        // Whatever it holds, it is refused already.
+    let limit = Arc::new(ByteLimit::default());
+    limit.allow(MULTIPART_OVERHEAD);
+    let mut form = multer::Multipart::new(limited(body, limit.clone()), boundary);
+    let part = one_part(blobs, &mut form, &limit, cap).await;
+    if part.is_err() {
+        limit.allow(DRAIN_BYTES);
+        // The request is refused already, so errors do not matter.
         let rest = async {
             while let Ok(Some(mut field)) = form.next_field().await {
                 while let Ok(Some(_)) = field.chunk().await {}
             }
         };
-        // Enough was heard, whichever end came first.
-        let _ = timeout(COURTESY_TIME, rest).await;
+        // The end of the body or the timeout, whichever comes first.
+        let _ = timeout(DRAIN_TIME, rest).await;
     }
-    outcome
+    part
 }
 
 async fn one_part(
-    blobs: &Blobs,
+    blobs: &BlobStore,
     form: &mut multer::Multipart<'static>,
-    meter: &Meter,
+    limit: &ByteLimit,
     cap: u64,
-) -> Result<Part, Fault> {
+) -> HttpResult<FilePart> {
     let field = form.next_field().await.map_err(|error| malformed(&error))?;
     let mut field = field.ok_or_else(|| bad("the form has no part: it must have exactly one, named file"))?;
     if field.name() != Some("file") {
@@ -79,21 +84,21 @@ async fn one_part(
     }
     let content_type = field.headers().get(header::CONTENT_TYPE.as_str());
     let content_type = content_type.and_then(|value| value.to_str().ok()).map(str::to_owned);
-    meter.allow(cap.saturating_add(ENVELOPE));
-    let mut draft = blobs.draft().await.map_err(StorageError::from)?;
+    limit.allow(cap.saturating_add(MULTIPART_OVERHEAD));
+    let mut file = blobs.temp_file().await.map_err(StorageError::from)?;
     loop {
         match field.chunk().await {
-            Ok(Some(chunk)) if draft.len() + size(&chunk) > cap => return Err(too_large(cap, "an artifact")),
-            Ok(Some(chunk)) => draft.write(&chunk).await.map_err(StorageError::from)?,
+            Ok(Some(chunk)) if file.len() + size(&chunk) > cap => return Err(too_large(cap, "an artifact")),
+            Ok(Some(chunk)) => file.write(&chunk).await.map_err(StorageError::from)?,
             Ok(None) => break,
-            Err(_) if meter.is_spent() => return Err(too_large(cap, "an artifact")),
+            Err(_) if limit.is_reached() => return Err(too_large(cap, "an artifact")),
             Err(error) => return Err(malformed(&error)),
         }
     }
     drop(field);
-    meter.allow(ENVELOPE);
+    limit.allow(MULTIPART_OVERHEAD);
     match form.next_field().await {
-        Ok(None) => Ok(Part { draft, content_type }),
+        Ok(None) => Ok(FilePart { file, content_type }),
         Ok(Some(_)) => Err(bad(
             "the form has more than one part: it must have exactly one, named file",
         )),
@@ -102,77 +107,77 @@ async fn one_part(
 }
 
 /// Reads a body of at most `cap` bytes into a file.
-pub(super) async fn whole_body(blobs: &Blobs, body: Body, cap: u64) -> Result<Draft, Fault> {
-    let mut draft = blobs.draft().await.map_err(StorageError::from)?;
-    let mut chunks = patient(body);
+pub(super) async fn whole_body(blobs: &BlobStore, body: Body, cap: u64) -> HttpResult<TempFile> {
+    let mut file = blobs.temp_file().await.map_err(StorageError::from)?;
+    let mut chunks = with_timeout(body);
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| bad(format!("the body broke off: {error}")))?;
-        if draft.len() + size(&chunk) > cap {
-            hear_out(chunks).await;
+        if file.len() + size(&chunk) > cap {
+            drain(chunks).await;
             return Err(too_large(cap, "a checkpoint"));
         }
-        draft.write(&chunk).await.map_err(StorageError::from)?;
+        file.write(&chunk).await.map_err(StorageError::from)?;
     }
-    Ok(draft)
+    Ok(file)
 }
 
 /// Reads a body of at most `cap` bytes into memory.
-pub(super) async fn small_body(body: Body, cap: u64) -> Result<Vec<u8>, Fault> {
+pub(super) async fn small_body(body: Body, cap: u64) -> HttpResult<Vec<u8>> {
     let mut bytes = Vec::new();
-    let mut chunks = patient(body);
+    let mut chunks = with_timeout(body);
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| bad(format!("the body broke off: {error}")))?;
         bytes.extend_from_slice(&chunk);
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > cap {
-            hear_out(chunks).await;
+            drain(chunks).await;
             return Err(too_large(cap, "a body"));
         }
     }
     Ok(bytes)
 }
 
-/// Reads on for a while though all is said.
-async fn hear_out(mut chunks: Chunks) {
+/// Reads the rest of a refused body for a while.
+async fn drain(mut chunks: Chunks) {
     let rest = async {
         let mut rest = 0;
-        while rest <= COURTESY
+        while rest <= DRAIN_BYTES
             && let Some(Ok(chunk)) = chunks.next().await
         {
             rest += size(&chunk);
         }
     };
-    // Enough was heard, whichever end came first.
-    let _ = timeout(COURTESY_TIME, rest).await;
+    // The end of the body or the timeout, whichever comes first.
+    let _ = timeout(DRAIN_TIME, rest).await;
 }
 
 type Chunks = BoxStream<'static, io::Result<Bytes>>;
 
-/// The chunks of a body, until its sender falls silent.
-fn patient(body: Body) -> Chunks {
+/// The chunks of a body. It ends with an error when nothing arrives for a while.
+fn with_timeout(body: Body) -> Chunks {
     let chunks = Some(body.into_bytes_stream().boxed());
     stream::unfold(chunks, |chunks| async move {
         let mut chunks = chunks?;
-        match timeout(PATIENCE, chunks.next()).await {
+        match timeout(READ_TIMEOUT, chunks.next()).await {
             Ok(chunk) => Some((chunk?, Some(chunks))),
             Err(_) => {
-                let silence = format!("nothing came for {} s", PATIENCE.as_secs());
-                Some((Err(io::Error::new(io::ErrorKind::TimedOut, silence)), None))
+                let detail = format!("nothing came for {} s", READ_TIMEOUT.as_secs());
+                Some((Err(io::Error::new(io::ErrorKind::TimedOut, detail)), None))
             }
         }
     })
     .boxed()
 }
 
-fn bad(detail: impl Into<String>) -> Fault {
-    Refusal::new(ErrorType::BadRequest, detail).into()
+fn bad(detail: impl Into<String>) -> HttpError {
+    ProtocolError::bad_request(detail).into()
 }
 
-fn malformed(error: &multer::Error) -> Fault {
+fn malformed(error: &multer::Error) -> HttpError {
     bad(format!("the form cannot be read: {error}"))
 }
 
-fn too_large(cap: u64, what: &str) -> Fault {
-    Refusal::new(
+fn too_large(cap: u64, what: &str) -> HttpError {
+    ProtocolError::new(
         ErrorType::PayloadTooLarge,
         format!("{what} may have at most {cap} bytes here"),
     )
@@ -183,42 +188,42 @@ fn size(chunk: &Bytes) -> u64 {
     u64::try_from(chunk.len()).unwrap_or(u64::MAX)
 }
 
-/// How much of a body was read and how much may be.
+/// How many bytes of a body were read, and how many may be.
 #[derive(Default)]
-struct Meter {
+struct ByteLimit {
     read: AtomicU64,
     limit: AtomicU64,
 }
 
-impl Meter {
-    /// Lets this much more pass, counted from here.
+impl ByteLimit {
+    /// Allows this many more bytes, counted from now.
     fn allow(&self, more: u64) {
         let limit = self.read.load(Ordering::Relaxed).saturating_add(more);
         self.limit.store(limit, Ordering::Relaxed);
     }
 
-    fn is_spent(&self) -> bool {
+    fn is_reached(&self) -> bool {
         self.read.load(Ordering::Relaxed) >= self.limit.load(Ordering::Relaxed)
     }
 }
 
-/// The chunks of a body, one a poll: the form's parser keeps all it is handed, and asks until there is none, so a
-/// sender on the same machine would have it hold the whole file.
-fn metered(body: Body, meter: Arc<Meter>) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-    let mut chunks = patient(body);
-    let mut is_due = false;
+/// The chunks of a body, one per poll. The form's parser reads until nothing is ready and keeps all of it in memory.
+/// With a fast sender that would be the whole file.
+fn limited(body: Body, limit: Arc<ByteLimit>) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+    let mut chunks = with_timeout(body);
+    let mut must_yield = false;
     stream::poll_fn(move |context| {
-        if std::mem::take(&mut is_due) {
+        if std::mem::take(&mut must_yield) {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if meter.is_spent() {
+        if limit.is_reached() {
             return Poll::Ready(Some(Err(io::Error::other("the body is too large"))));
         }
         let polled = chunks.poll_next_unpin(context);
         if let Poll::Ready(Some(Ok(chunk))) = &polled {
-            meter.read.fetch_add(size(chunk), Ordering::Relaxed);
-            is_due = true;
+            limit.read.fetch_add(size(chunk), Ordering::Relaxed);
+            must_yield = true;
         }
         polled
     })

@@ -6,52 +6,49 @@ use poem::{Response, handler};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::authority::ORCHESTRATORS;
-use super::super::storage::{Session, StorageError, Table};
-use super::super::transition::{self, Refusal, Surroundings};
-use super::extract::{Body, Call, Params, shaped};
-use super::problem::{Fault, empty, json, json_text};
-use super::validator::Known;
+use super::{Body, ExperimentCall, IfNoneMatch, Params, Reply, find, from_body, json};
+use crate::embedded::groups::ORCHESTRATORS;
+use crate::embedded::storage::{Session, StorageResult, Table};
+use crate::embedded::transition::{self, VariantReferences};
 use crate::protocol::*;
 
 type Ids = Path<(String, String)>;
 
 #[derive(Deserialize)]
-struct Filter {
+struct ListParams {
     status: Option<String>,
 }
 
 #[handler]
-pub(super) async fn list(Params(filter): Params<Filter>, known: Known, call: Call) -> Result<Response, Fault> {
-    call.list(&known, Table::Variant, vec![("status", filter.status)]).await
+pub(super) async fn list(Params(params): Params<ListParams>, known: IfNoneMatch, call: ExperimentCall) -> Reply {
+    call.list(&known, Table::Variant, vec![("status", params.status)]).await
 }
 
 #[handler]
-pub(super) async fn read(Path((_, id)): Ids, call: Call) -> Result<Response, Fault> {
-    let text = call.read().await?.text(Table::Variant, &id).await?;
-    Ok(json_text(text.ok_or_else(|| Refusal::unknown("variant", id))?))
+pub(super) async fn read(Path((_, id)): Ids, call: ExperimentCall) -> Reply {
+    call.entity(Table::Variant, &id).await
 }
 
-/// A baseline is the orchestrator's to create, so authority comes before the schema.
+/// Only an orchestrator may create a baseline, so authority is checked before the schema.
 #[handler]
-pub(super) async fn create(Body(body): Body<Value>, call: Call) -> Result<Response, Fault> {
+pub(super) async fn create(Body(body): Body<Value>, call: ExperimentCall) -> Reply {
     call.worker()?;
     let mut write = call.write().await?;
     if body.get("kind").and_then(Value::as_str) == Some("baseline") {
-        call.require(&mut write, &[ORCHESTRATORS]).await?;
+        call.require_member(&mut write, &[ORCHESTRATORS]).await?;
     }
-    let variant: Variant = shaped(body)?;
-    let around = surroundings(&mut write, &variant).await?;
+    let variant: Variant = from_body(body)?;
+    let found = references(&mut write, &variant).await?;
     let experiment = write.experiment().await?;
     let now = call.now();
-    let change = transition::create_variant(&experiment, &call.hosted.config, variant, &around, now)?;
+    let change = transition::create_variant(&experiment, &call.hosted.config, variant, &found, now)?;
     let reply = json(&change.variant)?;
-    call.finish(write, change, now).await?;
+    call.apply(write, change, now).await?;
     Ok(reply)
 }
 
-async fn surroundings(session: &mut Session, variant: &Variant) -> Result<Surroundings, StorageError> {
-    Ok(Surroundings {
+async fn references(session: &mut Session, variant: &Variant) -> StorageResult<VariantReferences> {
+    Ok(VariantReferences {
         exists: session
             .text(Table::Variant, variant.variant_id.as_str())
             .await?
@@ -67,33 +64,26 @@ async fn surroundings(session: &mut Session, variant: &Variant) -> Result<Surrou
     })
 }
 
-async fn variant(session: &mut Session, id: &str) -> Result<Variant, Fault> {
-    let variant = session.get(Table::Variant, id).await?;
-    Ok(variant.ok_or_else(|| Refusal::unknown("variant", id))?)
-}
-
 #[handler]
-pub(super) async fn declare_evaluation_error(Path((_, id)): Ids, call: Call) -> Result<Response, Fault> {
+pub(super) async fn declare_evaluation_error(Path((_, id)): Ids, call: ExperimentCall) -> Reply {
     call.worker()?;
     let mut write = call.write().await?;
-    let variant = variant(&mut write, &id).await?;
+    let variant = find(&mut write, Table::Variant, &id).await?;
     let now = call.now();
     let change = transition::declare_evaluation_error(variant, now)?;
-    call.finish(write, change, now).await?;
-    Ok(empty(StatusCode::NO_CONTENT))
+    call.finish(write, change, now).await
 }
 
 #[handler]
 pub(super) async fn integrate(
     Path((_, id)): Ids,
     Body(request): Body<IntegrateRequest>,
-    call: Call,
-) -> Result<Response, Fault> {
-    call.worker()?;
-    let mut write = call.write().await?;
-    call.require(&mut write, &[ORCHESTRATORS]).await?;
-    let variant = variant(&mut write, &id).await?;
+    call: ExperimentCall,
+) -> Reply {
+    let mut write = call.write_as_member(&[ORCHESTRATORS]).await?;
+    let variant = find(&mut write, Table::Variant, &id).await?;
     let change = transition::integrate(variant, request.variant_commit_sha)?;
-    call.finish(write, change, call.now()).await?;
-    Ok(empty(StatusCode::OK))
+    call.apply(write, change, call.now()).await?;
+    // 200 with an empty body, as the wire has it (`ch07 §5`).
+    Ok(Response::builder().status(StatusCode::OK).body(()))
 }

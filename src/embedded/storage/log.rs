@@ -1,44 +1,81 @@
-//! Reading the event log of an experiment (`ch05 §4`). A cursor is the number of events consumed.
+//! The event log of an experiment (`ch05 §4`). A cursor is the number of events consumed.
 
-use super::entities::{Page, Position};
-use super::{Session, StorageError};
+use std::sync::Arc;
 
-/// What a list is true for: it changes whenever anything in its scope does.
+use super::{Page, Position, Session, StorageResult, WriteSession};
+use crate::embedded::HostedExperiment;
+use crate::embedded::transition::NewEvent;
+use crate::protocol::{Event, Extra, Timestamp};
+
+/// The version of a scope. It changes whenever anything in the scope does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::embedded) struct Version {
+pub(crate) struct ScopeVersion {
     /// The length of the log.
-    pub(in crate::embedded) cursor: u64,
-    /// How often the registry of workers and groups has changed.
-    pub(in crate::embedded) revision: u64,
+    pub(crate) cursor: u64,
+    /// How often the workers and groups have changed.
+    pub(crate) revision: u64,
 }
 
 impl Session {
-    /// The version of everything that this session can see.
-    pub(in crate::embedded) async fn version(&mut self) -> Result<Version, StorageError> {
-        let (connection, scope) = self.parts();
+    /// The version that this session sees.
+    pub(crate) async fn version(&mut self) -> StorageResult<ScopeVersion> {
+        let (connection, scope) = self.reading();
         let query = sqlx::query_as(
             "SELECT (SELECT COALESCE(MAX(seq), 0) FROM event WHERE scope = num), revision FROM scope WHERE num = ?",
         );
         let (cursor, revision): (i64, i64) = query.bind(scope).fetch_one(connection).await?;
-        Ok(Version {
+        Ok(ScopeVersion {
             cursor: u64::try_from(cursor).unwrap_or_default(),
             revision: u64::try_from(revision).unwrap_or_default(),
         })
     }
 
     /// The length of the log, which is the cursor after its last entry.
-    pub(in crate::embedded) async fn log_length(&mut self) -> Result<u64, StorageError> {
-        let (connection, scope) = self.parts();
+    pub(crate) async fn log_length(&mut self) -> StorageResult<u64> {
+        let (connection, scope) = self.reading();
         let query = sqlx::query_scalar("SELECT COALESCE(MAX(seq), 0) FROM event WHERE scope = ?").bind(scope);
         let length: i64 = query.fetch_one(connection).await?;
         Ok(u64::try_from(length).unwrap_or_default())
     }
 
     /// The stored JSON of at most `limit` entries after a cursor.
-    pub(in crate::embedded) async fn log_after(&mut self, cursor: Position, limit: u32) -> Result<Page, StorageError> {
-        let (connection, scope) = self.parts();
+    pub(crate) async fn log_after(&mut self, cursor: Position, limit: u32) -> StorageResult<Page> {
+        let (connection, scope) = self.reading();
         let query = sqlx::query_as("SELECT seq, entity FROM event WHERE scope = ? AND seq > ? ORDER BY seq LIMIT ?");
         let rows = query.bind(scope).bind(cursor.0).bind(limit).fetch(connection);
         Page::read(rows, cursor, limit).await
+    }
+}
+
+impl WriteSession {
+    /// Appends events to the log of the experiment.
+    pub(super) async fn append(
+        &mut self,
+        hosted: &Arc<HostedExperiment>,
+        events: Vec<NewEvent>,
+        now: Timestamp,
+    ) -> StorageResult {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let mut length = self.log_length().await?;
+        for new in events {
+            length += 1;
+            let event = Event {
+                event_id: format!("evt-{length:06}"),
+                kind: new.kind.to_owned(),
+                occurred_at: now,
+                experiment_id: hosted.scope.experiment_id.clone(),
+                data: new.data,
+                extra: Extra::new(),
+            };
+            let text = serde_json::to_string(&event)?;
+            let (connection, scope) = self.writing().await?;
+            let query = sqlx::query("INSERT INTO event (scope, seq, entity) VALUES (?, ?, ?)");
+            let seq = i64::try_from(length).unwrap_or(i64::MAX);
+            query.bind(scope).bind(seq).bind(text).execute(connection).await?;
+        }
+        self.announce_log_length(hosted, length);
+        Ok(())
     }
 }

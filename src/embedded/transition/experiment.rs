@@ -2,46 +2,49 @@
 
 use serde_json::Value;
 
-use super::{Change, Refusal, draft, good_name, good_uri, text};
+use super::{ChangeSet, check_uri, new_event, parse_name, text};
+use crate::embedded::{ProtocolError, ProtocolResult};
 use crate::protocol::*;
 
-/// `running → terminated`; the first reason and actor stay (`ch04 §8`).
-pub(in crate::embedded) fn terminate(mut experiment: Experiment, request: TerminateRequest, by: &WorkerId) -> Change {
+/// `running → terminated`. A repeat changes nothing, so the first reason and actor stay (`ch04 §8`).
+pub(crate) fn terminate(mut experiment: Experiment, request: TerminateRequest, by: &WorkerId) -> ChangeSet {
     if experiment.state == ExperimentState::Terminated {
-        return Change::default();
+        return ChangeSet::default();
     }
     experiment.state = ExperimentState::Terminated;
-    Change {
+    ChangeSet {
         experiment: Some(experiment),
-        events: vec![draft(
+        events: vec![new_event(
             "experiment.terminated",
             [("reason", text(request.reason)), ("terminated_by", text(by))],
         )],
-        ..Change::default()
+        ..ChangeSet::default()
     }
 }
 
-/// Whether every value of a partial dispatch mode is one (`ch02 §2.4`). Unknown keys are tolerated.
-pub(in crate::embedded) fn good_dispatch_patch(patch: &Extra) -> Result<(), Refusal> {
+/// Checks the values of a partial dispatch mode (`ch02 §2.4`). Unknown keys are allowed.
+pub(crate) fn check_dispatch_patch(patch: &Extra) -> ProtocolResult {
     let is_mode = |value: &Value| matches!(value.as_str(), Some("auto" | "manual"));
     match patch.iter().find(|(_, value)| !is_mode(value)) {
-        Some((key, value)) => Err(Refusal::bad(format!("{key} must be auto or manual, got {value}"))),
+        Some((key, value)) => Err(ProtocolError::bad_request(format!(
+            "{key} must be auto or manual, got {value}"
+        ))),
         None => Ok(()),
     }
 }
 
-/// Applies a good partial dispatch mode. The event names what really changed.
-pub(in crate::embedded) fn update_dispatch_mode(current: Extra, patch: Extra, by: &WorkerId) -> (Extra, Change) {
+/// Applies a partial dispatch mode that was checked. The event names only what changed.
+pub(crate) fn update_dispatch_mode(current: Extra, patch: Extra, by: &WorkerId) -> (Extra, ChangeSet) {
     let changed: Extra = patch
         .into_iter()
         .filter(|(key, value)| current.get(key) != Some(value))
         .collect();
     if changed.is_empty() {
-        return (current, Change::default());
+        return (current, ChangeSet::default());
     }
     let mut mode = current;
     mode.extend(changed.clone());
-    let event = draft(
+    let event = new_event(
         "experiment.dispatch_mode_changed",
         [
             ("dispatch_mode", Value::Object(mode.clone())),
@@ -49,20 +52,22 @@ pub(in crate::embedded) fn update_dispatch_mode(current: Extra, patch: Extra, by
             ("updated_by", text(by)),
         ],
     );
-    let change = Change {
+    let change = ChangeSet {
         dispatch_mode: Some(mode.clone()),
         events: vec![event],
-        ..Change::default()
+        ..ChangeSet::default()
     };
     (mode, change)
 }
 
-/// An event with no change behind it: the policy raised, and the log says so (`ch03 §6.1`).
-pub(in crate::embedded) fn policy_error(request: PolicyErrorRequest) -> Result<Change, Refusal> {
+/// Records that a policy raised an error. Nothing but the log changes (`ch03 §6.1`).
+pub(crate) fn policy_error(request: PolicyErrorRequest) -> ProtocolResult<ChangeSet> {
     if request.policy_kind.is_empty() || request.error_type.is_empty() {
-        return Err(Refusal::bad("policy_kind and error_type must not be empty"));
+        return Err(ProtocolError::bad_request(
+            "policy_kind and error_type must not be empty",
+        ));
     }
-    let event = draft(
+    let event = new_event(
         "experiment.policy_error",
         [
             ("policy_kind", text(request.policy_kind)),
@@ -70,24 +75,24 @@ pub(in crate::embedded) fn policy_error(request: PolicyErrorRequest) -> Result<C
             ("error_message", text(request.error_message)),
         ],
     );
-    Ok(Change {
+    Ok(ChangeSet {
         events: vec![event],
-        ..Change::default()
+        ..ChangeSet::default()
     })
 }
 
 /// A new registry entry (`ch11 §2.1`).
-pub(in crate::embedded) fn register_experiment(
+pub(crate) fn register_experiment(
     id: ExperimentId,
     request: RegisterExperiment,
     exists: bool,
     now: Timestamp,
-) -> Result<RegistryEntry, Refusal> {
-    good_uri(Some(&request.config_uri), "config_uri")?;
-    let name = good_name(request.name.as_deref())?;
+) -> ProtocolResult<RegistryEntry> {
+    check_uri(Some(&request.config_uri), "config_uri")?;
+    let name = parse_name(request.name.as_deref())?;
     if exists {
         let detail = format!("experiment {id} is registered already");
-        return Err(Refusal::new(ErrorType::AlreadyExists, detail));
+        return Err(ProtocolError::already_exists(detail));
     }
     Ok(RegistryEntry {
         experiment_id: id,
@@ -101,19 +106,19 @@ pub(in crate::embedded) fn register_experiment(
     })
 }
 
-/// A configuration as written, and the first dispatch mode that it asks for.
-pub(in crate::embedded) fn good_config(text: &str) -> Result<(ExperimentConfig, Extra), Refusal> {
-    let config = ExperimentConfig::from_yaml(text).map_err(|fault| Refusal::bad(fault.to_string()))?;
+/// Parses a configuration, and returns the initial dispatch mode that it asks for.
+pub(crate) fn parse_config(text: &str) -> ProtocolResult<(ExperimentConfig, Extra)> {
+    let config = ExperimentConfig::from_yaml(text).map_err(|fault| ProtocolError::bad_request(fault.to_string()))?;
     let mode = config.initial_dispatch_mode();
-    let mode = mode.map_err(|fault| Refusal::bad(fault.to_string()))?;
+    let mode = mode.map_err(|fault| ProtocolError::bad_request(fault.to_string()))?;
     match serde_json::to_value(mode) {
         Ok(Value::Object(mode)) => Ok((config, mode)),
-        _ => Err(Refusal::bad("dispatch_mode must be a mapping")),
+        _ => Err(ProtocolError::bad_request("dispatch_mode must be a mapping")),
     }
 }
 
 /// The experiment that begins when a registered id is seeded.
-pub(in crate::embedded) fn seed(entry: &RegistryEntry, base: Option<CommitSha>, now: Timestamp) -> Experiment {
+pub(crate) fn seed(entry: &RegistryEntry, base: Option<CommitSha>, now: Timestamp) -> Experiment {
     Experiment {
         experiment_id: entry.experiment_id.clone(),
         name: entry.name.clone(),

@@ -1,47 +1,41 @@
 //! Drafting ideas and making them ready (`ch02 §5`, `ch03 §2`).
 
-use super::{Change, Refusal, attributed, draft, good_parents, good_target, good_uri, same_experiment, text};
+use super::{ChangeSet, check_parents, check_target, check_uri, created_by, new_event, require_same_experiment, text};
+use crate::embedded::{ProtocolError, ProtocolResult};
 use crate::protocol::*;
 
-/// `– → drafting`. Open after termination too, since only tasks are held back then (`ch02 §2.5`).
-pub(in crate::embedded) fn create_idea(
+/// `– → drafting`. Allowed after termination too, which stops only tasks (`ch02 §2.5`).
+pub(crate) fn create_idea(
     experiment: &Experiment,
     by: &WorkerId,
     mut idea: Idea,
     exists: bool,
-) -> Result<Change, Refusal> {
-    good_idea(&idea)?;
-    idea.created_by = attributed(idea.created_by.as_ref(), by)?;
+) -> ProtocolResult<ChangeSet> {
+    check_idea(&idea)?;
+    idea.created_by = created_by(idea.created_by.as_ref(), by)?;
     if idea.state != IdeaState::Drafting {
-        return Err(Refusal::precondition("an idea is created drafting"));
+        return Err(ProtocolError::invalid_precondition("an idea is created drafting"));
     }
-    same_experiment(experiment, &idea.experiment_id)?;
+    require_same_experiment(experiment, &idea.experiment_id)?;
     if exists {
-        return Err(Refusal::new(
-            ErrorType::AlreadyExists,
-            format!("idea {} exists", idea.idea_id),
-        ));
+        return Err(ProtocolError::already_exists(format!("idea {} exists", idea.idea_id)));
     }
-    let event = draft("idea.drafted", [("idea_id", text(&idea.idea_id))]);
-    Ok(Change {
-        idea: Some(idea),
-        events: vec![event],
-        ..Change::default()
-    })
+    let event = new_event("idea.drafted", [("idea_id", text(&idea.idea_id))]);
+    Ok(ChangeSet::idea(idea, event))
 }
 
-/// What holds for an idea in any state (`ch02 §5`).
-pub(in crate::embedded) fn good_idea(idea: &Idea) -> Result<(), Refusal> {
+/// What must hold for an idea of any state (`ch02 §5`).
+pub(crate) fn check_idea(idea: &Idea) -> ProtocolResult {
     if !is_slug(&idea.slug) {
-        return Err(Refusal::bad(format!(
+        return Err(ProtocolError::bad_request(format!(
             "slug must be lowercase letters, digits and hyphens, got {:?}",
             idea.slug
         )));
     }
-    good_parents(&idea.parent_commits)?;
-    good_uri(Some(&idea.artifacts_uri), "artifacts_uri")?;
-    good_target(idea.intended_executor.as_ref(), "intended_executor")?;
-    good_target(idea.intended_evaluator.as_ref(), "intended_evaluator")
+    check_parents(&idea.parent_commits)?;
+    check_uri(Some(&idea.artifacts_uri), "artifacts_uri")?;
+    check_target(idea.intended_executor.as_ref(), "intended_executor")?;
+    check_target(idea.intended_evaluator.as_ref(), "intended_evaluator")
 }
 
 fn is_slug(text: &str) -> bool {
@@ -50,18 +44,14 @@ fn is_slug(text: &str) -> bool {
 }
 
 /// `drafting → ready`.
-pub(in crate::embedded) fn mark_ready(mut idea: Idea) -> Result<Change, Refusal> {
+pub(crate) fn mark_ready(mut idea: Idea) -> ProtocolResult<ChangeSet> {
     if idea.state != IdeaState::Drafting {
-        return Err(Refusal::illegal(format!(
+        return Err(ProtocolError::illegal_transition(format!(
             "idea {} is {}, not drafting",
             idea.idea_id, idea.state
         )));
     }
     idea.state = IdeaState::Ready;
-    let event = draft("idea.ready", [("idea_id", text(&idea.idea_id))]);
-    Ok(Change {
-        idea: Some(idea),
-        events: vec![event],
-        ..Change::default()
-    })
+    let event = new_event("idea.ready", [("idea_id", text(&idea.idea_id))]);
+    Ok(ChangeSet::idea(idea, event))
 }

@@ -1,72 +1,76 @@
-//! Creating, claiming, taking back and redirecting tasks (`ch04 §1` to `§3`, `§5`, `§6`).
+//! Creating, claiming, reclaiming and reassigning tasks (`ch04 §1` to `§3`, `§5`, `§6`).
 
 use serde_json::Value;
 
-use super::{Change, Draft, Refusal, SubmissionChange, attributed, draft, good_target, running, text};
+use super::checks::require_running;
+use super::{ChangeSet, NewEvent, SubmissionChange, check_target, created_by, new_event, text};
+use crate::embedded::{ProtocolError, ProtocolResult};
 use crate::protocol::*;
 
-/// What the store knows about the entities a new task names.
+/// What the store contains about the entities that a new task names.
 #[derive(Debug, Default)]
-pub(in crate::embedded) struct Referenced {
+pub(crate) struct TaskReferences {
     /// The task id is taken.
-    pub(in crate::embedded) exists: bool,
-    /// Execution: the idea. Evaluation: the idea its variant came from.
-    pub(in crate::embedded) idea: Option<Idea>,
+    pub(crate) exists: bool,
+    /// Execution: the idea. Evaluation: the idea of its variant.
+    pub(crate) idea: Option<Idea>,
     /// Evaluation: the variant.
-    pub(in crate::embedded) variant: Option<Variant>,
+    pub(crate) variant: Option<Variant>,
     /// Another task of this kind is live for the same idea or variant.
-    pub(in crate::embedded) live: bool,
+    pub(crate) has_live_task: bool,
 }
 
 /// `– → pending` (`ch04 §1`), which also dispatches the idea of an execution task.
-pub(in crate::embedded) fn create_task(
+pub(crate) fn create_task(
     experiment: &Experiment,
     by: &WorkerId,
     mut task: Task,
-    found: Referenced,
-) -> Result<Change, Refusal> {
-    good_shape(&task)?;
-    task.created_by = attributed(task.created_by.as_ref(), by)?;
+    found: TaskReferences,
+) -> ProtocolResult<ChangeSet> {
+    check_new_task(&task)?;
+    task.created_by = created_by(task.created_by.as_ref(), by)?;
     if task.state != TaskState::Pending {
-        return Err(Refusal::precondition("a task is created pending"));
+        return Err(ProtocolError::invalid_precondition("a task is created pending"));
     }
-    running(experiment)?;
+    require_running(experiment)?;
     let mut idea_dispatched = None;
-    let mut hint = None;
+    let mut default_target = None;
     match task.kind {
         TaskKind::Ideation => {
             let named = task.payload.get("experiment_id").and_then(Value::as_str);
             if named != Some(experiment.experiment_id.as_str()) {
-                return Err(Refusal::precondition(format!(
+                return Err(ProtocolError::invalid_precondition(format!(
                     "payload.experiment_id is not {}",
                     experiment.experiment_id
                 )));
             }
-            unused(&task, &found)?;
+            require_unused_id(&task, &found)?;
         }
         TaskKind::Execution => {
-            unused(&task, &found)?;
-            let mut idea = found.idea.ok_or_else(|| Refusal::unknown("idea", subject(&task)))?;
-            if found.live {
-                return Err(already_served(&task));
+            require_unused_id(&task, &found)?;
+            let mut idea = found
+                .idea
+                .ok_or_else(|| ProtocolError::not_found("idea", subject(&task)))?;
+            if found.has_live_task {
+                return Err(duplicate_task(&task));
             }
             if idea.state != IdeaState::Ready {
-                return Err(Refusal::precondition(format!(
+                return Err(ProtocolError::invalid_precondition(format!(
                     "idea {} is {}, not ready",
                     idea.idea_id, idea.state
                 )));
             }
-            hint = idea.intended_executor.clone();
+            default_target = idea.intended_executor.clone();
             idea.state = IdeaState::Dispatched;
             idea_dispatched = Some(idea);
         }
         TaskKind::Evaluation => {
-            unused(&task, &found)?;
+            require_unused_id(&task, &found)?;
             let variant = found
                 .variant
-                .ok_or_else(|| Refusal::unknown("variant", subject(&task)))?;
+                .ok_or_else(|| ProtocolError::not_found("variant", subject(&task)))?;
             if variant.status != VariantStatus::Starting || variant.commit_sha.is_none() {
-                return Err(Refusal::precondition(format!(
+                return Err(ProtocolError::invalid_precondition(format!(
                     "variant {} is {} and {}: only a starting one with a commit is evaluated",
                     variant.variant_id,
                     variant.status,
@@ -77,38 +81,42 @@ pub(in crate::embedded) fn create_task(
                     },
                 )));
             }
-            if found.live {
-                return Err(already_served(&task));
+            if found.has_live_task {
+                return Err(duplicate_task(&task));
             }
-            hint = found.idea.and_then(|idea| idea.intended_evaluator);
+            default_target = found.idea.and_then(|idea| idea.intended_evaluator);
         }
     }
-    task.target = task.target.or(hint);
-    let mut events = vec![draft(
+    task.target = task.target.or(default_target);
+    let mut events = vec![new_event(
         "task.created",
         [("task_id", text(&task.task_id)), ("kind", text(task.kind))],
     )];
     if let Some(idea) = &idea_dispatched {
-        events.push(draft(
+        events.push(new_event(
             "idea.dispatched",
             [("idea_id", text(&idea.idea_id)), ("task_id", text(&task.task_id))],
         ));
     }
-    Ok(Change {
+    Ok(ChangeSet {
         task: Some(task),
         idea: idea_dispatched,
         events,
-        ..Change::default()
+        ..ChangeSet::default()
     })
 }
 
-fn good_shape(task: &Task) -> Result<(), Refusal> {
-    let held = matches!(task.state, TaskState::Claimed | TaskState::Submitted);
-    if task.claim.is_some() != held {
-        return Err(Refusal::bad("claim is present exactly on a claimed or submitted task"));
+fn check_new_task(task: &Task) -> ProtocolResult {
+    let is_claimed = matches!(task.state, TaskState::Claimed | TaskState::Submitted);
+    if task.claim.is_some() != is_claimed {
+        return Err(ProtocolError::bad_request(
+            "claim is present exactly on a claimed or submitted task",
+        ));
     }
     if task.submitted_by.is_some() {
-        return Err(Refusal::bad("submitted_by is written by the server: leave it out"));
+        return Err(ProtocolError::bad_request(
+            "submitted_by is written by the server: leave it out",
+        ));
     }
     let (key, good) = match task.kind {
         TaskKind::Ideation => (
@@ -122,17 +130,17 @@ fn good_shape(task: &Task) -> Result<(), Refusal> {
         TaskKind::Evaluation => ("variant_id", task.variant_id().is_some()),
     };
     if !good {
-        return Err(Refusal::bad(format!("payload of an {} task needs {key}", task.kind)));
+        return Err(ProtocolError::bad_request(format!(
+            "payload of an {} task needs {key}",
+            task.kind
+        )));
     }
-    good_target(task.target.as_ref(), "target")
+    check_target(task.target.as_ref(), "target")
 }
 
-fn unused(task: &Task, found: &Referenced) -> Result<(), Refusal> {
+fn require_unused_id(task: &Task, found: &TaskReferences) -> ProtocolResult {
     if found.exists {
-        return Err(Refusal::new(
-            ErrorType::AlreadyExists,
-            format!("task {} exists", task.task_id),
-        ));
+        return Err(ProtocolError::already_exists(format!("task {} exists", task.task_id)));
     }
     Ok(())
 }
@@ -141,50 +149,47 @@ fn subject(task: &Task) -> String {
     task.subject().unwrap_or_default().to_owned()
 }
 
-fn already_served(task: &Task) -> Refusal {
-    Refusal::new(
-        ErrorType::AlreadyExists,
-        format!("{} has a live {} task already", subject(task), task.kind),
-    )
+fn duplicate_task(task: &Task) -> ProtocolError {
+    ProtocolError::already_exists(format!("{} has a live {} task already", subject(task), task.kind))
 }
 
-/// What the store knows about a worker that wants to claim.
+/// Whether a worker may claim a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::embedded) enum Standing {
-    /// It is registered, and the task's target admits it.
+pub(crate) enum ClaimEligibility {
+    /// The worker is registered, and the task's target admits it.
     Eligible,
     /// The task's target does not admit it.
     Ineligible,
-    /// Nobody registered it, which only a caller that is merely believed can be.
+    /// The worker is not registered. This happens only when authentication is off.
     Unregistered,
 }
 
 /// `pending → claimed` (`ch04 §3.5`).
-pub(in crate::embedded) fn claim(
+pub(crate) fn claim(
     experiment: &Experiment,
     mut task: Task,
     worker: &WorkerId,
-    standing: Standing,
+    eligibility: ClaimEligibility,
     request: ClaimRequest,
     now: Timestamp,
-) -> Result<Change, Refusal> {
-    running(experiment)?;
+) -> ProtocolResult<ChangeSet> {
+    require_running(experiment)?;
     if task.state != TaskState::Pending {
-        return Err(Refusal::illegal(format!(
+        return Err(ProtocolError::illegal_transition(format!(
             "task {} is {}, not pending",
             task.task_id, task.state
         )));
     }
-    match standing {
-        Standing::Eligible => {}
-        Standing::Ineligible => {
-            return Err(Refusal::new(
+    match eligibility {
+        ClaimEligibility::Eligible => {}
+        ClaimEligibility::Ineligible => {
+            return Err(ProtocolError::new(
                 ErrorType::WorkerNotEligible,
                 format!("the target of task {} does not admit {worker}", task.task_id),
             ));
         }
-        Standing::Unregistered => {
-            return Err(Refusal::new(
+        ClaimEligibility::Unregistered => {
+            return Err(ProtocolError::new(
                 ErrorType::WorkerNotRegistered,
                 format!("worker {worker} is not registered in this experiment"),
             ));
@@ -197,35 +202,35 @@ pub(in crate::embedded) fn claim(
         claimed_at: now,
         expires_at: request.expires_at,
     });
-    let event = draft(
+    let event = new_event(
         "task.claimed",
         [("task_id", text(&task.task_id)), ("worker_id", text(worker))],
     );
-    Ok(Change {
+    Ok(ChangeSet {
         task: Some(task),
         events: vec![event],
-        ..Change::default()
+        ..ChangeSet::default()
     })
 }
 
-/// `claimed → pending`, and `submitted → pending` on an operator's word (`ch04 §5`). `starting` is the first
-/// starting variant of an execution task's idea: nobody will finish it.
-pub(in crate::embedded) fn reclaim(
+/// `claimed → pending`, and `submitted → pending` when an operator asks for it (`ch04 §5`). `starting` is the first
+/// starting variant of an execution task's idea. Nobody will finish it, so it becomes an error.
+pub(crate) fn reclaim(
     mut task: Task,
     cause: ReclaimCause,
     starting: Option<Variant>,
     now: Timestamp,
-) -> Result<Change, Refusal> {
+) -> ProtocolResult<ChangeSet> {
     match (task.state, cause) {
         (TaskState::Claimed, _) | (TaskState::Submitted, ReclaimCause::Operator) => {}
         (TaskState::Submitted, _) => {
-            return Err(Refusal::illegal(format!(
+            return Err(ProtocolError::illegal_transition(format!(
                 "task {} is submitted: only an operator may take it back",
                 task.task_id
             )));
         }
         (state, _) => {
-            return Err(Refusal::illegal(format!(
+            return Err(ProtocolError::illegal_transition(format!(
                 "task {} is {state}: nobody holds it",
                 task.task_id
             )));
@@ -234,53 +239,56 @@ pub(in crate::embedded) fn reclaim(
     task.state = TaskState::Pending;
     task.claim = None;
     task.updated_at = now;
-    let mut events = vec![draft(
+    let mut events = vec![new_event(
         "task.reclaimed",
         [("task_id", text(&task.task_id)), ("cause", text(cause))],
     )];
-    let abandoned = starting
+    let errored = starting
         .filter(|_| task.kind == TaskKind::Execution)
         .map(|mut variant| {
             variant.status = VariantStatus::Error;
             variant.completed_at = Some(now);
-            events.push(draft("variant.errored", [("variant_id", text(&variant.variant_id))]));
+            events.push(new_event(
+                "variant.errored",
+                [("variant_id", text(&variant.variant_id))],
+            ));
             variant
         });
-    Ok(Change {
+    Ok(ChangeSet {
         task: Some(task),
         submission: SubmissionChange::Drop,
-        variant: abandoned,
+        variant: errored,
         events,
-        ..Change::default()
+        ..ChangeSet::default()
     })
 }
 
-/// Whether a reassignment is one at all, whoever asks for it.
-pub(in crate::embedded) fn good_reassign(request: &ReassignRequest) -> Result<(), Refusal> {
+/// Checks the body of a reassignment.
+pub(crate) fn check_reassign(request: &ReassignRequest) -> ProtocolResult {
     if request.reason.is_empty() {
-        return Err(Refusal::bad("reason must not be empty"));
+        return Err(ProtocolError::bad_request("reason must not be empty"));
     }
-    good_target(request.new_target.as_ref(), "new_target")
+    check_target(request.new_target.as_ref(), "new_target")
 }
 
-/// Redirects a task, taking it back first when it is held (`ch04 §6`). A target that stays the same changes nothing.
-/// The request has passed [`good_reassign`].
-pub(in crate::embedded) fn reassign(
+/// Changes the target of a task. A claimed task is reclaimed first (`ch04 §6`). The same target again changes nothing.
+/// The request has passed [`check_reassign`].
+pub(crate) fn reassign(
     task: Task,
     request: ReassignRequest,
     by: &WorkerId,
     starting: Option<Variant>,
     now: Timestamp,
-) -> Result<Change, Refusal> {
+) -> ProtocolResult<ChangeSet> {
     let mut change = match task.state {
-        TaskState::Pending if task.target == request.new_target => return Ok(Change::default()),
-        TaskState::Pending => Change {
+        TaskState::Pending if task.target == request.new_target => return Ok(ChangeSet::default()),
+        TaskState::Pending => ChangeSet {
             task: Some(task),
-            ..Change::default()
+            ..ChangeSet::default()
         },
         TaskState::Claimed => reclaim(task, ReclaimCause::Operator, starting, now)?,
         state => {
-            return Err(Refusal::precondition(format!(
+            return Err(ProtocolError::invalid_precondition(format!(
                 "task {} is {state}: only a pending or claimed one is reassigned",
                 task.task_id
             )));
@@ -294,12 +302,12 @@ pub(in crate::embedded) fn reassign(
     Ok(change)
 }
 
-fn reassigned(task: &Task, request: ReassignRequest, by: &WorkerId) -> Draft {
+fn reassigned(task: &Task, request: ReassignRequest, by: &WorkerId) -> NewEvent {
     let target = request.new_target.map_or(
         Value::Null,
         |target| serde_json::json!({ "kind": target.kind, "id": target.id }),
     );
-    draft(
+    new_event(
         "task.reassigned",
         [
             ("task_id", text(&task.task_id)),

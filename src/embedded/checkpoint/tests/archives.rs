@@ -1,11 +1,11 @@
-//! The container, and what can be done to it.
+//! The container: hostile names, links, headers and lengths.
 
 use super::*;
 
 #[test]
-fn archive_tricks_are_refused() {
+fn hostile_archives_are_refused() {
     let dir = tempfile::tempdir().expect("a directory");
-    let whole = good(dir.path());
+    let whole = valid_members(dir.path());
     let with = |add: &dyn Fn(&mut Vec<u8>)| {
         let mut archive = Vec::new();
         add(&mut archive);
@@ -92,7 +92,7 @@ fn archive_tricks_are_refused() {
     let detail = with(&|out| entry(out, b"top/pax", EntryType::XHeader, &long)).expect("refused");
     assert!(detail.contains("too long"), "{detail}");
 
-    // A header that lies about the size of what follows.
+    // A header that states a false size of what follows.
     let mut lie = tar(&whole);
     let mut header = Header::new_ustar();
     header.as_old_mut().name[..12].copy_from_slice(b"top/whatever");
@@ -109,11 +109,11 @@ fn archive_tricks_are_refused() {
 }
 
 #[test]
-fn members_are_found_wherever_they_lie() {
+fn members_are_found_wherever_they_are() {
     let dir = tempfile::tempdir().expect("a directory");
-    let whole = good(dir.path());
-    let archive = Archive::index(on_disk(&tar(&whole)), Abandoned::default()).expect("found");
-    archive.is_complete().expect("complete");
+    let whole = valid_members(dir.path());
+    let archive = Archive::open(on_disk(&tar(&whole)), CancellationToken::new()).expect("found");
+    archive.require_complete().expect("complete");
     for member in Member::ALL {
         let mut bytes = Vec::new();
         archive.read(member).read_to_end(&mut bytes).expect("read");

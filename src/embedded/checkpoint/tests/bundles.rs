@@ -1,11 +1,11 @@
-//! Git histories, whole and otherwise.
+//! Git bundles: what they must contain, and what is refused.
 
 use super::*;
 
 #[test]
-fn a_bundle_holds_what_is_named_or_is_not_taken() {
+fn a_bundle_must_contain_what_the_lines_name() {
     let dir = tempfile::tempdir().expect("a directory");
-    let whole = good(dir.path());
+    let whole = valid_members(dir.path());
     let with = |member: &str, bytes: Vec<u8>| {
         let mut members = whole.clone();
         members.insert(member.to_owned(), bytes);
@@ -28,7 +28,7 @@ fn a_bundle_holds_what_is_named_or_is_not_taken() {
         assert_eq!(kind, ErrorType::CheckpointInvalid);
         assert!(detail.contains("names commit aaaa"), "{member}: {detail}");
     }
-    // An executor says its branch before it pushes it.
+    // An executor records its branch before it pushes it.
     let early = text("variants.jsonl")
         .replace("work/v-1", "work/not-yet")
         .replace("\"commit_sha\"", "\"tip\"");
@@ -110,25 +110,25 @@ fn object(kind: u8, mut size: u64, data: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_a_pack_says_of_sizes_is_held_to_the_truth() {
+fn the_sizes_that_a_pack_states_are_checked() {
     let of = |object: &[u8]| {
         let pack = [b"PACK\0\0\0\x02\0\0\0\x01", object].concat();
-        pack::survey(&mut Cursor::new(pack), 1000)
+        pack::check_sizes(&mut Cursor::new(pack), 1000)
     };
     assert_eq!(of(&object(3, 100, &deflated(100, b""))), Ok(()));
     let fault = |object: &[u8]| of(object).expect_err("refused");
     assert!(fault(&object(3, 99, &deflated(100, b""))).contains("larger than it says"));
     assert!(fault(&object(3, 101, &deflated(100, b""))).contains("smaller than it says"));
     assert!(fault(&object(3, 50_000_000, &deflated(50_000, b""))).contains("smaller"));
-    let bomb = pack::LARGEST_OBJECT + 1;
+    let bomb = pack::MAX_OBJECT + 1;
     assert!(fault(&object(3, bomb, &deflated(0, b""))).contains("more than"));
-    // A delta on an object of ten bytes that claims to make one of many gigabytes.
+    // A delta on an object of ten bytes whose stated result has many gigabytes.
     let delta = [10, 0xff, 0xff, 0xff, 0xff, 0x7f];
     let base = [[0_u8; 20].as_slice(), &deflated(0, &delta)].concat();
     assert!(fault(&object(7, delta.len() as u64, &base)).contains("more than"));
     assert!(fault(&object(5, 1, &deflated(1, b""))).contains("unknown kind"));
-    // Many of them, each of which is just small enough.
-    let mut size = pack::LARGEST_OBJECT;
+    // Many of them, each just small enough.
+    let mut size = pack::MAX_OBJECT;
     let mut delta = vec![10];
     while size > 0x7f {
         delta.push((size & 0x7f) as u8 | 0x80);
@@ -148,12 +148,12 @@ fn what_a_pack_says_of_sizes_is_held_to_the_truth() {
         ]
         .concat()
     };
-    let floor = u32::try_from(pack::FLOOR / pack::LARGEST_OBJECT).expect("few");
-    assert_eq!(pack::survey(&mut Cursor::new(many(floor)), 0), Ok(()));
-    let words = pack::survey(&mut Cursor::new(many(floor + 1)), 0).expect_err("refused");
+    let floor = u32::try_from(pack::ALLOWANCE / pack::MAX_OBJECT).expect("few");
+    assert_eq!(pack::check_sizes(&mut Cursor::new(many(floor)), 0), Ok(()));
+    let words = pack::check_sizes(&mut Cursor::new(many(floor + 1)), 0).expect_err("refused");
     assert!(words.contains("in all"), "{words}");
     assert_eq!(
-        pack::survey(&mut Cursor::new(many(floor + 1)), pack::LARGEST_OBJECT),
+        pack::check_sizes(&mut Cursor::new(many(floor + 1)), pack::MAX_OBJECT),
         Ok(())
     );
     assert!(fault(&[0xff; 20]).contains("impossible size"));
@@ -161,7 +161,7 @@ fn what_a_pack_says_of_sizes_is_held_to_the_truth() {
 }
 
 #[test]
-fn a_history_goes_through_a_bundle_unchanged() {
+fn a_history_survives_a_bundle_unchanged() {
     let dir = tempfile::tempdir().expect("a directory");
     let (bundle, seed, tip) = repository(dir.path());
     let mut reader = BufReader::new(bundle.as_slice());
@@ -171,7 +171,7 @@ fn a_history_goes_through_a_bundle_unchanged() {
     assert_eq!(refs.branch(), Some("refs/heads/main"));
     assert_eq!(refs.refs[0].1.to_string(), seed);
     assert_eq!(refs.refs[1].1.to_string(), tip);
-    pack::survey(&mut reader, 1000).expect("sound");
+    pack::check_sizes(&mut reader, 1000).expect("sound");
 
     let empty = Repository::init_bare(dir.path().join("empty.git")).expect("a repository");
     let mut nothing = Vec::new();

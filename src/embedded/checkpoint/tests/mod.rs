@@ -1,11 +1,11 @@
-//! Archives as nobody should write them, and one as everybody should.
+//! Tests of what makes an archive valid or invalid, on a valid archive that each test changes.
 
 mod archives;
 mod bundles;
 mod damage;
+mod permits;
 mod repos;
 mod rules;
-mod turns;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,16 +15,20 @@ use std::path::Path;
 use git2::{Repository, Signature, Time};
 use serde_json::{Value, json};
 use tar::{EntryType, Header};
+use tokio_util::sync::CancellationToken;
 
-use super::archive::{Abandoned, Archive, Member};
+use super::archive::Archive;
 use super::bundle::{self, Refs};
-use super::{CheckpointError, Repos, import::check, pack};
+use super::checked::check;
+use super::member::Member;
+use super::{CheckpointError, RepositoryStore, pack};
+use crate::embedded::Durability;
 use crate::protocol::ErrorType;
 
 const SOURCE: &str = "exp_00000000000000000000000001";
 const NOW: &str = "2026-01-02T03:04:05.000Z";
 
-/// The members of an archive by name, to be spoiled.
+/// The members of an archive by name, for tests to change.
 type Members = BTreeMap<String, Vec<u8>>;
 
 fn worker(n: u8) -> String {
@@ -66,8 +70,8 @@ fn lines(rows: &[Value]) -> Vec<u8> {
     rows.iter().flat_map(|row| format!("{row}\n").into_bytes()).collect()
 }
 
-/// An experiment in the middle of its life, each kind of entity there.
-fn good(dir: &Path) -> Members {
+/// A running experiment with every kind of entity.
+fn valid_members(dir: &Path) -> Members {
     let (bundle, seed, tip) = repository(dir);
     let task = |id: &str, kind: &str, state: &str, payload: Value| {
         let mut task = json!({
@@ -205,21 +209,21 @@ fn on_disk(bytes: &[u8]) -> File {
     file
 }
 
-/// The words of the refusal, or nothing; any other failure is a fault of ours.
+/// Why the archive is refused, or `None` when it is valid. Any other failure is a fault of ours.
 fn refusal(dir: &Path, archive: &[u8]) -> Option<(ErrorType, String)> {
-    let repos = Repos::open(dir.join("repos"), false).expect("a directory");
-    let outcome = check(on_disk(archive), Abandoned::default(), &repos).map(drop);
+    let repositories = RepositoryStore::open(dir.join("repos"), Durability::Unsynced).expect("a directory");
+    let result = check(on_disk(archive), CancellationToken::new(), &repositories).map(drop);
     let left = std::fs::read_dir(dir.join("repos")).map_or(0, Iterator::count);
     assert_eq!(left, 0, "nothing is left behind");
-    match outcome {
+    match result {
         Ok(()) => None,
-        Err(CheckpointError::Refused(refusal)) => Some((refusal.kind, refusal.detail)),
+        Err(CheckpointError::Protocol(error)) => Some((error.kind, error.detail)),
         Err(CheckpointError::Storage(fault)) => panic!("not the archive's fault: {fault:?}"),
     }
 }
 
 #[test]
-fn a_good_archive_is_taken() {
+fn a_valid_archive_is_accepted() {
     let dir = tempfile::tempdir().expect("a directory");
-    assert_eq!(refusal(dir.path(), &tar(&good(dir.path()))), None);
+    assert_eq!(refusal(dir.path(), &tar(&valid_members(dir.path()))), None);
 }

@@ -1,6 +1,4 @@
-//! Repositories on disk: submodules, holes, and those of imports that never landed.
-
-use std::sync::atomic::Ordering;
+//! Repositories on disk: submodules, missing objects, and imports that were not committed.
 
 use super::*;
 use crate::embedded::storage::StorageError;
@@ -33,7 +31,7 @@ fn with_submodule(path: &Path) -> (Repository, git2::Oid, git2::Oid) {
     (repo, tip, blob)
 }
 
-/// The bundle of these objects alone, whatever else they name.
+/// A bundle of only these objects, whatever they refer to.
 fn bundle_of(repo: &Repository, tip: git2::Oid, objects: &[git2::Oid]) -> Vec<u8> {
     let mut pack = repo.packbuilder().expect("a pack");
     for id in objects {
@@ -49,11 +47,11 @@ fn bundle_of(repo: &Repository, tip: git2::Oid, objects: &[git2::Oid]) -> Vec<u8
 }
 
 #[test]
-fn the_commits_of_submodules_are_elsewhere_and_all_else_is_there() {
+fn only_the_commits_of_submodules_may_be_missing() {
     let dir = tempfile::tempdir().expect("a directory");
     let (repo, tip, blob) = with_submodule(&dir.path().join("modules.git"));
-    let mut members = good(dir.path());
-    // One that names no commit of the other repository.
+    let mut members = valid_members(dir.path());
+    // An archive that names no commit of the other repository.
     for member in ["tasks", "ideas", "variants", "submissions", "events"] {
         members.insert(format!("{member}.jsonl"), Vec::new());
     }
@@ -72,7 +70,7 @@ fn the_commits_of_submodules_are_elsewhere_and_all_else_is_there() {
 
     let mut ours = Vec::new();
     bundle::write(&repo, &mut ours).expect("bundled");
-    assert_eq!(with(ours), None, "what is written here");
+    assert_eq!(with(ours), None, "a bundle that we wrote");
     let theirs = dir.path().join("theirs.bundle");
     let git = std::process::Command::new("git")
         .arg("-C")
@@ -83,7 +81,11 @@ fn the_commits_of_submodules_are_elsewhere_and_all_else_is_there() {
         .status()
         .expect("git runs");
     assert!(git.success());
-    assert_eq!(with(std::fs::read(theirs).expect("read")), None, "what git writes");
+    assert_eq!(
+        with(std::fs::read(theirs).expect("read")),
+        None,
+        "a bundle that git wrote"
+    );
 
     let commit = repo.find_commit(tip).expect("a commit");
     let (outer, inner) = {
@@ -104,66 +106,68 @@ fn the_commits_of_submodules_are_elsewhere_and_all_else_is_there() {
 }
 
 #[test]
-fn nobody_goes_on_reading_what_nobody_waits_for() {
+fn a_cancelled_check_stops_reading() {
     let dir = tempfile::tempdir().expect("a directory");
-    let repos = Repos::open(dir.path().join("repos"), false).expect("a directory");
-    let abandoned = Abandoned::default();
-    abandoned.store(true, Ordering::Relaxed);
-    let outcome = check(on_disk(&tar(&good(dir.path()))), abandoned, &repos).map(drop);
-    let Err(CheckpointError::Refused(refusal)) = outcome else {
-        panic!("{outcome:?}");
+    let repositories = RepositoryStore::open(dir.path().join("repos"), Durability::Unsynced).expect("a directory");
+    let cancelled = CancellationToken::new();
+    cancelled.cancel();
+    let result = check(on_disk(&tar(&valid_members(dir.path()))), cancelled, &repositories).map(drop);
+    let Err(CheckpointError::Protocol(error)) = result else {
+        panic!("{result:?}");
     };
-    assert!(refusal.detail.contains("nobody waits"), "{}", refusal.detail);
+    assert!(error.detail.contains("nobody waits"), "{}", error.detail);
 }
 
 #[test]
-fn a_repository_of_an_import_that_never_landed_is_nobodys() {
+fn the_repository_of_an_uncommitted_import_is_removed() {
     let dir = tempfile::tempdir().expect("a directory");
     let root = dir.path().join("repos");
-    let repos = Repos::open(root.clone(), false).expect("a directory");
+    let repositories = RepositoryStore::open(root.clone(), Durability::Unsynced).expect("a directory");
     let ids: [ExperimentId; 3] =
         ["1", "2", "3"].map(|digit| format!("exp_{}", digit.repeat(26)).parse().expect("an id"));
     for id in &ids {
         with_submodule(&root.join(format!("{id}.git")));
     }
-    let [landed, lost, own] = &ids;
-    for id in [landed, lost] {
+    let [committed, lost, own] = &ids;
+    for id in [committed, lost] {
         std::fs::write(root.join(format!("{id}.git/uncommitted-import")), "").expect("written");
     }
-    let mut undecided = repos.undecided().expect("listed");
-    undecided.sort();
-    assert_eq!(undecided, [landed.clone(), lost.clone()]);
+    let mut unsettled = repositories.unsettled_imports().expect("listed");
+    unsettled.sort();
+    assert_eq!(unsettled, [committed.clone(), lost.clone()]);
     let bundled = |id, is_imported| {
         let mut out = Vec::new();
-        repos.bundle(id, is_imported, &mut out).expect("bundled");
+        repositories.write_bundle(id, is_imported, &mut out).expect("bundled");
         !out.is_empty()
     };
-    assert!(!bundled(lost, false), "its bytes are not the experiment's");
-    assert!(bundled(landed, true) && bundled(own, false) && bundled(own, true));
-    for (id, has_landed) in [(landed, true), (lost, false), (own, false)] {
-        repos.decide(id, has_landed).expect("decided");
+    assert!(!bundled(lost, false), "it does not belong to the experiment");
+    assert!(bundled(committed, true) && bundled(own, false) && bundled(own, true));
+    for (id, is_committed) in [(committed, true), (lost, false), (own, false)] {
+        repositories.settle_import(id, is_committed).expect("settled");
     }
-    assert_eq!(repos.undecided().expect("listed"), []);
-    assert!(bundled(landed, false), "kept, and without a mark");
-    assert!(bundled(own, false), "never marked, never touched");
+    assert_eq!(repositories.unsettled_imports().expect("listed"), []);
+    assert!(bundled(committed, false), "kept, and settled");
+    assert!(bundled(own, false), "never part of an import");
     assert!(!root.join(format!("{lost}.git")).exists());
 }
 
 #[test]
-fn a_repository_that_is_not_whole_is_not_exported() {
+fn an_incomplete_repository_is_not_exported() {
     let dir = tempfile::tempdir().expect("a directory");
-    let repos = Repos::open(dir.path().join("repos"), false).expect("a directory");
+    let repositories = RepositoryStore::open(dir.path().join("repos"), Durability::Unsynced).expect("a directory");
     let id: ExperimentId = format!("exp_{}", "4".repeat(26)).parse().expect("an id");
     let path = dir.path().join("repos").join(format!("{id}.git"));
     let (_, tip, blob) = with_submodule(&path);
     let fault = || {
-        let outcome = repos.bundle(&id, false, &mut Vec::new());
-        let Err(CheckpointError::Storage(StorageError::File(fault))) = outcome else {
-            panic!("{outcome:?}");
+        let result = repositories.write_bundle(&id, false, &mut Vec::new());
+        let Err(CheckpointError::Storage(StorageError::File(fault))) = result else {
+            panic!("{result:?}");
         };
         fault.to_string()
     };
-    repos.bundle(&id, false, &mut Vec::new()).expect("whole");
+    repositories
+        .write_bundle(&id, false, &mut Vec::new())
+        .expect("complete");
 
     std::fs::write(path.join("shallow"), format!("{tip}\n")).expect("written");
     assert!(fault().contains("unshallow"), "{}", fault());

@@ -1,11 +1,11 @@
-//! What the lines of an archive must be, and must agree on.
+//! The rules for the lines of an archive, alone and together.
 
 use super::*;
 
 #[test]
-fn each_rule_is_held_and_its_breach_is_said() {
+fn each_broken_rule_is_reported() {
     let dir = tempfile::tempdir().expect("a directory");
-    let whole = good(dir.path());
+    let whole = valid_members(dir.path());
     let text = |member: &str| String::from_utf8(whole[member].clone()).expect("text");
     let replaced = |member: &str, from: &str, to: &str| {
         let before = text(member);
@@ -102,9 +102,9 @@ fn each_rule_is_held_and_its_breach_is_said() {
 }
 
 #[test]
-fn a_line_has_an_end_to_its_length() {
+fn lines_that_are_too_long_are_refused() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut whole = good(dir.path());
+    let mut whole = valid_members(dir.path());
     whole.insert("workers.jsonl".to_owned(), vec![b'x'; 9 * 1024 * 1024]);
     let (_, detail) = refusal(dir.path(), &tar(&whole)).expect("refused");
     assert!(detail.contains("workers.jsonl line 1: longer than"), "{detail}");
@@ -116,7 +116,7 @@ fn a_line_has_an_end_to_its_length() {
     assert!(detail.contains("workers.jsonl line 1"), "{detail}");
 }
 
-/// The archive with more lines of a file, its count made right.
+/// The archive with more lines in a file, and its count adjusted.
 fn extended(whole: &Members, file: &str, more: &[Value]) -> Members {
     let mut members = whole.clone();
     let name = format!("{file}.jsonl");
@@ -129,9 +129,9 @@ fn extended(whole: &Members, file: &str, more: &[Value]) -> Members {
 }
 
 #[test]
-fn states_that_no_experiment_can_be_in_are_not_taken() {
+fn impossible_states_are_refused() {
     let dir = tempfile::tempdir().expect("a directory");
-    let whole = good(dir.path());
+    let whole = valid_members(dir.path());
     let refused = |members: &Members| {
         refusal(dir.path(), &tar(members)).map(|(kind, detail)| {
             assert_eq!(kind, ErrorType::CheckpointInvalid);
@@ -142,7 +142,7 @@ fn states_that_no_experiment_can_be_in_are_not_taken() {
     let idea = json!({ "idea_id": "i-1" });
     let first = task("x-2", "execution", "pending", idea.clone());
     assert_eq!(refused(&extended(&whole, "tasks", std::slice::from_ref(&first))), None);
-    // A task that failed need not have handed anything in.
+    // A failed task need not have a submission.
     let failed = task("x-2", "execution", "failed", idea.clone());
     assert_eq!(
         refused(&extended(
