@@ -32,7 +32,6 @@ mod write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use percent_encoding::percent_decode_str;
 use poem::http::Uri;
 use poem::session::{CookieConfig, CookieSession, Session};
 use poem::web::cookie::{CookieKey, SameSite};
@@ -201,7 +200,6 @@ async fn in_context<E: Endpoint>(next: E, mut request: Request) -> poem::Result<
     let mut context = Context::of(&request).await?;
     let prepared = async {
         context.admit(&target)?;
-        check_text(uri.path())?;
         context.resolve(&target, &session).await
     };
     if let Err(fault) = prepared.await {
@@ -216,12 +214,6 @@ async fn in_context<E: Endpoint>(next: E, mut request: Request) -> poem::Result<
             Ok(draw_fault(&context.request, &uri, &fault, Some(&context)))
         }
     }
-}
-
-/// A path that does not decode to text names nothing.
-fn check_text(path: &str) -> Result<(), Fault> {
-    let words = || Fault::BadRequest("The address is not UTF-8 text.".to_owned());
-    percent_decode_str(path).decode_utf8().map(drop).map_err(|_| words())
 }
 
 /// Answers every other fault with a page without a bar, or with as much of one as was asked for.

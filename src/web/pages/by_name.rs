@@ -18,6 +18,9 @@ use crate::web::urls;
 #[handler]
 pub(crate) fn get(context: &Context, request: &Request) -> Result<Response> {
     let name = path_segment(request, "name");
+    if name.is_empty() {
+        return Err(Fault::BadRequest("The name is not UTF-8 text.".to_owned()).into());
+    }
     let found: Vec<_> = context
         .registry
         .rows

@@ -8,30 +8,23 @@ use poem::{Response, handler};
 use serde::Deserialize;
 
 use crate::client::{ClientError, RegistryClient};
-use crate::live::Topic;
 use crate::protocol::{DisplayName, ErrorType, Group, RegisterGroup};
-use crate::web::parts::listing::Listing;
 use crate::web::request::context::Context;
 use crate::web::request::htmx::see_other;
-use crate::web::request::query::Query;
 use crate::web::respond::page::Page;
 use crate::web::roster::authority::{RESERVED_GROUPS, authority};
 use crate::web::roster::graph::Roster;
 use crate::web::roster::input;
-use crate::web::roster::links::{
-    actor, banner, few, filter, first, group_link, holds, member_word, message, no_match, refusal, search,
-};
+use crate::web::roster::links::{actor, few, group_link, holds, member_word, no_match};
+use crate::web::roster::list::{AddForm, RosterList, Search};
 use crate::web::roster::request::RosterRequest;
 use crate::web::roster::unread::Unread;
 use crate::web::sections::Section;
-use crate::web::ui::{
-    Button, Column, Field, Input, Region, Row, RowKind, Table, Tone, button, count, empty, field, page_head, panel,
-    table, textarea, when,
-};
+use crate::web::ui::{Column, Field, Input, Row, RowKind, Table, count, empty, field, panel, table, textarea, when};
 use crate::web::upstream::Upstream;
 use crate::web::urls;
 use crate::web::write::act::Act;
-use crate::web::write::carry_out::{carry_out, request_id};
+use crate::web::write::carry_out::carry_out;
 use crate::web::write::refusal::{Faults, Refusal};
 use crate::web::write::submission_store::Submission;
 
@@ -50,8 +43,8 @@ pub(crate) async fn get(request: RosterRequest) -> Response {
         return answer;
     }
     let roster = request.roster().await;
-    let view = View::new(&roster, &request.context.request.page_url);
-    let page = view.page(&Creation::default(), &Faults::default());
+    let page_url = &request.context.request.page_url;
+    let page = page(&roster, page_url, &Creation::default(), &Faults::default());
     request.answer(page, roster.as_ref().map(drop))
 }
 
@@ -136,13 +129,29 @@ impl Act for Create {
 
     async fn redraw(&self, refusal: Refusal) -> Response {
         let roster = self.request.roster().await;
-        let page = View::new(&roster, urls::groups()).page(&self.form, &refusal.faults);
+        let page = page(&roster, urls::groups(), &self.form, &refusal.faults);
         self.request
             .answer_write(urls::groups().to_owned(), page.with_status(refusal.status))
     }
 }
 
-fn creation(form: &Creation, faults: &Faults) -> Markup {
+/// The page as a query asks for it, with the form as typed.
+fn page(roster: &Result<Arc<Roster>, Unread>, page_url: &str, form: &Creation, faults: &Faults) -> Page<'static> {
+    let (list, ()) = RosterList::new(roster, page_url, |_| ());
+    let search = Search {
+        region: "groups",
+        action: urls::groups(),
+        label: "Search by name or id",
+        kept: None,
+    };
+    let context = "Sets of workers and of other groups, in the deployment";
+    let form = creation(form, faults);
+    list.page(Section::Groups, context, &form, &search, |roster| {
+        View { list: &list }.lists(roster)
+    })
+}
+
+fn creation<'a>(form: &Creation, faults: &'a Faults) -> AddForm<'a> {
     let name = Field {
         name: "name",
         label: "Name",
@@ -159,74 +168,24 @@ fn creation(form: &Creation, faults: &Faults) -> Markup {
         error: faults.field("members"),
         required: false,
     };
-    html! {
-        details class="disclosed" id="create" open[!faults.is_empty()] {
-            summary class="button" { "Create a group" }
-            (refusal(faults.form.as_deref()))
-            form class="form" method="post" action=(urls::groups()) data-once {
-                (request_id())
-                (field(&name, Input::Text, &form.name))
-                (textarea(&members, 4, &form.members))
-                div class="actions" { (button(Button::Primary, "Create the group")) }
-            }
-        }
+    AddForm {
+        id: "create",
+        title: "Create a group",
+        action: urls::groups(),
+        faults,
+        fields: html! {
+            (field(&name, Input::Text, &form.name))
+            (textarea(&members, 4, &form.members))
+        },
+        submit: "Create the group",
     }
 }
 
-/// The list as a query asks for it.
 struct View<'a> {
-    roster: &'a Result<Arc<Roster>, Unread>,
-    listing: Listing,
-    banner: Option<(Tone, String)>,
-    q: Option<String>,
-    name: Option<String>,
+    list: &'a RosterList<'a>,
 }
 
-impl<'a> View<'a> {
-    /// `here` is the path and query.
-    fn new(roster: &'a Result<Arc<Roster>, Unread>, here: &str) -> Self {
-        let mut query = Query::of(here);
-        // Messages are not carried on into links.
-        let banner = banner(&mut Query::of(here));
-        let text = |most| move |text: &str| Some(first(text, most)).filter(|text| !text.trim().is_empty());
-        Self {
-            roster,
-            banner,
-            q: query.take("q", text(64)),
-            name: query.take("name", text(128)),
-            listing: Listing::new(query),
-        }
-    }
-
-    /// The page, with the form as typed.
-    fn page(&self, form: &Creation, faults: &Faults) -> Page<'static> {
-        let context = html! { "Sets of workers and of other groups, in " ("the deployment") };
-        let can_write = !matches!(self.roster, Err(Unread::NoToken));
-        let head = html! {
-            (page_head("Groups", context, html! {}))
-            (message(self.banner.as_ref()))
-            @if can_write { (creation(form, faults)) }
-            @else { (refusal(faults.form.as_deref())) }
-            @if self.roster.is_ok() { (self.search()) }
-        };
-        let region = Region {
-            name: "groups",
-            topics: &[Topic::Registry],
-            body: match self.roster {
-                Ok(roster) => self.lists(roster),
-                Err(unread) => unread.markup(),
-            }
-            .into(),
-        };
-        Page::new("Groups", Section::Groups, head, vec![region])
-    }
-
-    fn search(&self) -> Markup {
-        let kept: Vec<_> = self.name.as_deref().map(|name| ("name", name)).into_iter().collect();
-        let reset = self.listing.with("q", None);
-        search(urls::groups(), "Search by name or id", self.q.as_deref(), &kept, &reset)
-    }
-
+impl View<'_> {
     fn lists(&self, roster: &Roster) -> Markup {
         let (reserved, others): (Vec<_>, Vec<_>) = roster
             .groups()
@@ -234,7 +193,7 @@ impl<'a> View<'a> {
             .filter(|group| self.keeps(group))
             .partition(|group| is_reserved(group));
         let total = others.len() as u64;
-        let shown = self.listing.paging(total).slice(total, others.into_iter());
+        let shown = self.list.listing.paging(total).slice(total, others.into_iter());
         let table = Table {
             caption: "Groups",
             columns: columns(),
@@ -247,14 +206,9 @@ impl<'a> View<'a> {
                 false => no_match("group", urls::groups()),
             },
         };
-        let filters = html! {
-            @if let Some(name) = &self.name {
-                (filter("Name", name, self.listing.with("name", Some(name)), self.listing.with("name", None)))
-            }
-        };
         html! {
             (panel("With authority", None, &self.reserved(roster, &reserved)))
-            (panel("Other groups", None, &self.listing.markup("groups", total, &filters, &table)))
+            (panel("Other groups", None, &self.list.listing.markup("groups", total, &self.list.name_filter(), &table)))
         }
     }
 
@@ -283,11 +237,8 @@ impl<'a> View<'a> {
 
     fn keeps(&self, group: &Group) -> bool {
         let name = group.name.as_ref().map(DisplayName::as_str);
-        self.name.as_deref().is_none_or(|wanted| name == Some(wanted))
-            && self
-                .q
-                .as_deref()
-                .is_none_or(|q| holds(q, &[group.group_id.as_str(), name.unwrap_or_default()]))
+        let texts = [group.group_id.as_str(), name.unwrap_or_default()];
+        self.list.keeps(name, |q| holds(q, &texts))
     }
 
     fn row(&self, roster: &Roster, group: &Group) -> Row {

@@ -9,29 +9,24 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::client::{ClientError, RegistryClient};
-use crate::live::Topic;
 use crate::protocol::{DisplayName, ErrorType, GroupId, MemberId, RegisterWorker, Worker};
-use crate::web::parts::listing::Listing;
 use crate::web::request::context::Context;
-use crate::web::request::query::Query;
 use crate::web::respond::page::Page;
 use crate::web::roster::graph::Roster;
 use crate::web::roster::input;
 use crate::web::roster::links::{
-    actor, banner, few, filter, first, group_word, holds, labels_line, labels_text, message, no_match, refusal, search,
-    worker_link,
+    actor, few, filter, group_word, holds, labels_line, labels_text, no_match, worker_link,
 };
+use crate::web::roster::list::{AddForm, RosterList, Search};
 use crate::web::roster::request::RosterRequest;
 use crate::web::roster::secret::{Secret, already_shown, secret_page};
 use crate::web::roster::unread::Unread;
 use crate::web::sections::Section;
-use crate::web::ui::{
-    Button, Column, Field, Input, Region, Row, RowKind, Table, Tone, button, empty, field, page_head, textarea, when,
-};
+use crate::web::ui::{Column, Field, Input, Row, RowKind, Table, empty, field, textarea, when};
 use crate::web::upstream::Upstream;
 use crate::web::urls;
 use crate::web::write::act::Act;
-use crate::web::write::carry_out::{carry_out, request_id};
+use crate::web::write::carry_out::carry_out;
 use crate::web::write::refusal::{Faults, Refusal};
 use crate::web::write::submission_store::Submission;
 
@@ -50,8 +45,8 @@ pub(crate) async fn get(request: RosterRequest) -> Response {
         return answer;
     }
     let roster = request.roster().await;
-    let view = View::new(&roster, &request.context.request.page_url);
-    let page = view.page(&Registration::default(), &Faults::default());
+    let page_url = &request.context.request.page_url;
+    let page = page(&roster, page_url, &Registration::default(), &Faults::default());
     request.answer(page, roster.as_ref().map(drop))
 }
 
@@ -146,13 +141,31 @@ impl Act for Register {
 
     async fn redraw(&self, refusal: Refusal) -> Response {
         let roster = self.request.roster().await;
-        let page = View::new(&roster, urls::workers()).page(&self.form, &refusal.faults);
+        let page = page(&roster, urls::workers(), &self.form, &refusal.faults);
         self.request
             .answer_write(urls::workers().to_owned(), page.with_status(refusal.status))
     }
 }
 
-fn registration(form: &Registration, faults: &Faults) -> Markup {
+/// The page as a query asks for it, with the form as typed.
+fn page(roster: &Result<Arc<Roster>, Unread>, page_url: &str, form: &Registration, faults: &Faults) -> Page<'static> {
+    let (list, group) = RosterList::new(roster, page_url, |query| {
+        query.take("group", |id| id.parse::<GroupId>().ok())
+    });
+    let search = Search {
+        region: "workers",
+        action: urls::workers(),
+        label: "Search by name, id or label",
+        kept: group.as_ref().map(|id| ("group", id.as_str())),
+    };
+    let context = "Who may act in the deployment, each with a secret of its own";
+    let (form, group) = (registration(form, faults), group.as_ref());
+    list.page(Section::Workers, context, &form, &search, |roster| {
+        View { list: &list, group }.rows(roster)
+    })
+}
+
+fn registration<'a>(form: &Registration, faults: &'a Faults) -> AddForm<'a> {
     let name = Field {
         name: "name",
         label: "Name",
@@ -167,97 +180,29 @@ fn registration(form: &Registration, faults: &Faults) -> Markup {
         error: faults.field("labels"),
         required: false,
     };
-    html! {
-        details class="disclosed" id="register" open[!faults.is_empty()] {
-            summary class="button" { "Register a worker" }
-            (refusal(faults.form.as_deref()))
-            form class="form" method="post" action=(urls::workers()) data-once {
-                (request_id())
-                (field(&name, Input::Text, &form.name))
-                (textarea(&labels, 3, &form.labels))
-                div class="actions" { (button(Button::Primary, "Register and show the secret")) }
-            }
-        }
+    AddForm {
+        id: "register",
+        title: "Register a worker",
+        action: urls::workers(),
+        faults,
+        fields: html! {
+            (field(&name, Input::Text, &form.name))
+            (textarea(&labels, 3, &form.labels))
+        },
+        submit: "Register and show the secret",
     }
 }
 
-/// The list as a query asks for it.
 struct View<'a> {
-    roster: &'a Result<Arc<Roster>, Unread>,
-    listing: Listing,
-    banner: Option<(Tone, String)>,
-    q: Option<String>,
-    name: Option<String>,
-    group: Option<GroupId>,
+    list: &'a RosterList<'a>,
+    group: Option<&'a GroupId>,
 }
 
-impl<'a> View<'a> {
-    /// `here` is the path and query.
-    fn new(roster: &'a Result<Arc<Roster>, Unread>, here: &str) -> Self {
-        let mut query = Query::of(here);
-        // Messages are not carried on into links.
-        let banner = banner(&mut Query::of(here));
-        let text = |most| move |text: &str| Some(first(text, most)).filter(|text| !text.trim().is_empty());
-        Self {
-            roster,
-            banner,
-            q: query.take("q", text(64)),
-            name: query.take("name", text(128)),
-            group: query.take("group", |id| id.parse().ok()),
-            listing: Listing::new(query),
-        }
-    }
-
-    /// The page, with the form as typed.
-    fn page(&self, form: &Registration, faults: &Faults) -> Page<'static> {
-        let context = html! { "Who may act in the deployment, each with a secret of its own" };
-        let can_write = !matches!(self.roster, Err(Unread::NoToken));
-        let head = html! {
-            (page_head("Workers", context, html! {}))
-            (message(self.banner.as_ref()))
-            @if can_write { (registration(form, faults)) }
-            @else { (refusal(faults.form.as_deref())) }
-        };
-        let region = Region {
-            name: "workers",
-            topics: &[Topic::Registry],
-            body: match self.roster {
-                Ok(roster) => self.rows(roster),
-                Err(unread) => unread.markup(),
-            }
-            .into(),
-        };
-        Page::new(
-            "Workers",
-            Section::Workers,
-            html! { (head) @if self.roster.is_ok() { (self.search()) } },
-            vec![region],
-        )
-    }
-
-    fn search(&self) -> Markup {
-        let group = self.group.as_ref().map(|id| ("group", id.as_str()));
-        let kept: Vec<_> = self
-            .name
-            .as_deref()
-            .map(|name| ("name", name))
-            .into_iter()
-            .chain(group)
-            .collect();
-        let reset = self.listing.with("q", None);
-        search(
-            urls::workers(),
-            "Search by name, id or label",
-            self.q.as_deref(),
-            &kept,
-            &reset,
-        )
-    }
-
+impl View<'_> {
     fn rows(&self, roster: &Roster) -> Markup {
         let kept: Vec<_> = self.kept(roster);
         let total = kept.len() as u64;
-        let shown = self.listing.paging(total).slice(total, kept.into_iter());
+        let shown = self.list.listing.paging(total).slice(total, kept.into_iter());
         let table = Table {
             caption: "Workers",
             columns: vec![
@@ -276,51 +221,39 @@ impl<'a> View<'a> {
                 false => no_match("worker", urls::workers()),
             },
         };
-        self.listing.markup("workers", total, &self.filters(roster), &table)
+        self.list
+            .listing
+            .markup("workers", total, &self.filters(roster), &table)
     }
 
     fn kept<'r>(&self, roster: &'r Roster) -> Vec<&'r Worker> {
-        let group = self.group.as_ref().map(|id| roster.group(id));
         // A group that is gone contains nobody.
-        let members: Option<Vec<_>> = group.map(|group| {
+        let members: Option<Vec<_>> = self.group.map(|id| {
+            let group = roster.group(id);
             let found = group.map(|group| roster.reach(group).workers).unwrap_or_default();
             let mut ids: Vec<_> = found.into_iter().map(|found| &found.item.worker_id).collect();
             ids.sort_unstable();
             ids
         });
         let is_kept = |worker: &&Worker| {
-            let name = worker.name.as_ref().map(DisplayName::as_str);
-            let texts = || {
-                [
-                    worker.worker_id.as_str(),
-                    name.unwrap_or_default(),
-                    &labels_text(worker),
-                ]
-                .map(str::to_owned)
-            };
-            self.name.as_deref().is_none_or(|wanted| name == Some(wanted))
-                && members
-                    .as_ref()
-                    .is_none_or(|ids| ids.binary_search(&&worker.worker_id).is_ok())
-                && self
-                    .q
-                    .as_deref()
-                    .is_none_or(|q| holds(q, &texts().each_ref().map(String::as_str)))
+            let (id, name) = (&worker.worker_id, worker.name.as_ref().map(DisplayName::as_str));
+            let is_member = members.as_ref().is_none_or(|ids| ids.binary_search(&id).is_ok());
+            let matches = |q: &str| holds(q, &[id.as_str(), name.unwrap_or_default(), &labels_text(worker)]);
+            is_member && self.list.keeps(name, matches)
         };
         roster.workers().iter().filter(is_kept).collect()
     }
 
     fn filters(&self, roster: &Roster) -> Markup {
-        let group = self.group.as_ref().map(|id| {
+        let listing = &self.list.listing;
+        let group = self.group.map(|id| {
             let name = roster.group(id).and_then(|group| group.name.as_ref());
             (id, name.map_or_else(|| id.to_string(), ToString::to_string))
         });
         html! {
-            @if let Some(name) = &self.name {
-                (filter("Name", name, self.listing.with("name", Some(name)), self.listing.with("name", None)))
-            }
+            (self.list.name_filter())
             @if let Some((id, name)) = group {
-                (filter("Group", &name, self.listing.with("group", Some(id.as_str())), self.listing.with("group", None)))
+                (filter("Group", &name, listing.with("group", Some(id.as_str())), listing.with("group", None)))
             }
         }
     }

@@ -67,19 +67,6 @@ pub(crate) fn refusal(words: Option<&str>) -> Markup {
     html! { @if let Some(words) = words { (notice(Tone::Bad, &html! { p { (words) } })) } }
 }
 
-/// A search by `q`, and the other filters that are in force.
-pub(crate) fn search(action: &str, label: &str, q: Option<&str>, kept: &[(&str, &str)], reset: &str) -> Markup {
-    html! {
-        form class="search" role="search" method="get" action=(action) {
-            label class="sr" for="q" { (label) }
-            input id="q" name="q" type="search" value=[q] placeholder=(label) maxlength="64" autocomplete="off" spellcheck="false";
-            @for (name, value) in kept { input type="hidden" name=(name) value=(value); }
-            button type="submit" class="button" { "Search" }
-            @if q.is_some() { a href=(reset) { "Clear" } }
-        }
-    }
-}
-
 /// A filter that a link set, and the way out of it.
 pub(crate) fn filter(label: &str, value: &str, here: String, without: String) -> Markup {
     let chip = |text: &str, href, current| Chip {
