@@ -278,7 +278,7 @@ fn open_snapshot_store(options: &Options) -> Option<SnapshotStore> {
     match SnapshotStore::open(directory.clone(), control_plane) {
         Ok(store) => Some(store),
         Err(error) => {
-            warn!(path = %directory.display(), %error, "nothing is kept over a restart: the directory cannot be used");
+            warn!(path = %directory.display(), %error, "snapshots are not saved: the directory cannot be used");
             None
         }
     }

@@ -140,6 +140,10 @@ impl MirrorSet {
         drop(mirrors);
         // Pages that sum up all mirrors draw again, and so follow these again if they are shown.
         self.fleet.send_modify(|fleet| *fleet += 1);
-        debug!(mirrors = left, ended = ids.len(), "ended mirrors nobody looks at");
+        debug!(
+            mirrors = left,
+            ended = ids.len(),
+            "ended mirrors that were idle or over budget"
+        );
     }
 }

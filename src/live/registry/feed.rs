@@ -181,7 +181,7 @@ impl RegistryFeed {
 
     /// Lists at an interval, until it is time to ask again whether the control plane pushes.
     async fn poll(&mut self, control: &ControlClient) -> Result<(), ClientError> {
-        debug!("the control plane does not push; asking every so often while anybody looks");
+        debug!("the control plane does not push; polling while the registry is viewed");
         let mut known_tag = None;
         for round in 0..LISTS_PER_CONNECT {
             if let Some((entries, tag)) = control.experiments_unless(known_tag.as_deref()).await? {

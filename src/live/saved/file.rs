@@ -32,7 +32,7 @@ pub(super) async fn read<T: DeserializeOwned + Send + 'static>(path: PathBuf) ->
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => {
-            warn!(path = %path.display(), %error, "what was kept cannot be read; it is listed anew");
+            warn!(path = %path.display(), %error, "cannot read a saved file; its content is listed again");
             None
         }
     });
@@ -67,7 +67,7 @@ pub(super) async fn write(path: PathBuf, heard: Timestamp, content: impl Seriali
         replace_private_with(&path, |target| compress(target, &file))
     });
     if let Ok(Err(error)) = written.await {
-        warn!(path = %log_path.display(), %error, "cannot keep what is known; after a restart it is listed anew");
+        warn!(path = %log_path.display(), %error, "cannot save a file; its content is listed again after a restart");
     }
 }
 

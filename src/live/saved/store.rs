@@ -107,7 +107,7 @@ impl SnapshotStore {
             io::Result::Ok(())
         });
         if let Ok(Err(error)) = removed.await {
-            warn!(path = %self.directory.display(), %error, "cannot sweep what is kept of experiments");
+            warn!(path = %self.directory.display(), %error, "cannot remove snapshots of experiments that are gone");
         }
     }
 }
