@@ -234,7 +234,7 @@ mod tests {
         // A reader with the old row gets the newer entity.
         assert_eq!(read(&cache, epoch, 1, 4, &reads).await, "1 of 7");
         assert_eq!((reads.get(), cache.0.len()), (2, 1));
-        // Another epoch of the mirror starts its revisions anew.
+        // Another epoch of the mirror starts its revisions again.
         assert_eq!(read(&cache, Epoch::random(), 1, 2, &reads).await, "1 of 2");
         for revision in 8..1000 {
             read(&cache, epoch, 1, revision, &reads).await;

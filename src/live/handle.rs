@@ -135,7 +135,7 @@ impl Live {
 
     /// The registry of experiments. Asking for it counts as a view.
     pub fn registry(&self) -> &Arc<Registry> {
-        self.0.registry.usage().touch(self.0.options.clock.now());
+        self.0.registry.usage.touch(self.0.options.clock.now());
         &self.0.registry
     }
 
@@ -197,31 +197,25 @@ impl Live {
     }
 
     fn start_mirror(&self, id: &ExperimentId) -> Arc<Mirror> {
-        let Options {
-            stores,
-            configs,
-            clock,
-            tasks,
-            max_retry_delay,
-            ..
-        } = &self.0.options;
-        let mirror = Mirror::new(id.clone(), clock.now(), tasks.stopping().child_token());
-        let writer = MirrorWriter::new(mirror.clone(), self.0.mirrors.fleet().clone(), clock.clone());
+        let options = &self.0.options;
+        let stop = options.tasks.stopping().child_token();
+        let mirror = Mirror::new(id.clone(), options.clock.now(), stop);
+        let writer = MirrorWriter::new(mirror.clone(), self.0.mirrors.fleet().clone(), options.clock.clone());
         let Some(client) = self.client(id) else {
             // Without an address nothing is asked.
-            writer.unhosted(Phase::Elsewhere, *max_retry_delay);
+            writer.unhosted(Phase::Elsewhere, options.max_retry_delay);
             return mirror;
         };
         let follower = Follower {
             client,
-            stores: stores.clone(),
-            configs: configs.clone(),
+            stores: options.stores.clone(),
+            configs: options.configs.clone(),
             snapshot_store: self.0.snapshot_store.clone(),
             admins: self.has_deployment_groups(id).then(|| self.0.admins.clone()),
-            max_retry_delay: *max_retry_delay,
+            max_retry_delay: options.max_retry_delay,
             refresh_requests: self.0.refresh_requests.clone(),
         };
-        tasks.spawn("mirror", follow(follower, writer));
+        options.tasks.spawn("mirror", follow(follower, writer));
         mirror
     }
 
@@ -241,11 +235,7 @@ impl Live {
     /// mirror waits for its first list. [`Live::fleet`] changes with each list; a caller that then asks again gets
     /// more.
     pub fn follow_hosted(&self) -> Vec<Arc<Mirror>> {
-        let Options {
-            max_mirrors,
-            max_mirror_bytes,
-            ..
-        } = &self.0.options;
+        let options = &self.0.options;
         let view = self.0.registry.view();
         let hosted = view
             .rows
@@ -254,10 +244,11 @@ impl Live {
             .filter(|(_, row)| matches!(row.hosting, Hosting::Hosted(_)));
         let followed = self.followed_mirrors();
         let weight: u64 = followed.iter().map(|mirror| mirror.weight() as u64).sum();
-        let may_start = weight < *max_mirror_bytes && !followed.iter().any(|mirror| mirror.view().is_connecting());
+        let may_start =
+            weight < options.max_mirror_bytes && !followed.iter().any(|mirror| mirror.view().is_connecting());
         let mut startable = if may_start { MAX_STARTED_AT_ONCE } else { 0 };
         let mut mirrors = Vec::new();
-        for (id, _) in hosted.take(*max_mirrors) {
+        for (id, _) in hosted.take(options.max_mirrors) {
             if self.existing_mirror(id).is_none() {
                 if startable == 0 {
                     continue;
@@ -287,7 +278,7 @@ fn open_snapshot_store(options: &Options) -> Option<SnapshotStore> {
     match SnapshotStore::open(directory.clone(), control_plane) {
         Ok(store) => Some(store),
         Err(error) => {
-            warn!(path = %directory.display(), %error, "nothing is kept over a restart: the directory cannot be used");
+            warn!(path = %directory.display(), %error, "snapshots are not saved: the directory cannot be used");
             None
         }
     }

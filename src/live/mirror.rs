@@ -65,7 +65,7 @@ pub struct Mirror {
     view: Published<View, Revisions>,
     last_heard: AtomicTimestamp,
     /// Counts views by people and by open pages.
-    usage: Arc<Usage>,
+    pub(super) usage: Arc<Usage>,
     /// When a person last asked for a page of it.
     last_page_request: AtomicTimestamp,
     follow_stats: FollowStats,
@@ -162,10 +162,6 @@ impl Mirror {
     /// Keeps the mirror followed for as long as the guard lives.
     pub fn viewer(&self) -> Viewer {
         self.usage.viewer()
-    }
-
-    pub(super) fn usage(&self) -> &Usage {
-        &self.usage
     }
 
     /// Records that a person asked for a page of it.

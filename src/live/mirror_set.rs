@@ -67,7 +67,7 @@ impl MirrorSet {
         let mut mirrors = self.mirrors.lock();
         let mirror = mirrors.entry(id.clone()).or_insert_with(start);
         // Recorded under the lock, so that the mirror is not ended as idle in between.
-        mirror.usage().touch(self.clock.now());
+        mirror.usage.touch(self.clock.now());
         mirror.clone()
     }
 
@@ -108,7 +108,7 @@ impl MirrorSet {
     fn end_idle(&self) {
         let now = self.clock.now();
         let mirrors = self.mirrors.lock();
-        let is_idle = |mirror: &&Arc<Mirror>| mirror.usage().is_idle(now, self.idle_timeout);
+        let is_idle = |mirror: &&Arc<Mirror>| mirror.usage.is_idle(now, self.idle_timeout);
         let idle = mirrors.values().filter(is_idle);
         let idle: Vec<_> = idle.map(|mirror| mirror.experiment().clone()).collect();
         self.end(mirrors, idle);
@@ -120,8 +120,8 @@ impl MirrorSet {
         let candidates = mirrors.values().map(|mirror| EvictionCandidate {
             id: mirror.experiment().clone(),
             bytes: mirror.weight() as u64,
-            last_viewed: mirror.usage().last_viewed(),
-            is_in_use: !mirror.usage().is_idle(now, PAGE_VIEW),
+            last_viewed: mirror.usage.last_viewed(),
+            is_in_use: !mirror.usage.is_idle(now, PAGE_VIEW),
         });
         let evicted = self.budget.evictions(candidates.collect());
         self.end(mirrors, evicted);
@@ -140,6 +140,10 @@ impl MirrorSet {
         drop(mirrors);
         // Pages that sum up all mirrors draw again, and so follow these again if they are shown.
         self.fleet.send_modify(|fleet| *fleet += 1);
-        debug!(mirrors = left, ended = ids.len(), "ended mirrors nobody looks at");
+        debug!(
+            mirrors = left,
+            ended = ids.len(),
+            "ended mirrors that were idle or over budget"
+        );
     }
 }

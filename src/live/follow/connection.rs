@@ -58,23 +58,14 @@ impl Follower {
 }
 
 /// What is remembered from one connection to the next.
+#[derive(Default)]
 pub(super) struct FollowState {
-    /// Whether the snapshot, if there is one, cannot be resumed.
-    pub needs_list: bool,
+    /// Whether there is a snapshot that can be resumed at its cursor.
+    pub can_resume: bool,
     /// Whether the feed was reported broken and not yet repaired.
     pub is_broken: bool,
     /// Since when the feed is connected and complete.
     pub healthy_since: Option<Instant>,
-}
-
-impl Default for FollowState {
-    fn default() -> Self {
-        Self {
-            needs_list: true,
-            is_broken: false,
-            healthy_since: None,
-        }
-    }
 }
 
 /// A batch of the feed, sorted by what is to be done.
@@ -95,11 +86,11 @@ pub(super) async fn watch(
     state: &mut FollowState,
 ) -> Result<Infallible, Interruption> {
     let client = &follower.client;
-    if state.needs_list || !matches!(writer.view().phase, Phase::Ready(_)) {
-        list_all(follower, writer).await?;
-        state.needs_list = false;
-    } else {
+    if state.can_resume && writer.view().snapshot().is_some() {
         check_same_log(client, writer).await?;
+    } else {
+        list_all(follower, writer).await?;
+        state.can_resume = true;
     }
     let cursor = writer.view().snapshot().map_or(0, |snapshot| snapshot.cursor);
     let mut feed = Feed::open(client, cursor).await?;

@@ -39,7 +39,7 @@ pub(super) async fn follow(follower: Follower, writer: MirrorWriter) {
         && let Some((saved, heard)) = store.load_experiment(follower.client.id()).await
     {
         restore(&follower, &writer, saved, heard).await;
-        state.needs_list = false;
+        state.can_resume = true;
     }
     loop {
         let interruption = tokio::select! {
@@ -76,7 +76,7 @@ fn handle(
     let healthy = healthy_since.map_or(Duration::ZERO, |since| since.elapsed());
     match interruption {
         Interruption::Relist => {
-            state.needs_list = true;
+            state.can_resume = false;
             // The snapshot is not current any more, and what is current is not known before the list.
             if !matches!(writer.view().freshness, Freshness::Stale { .. }) {
                 writer.set_freshness(Freshness::CatchingUp);
@@ -84,7 +84,7 @@ fn handle(
             (backoff.next(healthy), MIN_RETRY_DELAY)
         }
         Interruption::Unhosted(phase) => {
-            state.needs_list = true;
+            state.can_resume = false;
             let every = UNHOSTED_RETRY.min(follower.max_retry_delay);
             if writer.unhosted(phase, every) {
                 follower.task_store_changed();
@@ -94,7 +94,7 @@ fn handle(
         Interruption::Broken(error) => {
             // A snapshot resumes from its cursor, unless a list is still due. Without a snapshot there is nothing to
             // resume, and an answer that cannot be decoded would come again.
-            state.needs_list |= writer.view().snapshot().is_none() || matches!(error, ClientError::Decode(_));
+            state.can_resume &= writer.view().snapshot().is_some() && !matches!(error, ClientError::Decode(_));
             writer.set_stale(Unavailability::of(Server::TaskStore, &error));
             if !std::mem::replace(&mut state.is_broken, true) {
                 writer.follow_stats().add_break();

@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::probe::{Probe, ProbeDepth};
-use super::refresh_request::RefreshRequest;
 use super::writer::RegistryWriter;
 use crate::access::Scope;
 use crate::client::{ClientError, ControlClient, PushStream, WatchEvent};
@@ -28,6 +27,14 @@ use crate::protocol::ExperimentId;
 const LISTS_PER_PROBE: u32 = 3;
 /// After this many lists, a control plane that did not push is asked again whether it does.
 const LISTS_PER_CONNECT: u32 = 30;
+
+/// What the feed is asked to read again, because it may not hear of the change otherwise.
+pub(in crate::live) enum RefreshRequest {
+    /// The experiment changed, and so did its entry at the control plane.
+    Entry(ExperimentId),
+    /// Its task store answers differently than before. The control plane knows nothing of that.
+    TaskStore(ExperimentId),
+}
 
 /// Reads the control plane, and writes what it says to the registry.
 pub(in crate::live) struct RegistryFeed {
@@ -174,7 +181,7 @@ impl RegistryFeed {
 
     /// Lists at an interval, until it is time to ask again whether the control plane pushes.
     async fn poll(&mut self, control: &ControlClient) -> Result<(), ClientError> {
-        debug!("the control plane does not push; asking every so often while anybody looks");
+        debug!("the control plane does not push; polling while the registry is viewed");
         let mut known_tag = None;
         for round in 0..LISTS_PER_CONNECT {
             if let Some((entries, tag)) = control.experiments_if_changed(known_tag.as_deref()).await? {

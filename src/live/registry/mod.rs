@@ -3,14 +3,12 @@
 
 mod feed;
 mod probe;
-mod refresh_request;
 mod row;
 mod view;
 mod writer;
 
-pub(super) use feed::RegistryFeed;
+pub(super) use feed::{RefreshRequest, RegistryFeed};
 pub(super) use probe::Prober;
-pub(super) use refresh_request::RefreshRequest;
 pub use row::{Hosting, RegistryRow};
 pub use view::{Registry, RegistryView};
 pub(super) use writer::RegistryWriter;

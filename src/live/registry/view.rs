@@ -31,7 +31,7 @@ pub struct Registry {
     view: Published<RegistryView, u64>,
     started: Instant,
     last_heard: AtomicTimestamp,
-    usage: Arc<Usage>,
+    pub(in crate::live) usage: Arc<Usage>,
     /// Wakes the feed when somebody views the registry.
     viewed: Notify,
 }
@@ -91,10 +91,6 @@ impl Registry {
         let viewer = self.usage.viewer();
         self.viewed.notify_one();
         viewer
-    }
-
-    pub(in crate::live) fn usage(&self) -> &Usage {
-        &self.usage
     }
 
     /// Waits for somebody to view the registry.

@@ -37,7 +37,7 @@ impl RegistryWriter {
 
     /// Whether anybody views the registry, or did a moment ago.
     pub(super) fn is_viewed(&self) -> bool {
-        !self.registry.usage().is_idle(self.clock.now(), Self::VIEWED_FOR)
+        !self.registry.usage.is_idle(self.clock.now(), Self::VIEWED_FOR)
     }
 
     /// Records that the control plane answered.

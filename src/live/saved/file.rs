@@ -26,23 +26,13 @@ pub(super) struct File<T> {
     pub content: T,
 }
 
-impl<T> File<T> {
-    pub(super) fn new(heard: Timestamp, content: T) -> Self {
-        Self {
-            version: VERSION,
-            heard,
-            content,
-        }
-    }
-}
-
 /// Reads a file, if it is there and of this version. An unreadable one is logged.
 pub(super) async fn read<T: DeserializeOwned + Send + 'static>(path: PathBuf) -> Option<File<T>> {
     let read = tokio::task::spawn_blocking(move || match read_version(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => {
-            warn!(path = %path.display(), %error, "what was kept cannot be read; it is listed anew");
+            warn!(path = %path.display(), %error, "cannot read a saved file; its content is listed again");
             None
         }
     });
@@ -63,22 +53,27 @@ fn read_version<T: DeserializeOwned>(path: &Path) -> io::Result<Option<File<T>>>
     Ok(Some(serde_json::from_reader(beginning.chain(json))?))
 }
 
-/// Replaces a file with what `make` returns. A failure is logged.
-pub(super) async fn write<T: Serialize>(path: PathBuf, make: impl FnOnce() -> File<T> + Send + 'static) {
+/// Replaces a file. A failure is logged.
+pub(super) async fn write(path: PathBuf, heard: Timestamp, content: impl Serialize + Send + 'static) {
     let log_path = path.clone();
+    let file = File {
+        version: VERSION,
+        heard,
+        content,
+    };
     let written = tokio::task::spawn_blocking(move || {
         // The directory may have been removed.
         path.parent().map_or(Ok(()), create_private_dir)?;
-        replace_private_with(&path, |file| compress(file, &make()))
+        replace_private_with(&path, |target| compress(target, &file))
     });
     if let Ok(Err(error)) = written.await {
-        warn!(path = %log_path.display(), %error, "cannot keep what is known; after a restart it is listed anew");
+        warn!(path = %log_path.display(), %error, "cannot save a file; its content is listed again after a restart");
     }
 }
 
 /// Fast rather than small, since files are written often.
-fn compress(file: &mut fs::File, content: &impl Serialize) -> io::Result<()> {
-    let encoder = GzEncoder::new(BufWriter::new(file), Compression::fast());
+fn compress(target: &mut fs::File, content: &impl Serialize) -> io::Result<()> {
+    let encoder = GzEncoder::new(BufWriter::new(target), Compression::fast());
     let mut json = BufWriter::new(encoder);
     serde_json::to_writer(&mut json, content)?;
     json.into_inner()?.finish()?.flush()
@@ -92,15 +87,15 @@ mod tests {
     async fn a_file_of_another_version_is_not_parsed() {
         let scratch = tempfile::tempdir().expect("a directory");
         let path = scratch.path().join("a.json.gz");
-        let with_version = |version| {
-            move || File {
-                version,
-                ..File::new(Timestamp::from_millisecond(1), "not a list")
-            }
+        let heard = Timestamp::from_millisecond(1);
+        let other = File {
+            version: VERSION + 1,
+            heard,
+            content: "not a list",
         };
-        write(path.clone(), with_version(VERSION + 1)).await;
+        compress(&mut fs::File::create(&path).expect("a file"), &other).expect("written");
         assert!(read_version::<Vec<u8>>(&path).expect("no error").is_none());
-        write(path.clone(), with_version(VERSION)).await;
+        write(path.clone(), heard, "not a list").await;
         assert!(read_version::<Vec<u8>>(&path).is_err());
     }
 }

@@ -76,7 +76,7 @@ impl SnapshotSaver {
             self.save_registry().await;
             // The most recently viewed first, in case the time at the end does not suffice for all.
             let mut mirrors = self.mirrors.all();
-            mirrors.sort_by_key(|mirror| std::cmp::Reverse(mirror.usage().last_viewed()));
+            mirrors.sort_by_key(|mirror| std::cmp::Reverse(mirror.usage.last_viewed()));
             for mirror in mirrors {
                 if !is_last && stopping.is_cancelled() {
                     break;

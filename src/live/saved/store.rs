@@ -69,8 +69,7 @@ impl SnapshotStore {
     }
 
     pub(super) async fn save_experiment(&self, id: &ExperimentId, snapshot: Arc<Snapshot>, heard: Timestamp) {
-        let path = self.experiment_path(id);
-        file::write(path, move || File::new(heard, SavedSnapshotRef(snapshot))).await;
+        file::write(self.experiment_path(id), heard, SavedSnapshotRef(snapshot)).await;
     }
 
     pub(super) async fn save_registry<'a>(&self, rows: impl Iterator<Item = &'a RegistryRow>, heard: Timestamp) {
@@ -86,7 +85,7 @@ impl SnapshotStore {
             control_plane: self.control_plane.clone(),
             rows: rows.collect(),
         };
-        file::write(self.registry_path(), move || File::new(heard, content)).await;
+        file::write(self.registry_path(), heard, content).await;
     }
 
     /// Removes the snapshots of experiments that the deployment no longer has.
@@ -108,7 +107,7 @@ impl SnapshotStore {
             io::Result::Ok(())
         });
         if let Ok(Err(error)) = removed.await {
-            warn!(path = %self.directory.display(), %error, "cannot sweep what is kept of experiments");
+            warn!(path = %self.directory.display(), %error, "cannot remove snapshots of experiments that are gone");
         }
     }
 }
