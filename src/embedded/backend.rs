@@ -24,7 +24,7 @@ impl Backend {
     /// Opens the location and brings its schema up to date.
     ///
     /// # Errors
-    /// One line for whoever started the program: see [`OpenError`].
+    /// Why the backend cannot start, in one line for the operator: see [`OpenError`].
     pub async fn open(options: Options) -> Result<Self, OpenError> {
         let (dir, durability) = match options.location {
             Location::Directory(dir) => (dir, Durability::Synced),

@@ -58,9 +58,9 @@ async fn nearly_right_checkpoints_are_answered_in_the_vocabulary_or_taken_over()
 
 #[test]
 fn every_route_is_attacked() {
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/embedded/http/mod.rs");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/embedded/http/routes.rs");
     let source = fs::read_to_string(source).expect("the route table");
-    let (of, registries) = source.split_once("fn registry(").expect("two tables");
+    let (of, registries) = source.split_once("fn roster(").expect("two tables");
     let literal = |text: &str| text.split('"').nth(1).map(str::to_owned);
     let routes = |text: &str| text.split(".at(").skip(1).filter_map(literal).collect::<Vec<_>>();
     let experiment = |rest: &str| format!("/v0/experiments/:experiment{rest}");

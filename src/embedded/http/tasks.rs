@@ -42,7 +42,7 @@ pub(super) async fn submission(Path((_, id)): Ids, call: ExperimentCall) -> Repl
 }
 
 /// Authority is checked before the schema here, since the body is free JSON until its kind is known. A body without a
-/// kind is malformed whoever sends it.
+/// kind is malformed, so it is refused for every caller alike.
 #[handler]
 pub(super) async fn create(Body(body): Body<Value>, call: ExperimentCall) -> Reply {
     let by = call.worker()?;

@@ -198,18 +198,20 @@ impl Session {
 
     /// Whether an idea has this slug.
     pub(crate) async fn has_slug(&mut self, slug: &str) -> StorageResult<bool> {
-        let (connection, scope) = self.reading();
-        let query = sqlx::query_scalar::<_, i64>("SELECT 1 FROM idea WHERE scope = ? AND slug = ? LIMIT 1");
-        let row = query.bind(scope).bind(slug).fetch_optional(connection).await?;
-        Ok(row.is_some())
+        self.exists("SELECT 1 FROM idea WHERE scope = ? AND slug = ? LIMIT 1", slug)
+            .await
     }
 
     /// Whether a variant has this branch.
     pub(crate) async fn has_branch(&mut self, branch: &str) -> StorageResult<bool> {
+        self.exists("SELECT 1 FROM variant WHERE scope = ? AND branch = ? LIMIT 1", branch)
+            .await
+    }
+
+    async fn exists(&mut self, query: &'static str, value: &str) -> StorageResult<bool> {
         let (connection, scope) = self.reading();
-        let query = sqlx::query_scalar::<_, i64>("SELECT 1 FROM variant WHERE scope = ? AND branch = ? LIMIT 1");
-        let row = query.bind(scope).bind(branch).fetch_optional(connection).await?;
-        Ok(row.is_some())
+        let query = sqlx::query_scalar::<_, i64>(query).bind(scope).bind(value);
+        Ok(query.fetch_optional(connection).await?.is_some())
     }
 
     /// The hash of a worker's secret.

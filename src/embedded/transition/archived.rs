@@ -1,18 +1,13 @@
 //! What must hold for an entity of any state that is imported: the rules of its own shape. References between entities
 //! are checked by the reader of the archive.
 
-use super::{check_target, check_uri, variant};
+use super::{check_claim, check_target, check_uri, variant};
 use crate::embedded::{ProtocolError, ProtocolResult};
 use crate::protocol::*;
 
 /// A task of any state.
 pub(crate) fn check_task(task: &Task, experiment: &ExperimentId) -> ProtocolResult {
-    let is_claimed = matches!(task.state, TaskState::Claimed | TaskState::Submitted);
-    if task.claim.is_some() != is_claimed {
-        return Err(ProtocolError::bad_request(
-            "claim is present exactly on a claimed or submitted task",
-        ));
-    }
+    check_claim(task)?;
     let named = task.payload.get("experiment_id").and_then(serde_json::Value::as_str);
     let is_good = match task.kind {
         TaskKind::Ideation => named == Some(experiment.as_str()),

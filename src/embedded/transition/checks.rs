@@ -33,6 +33,17 @@ pub(super) fn created_by(named: Option<&Actor>, by: &WorkerId) -> ProtocolResult
     }
 }
 
+/// A claim belongs to the states claimed and submitted.
+pub(super) fn check_claim(task: &Task) -> ProtocolResult {
+    let is_claimed = matches!(task.state, TaskState::Claimed | TaskState::Submitted);
+    if task.claim.is_some() != is_claimed {
+        return Err(ProtocolError::bad_request(
+            "claim is present exactly on a claimed or submitted task",
+        ));
+    }
+    Ok(())
+}
+
 pub(super) fn check_target(target: Option<&Target>, field: &str) -> ProtocolResult {
     match target {
         Some(target) if (target.kind == TargetKind::Group) != target.id.as_group().is_some() => Err(

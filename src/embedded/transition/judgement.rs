@@ -5,8 +5,8 @@ use super::{ChangeSet, NewEvent, SubmissionReferences, new_event, text};
 use crate::embedded::{ProtocolError, ProtocolResult};
 use crate::protocol::*;
 
-fn take_submission(task: &Task, cited: &mut SubmissionReferences) -> ProtocolResult<Submission> {
-    match (task.state, cited.stored.take()) {
+fn take_submission(task: &Task, found: &mut SubmissionReferences) -> ProtocolResult<Submission> {
+    match (task.state, found.stored.take()) {
         (TaskState::Submitted, Some(stored)) => Ok(stored),
         (state, _) => Err(ProtocolError::illegal_transition(format!(
             "task {} is {state}, not submitted",
@@ -18,18 +18,18 @@ fn take_submission(task: &Task, cited: &mut SubmissionReferences) -> ProtocolRes
 /// `submitted → completed` (`ch04 §4.3`). The stored submission must keep the contract of its role.
 pub(crate) fn accept(
     mut task: Task,
-    mut cited: SubmissionReferences,
+    mut found: SubmissionReferences,
     config: &ExperimentConfig,
     now: Timestamp,
 ) -> ProtocolResult<ChangeSet> {
-    let stored = take_submission(&task, &mut cited)?;
+    let stored = take_submission(&task, &mut found)?;
     if stored.status != SubmissionStatus::Success {
         return Err(ProtocolError::illegal_transition(format!(
             "the submission reports {}: reject it",
             stored.status
         )));
     }
-    if let Some(fault) = binding_fault(&task, &stored, &cited) {
+    if let Some(fault) = binding_fault(&task, &stored, &found) {
         return Err(ProtocolError::illegal_transition(fault));
     }
     let mut change = ChangeSet {
@@ -39,8 +39,8 @@ pub(crate) fn accept(
     match task.kind {
         TaskKind::Ideation => {}
         TaskKind::Execution => {
-            let mut variant = require_starting(cited.variant)?;
-            let mut idea = cited
+            let mut variant = require_starting(found.variant)?;
+            let mut idea = found
                 .idea
                 .ok_or_else(|| ProtocolError::illegal_transition("the idea of the task is gone"))?;
             if stored.commit_sha.is_none() {
@@ -55,7 +55,7 @@ pub(crate) fn accept(
             change.variant = Some(variant);
         }
         TaskKind::Evaluation => {
-            let mut variant = require_starting(cited.variant)?;
+            let mut variant = require_starting(found.variant)?;
             let evaluation = stored.evaluation.filter(|metrics| !metrics.is_empty());
             let evaluation =
                 evaluation.ok_or_else(|| ProtocolError::illegal_transition("the submission holds no metrics"))?;
@@ -89,12 +89,12 @@ pub(crate) fn accept(
 /// reason. But nothing of a submission that failed validation is kept.
 pub(crate) fn reject(
     mut task: Task,
-    mut cited: SubmissionReferences,
+    mut found: SubmissionReferences,
     reason: RejectReason,
     config: &ExperimentConfig,
     now: Timestamp,
 ) -> ProtocolResult<ChangeSet> {
-    let stored = take_submission(&task, &mut cited)?;
+    let stored = take_submission(&task, &mut found)?;
     let is_valid = reason != RejectReason::ValidationError;
     let mut failed = ended_event("task.failed", &task);
     failed.data.insert("reason".to_owned(), text(reason));
@@ -105,14 +105,14 @@ pub(crate) fn reject(
     let errored = match task.kind {
         TaskKind::Ideation => None,
         TaskKind::Execution => {
-            if let Some(mut idea) = cited.idea.filter(|idea| idea.state == IdeaState::Dispatched) {
+            if let Some(mut idea) = found.idea.filter(|idea| idea.state == IdeaState::Dispatched) {
                 idea.state = IdeaState::Completed;
                 change.events.push(idea_completed(&idea, &task));
                 change.idea = Some(idea);
             }
             let own =
                 |variant: &Variant| variant.idea_id == task.idea_id() && variant.status == VariantStatus::Starting;
-            cited.variant.filter(own).map(|mut variant| {
+            found.variant.filter(own).map(|mut variant| {
                 variant.executed_by = task.submitted_by.clone();
                 if is_valid && stored.artifacts_uri.is_some() {
                     variant.executor_artifacts_uri = stored.artifacts_uri;
@@ -121,7 +121,7 @@ pub(crate) fn reject(
             })
         }
         TaskKind::Evaluation if stored.status == SubmissionStatus::Error => {
-            let mut variant = require_starting(cited.variant)?;
+            let mut variant = require_starting(found.variant)?;
             if is_valid {
                 if let Some(fault) = stored.evaluation.as_ref().and_then(|e| config.evaluation_fault(e)) {
                     return Err(ProtocolError::invalid_precondition(fault));
@@ -160,19 +160,19 @@ pub(crate) enum TerminalDecision {
 /// What [`accept`] or [`reject`] would return, without changing anything.
 pub(crate) fn terminal_decision(
     task: Task,
-    cited: SubmissionReferences,
+    found: SubmissionReferences,
     config: &ExperimentConfig,
     now: Timestamp,
 ) -> TerminalDecision {
     if task.state != TaskState::Submitted {
         return TerminalDecision::Accept;
     }
-    let (decision, result) = match cited.stored.as_ref().map(|stored| stored.status) {
+    let (decision, result) = match found.stored.as_ref().map(|stored| stored.status) {
         None => return TerminalDecision::ValidationError("nothing was handed in".to_owned()),
-        Some(SubmissionStatus::Success) => (TerminalDecision::Accept, accept(task, cited, config, now)),
+        Some(SubmissionStatus::Success) => (TerminalDecision::Accept, accept(task, found, config, now)),
         Some(_) => (
             TerminalDecision::WorkerError,
-            reject(task, cited, RejectReason::WorkerError, config, now),
+            reject(task, found, RejectReason::WorkerError, config, now),
         ),
     };
     match result {

@@ -38,5 +38,5 @@ pub(super) use variant::{VariantReferences, create_variant, declare_evaluation_e
 // What several of these modules import.
 pub(in crate::embedded::transition) use change_set::{new_event, text};
 pub(in crate::embedded::transition) use checks::{
-    check_parents, check_target, check_uri, created_by, parse_name, require_same_experiment,
+    check_claim, check_parents, check_target, check_uri, created_by, parse_name, require_same_experiment,
 };

@@ -97,8 +97,8 @@ mod tests {
     fn an_entry_shows_the_active_lease_and_the_task_stores_state() {
         use ExperimentState::{Running, Terminated};
         for (seconds, is_leased) in [(0, true), (30, true), (31, false)] {
-            let shown = registered(Some(Terminated)).into_entry(after(seconds));
-            assert_eq!((shown.lease.is_some(), shown.last_known_state), (is_leased, Terminated));
+            let entry = registered(Some(Terminated)).into_entry(after(seconds));
+            assert_eq!((entry.lease.is_some(), entry.last_known_state), (is_leased, Terminated));
         }
         assert_eq!(registered(None).into_entry(now()).last_known_state, Running);
     }
@@ -131,7 +131,7 @@ mod tests {
             (Some(Terminated), 30, false),
             (Some(Terminated), 31, true),
         ] {
-            let outcome = registered(state)
+            let result = registered(state)
                 .require_removable(after(seconds))
                 .map_err(|error| error.kind);
             let expected = if may {
@@ -139,7 +139,7 @@ mod tests {
             } else {
                 Err(ErrorType::InvalidPrecondition)
             };
-            assert_eq!(outcome, expected, "{state:?} at {seconds}");
+            assert_eq!(result, expected, "{state:?} at {seconds}");
         }
     }
 }

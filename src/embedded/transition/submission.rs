@@ -24,7 +24,7 @@ pub(crate) fn submit(
     mut task: Task,
     by: &WorkerId,
     mut payload: Submission,
-    cited: &SubmissionReferences,
+    found: &SubmissionReferences,
     now: Timestamp,
 ) -> ProtocolResult<ChangeSet> {
     let holder = match (&task.claim, task.state) {
@@ -43,11 +43,11 @@ pub(crate) fn submit(
         ));
     }
     check_payload(&task, &payload)?;
-    if let Some(fault) = binding_fault(&task, &payload, cited) {
+    if let Some(fault) = binding_fault(&task, &payload, found) {
         return Err(ProtocolError::illegal_transition(fault));
     }
     payload.kind = Some(task.kind);
-    if let (TaskState::Submitted, Some(stored)) = (task.state, &cited.stored) {
+    if let (TaskState::Submitted, Some(stored)) = (task.state, &found.stored) {
         if stored.is_equivalent(&payload, task.kind) {
             return Ok(ChangeSet::default());
         }
@@ -56,7 +56,7 @@ pub(crate) fn submit(
             format!("task {} has a submission with other content", task.task_id),
         ));
     }
-    if let (Some(commit), Some(idea), SubmissionStatus::Success) = (&payload.commit_sha, &cited.idea, payload.status)
+    if let (Some(commit), Some(idea), SubmissionStatus::Success) = (&payload.commit_sha, &found.idea, payload.status)
         && task.kind == TaskKind::Execution
         && idea.parent_commits.iter().all(|parent| parent == commit)
     {
@@ -105,18 +105,18 @@ fn check_payload(task: &Task, payload: &Submission) -> ProtocolResult {
 }
 
 /// Why a submission does not belong to the task, if it does not (`ch04 §4.1`).
-pub(super) fn binding_fault(task: &Task, payload: &Submission, cited: &SubmissionReferences) -> Option<String> {
+pub(super) fn binding_fault(task: &Task, payload: &Submission, found: &SubmissionReferences) -> Option<String> {
     match task.kind {
         TaskKind::Ideation => payload
             .idea_ids
             .iter()
             .flatten()
-            .find_map(|id| match cited.ideas.get(id) {
+            .find_map(|id| match found.ideas.get(id) {
                 None => Some(format!("there is no idea {id}")),
                 Some(IdeaState::Drafting) => Some(format!("idea {id} is still drafting")),
                 Some(_) => None,
             }),
-        TaskKind::Execution => match &cited.variant {
+        TaskKind::Execution => match &found.variant {
             None => Some("there is no such variant".to_owned()),
             Some(variant) if variant.idea_id != task.idea_id() => {
                 Some(format!("variant {} belongs to another idea", variant.variant_id))

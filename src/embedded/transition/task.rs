@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::checks::require_running;
-use super::{ChangeSet, NewEvent, SubmissionChange, check_target, created_by, new_event, text};
+use super::{ChangeSet, NewEvent, SubmissionChange, check_claim, check_target, created_by, new_event, text};
 use crate::embedded::{ProtocolError, ProtocolResult};
 use crate::protocol::*;
 
@@ -33,66 +33,35 @@ pub(crate) fn create_task(
         return Err(ProtocolError::invalid_precondition("a task is created pending"));
     }
     require_running(experiment)?;
-    let mut idea_dispatched = None;
-    let mut default_target = None;
-    match task.kind {
-        TaskKind::Ideation => {
-            let named = task.payload.get("experiment_id").and_then(Value::as_str);
-            if named != Some(experiment.experiment_id.as_str()) {
-                return Err(ProtocolError::invalid_precondition(format!(
-                    "payload.experiment_id is not {}",
-                    experiment.experiment_id
-                )));
-            }
-            require_unused_id(&task, &found)?;
-        }
+    let named = task.payload.get("experiment_id").and_then(Value::as_str);
+    if task.kind == TaskKind::Ideation && named != Some(experiment.experiment_id.as_str()) {
+        return Err(ProtocolError::invalid_precondition(format!(
+            "payload.experiment_id is not {}",
+            experiment.experiment_id
+        )));
+    }
+    if found.exists {
+        return Err(ProtocolError::already_exists(format!("task {} exists", task.task_id)));
+    }
+    let (dispatched, default_target) = match task.kind {
+        TaskKind::Ideation => (None, None),
         TaskKind::Execution => {
-            require_unused_id(&task, &found)?;
-            let mut idea = found
-                .idea
-                .ok_or_else(|| ProtocolError::not_found("idea", subject(&task)))?;
-            if found.has_live_task {
-                return Err(duplicate_task(&task));
-            }
-            if idea.state != IdeaState::Ready {
-                return Err(ProtocolError::invalid_precondition(format!(
-                    "idea {} is {}, not ready",
-                    idea.idea_id, idea.state
-                )));
-            }
-            default_target = idea.intended_executor.clone();
+            let mut idea = ready_idea(&task, found)?;
             idea.state = IdeaState::Dispatched;
-            idea_dispatched = Some(idea);
+            let target = idea.intended_executor.clone();
+            (Some(idea), target)
         }
         TaskKind::Evaluation => {
-            require_unused_id(&task, &found)?;
-            let variant = found
-                .variant
-                .ok_or_else(|| ProtocolError::not_found("variant", subject(&task)))?;
-            if variant.status != VariantStatus::Starting || variant.commit_sha.is_none() {
-                return Err(ProtocolError::invalid_precondition(format!(
-                    "variant {} is {} and {}: only a starting one with a commit is evaluated",
-                    variant.variant_id,
-                    variant.status,
-                    if variant.commit_sha.is_some() {
-                        "has a commit"
-                    } else {
-                        "has no commit"
-                    },
-                )));
-            }
-            if found.has_live_task {
-                return Err(duplicate_task(&task));
-            }
-            default_target = found.idea.and_then(|idea| idea.intended_evaluator);
+            require_evaluable(&task, &found)?;
+            (None, found.idea.and_then(|idea| idea.intended_evaluator))
         }
-    }
+    };
     task.target = task.target.or(default_target);
     let mut events = vec![new_event(
         "task.created",
         [("task_id", text(&task.task_id)), ("kind", text(task.kind))],
     )];
-    if let Some(idea) = &idea_dispatched {
+    if let Some(idea) = &dispatched {
         events.push(new_event(
             "idea.dispatched",
             [("idea_id", text(&idea.idea_id)), ("task_id", text(&task.task_id))],
@@ -100,25 +69,58 @@ pub(crate) fn create_task(
     }
     Ok(ChangeSet {
         task: Some(task),
-        idea: idea_dispatched,
+        idea: dispatched,
         events,
         ..ChangeSet::default()
     })
 }
 
-fn check_new_task(task: &Task) -> ProtocolResult {
-    let is_claimed = matches!(task.state, TaskState::Claimed | TaskState::Submitted);
-    if task.claim.is_some() != is_claimed {
-        return Err(ProtocolError::bad_request(
-            "claim is present exactly on a claimed or submitted task",
-        ));
+/// The idea of an execution task, which must be ready.
+fn ready_idea(task: &Task, found: TaskReferences) -> ProtocolResult<Idea> {
+    let idea = found.idea;
+    let idea = idea.ok_or_else(|| ProtocolError::not_found("idea", subject(task)))?;
+    require_no_live_task(task, found.has_live_task)?;
+    if idea.state != IdeaState::Ready {
+        return Err(ProtocolError::invalid_precondition(format!(
+            "idea {} is {}, not ready",
+            idea.idea_id, idea.state
+        )));
     }
+    Ok(idea)
+}
+
+/// The variant of an evaluation task must be starting and have a commit.
+fn require_evaluable(task: &Task, found: &TaskReferences) -> ProtocolResult {
+    let variant = found.variant.as_ref();
+    let variant = variant.ok_or_else(|| ProtocolError::not_found("variant", subject(task)))?;
+    let has_commit = variant.commit_sha.is_some();
+    if variant.status != VariantStatus::Starting || !has_commit {
+        return Err(ProtocolError::invalid_precondition(format!(
+            "variant {} is {} and {}: only a starting one with a commit is evaluated",
+            variant.variant_id,
+            variant.status,
+            if has_commit { "has a commit" } else { "has no commit" },
+        )));
+    }
+    require_no_live_task(task, found.has_live_task)
+}
+
+fn require_no_live_task(task: &Task, has_live_task: bool) -> ProtocolResult {
+    if has_live_task {
+        let detail = format!("{} has a live {} task already", subject(task), task.kind);
+        return Err(ProtocolError::already_exists(detail));
+    }
+    Ok(())
+}
+
+fn check_new_task(task: &Task) -> ProtocolResult {
+    check_claim(task)?;
     if task.submitted_by.is_some() {
         return Err(ProtocolError::bad_request(
             "submitted_by is written by the server: leave it out",
         ));
     }
-    let (key, good) = match task.kind {
+    let (key, is_good) = match task.kind {
         TaskKind::Ideation => (
             "experiment_id",
             task.payload
@@ -129,7 +131,7 @@ fn check_new_task(task: &Task) -> ProtocolResult {
         TaskKind::Execution => ("idea_id", task.idea_id().is_some()),
         TaskKind::Evaluation => ("variant_id", task.variant_id().is_some()),
     };
-    if !good {
+    if !is_good {
         return Err(ProtocolError::bad_request(format!(
             "payload of an {} task needs {key}",
             task.kind
@@ -138,19 +140,8 @@ fn check_new_task(task: &Task) -> ProtocolResult {
     check_target(task.target.as_ref(), "target")
 }
 
-fn require_unused_id(task: &Task, found: &TaskReferences) -> ProtocolResult {
-    if found.exists {
-        return Err(ProtocolError::already_exists(format!("task {} exists", task.task_id)));
-    }
-    Ok(())
-}
-
 fn subject(task: &Task) -> String {
     task.subject().unwrap_or_default().to_owned()
-}
-
-fn duplicate_task(task: &Task) -> ProtocolError {
-    ProtocolError::already_exists(format!("{} has a live {} task already", subject(task), task.kind))
 }
 
 /// Whether a worker may claim a task.

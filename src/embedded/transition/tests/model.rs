@@ -164,7 +164,7 @@ objective: {expr: score, direction: maximize}
         self.store(result)
     }
 
-    fn cited(&self, task: &Task, named: &Submission) -> SubmissionReferences {
+    fn references(&self, task: &Task, named: &Submission) -> SubmissionReferences {
         let idea = task.idea_id().and_then(|id| self.ideas.get(id.as_str()).cloned());
         let variant = named
             .variant_id
@@ -181,35 +181,35 @@ objective: {expr: score, direction: maximize}
         }
     }
 
-    fn judged(&self, task: &Task) -> SubmissionReferences {
+    fn stored_references(&self, task: &Task) -> SubmissionReferences {
         match self.submissions.get(task.task_id.as_str()) {
-            Some(stored) => self.cited(task, stored),
+            Some(stored) => self.references(task, stored),
             None => SubmissionReferences::default(),
         }
     }
 
     pub(in crate::embedded::transition) fn submit(&mut self, id: &str, by: u8, payload: Submission) -> Kinds {
         let task = self.task(id)?;
-        let cited = self.cited(&task, &payload);
-        let result = submit(task, &worker(by), payload, &cited, now());
+        let found = self.references(&task, &payload);
+        let result = submit(task, &worker(by), payload, &found, now());
         self.store(result)
     }
 
     pub(in crate::embedded::transition) fn accept(&mut self, id: &str) -> Kinds {
         let task = self.task(id)?;
-        let cited = self.judged(&task);
-        let result = accept(task, cited, &self.config, now());
+        let found = self.stored_references(&task);
+        let result = accept(task, found, &self.config, now());
         self.store(result)
     }
 
     pub(in crate::embedded::transition) fn reject(&mut self, id: &str, reason: RejectReason) -> Kinds {
         let task = self.task(id)?;
-        let cited = self.judged(&task);
-        let result = reject(task, cited, reason, &self.config, now());
+        let found = self.stored_references(&task);
+        let result = reject(task, found, reason, &self.config, now());
         self.store(result)
     }
 
-    fn abandoned(&self, task: &Task) -> Option<Variant> {
+    fn starting_variant(&self, task: &Task) -> Option<Variant> {
         let idea = task.idea_id()?;
         let starting = |v: &&Variant| v.idea_id.as_ref() == Some(&idea) && v.status == VariantStatus::Starting;
         self.variants.iter().find(starting).cloned()
@@ -217,14 +217,14 @@ objective: {expr: score, direction: maximize}
 
     pub(in crate::embedded::transition) fn reclaim(&mut self, id: &str, cause: ReclaimCause) -> Kinds {
         let task = self.task(id)?;
-        let starting = self.abandoned(&task);
+        let starting = self.starting_variant(&task);
         let result = reclaim(task, cause, starting, now());
         self.store(result)
     }
 
     pub(in crate::embedded::transition) fn reassign(&mut self, id: &str, target: Option<u8>) -> Kinds {
         let task = self.task(id)?;
-        let starting = self.abandoned(&task);
+        let starting = self.starting_variant(&task);
         let request = ReassignRequest {
             new_target: target.map(|n| Target {
                 kind: TargetKind::Worker,
@@ -248,7 +248,7 @@ objective: {expr: score, direction: maximize}
     }
 
     pub(in crate::embedded::transition) fn create_variant(&mut self, variant: Variant) -> Kinds {
-        let around = VariantReferences {
+        let found = VariantReferences {
             exists: self.variant(variant.variant_id.as_str()).is_some(),
             idea_exists: variant
                 .idea_id
@@ -256,7 +256,7 @@ objective: {expr: score, direction: maximize}
                 .is_some_and(|id| self.ideas.contains_key(id.as_str())),
             branch_taken: variant.branch.is_some() && self.variants.iter().any(|v| v.branch == variant.branch),
         };
-        let result = create_variant(&self.experiment, &self.config, variant, &around, now());
+        let result = create_variant(&self.experiment, &self.config, variant, &found, now());
         self.store(result)
     }
 
