@@ -245,11 +245,9 @@ mod tests {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .build()
                 .expect("a runtime");
-            runtime.block_on(async move {
-                let mut waiting = Box::pin(async move { run(&shared, pending()).await });
-                assert!(poll!(&mut waiting).is_pending());
-                waiting
-            })
+            let mut waiting = Box::pin(async move { run(&shared, pending()).await });
+            runtime.block_on(async { assert!(poll!(&mut waiting).is_pending()) });
+            waiting
         });
         let waiting = waiting.join().expect("a caller");
         assert_eq!(waiting.await, Err(Interrupted));
@@ -287,21 +285,20 @@ mod tests {
         for _ in 0..200 {
             let flights = Arc::new(flights());
             let (cache, runs) = (Arc::new(Mutex::new(None)), Arc::new(AtomicUsize::new(0)));
-            let callers = (0..8).map(|_| {
+            let mut callers = tokio::task::JoinSet::new();
+            for _ in 0..8 {
                 let (flights, cache, runs) = (flights.clone(), cache.clone(), runs.clone());
-                tokio::spawn(async move {
-                    let (cached, stored) = (cache.clone(), cache.clone());
+                callers.spawn(async move {
+                    let stored = cache.clone();
                     let work = || async move {
                         runs.fetch_add(1, Ordering::SeqCst);
                         7
                     };
                     let store = move |result: Option<&u32>| *stored.lock() = result.copied();
-                    flights.run("key", || *cached.lock(), work, store).await
-                })
-            });
-            for result in join_all(callers).await {
-                assert_eq!(result.expect("a caller"), Ok(7));
+                    flights.run("key", || *cache.lock(), work, store).await
+                });
             }
+            assert_eq!(callers.join_all().await, [Ok(7); 8]);
             assert_eq!(runs.load(Ordering::SeqCst), 1);
         }
     }

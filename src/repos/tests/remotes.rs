@@ -81,7 +81,7 @@ async fn failures_are_told_apart_remembered_and_got_over() {
     let (source, server) = (world.source(&id('a')), world.server().await);
     source.commit("main", None, "a.txt", b"1\n");
     let mut options = world.options(Some(&server.base));
-    options.network.silence = Duration::from_millis(50);
+    options.network.silence = Duration::from_millis(300);
     let repos = world.repos(options);
     let manners = [
         (Manner::Status(401), RemoteFault::Refused),
