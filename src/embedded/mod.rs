@@ -34,6 +34,7 @@ mod transition;
 
 pub use admin_token::load_or_create_admin_token;
 pub use backend::Backend;
+pub use http::route_patterns;
 pub use open_error::OpenError;
 pub use options::{Authentication, Location, Options};
 

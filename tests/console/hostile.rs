@@ -1,13 +1,13 @@
 //! Hostile input: what the backend's decoders refuse, they refuse in the words of the protocol, and nothing is left.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 
 use arbitrary::Unstructured;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use serde_json::json;
+use switchboard::embedded::route_patterns;
 use switchboard::protocol::{ErrorType, SeedRequest};
 
 use crate::adversary::archive;
@@ -58,20 +58,7 @@ async fn nearly_right_checkpoints_are_answered_in_the_vocabulary_or_taken_over()
 
 #[test]
 fn every_route_is_attacked() {
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/embedded/http/routes.rs");
-    let source = fs::read_to_string(source).expect("the route table");
-    let (of, registries) = source.split_once("fn roster(").expect("two tables");
-    let literal = |text: &str| text.split('"').nth(1).map(str::to_owned);
-    let routes = |text: &str| text.split(".at(").skip(1).filter_map(literal).collect::<Vec<_>>();
-    let experiment = |rest: &str| format!("/v0/experiments/:experiment{rest}");
-    let mut table: BTreeSet<String> = BTreeSet::new();
-    for path in routes(of) {
-        let is_whole = ["/v0/", "/_", "/healthz"].iter().any(|root| path.starts_with(root));
-        table.insert(if is_whole { path } else { experiment(&path) });
-    }
-    for path in routes(registries) {
-        table.extend([experiment(&path), format!("/v0/control{path}")]);
-    }
+    let table: BTreeSet<String> = route_patterns().map(|(pattern, _)| pattern).collect();
     assert!(table.len() > 50, "{table:?}");
     let attacked = ROUTES.iter().map(|(path, _)| (*path).to_owned()).collect();
     let spared: Vec<_> = table.difference(&attacked).collect();

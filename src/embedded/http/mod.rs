@@ -33,6 +33,7 @@ mod upload;
 mod variants;
 mod workers;
 
+pub use routes::route_patterns;
 pub(super) use routes::{routes, serve};
 
 // What several of these modules import.
