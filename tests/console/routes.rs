@@ -9,7 +9,7 @@ use switchboard::web::{Answer, routes};
 const HEAD: &str = "\
 # Routes
 
-Every path of the console, from its route table. `UPDATE_DOCS=1 cargo test --test console routes::` writes this page anew.
+Every path of the console, from its route table. `UPDATE_DOCS=1 cargo test --test console routes::` rewrites this page.
 
 *Administrator* routes are for members of the group `admins`; in an outage those who were members shortly before it may read. *Monitor* is a
 monitoring system that shows the metrics token, or an operator. *Activity* makes a session last longer.
@@ -24,7 +24,7 @@ fn document() -> String {
         let answer = match route.answer {
             Answer::Page => "a page",
             Answer::BarePath => "a redirect to the active experiment",
-            Answer::Write => "what became of a form",
+            Answer::Write => "the outcome of a form",
             Answer::Stream => "a stream of events",
             Answer::Machine => "text for programs",
             Answer::Files => "the files below it",
