@@ -60,10 +60,7 @@ pub(super) fn with_backend(
     clock: &Clock,
     tasks: &Tasks,
 ) -> Result<(), AppError> {
-    let web = web(parts, clock, tasks)?;
-    let address = local_address(&listener)?;
-    web.serve(listener);
-    announce("EDEN_WEB_UI_LISTENING", address);
+    let (web, address) = start(parts, listener, clock, tasks)?;
     print_sign_in_links(web, address, sign_in_signal, tasks);
     info!(data_dir = %data_dir.path.display(), console.url = %format!("http://{address}/"), "up");
     Ok(())
@@ -98,11 +95,16 @@ pub(super) async fn serve(config: ServeConfig, listener: TcpListener, tasks: &Ta
         secure_cookies: config.secure_cookies,
         sign_in_links: false,
     };
-    let web = web(parts, &clock, tasks)?;
+    start(parts, listener, &clock, tasks)?;
+    Ok(())
+}
+
+fn start(parts: Parts, listener: TcpListener, clock: &Clock, tasks: &Tasks) -> Result<(Web, SocketAddr), AppError> {
+    let web = web(parts, clock, tasks)?;
     let address = local_address(&listener)?;
     web.serve(listener);
     announce("EDEN_WEB_UI_LISTENING", address);
-    Ok(())
+    Ok((web, address))
 }
 
 fn repos(
@@ -115,11 +117,8 @@ fn repos(
         return Ok(None);
     }
     let mut options = repos::Options::at(config.root.clone());
-    match config
-        .remote
-        .as_ref()
-        .map(|remote| Remote::parse(remote.expose_secret()))
-    {
+    let remote = config.remote.as_ref();
+    match remote.map(|remote| Remote::parse(remote.expose_secret())) {
         Some(Ok(remote)) => options.remote = Some(remote),
         Some(Err(error)) => {
             warn!(%error, "repositories are read as they are here");

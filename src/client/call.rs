@@ -1,5 +1,7 @@
 //! One request. It gets its bearer only when it is sent.
 
+use std::time::Duration;
+
 use reqwest::{RequestBuilder, Response, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -28,6 +30,10 @@ impl Call {
 
     pub(super) fn body(self, body: &impl Serialize) -> Self {
         self.with(|request| request.json(body))
+    }
+
+    pub(super) fn timeout(self, timeout: Duration) -> Self {
+        self.with(|request| request.timeout(timeout))
     }
 
     pub(super) fn query(self, name: &str, value: impl Serialize) -> Self {

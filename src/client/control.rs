@@ -61,9 +61,8 @@ impl ControlClient {
     /// Removes an experiment from the registry: 409 `invalid-precondition` unless it is terminated and has no active
     /// lease. The task store keeps what it hosts. Admin only.
     pub async fn unregister(&self, id: &ExperimentId) -> Result<(), ClientError> {
-        self.request(Method::DELETE, &format!("/experiments/{id}"))
-            .acknowledge()
-            .await
+        let call = self.request(Method::DELETE, &format!("/experiments/{id}"));
+        call.acknowledge().await
     }
 
     /// Makes the task store host a registered experiment: 404 when it is not registered, 409
@@ -80,28 +79,23 @@ impl ControlClient {
         archive: impl Into<Body>,
         id: Option<&ExperimentId>,
     ) -> Result<ImportReply, ClientError> {
-        let request = self.client.call(Method::POST, "/v0/checkpoints/import");
-        let request = request.with(|request| {
-            request
-                .header(header::CONTENT_TYPE, "application/x-eden-checkpoint+tar")
-                .timeout(Client::LONG_TIMEOUT)
-                .body(archive)
+        let call = self.client.call(Method::POST, "/v0/checkpoints/import");
+        let call = call.timeout(Client::LONG_TIMEOUT).with(|request| {
+            let request = request.header(header::CONTENT_TYPE, "application/x-eden-checkpoint+tar");
+            request.body(archive)
         });
-        match id {
-            Some(id) => request.query("as_experiment_id", id.as_str()),
-            None => request,
-        }
-        .fetch()
-        .await
+        let call = match id {
+            Some(id) => call.query("as_experiment_id", id.as_str()),
+            None => call,
+        };
+        call.fetch().await
     }
 
     /// Acquires the lease of an experiment: 409 `lease-held-by-other` while a lease is active, the caller's included.
     /// For workers of the deployment's `orchestrators`, each for itself.
     pub async fn acquire(&self, id: &ExperimentId, request: &AcquireLease) -> Result<Lease, ClientError> {
-        self.request(Method::POST, &format!("/experiments/{id}/leases"))
-            .body(request)
-            .fetch()
-            .await
+        let call = self.request(Method::POST, &format!("/experiments/{id}/leases"));
+        call.body(request).fetch().await
     }
 
     /// Renews a lease of the caller that this process acquired: 410 `lease-expired` when it is too late, 410
@@ -124,12 +118,8 @@ impl ControlClient {
 
     /// The active leases of a holder. For that holder and the admin.
     pub async fn leases(&self, holder: &WorkerId) -> Result<Vec<Lease>, ClientError> {
-        let request = self.request(Method::GET, "/leases");
-        Ok(request
-            .query("holder", holder.as_str())
-            .fetch::<LeaseList>()
-            .await?
-            .leases)
+        let call = self.request(Method::GET, "/leases").query("holder", holder.as_str());
+        Ok(call.fetch::<LeaseList>().await?.leases)
     }
 
     /// Watches the registry by push. It returns once the stream is open. The stream ends or fails with the connection;

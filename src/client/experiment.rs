@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, Response};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -71,9 +72,12 @@ impl ExperimentClient {
         self.request(Method::POST, path)
     }
 
+    async fn act(&self, path: &str, body: &impl Serialize) -> Result<(), ClientError> {
+        self.post(path).body(body).acknowledge().await
+    }
+
     async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Listed<T>, ClientError> {
-        let call = self.get(path).with(|request| request.timeout(LIST_TIMEOUT));
-        let response = call.send().await?;
+        let response = self.get(path).timeout(LIST_TIMEOUT).send().await?;
         let cursor = response
             .headers()
             .get(CURSOR_HEADER)
@@ -136,10 +140,7 @@ impl ExperimentClient {
 
     /// Submits the result of a claimed task.
     pub async fn submit(&self, id: &TaskId, payload: Submission) -> Result<(), ClientError> {
-        self.post(&task_path(id, "/submit"))
-            .body(&SubmitRequest { payload })
-            .acknowledge()
-            .await
+        self.act(&task_path(id, "/submit"), &SubmitRequest { payload }).await
     }
 
     /// Accepts a submitted task.
@@ -149,18 +150,12 @@ impl ExperimentClient {
 
     /// Rejects a submitted task.
     pub async fn reject(&self, id: &TaskId, reason: RejectReason) -> Result<(), ClientError> {
-        self.post(&task_path(id, "/reject"))
-            .body(&RejectRequest { reason })
-            .acknowledge()
-            .await
+        self.act(&task_path(id, "/reject"), &RejectRequest { reason }).await
     }
 
     /// Reclaims a task from its claimant.
     pub async fn reclaim(&self, id: &TaskId, cause: ReclaimCause) -> Result<(), ClientError> {
-        self.post(&task_path(id, "/reclaim"))
-            .body(&ReclaimRequest { cause })
-            .acknowledge()
-            .await
+        self.act(&task_path(id, "/reclaim"), &ReclaimRequest { cause }).await
     }
 
     /// Every idea.
@@ -175,9 +170,7 @@ impl ExperimentClient {
 
     /// One idea.
     pub async fn idea(&self, id: &IdeaId) -> Result<Idea, ClientError> {
-        self.get(&format!("/ideas/{}", percent_encode(id.as_str())))
-            .fetch()
-            .await
+        self.get(&idea_path(id, "")).fetch().await
     }
 
     /// Drafts an idea.
@@ -187,9 +180,7 @@ impl ExperimentClient {
 
     /// Makes a drafted idea ready for dispatch.
     pub async fn mark_ready(&self, id: &IdeaId) -> Result<(), ClientError> {
-        self.post(&format!("/ideas/{}/mark-ready", percent_encode(id.as_str())))
-            .acknowledge()
-            .await
+        self.post(&idea_path(id, "/mark-ready")).acknowledge().await
     }
 
     /// Every variant.
@@ -224,38 +215,28 @@ impl ExperimentClient {
         let body = IntegrateRequest {
             variant_commit_sha: commit.clone(),
         };
-        self.post(&variant_path(id, "/integrate"))
-            .body(&body)
-            .acknowledge()
-            .await
+        self.act(&variant_path(id, "/integrate"), &body).await
     }
 
     /// Stores bytes under a new URI.
     pub async fn deposit_artifact(&self, content_type: &str, bytes: Vec<u8>) -> Result<DepositReply, ClientError> {
         let part = Part::bytes(bytes).file_name("artifact");
         let part = part.mime_str(content_type).map_err(ClientError::Setup)?;
-        let request = self
-            .post("/artifacts")
-            .with(|request| request.timeout(Client::LONG_TIMEOUT));
         let form = Form::new().part("file", part);
-        request.with(|request| request.multipart(form)).fetch().await
+        let call = self.post("/artifacts").timeout(Client::LONG_TIMEOUT);
+        call.with(|request| request.multipart(form)).fetch().await
     }
 
     /// The bytes of an artifact, as they arrive; its type and size are in the headers. For its depositor and for
     /// administrators.
     pub async fn fetch_artifact(&self, uri: &str) -> Result<Response, ClientError> {
-        let request = self
-            .get("/artifacts")
-            .with(|request| request.timeout(Client::LONG_TIMEOUT));
-        request.query("uri", uri).send().await
+        let call = self.get("/artifacts").timeout(Client::LONG_TIMEOUT);
+        call.query("uri", uri).send().await
     }
 
     /// The whole experiment as an archive, as it arrives (`ch10`). Admin only.
     pub async fn export_checkpoint(&self) -> Result<Response, ClientError> {
-        self.post("/checkpoint")
-            .with(|request| request.timeout(Client::LONG_TIMEOUT))
-            .send()
-            .await
+        self.post("/checkpoint").timeout(Client::LONG_TIMEOUT).send().await
     }
 
     /// The log from `cursor` (a count of events already seen), at most `limit` events where the server
@@ -264,7 +245,7 @@ impl ExperimentClient {
         let request = self.get("/events").query("cursor", cursor);
         let request = match limit {
             Some(limit) => request.query("limit", limit),
-            None => request.with(|request| request.timeout(LIST_TIMEOUT)),
+            None => request.timeout(LIST_TIMEOUT),
         };
         request.fetch().await
     }
@@ -275,18 +256,15 @@ impl ExperimentClient {
         struct Length {
             cursor: u64,
         }
-        let call = self.get("/events").query("cursor", 0);
-        let batch: Length = call.with(|request| request.timeout(LIST_TIMEOUT)).fetch().await?;
-        Ok(batch.cursor)
+        let call = self.get("/events").query("cursor", 0).timeout(LIST_TIMEOUT);
+        Ok(call.fetch::<Length>().await?.cursor)
     }
 
     /// The log from `cursor`. While there is nothing after it, the server waits for at most `wait`, if it honours that.
     pub async fn subscribe(&self, cursor: u64, wait: Duration) -> Result<EventBatch, ClientError> {
-        let call = self
-            .get("/events/subscribe")
-            .query("cursor", cursor)
-            .query("timeout", wait.as_secs());
-        call.with(|request| request.timeout(LONG_POLL_TIMEOUT)).fetch().await
+        let call = self.get("/events/subscribe").timeout(LONG_POLL_TIMEOUT);
+        let call = call.query("cursor", cursor).query("timeout", wait.as_secs());
+        call.fetch().await
     }
 
     /// Watches the log from `cursor` by push. It returns once the stream is open. The stream ends or fails with the
@@ -301,6 +279,10 @@ registry_operations!(ExperimentClient);
 
 fn task_path(id: &TaskId, rest: &str) -> String {
     format!("/tasks/{}{rest}", percent_encode(id.as_str()))
+}
+
+fn idea_path(id: &IdeaId, rest: &str) -> String {
+    format!("/ideas/{}{rest}", percent_encode(id.as_str()))
 }
 
 fn variant_path(id: &VariantId, rest: &str) -> String {
