@@ -42,14 +42,14 @@ impl Audience {
 /// Whether a path is one of `/admin`, `/x/{E}/admin` or below, in any spelling that a server might take for one:
 /// percent-encoded once or often, with dots, backslashes, doubled slashes, capitals or path parameters.
 pub(crate) fn is_admin_path(path: &str) -> bool {
-    if has_admin(path) {
+    if names_admin(path) {
         return true;
     }
     // Each round takes one layer of encoding off, so this ends.
     let mut text = path.as_bytes().to_vec();
     while let Some(decoded) = decode(&text) {
         text = decoded;
-        if has_admin(&String::from_utf8_lossy(&text)) {
+        if names_admin(&String::from_utf8_lossy(&text)) {
             return true;
         }
     }
@@ -64,7 +64,7 @@ fn decode(text: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-fn has_admin(path: &str) -> bool {
+fn names_admin(path: &str) -> bool {
     let mut segments: Vec<&str> = Vec::new();
     for segment in path.split(['/', '\\']) {
         match segment.trim() {

@@ -11,14 +11,14 @@ use crate::access::StoreFactory;
 use crate::client::{Bearer, ClientError};
 use crate::clock::Clock;
 use crate::protocol::{Actor, WorkerId};
-use crate::web::auth::rate_limit::{Limited, RateLimiter};
+use crate::web::auth::rate_limit::{RateLimited, RateLimiter};
 use crate::web::auth::session::Operator;
 use crate::web::auth::sign_in_links::{SignInLinks, TokenError};
 
 /// More is no credential.
 const CREDENTIAL_MAX: usize = 1024;
 /// How long an attempt waits for its turn to be checked.
-const TURN_TIMEOUT: Duration = Duration::from_secs(5);
+const CHECK_PERMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why nobody was let in.
 #[derive(Debug, thiserror::Error)]
@@ -42,13 +42,13 @@ pub(crate) enum SignInRefusal {
     NotHosted,
     /// The server that it names answers oddly.
     #[error("{0} answers something that the console does not understand, so no credential can be checked.")]
-    Odd(&'static str),
+    UnexpectedAnswer(&'static str),
     /// Its turn to be checked did not come.
     #[error("Others are signing in, and the console checks only a few at once. Try again in a moment.")]
     Busy,
     /// Too many were wrong of late.
     #[error("Too many wrong credentials of late. Nothing is checked for {}.", minutes(.0.0))]
-    Limited(Limited),
+    RateLimited(RateLimited),
 }
 
 impl SignInRefusal {
@@ -59,15 +59,15 @@ impl SignInRefusal {
             Self::Malformed => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Refused(_) => StatusCode::UNAUTHORIZED,
             Self::Unreachable(_) | Self::NotHosted | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Odd(_) => StatusCode::BAD_GATEWAY,
-            Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::UnexpectedAnswer(_) => StatusCode::BAD_GATEWAY,
+            Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
     /// In how many seconds it is worth trying again, where that is known.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Limited(limited) => Some(seconds(limited.0)),
+            Self::RateLimited(limited) => Some(seconds(limited.0)),
             _ => None,
         }
     }
@@ -119,17 +119,17 @@ impl Authenticator {
     /// Why it lets nobody in.
     pub fn by_link(&self, token: &str, source: IpAddr) -> Result<Operator, SignInRefusal> {
         let links = self.links.as_ref().ok_or(SignInRefusal::Link(TokenError::Unknown))?;
-        let attempt = self.limiter.begin(None, source).map_err(SignInRefusal::Limited)?;
+        let attempt = self.limiter.begin(None, source).map_err(SignInRefusal::RateLimited)?;
         match links.redeem(token.trim()) {
             Ok(()) => {
-                attempt.right();
+                attempt.succeeded();
                 info!("an operator signed in by a one-time link");
                 Ok(Operator::Link)
             }
             Err(error) => {
                 // Only a token that was never made is a guess, and counts.
                 if error != TokenError::Unknown {
-                    attempt.unchecked();
+                    attempt.not_checked();
                 }
                 Err(SignInRefusal::Link(error))
             }
@@ -142,23 +142,23 @@ impl Authenticator {
     /// # Errors
     /// Why it lets nobody in.
     pub async fn by_credential(&self, credential: SecretString, source: IpAddr) -> Result<Operator, SignInRefusal> {
-        let (worker, bearer) = parsed(&credential).ok_or(SignInRefusal::Malformed)?;
+        let (worker, bearer) = parse_credential(&credential).ok_or(SignInRefusal::Malformed)?;
         drop(credential);
         let attempt = self
             .limiter
             .begin(Some(&worker), source)
-            .map_err(SignInRefusal::Limited)?;
-        let checked = match self.limiter.turn(TURN_TIMEOUT).await {
-            Some(_turn) => self.check(&worker, bearer).await,
+            .map_err(SignInRefusal::RateLimited)?;
+        let checked = match self.limiter.check_permit(CHECK_PERMIT_TIMEOUT).await {
+            Some(_permit) => self.check(&worker, bearer).await,
             None => Err(SignInRefusal::Busy),
         };
         match &checked {
             Ok(_) => {
-                attempt.right();
+                attempt.succeeded();
                 info!(worker.id = %worker, "an operator signed in");
             }
             Err(SignInRefusal::Refused(_)) => warn!(worker.id = %worker, %source, "a wrong credential was refused"),
-            Err(_) => attempt.unchecked(),
+            Err(_) => attempt.not_checked(),
         }
         checked
     }
@@ -188,13 +188,13 @@ impl Authenticator {
             Err(error) if error.is_not_found() || error.is_not_hosted_here() => Err(SignInRefusal::NotHosted),
             Err(error) => {
                 warn!(%error, "a credential could not be checked");
-                Err(SignInRefusal::Odd(server))
+                Err(SignInRefusal::UnexpectedAnswer(server))
             }
         }
     }
 }
 
-fn parsed(credential: &SecretString) -> Option<(WorkerId, Bearer)> {
+fn parse_credential(credential: &SecretString) -> Option<(WorkerId, Bearer)> {
     let text = credential.expose_secret().trim();
     let (worker, token) = text.split_once(':').filter(|_| text.len() <= CREDENTIAL_MAX)?;
     let worker: WorkerId = worker.parse().ok()?;
@@ -210,7 +210,7 @@ mod tests {
     fn a_credential_is_a_worker_and_its_token() {
         let worker = "wkr_00000000000000000000000001";
         for good in [format!("{worker}:secret"), format!(" {worker}:se:cret\n")] {
-            let (found, _) = parsed(&good.into()).expect("a credential");
+            let (found, _) = parse_credential(&good.into()).expect("a credential");
             assert_eq!(found.as_str(), worker);
         }
         let long = format!("{worker}:{}", "x".repeat(CREDENTIAL_MAX));
@@ -224,7 +224,7 @@ mod tests {
             long.as_str(),
             "wkr_00000000000000000000000001:",
         ] {
-            assert!(parsed(&bad.into()).is_none(), "{bad}");
+            assert!(parse_credential(&bad.into()).is_none(), "{bad}");
         }
     }
 

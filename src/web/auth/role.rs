@@ -27,14 +27,14 @@ impl Role {
     }
 
     /// Whether they may read what is for administrators.
-    pub fn may_look(&self) -> bool {
+    pub fn may_read(&self) -> bool {
         matches!(self, Self::Administrator | Self::LastKnownAdministrator(_))
     }
 
     /// The link, unless it leads to a page that they may not read.
     pub fn link(&self, href: String) -> Option<String> {
         let path = href.split(['?', '#']).next().unwrap_or_default();
-        (self.may_look() || !is_admin_path(path)).then_some(href)
+        (self.may_read() || !is_admin_path(path)).then_some(href)
     }
 }
 

@@ -9,7 +9,7 @@ use poem::http::{HeaderMap, header};
 use crate::web::auth::session::COOKIE;
 
 /// Whether a write with these headers is one of the console's own pages'.
-pub(crate) fn comes_from_here(headers: &HeaderMap) -> bool {
+pub(crate) fn is_same_origin(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(site) = text("sec-fetch-site") {
         return matches!(site, "same-origin" | "none");
@@ -36,7 +36,7 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, value.parse().expect("a header value"));
         }
-        comes_from_here(&map)
+        is_same_origin(&map)
     }
 
     #[test]

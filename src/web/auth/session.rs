@@ -55,14 +55,14 @@ pub(crate) struct SignedIn {
     /// Who it is.
     pub operator: Operator,
     begun_at: Timestamp,
-    /// When the operator last did something, give or take [`Sessions::RENEWED_AFTER`].
+    /// When the operator last did something, give or take [`Sessions::RENEW_AFTER`].
     active_at: Timestamp,
 }
 
 impl SignedIn {
     /// When it ends, however much is done in it.
     fn end(&self) -> Timestamp {
-        let life = jiff::SignedDuration::try_from(Sessions::LIFE).unwrap_or(jiff::SignedDuration::ZERO);
+        let life = jiff::SignedDuration::try_from(Sessions::LIFETIME).unwrap_or(jiff::SignedDuration::ZERO);
         (self.begun_at.instant() + life).into()
     }
 }
@@ -89,26 +89,32 @@ pub(crate) struct Sessions {
     stores: StoreFactory,
     revoked: RevokedSessions,
     /// Whether one-time links let anybody in.
-    by_link: bool,
+    offers_links: bool,
 }
 
 impl Sessions {
     /// How long a session lasts at most.
-    pub const LIFE: Duration = Duration::from_secs(12 * 60 * 60);
+    pub const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
     /// How long it lasts when nothing is done in it.
-    pub const IDLE: Duration = Duration::from_secs(2 * 60 * 60);
+    pub const IDLE_TIMEOUT: Duration = Duration::from_secs(2 * 60 * 60);
     /// The cookie is written anew only when it is this much behind, so that most answers carry none.
-    pub const RENEWED_AFTER: Duration = Duration::from_secs(5 * 60);
+    pub const RENEW_AFTER: Duration = Duration::from_secs(5 * 60);
     /// How far replicas' clocks may be apart.
-    const SKEW: Duration = Duration::from_secs(5 * 60);
+    const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
-    pub fn new(clock: Clock, live: Live, stores: StoreFactory, signed_out: Option<PathBuf>, by_link: bool) -> Self {
+    pub fn new(
+        clock: Clock,
+        live: Live,
+        stores: StoreFactory,
+        revoked_dir: Option<PathBuf>,
+        offers_links: bool,
+    ) -> Self {
         Self {
-            revoked: RevokedSessions::new(clock.clone(), signed_out),
+            revoked: RevokedSessions::new(clock.clone(), revoked_dir),
             clock,
             live,
             stores,
-            by_link,
+            offers_links,
         }
     }
 
@@ -133,20 +139,20 @@ impl Sessions {
     /// Who is signed in, if the session is good.
     pub async fn signed_in(&self, session: &Session) -> Option<SignedIn> {
         let signed_in = session.get(SIGNED_IN)?;
-        self.is_good(&signed_in).await.then_some(signed_in)
+        self.is_valid(&signed_in).await.then_some(signed_in)
     }
 
     /// Whether a session is still good.
-    pub async fn is_good(&self, signed_in: &SignedIn) -> bool {
-        self.is_young(signed_in)
-            && self.is_of_this_console(signed_in)
-            && !self.revoked.holds(&signed_in.id, signed_in.end()).await
+    pub async fn is_valid(&self, signed_in: &SignedIn) -> bool {
+        self.is_unexpired(signed_in)
+            && self.is_accepted_here(signed_in)
+            && !self.revoked.contains(&signed_in.id, signed_in.end()).await
     }
 
     /// The operator did something: the session lasts longer by it.
     pub fn touch(&self, session: &Session, signed_in: &SignedIn) {
         let active_at = self.clock.now();
-        if age(active_at, signed_in.active_at) >= Self::RENEWED_AFTER {
+        if age(active_at, signed_in.active_at) >= Self::RENEW_AFTER {
             let signed_in = SignedIn {
                 active_at,
                 ..signed_in.clone()
@@ -161,19 +167,19 @@ impl Sessions {
         self.revoked.add(&signed_in.id, signed_in.end()).await;
     }
 
-    fn is_young(&self, signed_in: &SignedIn) -> bool {
+    fn is_unexpired(&self, signed_in: &SignedIn) -> bool {
         let now = self.clock.now();
         let lasts = |since: Timestamp, limit: Duration| {
             let is_ahead = since.instant() > now.instant();
-            age(now, since) < if is_ahead { Self::SKEW } else { limit }
+            age(now, since) < if is_ahead { Self::MAX_CLOCK_SKEW } else { limit }
         };
-        lasts(signed_in.begun_at, Self::LIFE) && lasts(signed_in.active_at, Self::IDLE)
+        lasts(signed_in.begun_at, Self::LIFETIME) && lasts(signed_in.active_at, Self::IDLE_TIMEOUT)
     }
 
     /// A console that shares the key may serve another deployment, or offer no links.
-    fn is_of_this_console(&self, signed_in: &SignedIn) -> bool {
+    fn is_accepted_here(&self, signed_in: &SignedIn) -> bool {
         match &signed_in.operator {
-            Operator::Link => self.by_link,
+            Operator::Link => self.offers_links,
             Operator::Worker { id, experiment, .. } => {
                 let default = self.stores.default_experiment();
                 let here = default.filter(|_| !self.stores.has_control_plane());

@@ -40,7 +40,7 @@ impl SignInLinks {
     /// How long a link is good.
     pub const LIFETIME: Duration = Duration::from_secs(15 * 60);
     /// Used and expired tokens are remembered this many deep, to tell them from wrong ones.
-    const REMEMBERED: usize = 64;
+    const MAX_ISSUED: usize = 64;
 
     pub fn new(clock: Clock) -> Self {
         Self {
@@ -56,7 +56,7 @@ impl SignInLinks {
         let lifetime = jiff::SignedDuration::try_from(Self::LIFETIME).unwrap_or(jiff::SignedDuration::ZERO);
         let expires_at = self.clock.now().instant() + lifetime;
         let mut issued = self.issued.lock();
-        if issued.len() >= Self::REMEMBERED {
+        if issued.len() >= Self::MAX_ISSUED {
             issued.remove(0);
         }
         issued.push(Issued {

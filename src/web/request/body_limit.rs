@@ -6,7 +6,7 @@ use poem::{Body, Endpoint, IntoResponse, Request, Response, Result};
 use crate::web::fault::Fault;
 
 /// The largest form is a configuration; this leaves room for its wrapping.
-const MAX: usize = 512 * 1024;
+const MAX_BODY: usize = 512 * 1024;
 
 /// Middleware for every route. Browsers say how long a body is; one that is sent in pieces of unsaid length is not
 /// theirs, and one of another version of HTTP, where nothing need be said, is read no further than it may be long.
@@ -17,14 +17,14 @@ pub(crate) async fn body_limit<E: Endpoint>(next: E, mut request: Request) -> Re
     }
     match request.header(header::CONTENT_LENGTH) {
         Some(length) => {
-            if length.parse::<usize>().ok().is_none_or(|length| length > MAX) {
+            if length.parse::<usize>().ok().is_none_or(|length| length > MAX_BODY) {
                 return Err(too_large().into());
             }
         }
         None => {
             let body = request
                 .take_body()
-                .into_bytes_limit(MAX)
+                .into_bytes_limit(MAX_BODY)
                 .await
                 .map_err(|_| too_large())?;
             request.set_body(Body::from_bytes(body));
@@ -57,8 +57,8 @@ mod tests {
     #[tokio::test]
     async fn a_body_of_unsaid_length_is_read_no_further_than_it_may_be_long() {
         assert_eq!(passed(0).await.expect("empty"), 0);
-        assert_eq!(passed(MAX).await.expect("just so"), MAX);
-        let fault = passed(MAX + 1).await.expect_err("too large");
+        assert_eq!(passed(MAX_BODY).await.expect("just so"), MAX_BODY);
+        let fault = passed(MAX_BODY + 1).await.expect_err("too large");
         assert_eq!(fault.status(), poem::http::StatusCode::PAYLOAD_TOO_LARGE);
     }
 }

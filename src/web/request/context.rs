@@ -20,7 +20,7 @@ use crate::web::request::htmx::HtmxRequest;
 use crate::web::request::target::Target;
 
 /// How long the first view of an experiment waits for its first list.
-const FIRST_LIST: Duration = Duration::from_secs(3);
+const FIRST_LIST_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Who asks, for how much of which page, and what was known when they asked.
 #[derive(Clone)]
@@ -69,7 +69,7 @@ impl Context {
         let signed_in = gate::signed_in(request)?.clone();
         let console = Console::of(request)?.clone();
         let target = Target::of(request)?;
-        let registry = console.live.registry().wait_until_settled(FIRST_LIST).await;
+        let registry = console.live.registry().wait_until_settled(FIRST_LIST_TIMEOUT).await;
         let role = match target.audience == Audience::Administrator && !request.method().is_safe() {
             true => console.roles.for_write(&signed_in.operator).await,
             false => {
@@ -122,7 +122,7 @@ impl Context {
             return Ok(());
         };
         let id = self.registered(given).map_err(|fault| match fault {
-            Fault::NoSuchExperiment(given) => gone(session, given),
+            Fault::NoSuchExperiment(given) => stale_or_unknown(session, given),
             other => other,
         })?;
         let mirror = match target.is_activity {
@@ -130,7 +130,7 @@ impl Context {
             false => self.live().mirror_for_open_page(&id),
         };
         let view = match target.waits_for_list {
-            true => mirror.wait_until_settled(FIRST_LIST).await,
+            true => mirror.wait_until_settled(FIRST_LIST_TIMEOUT).await,
             false => mirror.view(),
         };
         self.experiment = Some(Followed { mirror, view });
@@ -138,7 +138,7 @@ impl Context {
     }
 
     /// The same context for another page: what is drawn for a write belongs to the page its form stands on.
-    pub fn at(&self, page_url: String) -> Self {
+    pub fn with_page_url(&self, page_url: String) -> Self {
         let mut context = self.clone();
         context.request.page_url = page_url;
         context
@@ -166,16 +166,16 @@ impl Context {
         if self.registry.rows.contains_key(&id) || self.console.stores.default_experiment() == Some(&id) {
             return Ok(id);
         }
-        Err(self.unlisted(Fault::NoSuchExperiment(given.to_owned())))
+        Err(self.not_registered(Fault::NoSuchExperiment(given.to_owned())))
     }
 
     /// That the registry does not have something, if what is known of it is current; else why it cannot be known.
-    pub fn unlisted(&self, fault: Fault) -> Fault {
-        self.unread().unwrap_or(fault)
+    pub fn not_registered(&self, fault: Fault) -> Fault {
+        self.registry_fault().unwrap_or(fault)
     }
 
     /// Why the list of experiments may lack some, if it may.
-    pub fn unread(&self) -> Option<Fault> {
+    pub fn registry_fault(&self) -> Option<Fault> {
         match &self.registry.freshness {
             // Some may have been registered since.
             Freshness::Stale { cause, .. } => Some(Fault::ControlPlane(cause.clone())),
@@ -208,7 +208,7 @@ impl Context {
 }
 
 /// An experiment of a path is not registered. If it is the selected one, it is not selected any more.
-fn gone(session: &Session, given: String) -> Fault {
+fn stale_or_unknown(session: &Session, given: String) -> Fault {
     match session::selected(session).filter(|id| id.as_str() == given) {
         Some(id) => {
             session::clear_selection(session);
@@ -316,7 +316,7 @@ impl Active {
     }
 
     /// That the experiment has no such entity.
-    pub fn missing(&self, kind: &'static str, id: &str) -> Fault {
+    pub fn no_such_entity(&self, kind: &'static str, id: &str) -> Fault {
         Fault::NoSuchEntity {
             kind,
             id: id.to_owned(),

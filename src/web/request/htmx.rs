@@ -39,12 +39,17 @@ impl HtmxRequest {
     /// Reads the request's headers (htmx 4: `HX-Request-Type` and `HX-Target`).
     pub fn of(request: &Request) -> Self {
         let headers = request.headers();
-        let asked = request.uri().path_and_query().map_or("/", |asked| asked.as_str());
+        let requested = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |requested| requested.as_str());
         let page_url = match *request.method() {
             // A path that begins with two slashes would name another host wherever it is a link.
-            Method::GET | Method::HEAD => format!("/{}", asked.trim_start_matches('/')),
+            Method::GET | Method::HEAD => format!("/{}", requested.trim_start_matches('/')),
             // Only some paths of writes can be read; what a page drawn from one asks for later must be.
-            _ => written_to(asked).map_or_else(|| urls::experiments().to_owned(), |id| urls::overview(&id)),
+            _ => {
+                experiment_of_write(requested).map_or_else(|| urls::experiments().to_owned(), |id| urls::overview(&id))
+            }
         };
         let is_htmx = text(headers, "hx-request") == Some("true");
         let partial = is_htmx && text(headers, "hx-request-type") == Some("partial");
@@ -97,7 +102,7 @@ fn stream_changes(headers: &HeaderMap, page_url: &str) -> bool {
 }
 
 /// The experiment that a path of a write is about: `/x/{E}/…`, or `/admin/experiments/{E}/…`.
-fn written_to(path: &str) -> Option<ExperimentId> {
+fn experiment_of_write(path: &str) -> Option<ExperimentId> {
     let named = || path.strip_prefix(urls::experiments())?.split('/').next()?.parse().ok();
     urls::experiment_of(path).or_else(named)
 }
@@ -113,7 +118,7 @@ mod tests {
     const A: &str = "/x/exp_00000000000000000000000000/";
     const B: &str = "/x/exp_11111111111111111111111111/admin/tasks/?state=pending";
 
-    fn frame(path: &str, headers: &[(&'static str, String)]) -> HtmxRequest {
+    fn parsed(path: &str, headers: &[(&'static str, String)]) -> HtmxRequest {
         let mut request = Request::builder().uri(path.parse().expect("a path"));
         for (name, value) in headers {
             request = request.header(*name, value);
@@ -132,17 +137,17 @@ mod tests {
 
     #[test]
     fn a_plain_request_wants_a_document() {
-        assert_eq!(frame(A, &[]).scope, PageScope::Document);
+        assert_eq!(parsed(A, &[]).scope, PageScope::Document);
         assert_eq!(
-            frame(A, &[("hx-target", "main#main".to_owned())]).scope,
+            parsed(A, &[("hx-target", "main#main".to_owned())]).scope,
             PageScope::Document
         );
-        assert_eq!(frame(A, &htmx("full", "body", "http://h/")).scope, PageScope::Document);
+        assert_eq!(parsed(A, &htmx("full", "body", "http://h/")).scope, PageScope::Document);
     }
 
     #[test]
     fn a_partial_names_its_target() {
-        let to = |target, from: &str| frame(B, &htmx("partial", target, from)).scope;
+        let to = |target, from: &str| parsed(B, &htmx("partial", target, from)).scope;
         assert_eq!(
             to("section#region-tasks", "http://h/"),
             PageScope::Region("tasks".into())

@@ -17,9 +17,9 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    /// The query of `here` (path and query).
-    pub fn of(here: &str) -> Self {
-        let (path, query) = here.split_once('?').unwrap_or((here, ""));
+    /// The query of `page_url` (path and query).
+    pub fn of(page_url: &str) -> Self {
+        let (path, query) = page_url.split_once('?').unwrap_or((page_url, ""));
         let given = serde_urlencoded::from_str::<Vec<(String, String)>>(query).unwrap_or_default();
         Self {
             path: path.to_owned(),

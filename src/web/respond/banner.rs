@@ -16,16 +16,16 @@ use crate::web::urls;
 pub(crate) const SWITCHED_MID_FORM: &str = "switched-mid-form";
 
 /// The banner that an address asks for, if what it claims is so: anybody can make an address.
-pub(crate) fn banner(here: &str, registry: &RegistryView) -> Option<Markup> {
+pub(crate) fn banner(page_url: &str, registry: &RegistryView) -> Option<Markup> {
     let is_registered = |id: &ExperimentId| registry.rows.get(id).is_some_and(|row| row.entry.is_some());
-    outcome(here, is_registered).or_else(|| failure(here, is_registered))
+    outcome(page_url, is_registered).or_else(|| failure(page_url, is_registered))
 }
 
 /// What a write came to, on the page of experiments.
-fn outcome(here: &str, is_registered: impl Fn(&ExperimentId) -> bool) -> Option<Markup> {
-    let mut query = Query::of(here.strip_prefix(urls::experiments())?);
-    let mut told = |name| query.take(name, |word| (word == "ok" || word == "cleared").then_some(()));
-    let (registered, unregistered, selected) = (told("registered"), told("unregistered"), told("selected"));
+fn outcome(page_url: &str, is_registered: impl Fn(&ExperimentId) -> bool) -> Option<Markup> {
+    let mut query = Query::of(page_url.strip_prefix(urls::experiments())?);
+    let mut flag = |name| query.take(name, |word| (word == "ok" || word == "cleared").then_some(()));
+    let (registered, unregistered, selected) = (flag("registered"), flag("unregistered"), flag("selected"));
     let id = query.take("exp", |id| id.parse::<ExperimentId>().ok());
     let words = match (registered, unregistered, selected, id) {
         (Some(()), _, _, Some(id)) if is_registered(&id) => html! {
@@ -46,8 +46,8 @@ fn outcome(here: &str, is_registered: impl Fn(&ExperimentId) -> bool) -> Option<
 }
 
 /// What went wrong on the way here.
-fn failure(here: &str, is_registered: impl Fn(&ExperimentId) -> bool) -> Option<Markup> {
-    let mut query = Query::of(here);
+fn failure(page_url: &str, is_registered: impl Fn(&ExperimentId) -> bool) -> Option<Markup> {
+    let mut query = Query::of(page_url);
     let key = query.take("error", |key| Some(key.to_owned()))?;
     let mut id = |name| query.take(name, |id| id.parse::<ExperimentId>().ok());
     let words = match key.as_str() {
@@ -81,10 +81,10 @@ pub(crate) fn with_outcome(path: &str, what: &str, id: &str) -> String {
 
 /// An address that shows a banner: `pairs` are what it tells of.
 pub(crate) fn with_banner(path: &str, key: &str, pairs: &[(&str, &ExperimentId)]) -> String {
-    let mut told = vec![("error", key)];
-    told.extend(pairs.iter().map(|(name, id)| (*name, id.as_str())));
+    let mut query = vec![("error", key)];
+    query.extend(pairs.iter().map(|(name, id)| (*name, id.as_str())));
     let join = if path.contains('?') { '&' } else { '?' };
-    format!("{path}{join}{}", serde_urlencoded::to_string(told).unwrap_or_default())
+    format!("{path}{join}{}", serde_urlencoded::to_string(query).unwrap_or_default())
 }
 
 #[cfg(test)]

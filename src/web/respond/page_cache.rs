@@ -60,7 +60,7 @@ impl Weighter<PageKey, Rendered> for ByBytes {
 /// The cache of answers, and how often regions were asked for and drawn.
 pub(crate) struct PageCache {
     answers: Cache<PageKey, Rendered, ByBytes>,
-    regions_asked: AtomicU64,
+    regions_requested: AtomicU64,
     regions_drawn: AtomicU64,
 }
 
@@ -69,7 +69,7 @@ impl PageCache {
     pub fn new(bytes: u64) -> Self {
         Self {
             answers: Cache::with_weighter(1024, bytes, ByBytes),
-            regions_asked: AtomicU64::new(0),
+            regions_requested: AtomicU64::new(0),
             regions_drawn: AtomicU64::new(0),
         }
     }
@@ -81,8 +81,8 @@ impl PageCache {
     }
 
     /// Counts a request for a region.
-    pub fn count_asked(&self) {
-        self.regions_asked.fetch_add(1, Ordering::Relaxed);
+    pub fn count_requested(&self) {
+        self.regions_requested.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a region that was drawn.
@@ -93,6 +93,6 @@ impl PageCache {
     /// How many times a region was asked for, and how many times one was drawn for that.
     pub fn region_counts(&self) -> (u64, u64) {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        (count(&self.regions_asked), count(&self.regions_drawn))
+        (count(&self.regions_requested), count(&self.regions_drawn))
     }
 }

@@ -31,13 +31,13 @@ pub(crate) fn answer_from_view<'p>(active: &Active, draw: impl FnOnce() -> Page<
         let operator = Some(context.operator().clone());
         return cached(context, data, operator, || render(context, &draw()));
     };
-    let of_bar = BarRegion::named(name);
-    let of_page = match of_bar {
+    let bar_region = BarRegion::named(name);
+    let page_region = match bar_region {
         Some(_) => None,
         None => draw().regions.into_iter().find(|region| region.name == name),
     };
-    let topics = match (of_bar, &of_page) {
-        (Some(of_bar), _) => of_bar.topics(),
+    let topics = match (bar_region, &page_region) {
+        (Some(bar_region), _) => bar_region.topics(),
         (None, Some(region)) => region.topics,
         // That the page has no such region may change with anything, so it is not kept.
         (None, None) => return respond(context, Rendered::Reload),
@@ -49,15 +49,15 @@ pub(crate) fn answer_from_view<'p>(active: &Active, draw: impl FnOnce() -> Page<
     if topics.contains(&Topic::Freshness) {
         active.view.freshness.hash(&mut data);
     }
-    cached(context, data, None, || match of_bar {
-        Some(of_bar) => render_of_bar(context, of_bar),
-        None => render_region(context, of_page.as_ref()),
+    cached(context, data, None, || match bar_region {
+        Some(bar_region) => render_of_bar(context, bar_region),
+        None => render_region(context, page_region.as_ref()),
     })
 }
 
 /// Answers with a page whose data was read for this request.
 pub(crate) fn answer(context: &Context, page: &Page) -> Response {
-    count_asked(context);
+    count_requested(context);
     respond(context, render(context, page))
 }
 
@@ -67,15 +67,15 @@ pub(crate) fn answer_bar(context: &Context) -> Option<Response> {
     let PageScope::Region(name) = &context.request.scope else {
         return None;
     };
-    let of_bar = BarRegion::named(name)?;
-    count_asked(context);
-    Some(respond(context, render_of_bar(context, of_bar)))
+    let bar_region = BarRegion::named(name)?;
+    count_requested(context);
+    Some(respond(context, render_of_bar(context, bar_region)))
 }
 
 /// Answers a write with a page, which belongs at `page_url`. The write's own path is no page's, so it stays out of the
 /// address bar.
 pub(crate) fn answer_write(context: &Context, page_url: String, page: &Page) -> Response {
-    let mut response = answer(&context.at(page_url), page);
+    let mut response = answer(&context.with_page_url(page_url), page);
     let headers = response.headers_mut();
     headers.insert("hx-push-url", HeaderValue::from_static("false"));
     response
@@ -94,13 +94,13 @@ fn cached(
         role: context.role.clone(),
         data: data.finish(),
     };
-    count_asked(context);
+    count_requested(context);
     respond(context, context.console.pages.get_or_draw(&key, draw))
 }
 
-fn count_asked(context: &Context) {
+fn count_requested(context: &Context) {
     if matches!(context.request.scope, PageScope::Region(_)) {
-        context.console.pages.count_asked();
+        context.console.pages.count_requested();
     }
 }
 
@@ -111,7 +111,7 @@ fn render(context: &Context, page: &Page) -> Rendered {
         PageScope::Main { stream_changes } => fragment(&bar().shell(page, &main(context, page)), *stream_changes),
         PageScope::Region(name) => {
             return match BarRegion::named(name) {
-                Some(of_bar) => render_of_bar(context, of_bar),
+                Some(bar_region) => render_of_bar(context, bar_region),
                 None => render_region(context, page.regions.iter().find(|region| region.name == *name)),
             };
         }
@@ -135,8 +135,8 @@ fn main(context: &Context, page: &Page) -> Markup {
     }
 }
 
-fn render_of_bar(context: &Context, of_bar: BarRegion) -> Rendered {
-    render_part(context, Bar::of(context).region(of_bar))
+fn render_of_bar(context: &Context, bar_region: BarRegion) -> Rendered {
+    render_part(context, Bar::of(context).region(bar_region))
 }
 
 fn render_region(context: &Context, wanted: Option<&Region>) -> Rendered {
