@@ -1,4 +1,4 @@
-//! Letting somebody in: by a one-time link, or by a worker's credential, which the server that it is of checks.
+//! Authentication: by a one-time link, or by a worker's credential, which the server that issued it checks.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,38 +15,38 @@ use crate::web::auth::rate_limit::{RateLimited, RateLimiter};
 use crate::web::auth::session::Operator;
 use crate::web::auth::sign_in_links::{SignInLinks, TokenError};
 
-/// More is no credential.
+/// The longest text that is taken as a credential, in bytes.
 const CREDENTIAL_MAX: usize = 1024;
-/// How long an attempt waits for its turn to be checked.
+/// How long an attempt waits for a permit to be checked.
 const CHECK_PERMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why nobody was let in.
+/// Why a sign-in failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SignInRefusal {
-    /// A link that is none, or no more.
+    /// The link is unknown, used or expired.
     #[error("{0}")]
     Link(TokenError),
-    /// Not of the form.
+    /// The text does not have the form of a credential.
     #[error("That is not a credential. It is a worker's id, a colon and the worker's token: wkr_…:token.")]
     Malformed,
-    /// The server that it names does not know it.
+    /// The server does not accept the credential.
     #[error(
         "{0} does not know this credential. It may be mistyped, or replaced since; whoever administers the deployment can issue another."
     )]
     Refused(&'static str),
-    /// The server that it names does not answer.
+    /// The server does not answer.
     #[error("{0} does not answer, so no credential can be checked. Try again in a moment.")]
     Unreachable(&'static str),
-    /// There is no experiment to ask.
+    /// No server can check it: the task store does not host the experiment.
     #[error("The task store does not host this console's experiment yet, so no credential can be checked.")]
     NotHosted,
-    /// The server that it names answers oddly.
+    /// The server's answer is not one that the protocol has.
     #[error("{0} answers something that the console does not understand, so no credential can be checked.")]
     UnexpectedAnswer(&'static str),
-    /// Its turn to be checked did not come.
+    /// No permit to check it became free in time.
     #[error("Others are signing in, and the console checks only a few at once. Try again in a moment.")]
     Busy,
-    /// Too many were wrong of late.
+    /// Too many attempts failed.
     #[error("Too many wrong credentials of late. Nothing is checked for {}.", minutes(.0.0))]
     RateLimited(RateLimited),
 }
@@ -64,7 +64,7 @@ impl SignInRefusal {
         }
     }
 
-    /// In how many seconds it is worth trying again, where that is known.
+    /// The seconds for `Retry-After`, where they are known.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::RateLimited(limited) => Some(seconds(limited.0)),
@@ -86,11 +86,11 @@ fn minutes(wait: Duration) -> String {
     }
 }
 
-/// Checks what somebody signs in with, within the rate limit.
+/// Checks sign-in links and credentials, within the rate limit.
 pub(crate) struct Authenticator {
     stores: StoreFactory,
     limiter: RateLimiter,
-    /// One-time links; none where they let nobody in.
+    /// One-time links; none where the console does not offer them.
     links: Option<SignInLinks>,
 }
 
@@ -103,20 +103,20 @@ impl Authenticator {
         }
     }
 
-    /// A fresh one-time token; none where links let nobody in.
+    /// A new one-time token; none where the console does not offer links.
     pub fn issue_link(&self) -> Option<String> {
         self.links.as_ref().map(SignInLinks::issue)
     }
 
-    /// Whether one-time links let anybody in.
+    /// Whether the console offers one-time links.
     pub fn offers_links(&self) -> bool {
         self.links.is_some()
     }
 
-    /// Signs in by the token of a one-time link, which is used up.
+    /// Signs in by the token of a one-time link, and marks it as used.
     ///
     /// # Errors
-    /// Why it lets nobody in.
+    /// [`SignInRefusal::Link`] and [`SignInRefusal::RateLimited`].
     pub fn by_link(&self, token: &str, source: IpAddr) -> Result<Operator, SignInRefusal> {
         let links = self.links.as_ref().ok_or(SignInRefusal::Link(TokenError::Unknown))?;
         let attempt = self.limiter.begin(None, source).map_err(SignInRefusal::RateLimited)?;
@@ -127,7 +127,7 @@ impl Authenticator {
                 Ok(Operator::Link)
             }
             Err(error) => {
-                // Only a token that was never made is a guess, and counts.
+                // Only a token that was never issued is a guess, and counts as failed.
                 if error != TokenError::Unknown {
                     attempt.not_checked();
                 }
@@ -136,11 +136,11 @@ impl Authenticator {
         }
     }
 
-    /// Signs in by a worker's credential: as the worker that the server says it is of. The secret goes no further than
-    /// the server.
+    /// Signs in by a worker's credential, as the worker that the server names. The secret is sent to the server and not
+    /// kept.
     ///
     /// # Errors
-    /// Why it lets nobody in.
+    /// Every [`SignInRefusal`] but that of a link.
     pub async fn by_credential(&self, credential: SecretString, source: IpAddr) -> Result<Operator, SignInRefusal> {
         let (worker, bearer) = parse_credential(&credential).ok_or(SignInRefusal::Malformed)?;
         drop(credential);
@@ -163,7 +163,7 @@ impl Authenticator {
         checked
     }
 
-    /// Asks the control plane, or without one the experiment, whose credential it is.
+    /// Asks the control plane for the credential's worker; without a control plane, the experiment's task store.
     async fn check(&self, worker: &WorkerId, bearer: Bearer) -> Result<Operator, SignInRefusal> {
         let stores = &self.stores;
         let (server, registry) = match stores.control_as(bearer.clone()) {
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_said_in_minutes() {
+    fn a_wait_is_shown_in_minutes() {
         assert_eq!(minutes(Duration::from_millis(1)), "a minute");
         assert_eq!(minutes(Duration::from_secs(59)), "a minute");
         assert_eq!(minutes(Duration::from_millis(60_001)), "2 minutes");

@@ -1,7 +1,7 @@
-//! The first gate in front of every route: who is signed in, and whether the console's own pages sent the request.
+//! The gate in front of every route: is an operator signed in, and does the request come from the console's own pages?
 //!
-//! It decides by the audience that the route table names, so that no page can be forgotten. Whether somebody
-//! administers is decided next, where the request's context is made (`request::context`).
+//! It decides by the audience in the route table, so that no route can be forgotten. Whether the operator is an
+//! administrator is decided next, in the request's context (`request::context`).
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub(crate) async fn signed_in_only<E: Endpoint>(next: Arc<E>, mut request: Reque
     next.call(request).await.map(IntoResponse::into_response)
 }
 
-/// Who is signed in.
+/// The session of the operator who is signed in.
 ///
 /// # Errors
 /// [`Fault::SignedOut`] where [`signed_in_only`] found nobody.

@@ -1,7 +1,7 @@
 //! Limits failed sign-in attempts, per worker and per source address, and how many credentials are checked at once.
 //!
-//! A check is expensive for the server that makes it, so few run concurrently. An attempt counts as failed from its start
-//! until its outcome is known, so that concurrent attempts cannot exceed the limit.
+//! A check is expensive for the server that makes it, so few run concurrently. An attempt counts as failed from its
+//! start until its outcome is known, so that concurrent attempts cannot exceed the limit.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -41,8 +41,8 @@ struct FailureLogs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RateLimited(pub Duration);
 
-/// An attempt in progress. Dropped without an outcome, it stays counted as failed: a client that disconnects early gains
-/// nothing.
+/// An attempt in progress. Dropped without an outcome, it stays counted as failed: a client that disconnects early
+/// gains nothing.
 pub(crate) struct Attempt<'a> {
     limiter: &'a RateLimiter,
     worker: Option<WorkerId>,

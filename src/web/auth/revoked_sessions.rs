@@ -1,7 +1,9 @@
-//! Sessions that were revoked before they expired. A cookie cannot be taken back, so copies of it are refused by this list.
+//! Sessions that were revoked before they expired. A cookie cannot be taken back, so copies of it are refused by this
+//! list.
 //!
-//! Each is an empty marker file in a directory that replicas share, named by the time at which the session expires and by
-//! a hash of its id, so that the directory holds no session ids. Without a directory the list is kept in memory only.
+//! Each is an empty marker file in a directory that replicas share, named by the time at which the session expires and
+//! by a hash of its id, so that the directory holds no session ids. Without a directory the list is kept in memory
+//! only.
 
 use std::collections::HashMap;
 use std::fs;
@@ -59,7 +61,8 @@ impl RevokedSessions {
         }
     }
 
-    /// Whether a session that expires at `end` was revoked, here or by another replica. Refuses when that cannot be read.
+    /// Whether a session that expires at `end` was revoked, here or by another replica. Refuses when that cannot be
+    /// read.
     pub async fn contains(&self, id: &str, end: Timestamp) -> bool {
         if self.revoked.lock().contains_key(id) {
             return true;

@@ -40,8 +40,8 @@ pub(crate) fn draw(request: &HtmxRequest, uri: &Uri, fault: &Fault, context: Opt
     }
     let status = fault.status();
     if let PageScope::Region(name) = &request.scope {
-        // The bar and the fault itself stay true; other regions keep what they show, and the badge says how old it is. How
-        // much is pending is not known for now, which is no reason to load the page anew.
+        // The bar and the fault itself stay true; other regions keep what they show, and the badge says how old it is.
+        // How much is pending is not known for now, which is no reason to load the page anew.
         let is_true = match BarRegion::named(name) {
             Some(BarRegion::Pending) => !may_recover(fault),
             Some(_) => true,

@@ -1,5 +1,5 @@
-//! Figures for a monitoring system, in the text format of OpenMetrics. They are read off what is there when they are asked
-//! for, so that none has to be kept up to date. They name experiments by id and nothing else.
+//! Figures for a monitoring system, in the text format of OpenMetrics. They are read off what is there when they are
+//! asked for, so that none has to be kept up to date. They name experiments by id and nothing else.
 
 use std::fmt;
 use std::sync::Arc;

@@ -39,8 +39,8 @@ struct Switch {
 #[derive(Clone)]
 pub(crate) struct SwitchedPages(pub Arc<BoxEndpoint<'static>>);
 
-/// `POST /admin/experiments/{E}/select`. A plain form is sent on with 303. htmx gets the page itself, drawn by the page's
-/// own handler, so that a switch is one request either way.
+/// `POST /admin/experiments/{E}/select`. A plain form is sent on with 303. htmx gets the page itself, drawn by the
+/// page's own handler, so that a switch is one request either way.
 pub(crate) struct Select;
 
 impl Endpoint for Select {

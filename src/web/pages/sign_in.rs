@@ -216,7 +216,8 @@ fn by_credential_form(console: &Console, refusal: Option<&SignInRefusal>, next: 
     }
 }
 
-/// Password managers keep a secret under a name, which here is part of it; browsers complain when there is no field of one.
+/// Password managers keep a secret under a name, which here is part of it; browsers complain when there is no field of
+/// one.
 fn empty_username() -> Markup {
     html! { input type="text" name="username" autocomplete="username" hidden; }
 }

@@ -1,15 +1,15 @@
-//! Bounds what a write may carry, before anything of it is read into memory.
+//! Limits the size of request bodies, before a body is read into memory.
 
 use poem::http::header;
 use poem::{Body, Endpoint, IntoResponse, Request, Response, Result};
 
 use crate::web::fault::Fault;
 
-/// The largest form is a configuration; this leaves room for its wrapping.
+/// The longest body, in bytes. The largest form is a configuration; this leaves room for its encoding.
 const MAX_BODY: usize = 512 * 1024;
 
-/// Middleware for every route. Browsers say how long a body is; one that is sent in pieces of unsaid length is not
-/// theirs, and one of another version of HTTP, where nothing need be said, is read no further than it may be long.
+/// Middleware for every route. Browsers send `Content-Length`; a chunked body is not from a browser and is refused. A
+/// body without a length, as HTTP/2 allows, is read up to the limit only.
 pub(crate) async fn body_limit<E: Endpoint>(next: E, mut request: Request) -> Result<Response> {
     let too_large = || Fault::TooLarge;
     if request.headers().contains_key(header::TRANSFER_ENCODING) {
@@ -42,7 +42,7 @@ mod tests {
 
     use super::*;
 
-    /// What is left of a body of `length` bytes whose length is not said, as over HTTP/2.
+    /// How much of a body of `length` bytes passes when its length is not given, as over HTTP/2.
     async fn passed(length: usize) -> Result<usize> {
         let read = make(async |mut request: Request| {
             let body = request.take_body().into_bytes().await.map_err(poem::Error::from)?;
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_of_unsaid_length_is_read_no_further_than_it_may_be_long() {
+    async fn a_body_without_a_length_is_read_up_to_the_limit() {
         assert_eq!(passed(0).await.expect("empty"), 0);
         assert_eq!(passed(MAX_BODY).await.expect("just so"), MAX_BODY);
         let fault = passed(MAX_BODY + 1).await.expect_err("too large");

@@ -1,4 +1,4 @@
-//! The bar around every page: the switcher, the badge, the pending work.
+//! The bar of every page: the switcher, the freshness badge, the number of pending tasks.
 
 use crate::live::{FeedKind, Freshness, Hosting, RegistryRow, Topic};
 use crate::protocol::{ExperimentState, TaskKind, TaskState};
@@ -14,21 +14,21 @@ use crate::web::urls;
 
 use maud::Markup;
 
-/// A region of the bar, which every page has. It is drawn from the context alone.
+/// A region of the bar. Every page has it, and it is drawn from the context alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BarRegion {
     /// The list of experiments to switch to.
     Switcher,
     /// The freshness badge.
     Freshness,
-    /// The notice above a page whose data is old.
+    /// The notice above a page whose data is stale.
     Staleness,
     /// The number of pending tasks.
     Pending,
 }
 
 impl BarRegion {
-    /// The region of this name, if it is one of the bar.
+    /// The region of the bar with this name.
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "switcher" => Some(Self::Switcher),
@@ -39,7 +39,7 @@ impl BarRegion {
         }
     }
 
-    /// What it is drawn from.
+    /// The topics that change it.
     pub fn topics(self) -> &'static [Topic] {
         match self {
             Self::Pending => &[Topic::Tasks],
@@ -55,6 +55,7 @@ pub(crate) struct Bar<'a> {
     context: &'a Context,
     /// Every registered experiment.
     pub list: SwitchList,
+    /// The index of the page's experiment in the list.
     current: Option<usize>,
     stream_url: String,
     /// Pending ideation, execution and evaluation tasks.
@@ -123,7 +124,7 @@ impl<'a> Bar<'a> {
         }
     }
 
-    /// One region of it; none where pending tasks are not known.
+    /// One region of the bar; none for pending tasks that are not known.
     pub fn region(&self, bar_region: BarRegion) -> Option<Markup> {
         let page_url = &self.context.request.page_url;
         match bar_region {
@@ -139,7 +140,7 @@ impl<'a> Bar<'a> {
         }
     }
 
-    /// What there is to switch to; nothing without a registry of experiments.
+    /// The experiments to switch between; none without a control plane.
     pub fn switch_list(&self) -> Option<&SwitchList> {
         let several = self.context.console.stores.has_control_plane();
         several.then_some(&self.list)
@@ -151,7 +152,7 @@ impl<'a> Bar<'a> {
     }
 }
 
-/// An experiment as the switcher and the dashboard show it.
+/// An experiment as the switcher and the tables of experiments show it.
 pub(crate) fn switch_entry(row: &RegistryRow) -> SwitchEntry {
     let state = match (&row.hosting, row.state()) {
         (Hosting::NotHosted, _) => EntryState::Unseeded,
@@ -180,7 +181,7 @@ fn operator_info(context: &Context) -> ui::OperatorInfo {
     }
 }
 
-/// Freshness as components draw it.
+/// Freshness in the form that `ui` draws.
 pub(crate) fn badge(freshness: Freshness) -> ui::Freshness {
     match freshness {
         Freshness::CatchingUp => ui::Freshness::CatchingUp,

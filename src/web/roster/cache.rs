@@ -46,8 +46,8 @@ impl RosterCache {
         }
     }
 
-    /// The workers and groups, of a moment no earlier than the last [`Self::forget`]. A listing that arrived is used again
-    /// for as long as `generation` is some and stays what it was.
+    /// The workers and groups, of a moment no earlier than the last [`Self::forget`]. A listing that arrived is used
+    /// again for as long as `generation` is some and stays what it was.
     ///
     /// # Errors
     /// Why they cannot be read; [`ClientError::TimedOut`] when they do not arrive within [`READ_TIMEOUT`].

@@ -142,7 +142,8 @@ impl<S: Source> EventStream<S> {
         for (at, name) in names.into_iter().enumerate() {
             let _ = writeln!(frames, "event: {name}\ndata: {revision}");
             if at == last {
-                // On the last frame only: a stream may be cut between two frames, and the position counts for all of them.
+                // On the last frame only: a stream may be cut between two frames, and the position counts for all of
+                // them.
                 let _ = writeln!(frames, "id: {position}");
             }
             frames.push('\n');

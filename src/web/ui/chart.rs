@@ -241,8 +241,8 @@ fn tenth(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 
-/// The best so far as a line without axes, for a table cell: its steps, oldest first, drawn on until the last evaluation.
-/// `label` says of what. Nothing for fewer than two steps.
+/// The best so far as a line without axes, for a table cell: its steps, oldest first, drawn on until the last
+/// evaluation. `label` says of what. Nothing for fewer than two steps.
 pub(crate) fn sparkline(direction: Direction, steps: &[(Timestamp, f64)], until: Timestamp, label: &str) -> Markup {
     const WIDE: f64 = 120.0;
     const HIGH: f64 = 24.0;
