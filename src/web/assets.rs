@@ -122,8 +122,8 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
     files
 });
 
-/// The modules, in a directory named by the content of all of them. They import each other by relative paths, so no page
-/// gets modules of two versions.
+/// The modules, in a directory named by the content of all of them. They import each other by relative paths, so no
+/// page gets modules of two versions.
 fn module_files() -> impl Iterator<Item = File> {
     let all: String = MODULES.iter().flat_map(|(name, text)| [*name, *text]).collect();
     let directory = format!("js-{}", hex(all.as_bytes(), 4));
@@ -151,8 +151,8 @@ pub(crate) fn url(asset: Asset) -> &'static str {
         .map_or("", |file| file.url.as_str())
 }
 
-/// The paths of the modules that [`Asset::Script`] imports, for pages to preload. A browser otherwise learns of a module
-/// only from the one that imports it, and loads them one after the other.
+/// The paths of the modules that [`Asset::Script`] imports, for pages to preload. A browser otherwise learns of a
+/// module only from the one that imports it, and loads them one after the other.
 pub(crate) fn imports() -> impl Iterator<Item = &'static str> {
     FILES
         .iter()

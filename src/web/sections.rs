@@ -35,8 +35,8 @@ pub(crate) enum Place {
     Experiment {
         /// Its path.
         path: fn(&ExperimentId) -> String,
-        /// The parts of its query that mean the same in every experiment, which a switch keeps. Worker ids, page numbers
-        /// and cursors do not: they belong to one experiment.
+        /// The parts of its query that mean the same in every experiment, which a switch keeps. Worker ids, page
+        /// numbers and cursors do not: they belong to one experiment.
         kept_in_a_switch: &'static [&'static str],
     },
     /// A page of the deployment.

@@ -1,19 +1,19 @@
-//! For whom a route is, and which paths are the administrators' however they are written.
+//! Who may use a route, and which paths count as administrators' pages in any spelling.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-/// Who may use a route. The route table names one for each of its rows.
+/// Who may use a route. Each row of the route table names one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Audience {
-    /// Anybody, signed in or not.
+    /// Everybody, signed in or not.
     Open,
-    /// A monitoring system that shows the metrics token, and operators who are signed in.
+    /// A monitoring system with the metrics token, and every operator who is signed in.
     Monitor,
     /// Every operator who is signed in.
     SignedIn,
-    /// Members of the group `admins`; in an outage, those who were members lately may read.
+    /// Members of the group `admins`. In an outage, operators who were members shortly before it may read.
     Administrator,
 }
 
@@ -28,8 +28,8 @@ impl Audience {
         }
     }
 
-    /// The audience of a path that the route table does not have. Most such paths lead nowhere; those that anything
-    /// might take for an administrator's page are refused to others all the same.
+    /// The audience of a path that is not in the route table. Such paths lead nowhere, but those that any server might
+    /// read as an administrator's page are refused to others all the same.
     pub fn of_unknown_path(path: &str) -> Self {
         if is_admin_path(path) {
             Self::Administrator
@@ -39,24 +39,24 @@ impl Audience {
     }
 }
 
-/// Whether a path is one of `/admin`, `/x/{E}/admin` or below, in any spelling that a server might take for one:
-/// percent-encoded once or often, with dots, backslashes, doubled slashes, capitals or path parameters.
+/// Whether a path is `/admin`, `/x/{E}/admin` or below, in any spelling that a server might accept: percent-encoded
+/// once or several times, with dots, backslashes, doubled slashes, capitals or path parameters.
 pub(crate) fn is_admin_path(path: &str) -> bool {
-    if has_admin(path) {
+    if names_admin(path) {
         return true;
     }
-    // Each round takes one layer of encoding off, so this ends.
+    // Each round removes one layer of encoding, so this ends.
     let mut text = path.as_bytes().to_vec();
     while let Some(decoded) = decode(&text) {
         text = decoded;
-        if has_admin(&String::from_utf8_lossy(&text)) {
+        if names_admin(&String::from_utf8_lossy(&text)) {
             return true;
         }
     }
     false
 }
 
-/// The text with one layer of percent-encoding taken off; none when there is none.
+/// The text with one layer of percent-encoding removed; none when there is none to remove.
 fn decode(text: &[u8]) -> Option<Vec<u8>> {
     match percent_decode(text).into() {
         Cow::Owned(decoded) => Some(decoded),
@@ -64,7 +64,7 @@ fn decode(text: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-fn has_admin(path: &str) -> bool {
+fn names_admin(path: &str) -> bool {
     let mut segments: Vec<&str> = Vec::new();
     for segment in path.split(['/', '\\']) {
         match segment.trim() {
@@ -78,7 +78,7 @@ fn has_admin(path: &str) -> bool {
             .get(index)
             .is_some_and(|segment| segment.eq_ignore_ascii_case(word))
     };
-    // No experiment has this id, and what stands below is a name.
+    // `/x/by-name/{name}`: not an experiment id, and the segment below is a display name.
     let by_name = segments.get(1) == Some(&"by-name");
     is(0, "admin") || (is(0, "x") && is(2, "admin") && !by_name)
 }
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_below_is_admin_path_however_it_is_written() {
+    fn a_path_below_admin_is_recognised_in_any_spelling() {
         for path in [
             "/admin",
             "/admin/",
@@ -136,13 +136,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_path_is_too_odd(path in ".*") {
+        fn any_text_can_be_checked(path in ".*") {
             let _ = is_admin_path(&path);
         }
 
-        /// Whatever of it is encoded, and however often.
+        /// Any part encoded, any number of times.
         #[test]
-        fn encoding_hides_nothing(which in prop::collection::vec(0..4_u8, 19)) {
+        fn encoding_does_not_hide_an_admin_path(which in prop::collection::vec(0..4_u8, 19)) {
             let encode = |byte: u8, times: u8| (0..times).fold(char::from(byte).to_string(), |text, round| match round {
                 0 => format!("%{byte:02x}"),
                 _ => text.replace('%', "%25"),

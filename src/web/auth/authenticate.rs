@@ -1,4 +1,4 @@
-//! Letting somebody in: by a one-time link, or by a worker's credential, which the server that it is of checks.
+//! Authentication: by a one-time link, or by a worker's credential, which the server that issued it checks.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -11,44 +11,44 @@ use crate::access::StoreFactory;
 use crate::client::{Bearer, ClientError};
 use crate::clock::Clock;
 use crate::protocol::{Actor, WorkerId};
-use crate::web::auth::rate_limit::{Limited, RateLimiter};
+use crate::web::auth::rate_limit::{RateLimited, RateLimiter};
 use crate::web::auth::session::Operator;
 use crate::web::auth::sign_in_links::{SignInLinks, TokenError};
 
-/// More is no credential.
+/// The longest text that is taken as a credential, in bytes.
 const CREDENTIAL_MAX: usize = 1024;
-/// How long an attempt waits for its turn to be checked.
-const TURN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an attempt waits for a permit to be checked.
+const CHECK_PERMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why nobody was let in.
+/// Why a sign-in failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SignInRefusal {
-    /// A link that is none, or no more.
+    /// The link is unknown, used or expired.
     #[error("{0}")]
     Link(TokenError),
-    /// Not of the form.
+    /// The text does not have the form of a credential.
     #[error("That is not a credential. It is a worker's id, a colon and the worker's token: wkr_…:token.")]
     Malformed,
-    /// The server that it names does not know it.
+    /// The server does not accept the credential.
     #[error(
         "{0} does not know this credential. It may be mistyped, or replaced since; whoever administers the deployment can issue another."
     )]
     Refused(&'static str),
-    /// The server that it names does not answer.
+    /// The server does not answer.
     #[error("{0} does not answer, so no credential can be checked. Try again in a moment.")]
     Unreachable(&'static str),
-    /// There is no experiment to ask.
+    /// No server can check it: the task store does not host the experiment.
     #[error("The task store does not host this console's experiment yet, so no credential can be checked.")]
     NotHosted,
-    /// The server that it names answers oddly.
+    /// The server's answer is not one that the protocol has.
     #[error("{0} answers something that the console does not understand, so no credential can be checked.")]
-    Odd(&'static str),
-    /// Its turn to be checked did not come.
+    UnexpectedAnswer(&'static str),
+    /// No permit to check it became free in time.
     #[error("Others are signing in, and the console checks only a few at once. Try again in a moment.")]
     Busy,
-    /// Too many were wrong of late.
+    /// Too many attempts failed.
     #[error("Too many wrong credentials of late. Nothing is checked for {}.", minutes(.0.0))]
-    Limited(Limited),
+    RateLimited(RateLimited),
 }
 
 impl SignInRefusal {
@@ -59,15 +59,15 @@ impl SignInRefusal {
             Self::Malformed => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Refused(_) => StatusCode::UNAUTHORIZED,
             Self::Unreachable(_) | Self::NotHosted | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Odd(_) => StatusCode::BAD_GATEWAY,
-            Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::UnexpectedAnswer(_) => StatusCode::BAD_GATEWAY,
+            Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
-    /// In how many seconds it is worth trying again, where that is known.
+    /// The seconds for `Retry-After`, where they are known.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Limited(limited) => Some(seconds(limited.0)),
+            Self::RateLimited(limited) => Some(seconds(limited.0)),
             _ => None,
         }
     }
@@ -86,11 +86,11 @@ fn minutes(wait: Duration) -> String {
     }
 }
 
-/// Checks what somebody signs in with, within the rate limit.
+/// Checks sign-in links and credentials, within the rate limit.
 pub(crate) struct Authenticator {
     stores: StoreFactory,
     limiter: RateLimiter,
-    /// One-time links; none where they let nobody in.
+    /// One-time links; none where the console does not offer them.
     links: Option<SignInLinks>,
 }
 
@@ -103,67 +103,67 @@ impl Authenticator {
         }
     }
 
-    /// A fresh one-time token; none where links let nobody in.
+    /// A new one-time token; none where the console does not offer links.
     pub fn issue_link(&self) -> Option<String> {
         self.links.as_ref().map(SignInLinks::issue)
     }
 
-    /// Whether one-time links let anybody in.
+    /// Whether the console offers one-time links.
     pub fn offers_links(&self) -> bool {
         self.links.is_some()
     }
 
-    /// Signs in by the token of a one-time link, which is used up.
+    /// Signs in by the token of a one-time link, and marks it as used.
     ///
     /// # Errors
-    /// Why it lets nobody in.
+    /// [`SignInRefusal::Link`] and [`SignInRefusal::RateLimited`].
     pub fn by_link(&self, token: &str, source: IpAddr) -> Result<Operator, SignInRefusal> {
         let links = self.links.as_ref().ok_or(SignInRefusal::Link(TokenError::Unknown))?;
-        let attempt = self.limiter.begin(None, source).map_err(SignInRefusal::Limited)?;
+        let attempt = self.limiter.begin(None, source).map_err(SignInRefusal::RateLimited)?;
         match links.redeem(token.trim()) {
             Ok(()) => {
-                attempt.right();
+                attempt.succeeded();
                 info!("an operator signed in by a one-time link");
                 Ok(Operator::Link)
             }
             Err(error) => {
-                // Only a token that was never made is a guess, and counts.
+                // Only a token that was never issued is a guess, and counts as failed.
                 if error != TokenError::Unknown {
-                    attempt.unchecked();
+                    attempt.not_checked();
                 }
                 Err(SignInRefusal::Link(error))
             }
         }
     }
 
-    /// Signs in by a worker's credential: as the worker that the server says it is of. The secret goes no further than
-    /// the server.
+    /// Signs in by a worker's credential, as the worker that the server names. The secret is sent to the server and not
+    /// kept.
     ///
     /// # Errors
-    /// Why it lets nobody in.
+    /// Every [`SignInRefusal`] but that of a link.
     pub async fn by_credential(&self, credential: SecretString, source: IpAddr) -> Result<Operator, SignInRefusal> {
-        let (worker, bearer) = parsed(&credential).ok_or(SignInRefusal::Malformed)?;
+        let (worker, bearer) = parse_credential(&credential).ok_or(SignInRefusal::Malformed)?;
         drop(credential);
         let attempt = self
             .limiter
             .begin(Some(&worker), source)
-            .map_err(SignInRefusal::Limited)?;
-        let checked = match self.limiter.turn(TURN_TIMEOUT).await {
-            Some(_turn) => self.check(&worker, bearer).await,
+            .map_err(SignInRefusal::RateLimited)?;
+        let checked = match self.limiter.check_permit(CHECK_PERMIT_TIMEOUT).await {
+            Some(_permit) => self.check(&worker, bearer).await,
             None => Err(SignInRefusal::Busy),
         };
         match &checked {
             Ok(_) => {
-                attempt.right();
+                attempt.succeeded();
                 info!(worker.id = %worker, "an operator signed in");
             }
             Err(SignInRefusal::Refused(_)) => warn!(worker.id = %worker, %source, "a wrong credential was refused"),
-            Err(_) => attempt.unchecked(),
+            Err(_) => attempt.not_checked(),
         }
         checked
     }
 
-    /// Asks the control plane, or without one the experiment, whose credential it is.
+    /// Asks the control plane for the credential's worker; without a control plane, the experiment's task store.
     async fn check(&self, worker: &WorkerId, bearer: Bearer) -> Result<Operator, SignInRefusal> {
         let stores = &self.stores;
         let (server, registry) = match stores.control_as(bearer.clone()) {
@@ -188,13 +188,13 @@ impl Authenticator {
             Err(error) if error.is_not_found() || error.is_not_hosted_here() => Err(SignInRefusal::NotHosted),
             Err(error) => {
                 warn!(%error, "a credential could not be checked");
-                Err(SignInRefusal::Odd(server))
+                Err(SignInRefusal::UnexpectedAnswer(server))
             }
         }
     }
 }
 
-fn parsed(credential: &SecretString) -> Option<(WorkerId, Bearer)> {
+fn parse_credential(credential: &SecretString) -> Option<(WorkerId, Bearer)> {
     let text = credential.expose_secret().trim();
     let (worker, token) = text.split_once(':').filter(|_| text.len() <= CREDENTIAL_MAX)?;
     let worker: WorkerId = worker.parse().ok()?;
@@ -210,7 +210,7 @@ mod tests {
     fn a_credential_is_a_worker_and_its_token() {
         let worker = "wkr_00000000000000000000000001";
         for good in [format!("{worker}:secret"), format!(" {worker}:se:cret\n")] {
-            let (found, _) = parsed(&good.into()).expect("a credential");
+            let (found, _) = parse_credential(&good.into()).expect("a credential");
             assert_eq!(found.as_str(), worker);
         }
         let long = format!("{worker}:{}", "x".repeat(CREDENTIAL_MAX));
@@ -224,12 +224,12 @@ mod tests {
             long.as_str(),
             "wkr_00000000000000000000000001:",
         ] {
-            assert!(parsed(&bad.into()).is_none(), "{bad}");
+            assert!(parse_credential(&bad.into()).is_none(), "{bad}");
         }
     }
 
     #[test]
-    fn a_wait_is_said_in_minutes() {
+    fn a_wait_is_shown_in_minutes() {
         assert_eq!(minutes(Duration::from_millis(1)), "a minute");
         assert_eq!(minutes(Duration::from_secs(59)), "a minute");
         assert_eq!(minutes(Duration::from_millis(60_001)), "2 minutes");

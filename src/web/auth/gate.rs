@@ -1,7 +1,7 @@
-//! The first gate in front of every route: who is signed in, and whether the console's own pages sent the request.
+//! The gate in front of every route: is an operator signed in, and does the request come from the console's own pages?
 //!
-//! It decides by the audience that the route table names, so that no page can be forgotten. Whether somebody
-//! administers is decided next, where the request's context is made (`request::context`).
+//! It decides by the audience in the route table, so that no route can be forgotten. Whether the operator is an
+//! administrator is decided next, in the request's context (`request::context`).
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use crate::web::auth::audience::Audience;
-use crate::web::auth::same_origin::comes_from_here;
+use crate::web::auth::same_origin::is_same_origin;
 use crate::web::auth::session::SignedIn;
 use crate::web::console::Console;
 use crate::web::fault::Fault;
@@ -28,18 +28,18 @@ pub(crate) async fn signed_in_only<E: Endpoint>(next: Arc<E>, mut request: Reque
     if !is_open(target.audience, &request, console.metrics_token.as_ref()) {
         let session = <&Session>::from_request_without_body(&request).await?.clone();
         let signed_in = console.sessions.signed_in(&session).await.ok_or(Fault::SignedOut)?;
-        refuse_other_sites(&request)?;
+        check_same_origin(&request)?;
         if target.is_activity {
             console.sessions.touch(&session, &signed_in);
         }
         request.set_data(signed_in);
     } else {
-        refuse_other_sites(&request)?;
+        check_same_origin(&request)?;
     }
     next.call(request).await.map(IntoResponse::into_response)
 }
 
-/// Who is signed in.
+/// The session of the operator who is signed in.
 ///
 /// # Errors
 /// [`Fault::SignedOut`] where [`signed_in_only`] found nobody.
@@ -50,21 +50,21 @@ pub(crate) fn signed_in(request: &Request) -> Result<&SignedIn, Fault> {
 fn is_open(audience: Audience, request: &Request, metrics_token: Option<&SecretString>) -> bool {
     match audience {
         Audience::Open => true,
-        Audience::Monitor => metrics_token.is_some_and(|token| shows(request, token)),
+        Audience::Monitor => metrics_token.is_some_and(|token| carries_token(request, token)),
         Audience::SignedIn | Audience::Administrator => false,
     }
 }
 
 /// Whether the request carries the token as its bearer. Compared in constant time.
-fn shows(request: &Request, token: &SecretString) -> bool {
+fn carries_token(request: &Request, token: &SecretString) -> bool {
     let shown = request
         .header(header::AUTHORIZATION)
         .and_then(|value| value.strip_prefix("Bearer "));
     shown.is_some_and(|shown| bool::from(shown.as_bytes().ct_eq(token.expose_secret().as_bytes())))
 }
 
-fn refuse_other_sites(request: &Request) -> Result<(), Fault> {
-    match request.method().is_safe() || comes_from_here(request.headers()) {
+fn check_same_origin(request: &Request) -> Result<(), Fault> {
+    match request.method().is_safe() || is_same_origin(request.headers()) {
         true => Ok(()),
         false => Err(Fault::CrossSite),
     }

@@ -1,7 +1,8 @@
-//! Who asks: signing in, sessions, what an operator may do, and the gate in front of every page.
+//! Authentication and authorization: signing in, sessions, roles, and the gate in front of every page.
 //!
-//! All but `gate` are services: each knows its data, a clock and, where it must, the servers, but no request and no
-//! context. `gate` reads requests, and needs the console. A service may import `ui::short` and what lies outside `web`.
+//! All files but `gate` hold services and plain data. A service knows its data, a clock and, where necessary, the
+//! servers, but no request and no context; it may import `ui::short` and modules outside `web`. `gate` reads requests
+//! and needs the console.
 
 pub(crate) mod audience;
 pub(crate) mod authenticate;

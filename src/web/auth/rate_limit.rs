@@ -1,12 +1,11 @@
-//! How often somebody may be wrong about a credential: by the worker it is said to be of, and by where it comes from.
+//! Limits failed sign-in attempts, per worker and per source address, and how many credentials are checked at once.
 //!
-//! A check is dear to the server that makes it, so few are made at once. An attempt counts from its beginning and is
-//! taken back unless it turns out wrong, so that many at a time are no way around.
+//! A check is expensive for the server that makes it, so few run concurrently. An attempt counts as failed from its
+//! start until its outcome is known, so that concurrent attempts cannot exceed the limit.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
-
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -15,34 +14,35 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::clock::Clock;
 use crate::protocol::WorkerId;
 
-/// How long a wrong attempt counts.
+/// How long a failed attempt counts.
 const WINDOW: Duration = Duration::from_secs(10 * 60);
-/// Wrong attempts at one worker within the window.
-const OF_WORKER: usize = 10;
-/// The same from one address, which a whole office may share.
-const OF_SOURCE: usize = 30;
-/// Workers and addresses of which wrong attempts are remembered, at most.
-const REMEMBERED: usize = 4096;
-/// Credentials that are checked at once.
-const AT_ONCE: usize = 4;
+/// Failed attempts for one worker within the window.
+const MAX_PER_WORKER: usize = 10;
+/// Failed attempts from one address within the window; a whole office may share one.
+const MAX_PER_SOURCE: usize = 30;
+/// Workers, and addresses, whose failures are remembered, at most.
+const MAX_KEYS: usize = 4096;
+/// Credentials that are checked at the same time, at most.
+const MAX_CONCURRENT_CHECKS: usize = 4;
 
-/// The attempts of late.
+/// Failed attempts within the window, and the permits to check credentials.
 pub(crate) struct RateLimiter {
     clock: Clock,
-    ledgers: Mutex<Ledgers>,
+    failures: Mutex<FailureLogs>,
     checks: Semaphore,
 }
 
-struct Ledgers {
-    workers: Ledger<WorkerId>,
-    sources: Ledger<IpAddr>,
+struct FailureLogs {
+    workers: FailureLog<WorkerId>,
+    sources: FailureLog<IpAddr>,
 }
 
-/// Too many were wrong: nothing is checked for so long.
+/// Too many attempts failed: nothing is checked for this long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Limited(pub Duration);
+pub(crate) struct RateLimited(pub Duration);
 
-/// An attempt under way. Unless it is told otherwise it was wrong: whoever hangs up before the answer has had it.
+/// An attempt in progress. Dropped without an outcome, it stays counted as failed: a client that disconnects early
+/// gains nothing.
 pub(crate) struct Attempt<'a> {
     limiter: &'a RateLimiter,
     worker: Option<WorkerId>,
@@ -54,32 +54,32 @@ impl RateLimiter {
     pub fn new(clock: Clock) -> Self {
         Self {
             clock,
-            ledgers: Mutex::new(Ledgers {
-                workers: Ledger::new(OF_WORKER),
-                sources: Ledger::new(OF_SOURCE),
+            failures: Mutex::new(FailureLogs {
+                workers: FailureLog::new(MAX_PER_WORKER),
+                sources: FailureLog::new(MAX_PER_SOURCE),
             }),
-            checks: Semaphore::new(AT_ONCE),
+            checks: Semaphore::new(MAX_CONCURRENT_CHECKS),
         }
     }
 
-    /// Begins an attempt, at a worker if it says which.
+    /// Begins an attempt, for a worker if the credential names one.
     ///
     /// # Errors
-    /// When too many were wrong of late.
-    pub fn begin(&self, worker: Option<&WorkerId>, source: IpAddr) -> Result<Attempt<'_>, Limited> {
+    /// When too many attempts failed within the window.
+    pub fn begin(&self, worker: Option<&WorkerId>, source: IpAddr) -> Result<Attempt<'_>, RateLimited> {
         let (source, at) = (network(source), self.clock.now().instant().as_millisecond());
-        let mut ledgers = self.ledgers();
+        let mut failures = self.failures();
         let waits = [
-            worker.and_then(|worker| ledgers.workers.wait(worker, at)),
-            ledgers.sources.wait(&source, at),
+            worker.and_then(|worker| failures.workers.retry_after(worker, at)),
+            failures.sources.retry_after(&source, at),
         ];
         if let Some(wait) = waits.into_iter().flatten().max() {
-            return Err(Limited(wait));
+            return Err(RateLimited(wait));
         }
         if let Some(worker) = worker {
-            ledgers.workers.note(worker, at);
+            failures.workers.record(worker, at);
         }
-        ledgers.sources.note(&source, at);
+        failures.sources.record(&source, at);
         Ok(Attempt {
             limiter: self,
             worker: worker.cloned(),
@@ -88,37 +88,37 @@ impl RateLimiter {
         })
     }
 
-    /// Waits for one's turn to have a credential checked; none when it does not come within `limit`.
-    pub async fn turn(&self, limit: Duration) -> Option<SemaphorePermit<'_>> {
+    /// Waits for a permit to check a credential; none when `limit` passes first.
+    pub async fn check_permit(&self, limit: Duration) -> Option<SemaphorePermit<'_>> {
         tokio::time::timeout(limit, self.checks.acquire()).await.ok()?.ok()
     }
 
-    fn ledgers(&self) -> MutexGuard<'_, Ledgers> {
-        self.ledgers.lock()
+    fn failures(&self) -> MutexGuard<'_, FailureLogs> {
+        self.failures.lock()
     }
 }
 
 impl Attempt<'_> {
-    /// It was right. What went wrong with this worker before is forgiven; what came from the address is not.
-    pub fn right(self) {
-        let mut ledgers = self.limiter.ledgers();
+    /// The credential was right. Clears the worker's failures, and of the address's only this attempt.
+    pub fn succeeded(self) {
+        let mut failures = self.limiter.failures();
         if let Some(worker) = &self.worker {
-            ledgers.workers.forgive(worker);
+            failures.workers.clear(worker);
         }
-        ledgers.sources.take_back(&self.source, self.at);
+        failures.sources.remove(&self.source, self.at);
     }
 
-    /// Nobody knows: it was not checked.
-    pub fn unchecked(self) {
-        let mut ledgers = self.limiter.ledgers();
+    /// The credential was not checked, so the attempt does not count.
+    pub fn not_checked(self) {
+        let mut failures = self.limiter.failures();
         if let Some(worker) = &self.worker {
-            ledgers.workers.take_back(worker, self.at);
+            failures.workers.remove(worker, self.at);
         }
-        ledgers.sources.take_back(&self.source, self.at);
+        failures.sources.remove(&self.source, self.at);
     }
 }
 
-/// An IPv6 subscriber has a whole network, so its addresses count as one.
+/// An IPv6 subscriber has a whole /64 network, so its addresses count as one.
 fn network(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
@@ -126,65 +126,66 @@ fn network(source: IpAddr) -> IpAddr {
     }
 }
 
-/// When each key was wrong, oldest first, in milliseconds since the Unix epoch.
-struct Ledger<K> {
+/// The times of each key's failures, oldest first, in milliseconds since the Unix epoch.
+struct FailureLog<K> {
     limit: usize,
-    wrong: HashMap<K, VecDeque<i64>>,
+    times: HashMap<K, VecDeque<i64>>,
 }
 
-fn counts(at: i64, now: i64) -> bool {
+fn is_within_window(at: i64, now: i64) -> bool {
     now.abs_diff(at) < u64::try_from(WINDOW.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl<K: Eq + Hash + Clone> Ledger<K> {
+impl<K: Eq + Hash + Clone> FailureLog<K> {
     fn new(limit: usize) -> Self {
         Self {
             limit,
-            wrong: HashMap::new(),
+            times: HashMap::new(),
         }
     }
 
-    /// How long the key has to wait, if it has to.
-    fn wait(&mut self, key: &K, now: i64) -> Option<Duration> {
-        let wrong = self.wrong.get_mut(key)?;
-        wrong.retain(|at| counts(*at, now));
-        if wrong.len() < self.limit {
+    /// How long the key has to wait; none when it is below the limit.
+    fn retry_after(&mut self, key: &K, now: i64) -> Option<Duration> {
+        let times = self.times.get_mut(key)?;
+        times.retain(|at| is_within_window(*at, now));
+        if times.len() < self.limit {
             return None;
         }
-        let oldest = wrong.front()?;
+        let oldest = times.front()?;
         Some(WINDOW.saturating_sub(Duration::from_millis(now.abs_diff(*oldest))))
     }
 
-    fn note(&mut self, key: &K, now: i64) {
-        if self.wrong.len() >= REMEMBERED && !self.wrong.contains_key(key) {
-            self.make_room(now);
+    fn record(&mut self, key: &K, now: i64) {
+        if self.times.len() >= MAX_KEYS && !self.times.contains_key(key) {
+            self.evict(now);
         }
-        self.wrong.entry(key.clone()).or_default().push_back(now);
+        self.times.entry(key.clone()).or_default().push_back(now);
     }
 
-    /// Forgets what counts no more, or else whoever was wrong the longest ago.
-    fn make_room(&mut self, now: i64) {
-        self.wrong.retain(|_, wrong| wrong.iter().any(|at| counts(*at, now)));
-        while self.wrong.len() >= REMEMBERED {
-            let oldest = self.wrong.iter().min_by_key(|(_, wrong)| wrong.back().copied());
+    /// Drops keys without a failure within the window; if none is left to drop, those whose last failure is the oldest.
+    fn evict(&mut self, now: i64) {
+        self.times
+            .retain(|_, times| times.iter().any(|at| is_within_window(*at, now)));
+        while self.times.len() >= MAX_KEYS {
+            let oldest = self.times.iter().min_by_key(|(_, times)| times.back().copied());
             let Some(oldest) = oldest.map(|(key, _)| key.clone()) else {
                 return;
             };
-            self.wrong.remove(&oldest);
+            self.times.remove(&oldest);
         }
     }
 
-    fn forgive(&mut self, key: &K) {
-        self.wrong.remove(key);
+    fn clear(&mut self, key: &K) {
+        self.times.remove(key);
     }
 
-    fn take_back(&mut self, key: &K, at: i64) {
-        let Some(wrong) = self.wrong.get_mut(key) else { return };
-        if let Some(place) = wrong.iter().position(|known| *known == at) {
-            wrong.remove(place);
+    fn remove(&mut self, key: &K, at: i64) {
+        let Some(times) = self.times.get_mut(key) else { return };
+        if let Some(index) = times.iter().position(|known| *known == at) {
+            times.remove(index);
         }
-        if wrong.is_empty() {
-            self.wrong.remove(key);
+        if times.is_empty() {
+            self.times.remove(key);
         }
     }
 }
@@ -195,7 +196,7 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-    fn attempts() -> (RateLimiter, Clock) {
+    fn limiter() -> (RateLimiter, Clock) {
         let clock = Clock::manual("2026-01-02T03:04:05Z".parse().expect("a timestamp"));
         (RateLimiter::new(clock.clone()), clock)
     }
@@ -209,70 +210,76 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_may_be_guessed_at_so_often_from_wherever() {
-        let (attempts, clock) = attempts();
-        for n in 0..OF_WORKER {
+    fn a_worker_is_limited_whatever_the_address() {
+        let (limiter, clock) = limiter();
+        for n in 0..MAX_PER_WORKER {
             clock.advance(Duration::from_secs(1));
-            drop(attempts.begin(Some(&worker(1)), source(n)).expect("not yet"));
+            drop(limiter.begin(Some(&worker(1)), source(n)).expect("not yet"));
         }
-        let wait = attempts.begin(Some(&worker(1)), source(99)).err().expect("refused").0;
-        let passed = Duration::from_secs(OF_WORKER as u64 - 1);
-        assert_eq!(wait, WINDOW - passed, "until the first counts no more");
-        attempts
+        let wait = limiter.begin(Some(&worker(1)), source(99)).err().expect("refused").0;
+        let passed = Duration::from_secs(MAX_PER_WORKER as u64 - 1);
+        assert_eq!(wait, WINDOW - passed, "until the first failure has left the window");
+        limiter
             .begin(Some(&worker(2)), source(0))
             .expect("another worker")
-            .right();
+            .succeeded();
         clock.advance(wait);
-        let again = attempts.begin(Some(&worker(1)), HERE).expect("over");
-        assert!(attempts.begin(Some(&worker(1)), HERE).is_err(), "only one of them is");
-        again.right();
-        assert!(attempts.begin(Some(&worker(1)), HERE).is_ok(), "it is forgiven");
+        let again = limiter.begin(Some(&worker(1)), HERE).expect("over");
+        assert!(
+            limiter.begin(Some(&worker(1)), HERE).is_err(),
+            "only one failure has left the window"
+        );
+        again.succeeded();
+        assert!(
+            limiter.begin(Some(&worker(1)), HERE).is_ok(),
+            "a success clears the failures"
+        );
     }
 
     #[test]
-    fn an_address_may_guess_so_often_at_whomever() {
-        let (attempts, _) = attempts();
-        for n in 0..OF_SOURCE {
-            drop(attempts.begin(Some(&worker(n)), HERE).expect("not yet"));
+    fn an_address_is_limited_whatever_the_worker() {
+        let (limiter, _) = limiter();
+        for n in 0..MAX_PER_SOURCE {
+            drop(limiter.begin(Some(&worker(n)), HERE).expect("not yet"));
         }
-        assert!(attempts.begin(Some(&worker(99)), HERE).is_err());
-        assert!(attempts.begin(None, HERE).is_err());
-        assert!(attempts.begin(Some(&worker(99)), source(7)).is_ok());
+        assert!(limiter.begin(Some(&worker(99)), HERE).is_err());
+        assert!(limiter.begin(None, HERE).is_err());
+        assert!(limiter.begin(Some(&worker(99)), source(7)).is_ok());
     }
 
     #[test]
-    fn many_at_once_are_no_way_around() {
-        let (attempts, _) = attempts();
-        let under_way: Vec<_> = (0..OF_WORKER)
-            .map(|_| attempts.begin(Some(&worker(1)), HERE).expect("not yet"))
+    fn concurrent_attempts_do_not_exceed_the_limit() {
+        let (limiter, _) = limiter();
+        let under_way: Vec<_> = (0..MAX_PER_WORKER)
+            .map(|_| limiter.begin(Some(&worker(1)), HERE).expect("not yet"))
             .collect();
-        assert!(attempts.begin(Some(&worker(1)), HERE).is_err());
-        under_way.into_iter().for_each(Attempt::unchecked);
-        assert!(attempts.begin(Some(&worker(1)), HERE).is_ok(), "none of them counts");
+        assert!(limiter.begin(Some(&worker(1)), HERE).is_err());
+        under_way.into_iter().for_each(Attempt::not_checked);
+        assert!(limiter.begin(Some(&worker(1)), HERE).is_ok(), "none of them counts");
     }
 
     #[test]
-    fn what_is_right_counts_for_nothing() {
-        let (attempts, _) = attempts();
-        for _ in 0..OF_SOURCE * 2 {
-            attempts.begin(Some(&worker(1)), HERE).expect("always").right();
+    fn successful_attempts_do_not_count() {
+        let (limiter, _) = limiter();
+        for _ in 0..MAX_PER_SOURCE * 2 {
+            limiter.begin(Some(&worker(1)), HERE).expect("always").succeeded();
         }
-        assert!(attempts.ledgers().sources.wrong.is_empty() && attempts.ledgers().workers.wrong.is_empty());
+        assert!(limiter.failures().sources.times.is_empty() && limiter.failures().workers.times.is_empty());
     }
 
     #[test]
-    fn an_ipv6_network_counts_as_one_and_a_mapped_address_as_what_it_maps() {
-        let (attempts, _) = attempts();
-        for n in 0..OF_SOURCE {
-            drop(attempts.begin(None, format!("2001:db8::{n:x}").parse().expect("an address")));
+    fn an_ipv6_network_counts_as_one_address_and_a_mapped_address_as_ipv4() {
+        let (limiter, _) = limiter();
+        for n in 0..MAX_PER_SOURCE {
+            drop(limiter.begin(None, format!("2001:db8::{n:x}").parse().expect("an address")));
         }
         assert!(
-            attempts
+            limiter
                 .begin(None, "2001:db8::ffff:1".parse().expect("an address"))
                 .is_err()
         );
         assert!(
-            attempts
+            limiter
                 .begin(None, "2001:db8:0:1::1".parse().expect("an address"))
                 .is_ok()
         );
@@ -280,32 +287,32 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_who_was_wrong_last_is_remembered() {
-        let (attempts, clock) = attempts();
-        for n in 0..REMEMBERED + 10 {
+    fn memory_is_bounded_and_the_latest_failures_are_kept() {
+        let (limiter, clock) = limiter();
+        for n in 0..MAX_KEYS + 10 {
             clock.advance(Duration::from_millis(1));
-            drop(attempts.begin(Some(&worker(n)), source(n)));
+            drop(limiter.begin(Some(&worker(n)), source(n)));
         }
-        assert_eq!(attempts.ledgers().workers.wrong.len(), REMEMBERED);
-        assert!(attempts.ledgers().workers.wrong.contains_key(&worker(REMEMBERED + 9)));
+        assert_eq!(limiter.failures().workers.times.len(), MAX_KEYS);
+        assert!(limiter.failures().workers.times.contains_key(&worker(MAX_KEYS + 9)));
         clock.advance(WINDOW);
-        drop(attempts.begin(Some(&worker(0)), source(0)));
+        drop(limiter.begin(Some(&worker(0)), source(0)));
         assert_eq!(
-            attempts.ledgers().workers.wrong.len(),
+            limiter.failures().workers.times.len(),
             1,
-            "what counts no more goes first"
+            "keys without a failure within the window go first"
         );
     }
 
     #[tokio::test]
-    async fn few_are_checked_at_once() {
-        let (attempts, _) = attempts();
-        let mut turns = Vec::new();
-        for _ in 0..AT_ONCE {
-            turns.push(attempts.turn(Duration::ZERO).await.expect("free"));
+    async fn few_credentials_are_checked_at_once() {
+        let (limiter, _) = limiter();
+        let mut permits = Vec::new();
+        for _ in 0..MAX_CONCURRENT_CHECKS {
+            permits.push(limiter.check_permit(Duration::ZERO).await.expect("free"));
         }
-        assert!(attempts.turn(Duration::ZERO).await.is_none());
-        turns.pop();
-        assert!(attempts.turn(Duration::ZERO).await.is_some());
+        assert!(limiter.check_permit(Duration::ZERO).await.is_none());
+        permits.pop();
+        assert!(limiter.check_permit(Duration::ZERO).await.is_some());
     }
 }

@@ -7,41 +7,42 @@ use crate::protocol::{ExperimentId, WorkerId};
 use crate::web::auth::audience::is_admin_path;
 use crate::web::auth::session::Operator;
 
-/// What the operator may do, as of this request.
+/// An operator's role, as of this request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Role {
-    /// Everything.
+    /// May do everything.
     Administrator,
-    /// Work and read; they are not in the group `admins`.
+    /// May use the pages for every operator; is not in the group `admins`.
     Operator,
-    /// Read what was known when they were last known to administer. Whether they still do cannot be known.
+    /// May read the administrators' pages, with the data from before the outage: was in `admins` then. Whether that is
+    /// still so cannot be known now.
     LastKnownAdministrator(Unavailability),
-    /// Work and read, for as long as it is not known whether they administer.
+    /// May use the pages for every operator: whether they are in `admins` cannot be known now.
     Unknown(Unavailability),
 }
 
 impl Role {
-    /// Whether they may change what is for administrators.
+    /// Whether they may write where only administrators may.
     pub fn administers(&self) -> bool {
         matches!(self, Self::Administrator)
     }
 
-    /// Whether they may read what is for administrators.
-    pub fn may_look(&self) -> bool {
+    /// Whether they may read the administrators' pages.
+    pub fn may_read(&self) -> bool {
         matches!(self, Self::Administrator | Self::LastKnownAdministrator(_))
     }
 
     /// The link, unless it leads to a page that they may not read.
     pub fn link(&self, href: String) -> Option<String> {
         let path = href.split(['?', '#']).next().unwrap_or_default();
-        (self.may_look() || !is_admin_path(path)).then_some(href)
+        (self.may_read() || !is_admin_path(path)).then_some(href)
     }
 }
 
-/// How much older than the outage the last answer about who administers may be.
+/// How much older than the outage the last answer that the worker is in `admins` may be.
 const OUTAGE_ROLE_GRACE: SignedDuration = SignedDuration::from_secs(60);
 
-/// Finds out what operators may do. It asks the groups of the deployment through [`Live`].
+/// Finds the role of an operator. It asks for the group `admins` through [`Live`].
 pub(crate) struct RoleResolver {
     live: Live,
 }
@@ -51,8 +52,8 @@ impl RoleResolver {
         Self { live }
     }
 
-    /// What an operator may do now: for writes. While the server that knows the group `admins` is known not to answer,
-    /// it is not asked again and the role is unknown.
+    /// The role for a write. While the server that knows the group `admins` is known not to answer, it is not asked
+    /// again and the role is unknown.
     pub async fn for_write(&self, operator: &Operator) -> Role {
         match (operator, self.live.admins_outage()) {
             (Operator::Link, _) => Role::Administrator,
@@ -65,10 +66,10 @@ impl RoleResolver {
         }
     }
 
-    /// What an operator may do where nothing is changed, on a page of `experiment` or of the deployment.
+    /// The role for a read, on a page of `experiment` or of the deployment.
     ///
-    /// In an outage pages show what was known before it. Those who administered then may read it: no decision about the
-    /// present is made from old knowledge, and they see nothing that they could not have seen when it was new.
+    /// In an outage pages show the data from before it. Operators who were administrators then may read it: they see
+    /// nothing that they could not have seen when it was new, and writes never rely on it.
     pub async fn for_read(&self, operator: &Operator, experiment: Option<&ExperimentId>) -> Role {
         match (self.for_write(operator).await, operator) {
             (Role::Unknown(cause), Operator::Worker { id, .. }) if self.administered_before_outage(id, experiment) => {
@@ -78,7 +79,7 @@ impl RoleResolver {
         }
     }
 
-    /// Whether the page's data is of an outage, and the worker was known to administer shortly before it.
+    /// Whether the page's data is stale by an outage, and the worker was known to be in `admins` shortly before it.
     fn administered_before_outage(&self, worker: &WorkerId, experiment: Option<&ExperimentId>) -> bool {
         let freshness = match experiment {
             Some(id) => self
@@ -104,7 +105,7 @@ mod tests {
     const E: &str = "exp_00000000000000000000000000";
 
     #[test]
-    fn links_lead_where_the_role_may_go() {
+    fn a_link_is_given_only_to_roles_that_may_read_its_page() {
         let unknown = Role::Unknown(Unavailability {
             kind: UnavailabilityKind::Unreachable,
             message: String::new(),

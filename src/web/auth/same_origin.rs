@@ -1,15 +1,15 @@
-//! Tells writes that another site makes a browser send.
+//! Recognises cross-site request forgery: writes that another site makes a browser send.
 //!
-//! Modern browsers say where a request comes from, so markup needs no per-session token and can be
-//! cached and shared. A request without either header and without a session cookie carries nobody's
-//! authority, so it may pass.
+//! Browsers say where a request comes from (`Sec-Fetch-Site`, `Origin`), so markup needs no per-session token and can
+//! be cached and shared. A request without either header and without a session cookie has nobody's authority, so it may
+//! pass.
 
 use poem::http::{HeaderMap, header};
 
 use crate::web::auth::session::COOKIE;
 
-/// Whether a write with these headers is one of the console's own pages'.
-pub(crate) fn comes_from_here(headers: &HeaderMap) -> bool {
+/// Whether a write with these headers comes from the console's own pages.
+pub(crate) fn is_same_origin(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(site) = text("sec-fetch-site") {
         return matches!(site, "same-origin" | "none");
@@ -36,7 +36,7 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, value.parse().expect("a header value"));
         }
-        comes_from_here(&map)
+        is_same_origin(&map)
     }
 
     #[test]
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_client_may_write_only_without_a_session() {
+    fn a_client_without_origin_headers_may_write_only_without_a_session() {
         assert!(!passes(&[("cookie", "eden_web_ui_session=xyz")]));
         assert!(passes(&[]));
     }

@@ -1,4 +1,4 @@
-//! Who is signed in: what the cookie says, and for how long it is good.
+//! Sessions: what the cookie holds, and for how long it is valid.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,25 +20,25 @@ pub(crate) const COOKIE: &str = "eden_web_ui_session";
 const SIGNED_IN: &str = "signed_in";
 const SELECTED: &str = "selected_experiment_id";
 
-/// The signed-in person.
+/// Who is signed in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Operator {
-    /// Whoever operates the process, let in by a one-time link.
+    /// The operator of the process, signed in by a one-time link.
     Link,
-    /// A worker, let in by its credential.
+    /// A worker, signed in by its credential.
     Worker {
         /// Its id.
         id: WorkerId,
-        /// What people call it.
+        /// Its display name.
         name: Option<String>,
-        /// The experiment whose worker it is; none when it is the deployment's.
+        /// The experiment that it is registered with; none when it is the deployment's.
         experiment: Option<ExperimentId>,
     },
 }
 
 impl Operator {
-    /// What the bar calls them.
+    /// The name in the bar.
     pub fn label(&self) -> String {
         match self {
             Self::Link => "operator".to_owned(),
@@ -47,72 +47,78 @@ impl Operator {
     }
 }
 
-/// A session as the cookie holds it. What does not read as one, such as the cookie of an earlier version, is none.
+/// A session as the cookie holds it. A cookie that does not parse, such as one of an earlier version, is no session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SignedIn {
-    /// Random; no other session has it.
+    /// 128 random bits, as hex.
     id: String,
     /// Who it is.
     pub operator: Operator,
     begun_at: Timestamp,
-    /// When the operator last did something, give or take [`Sessions::RENEWED_AFTER`].
+    /// When the operator last did something, less than [`Sessions::RENEW_AFTER`] behind.
     active_at: Timestamp,
 }
 
 impl SignedIn {
-    /// When it ends, however much is done in it.
+    /// When it expires, however active the operator is.
     fn end(&self) -> Timestamp {
-        let life = jiff::SignedDuration::try_from(Sessions::LIFE).unwrap_or(jiff::SignedDuration::ZERO);
+        let life = jiff::SignedDuration::try_from(Sessions::LIFETIME).unwrap_or(jiff::SignedDuration::ZERO);
         (self.begun_at.instant() + life).into()
     }
 }
 
-/// The experiment last selected. Anything else that a cookie may hold in its place is no selection.
+/// The selected experiment. A value in the cookie that is no experiment id is no selection.
 pub(crate) fn selected(session: &Session) -> Option<ExperimentId> {
     session.get::<ExperimentId>(SELECTED)
 }
 
-/// Remembers the experiment last selected.
+/// Records the selected experiment.
 pub(crate) fn select(session: &Session, experiment: &ExperimentId) {
     session.set(SELECTED, experiment.as_str());
 }
 
-/// Forgets it.
+/// Clears the selection.
 pub(crate) fn clear_selection(session: &Session) {
     session.remove(SELECTED);
 }
 
-/// Begins sessions, knows them again, and ends them.
+/// Starts, validates and ends sessions.
 pub(crate) struct Sessions {
     clock: Clock,
     live: Live,
     stores: StoreFactory,
     revoked: RevokedSessions,
-    /// Whether one-time links let anybody in.
-    by_link: bool,
+    /// Whether the console offers one-time links.
+    offers_links: bool,
 }
 
 impl Sessions {
-    /// How long a session lasts at most.
-    pub const LIFE: Duration = Duration::from_secs(12 * 60 * 60);
-    /// How long it lasts when nothing is done in it.
-    pub const IDLE: Duration = Duration::from_secs(2 * 60 * 60);
-    /// The cookie is written anew only when it is this much behind, so that most answers carry none.
-    pub const RENEWED_AFTER: Duration = Duration::from_secs(5 * 60);
-    /// How far replicas' clocks may be apart.
-    const SKEW: Duration = Duration::from_secs(5 * 60);
+    /// The longest time that a session lasts.
+    pub const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+    /// How long it lasts without activity.
+    pub const IDLE_TIMEOUT: Duration = Duration::from_secs(2 * 60 * 60);
+    /// The cookie is renewed only when its time of activity is this old, so that most answers set no cookie.
+    pub const RENEW_AFTER: Duration = Duration::from_secs(5 * 60);
+    /// How far the clocks of replicas may be apart.
+    const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
-    pub fn new(clock: Clock, live: Live, stores: StoreFactory, signed_out: Option<PathBuf>, by_link: bool) -> Self {
+    pub fn new(
+        clock: Clock,
+        live: Live,
+        stores: StoreFactory,
+        revoked_dir: Option<PathBuf>,
+        offers_links: bool,
+    ) -> Self {
         Self {
-            revoked: RevokedSessions::new(clock.clone(), signed_out),
+            revoked: RevokedSessions::new(clock.clone(), revoked_dir),
             clock,
             live,
             stores,
-            by_link,
+            offers_links,
         }
     }
 
-    /// Begins a session. One that this browser had ends, and what it selected is forgotten.
+    /// Starts a session. An earlier one of this browser is revoked, and its selection is cleared.
     pub async fn begin(&self, session: &Session, operator: Operator) {
         if let Some(earlier) = self.signed_in(session).await {
             self.revoked.add(&earlier.id, earlier.end()).await;
@@ -130,23 +136,23 @@ impl Sessions {
         session.set(SIGNED_IN, signed_in);
     }
 
-    /// Who is signed in, if the session is good.
+    /// Who is signed in, if the session is valid.
     pub async fn signed_in(&self, session: &Session) -> Option<SignedIn> {
         let signed_in = session.get(SIGNED_IN)?;
-        self.is_good(&signed_in).await.then_some(signed_in)
+        self.is_valid(&signed_in).await.then_some(signed_in)
     }
 
-    /// Whether a session is still good.
-    pub async fn is_good(&self, signed_in: &SignedIn) -> bool {
-        self.is_young(signed_in)
-            && self.is_of_this_console(signed_in)
-            && !self.revoked.holds(&signed_in.id, signed_in.end()).await
+    /// Whether a session is still valid.
+    pub async fn is_valid(&self, signed_in: &SignedIn) -> bool {
+        self.is_unexpired(signed_in)
+            && self.is_accepted_here(signed_in)
+            && !self.revoked.contains(&signed_in.id, signed_in.end()).await
     }
 
-    /// The operator did something: the session lasts longer by it.
+    /// Records activity of the operator, which extends the session.
     pub fn touch(&self, session: &Session, signed_in: &SignedIn) {
         let active_at = self.clock.now();
-        if age(active_at, signed_in.active_at) >= Self::RENEWED_AFTER {
+        if age(active_at, signed_in.active_at) >= Self::RENEW_AFTER {
             let signed_in = SignedIn {
                 active_at,
                 ..signed_in.clone()
@@ -155,25 +161,26 @@ impl Sessions {
         }
     }
 
-    /// Ends a session, in this browser and wherever else its cookie may be.
+    /// Ends a session, in this browser and for every copy of its cookie.
     pub async fn end(&self, session: &Session, signed_in: &SignedIn) {
         session.purge();
         self.revoked.add(&signed_in.id, signed_in.end()).await;
     }
 
-    fn is_young(&self, signed_in: &SignedIn) -> bool {
+    fn is_unexpired(&self, signed_in: &SignedIn) -> bool {
         let now = self.clock.now();
         let lasts = |since: Timestamp, limit: Duration| {
             let is_ahead = since.instant() > now.instant();
-            age(now, since) < if is_ahead { Self::SKEW } else { limit }
+            age(now, since) < if is_ahead { Self::MAX_CLOCK_SKEW } else { limit }
         };
-        lasts(signed_in.begun_at, Self::LIFE) && lasts(signed_in.active_at, Self::IDLE)
+        lasts(signed_in.begun_at, Self::LIFETIME) && lasts(signed_in.active_at, Self::IDLE_TIMEOUT)
     }
 
-    /// A console that shares the key may serve another deployment, or offer no links.
-    fn is_of_this_console(&self, signed_in: &SignedIn) -> bool {
+    /// A cookie of another console with the same key is not accepted: that console may serve another deployment, or
+    /// offer links where this one does not.
+    fn is_accepted_here(&self, signed_in: &SignedIn) -> bool {
         match &signed_in.operator {
-            Operator::Link => self.by_link,
+            Operator::Link => self.offers_links,
             Operator::Worker { id, experiment, .. } => {
                 let default = self.stores.default_experiment();
                 let here = default.filter(|_| !self.stores.has_control_plane());
@@ -206,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cookie_of_an_earlier_version_says_nobody() {
+    fn the_cookie_of_an_earlier_version_is_no_session() {
         let session = Session::default();
         session.set("operator", serde_json::json!({ "name": "operator" }));
         session.set("signed_in_at", "2026-01-02T03:04:05Z");

@@ -1,4 +1,4 @@
-//! The one-time links that let in whoever operates the process.
+//! One-time sign-in links for the operator of the process.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use subtle::ConstantTimeEq;
 use crate::clock::Clock;
 use crate::protocol::Timestamp;
 
-/// Why a sign-in token does not let anybody in.
+/// Why a sign-in token is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TokenError {
     /// It was used before.
     #[error("This sign-in link was used already. Each link lets one browser in, once.")]
     Used,
-    /// Its time is over.
+    /// It has expired.
     #[error("This sign-in link has expired. Links are good for 15 minutes.")]
     Expired,
-    /// It was never made here.
+    /// It was not issued by this process.
     #[error("This sign-in link is not one that this console made. Was it cut off, or is it from an earlier start?")]
     Unknown,
 }
@@ -37,10 +37,10 @@ pub(crate) struct SignInLinks {
 }
 
 impl SignInLinks {
-    /// How long a link is good.
+    /// How long a link is valid.
     pub const LIFETIME: Duration = Duration::from_secs(15 * 60);
-    /// Used and expired tokens are remembered this many deep, to tell them from wrong ones.
-    const REMEMBERED: usize = 64;
+    /// Tokens remembered, at most. Used and expired ones are among them, to tell them from unknown ones.
+    const MAX_ISSUED: usize = 64;
 
     pub fn new(clock: Clock) -> Self {
         Self {
@@ -49,14 +49,14 @@ impl SignInLinks {
         }
     }
 
-    /// A fresh token of 256 random bits, as hex.
+    /// A new token of 256 random bits, as hex.
     pub fn issue(&self) -> String {
         let bytes: [u8; 32] = rand::rng().random();
         let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let lifetime = jiff::SignedDuration::try_from(Self::LIFETIME).unwrap_or(jiff::SignedDuration::ZERO);
         let expires_at = self.clock.now().instant() + lifetime;
         let mut issued = self.issued.lock();
-        if issued.len() >= Self::REMEMBERED {
+        if issued.len() >= Self::MAX_ISSUED {
             issued.remove(0);
         }
         issued.push(Issued {
@@ -67,10 +67,10 @@ impl SignInLinks {
         token
     }
 
-    /// Uses a token up.
+    /// Marks a token as used.
     ///
     /// # Errors
-    /// Why it lets nobody in.
+    /// Why the token is refused.
     pub fn redeem(&self, token: &str) -> Result<(), TokenError> {
         let digest = digest(token);
         let mut issued = self.issued.lock();
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_lets_one_in_once() {
+    fn a_token_can_be_redeemed_once() {
         let (links, _) = links();
         let token = links.issue();
         assert_eq!(links.redeem(&token), Ok(()));

@@ -8,7 +8,7 @@ use crate::live::Topic;
 use crate::web::fault::Fault;
 use crate::web::request::context::{Context, path_segment};
 use crate::web::request::htmx::see_other;
-use crate::web::respond::bar::entry;
+use crate::web::respond::bar::switch_entry;
 use crate::web::respond::page::Page;
 use crate::web::respond::render::answer;
 use crate::web::ui::{Column, Mark, Region, Row, RowKind, Table, empty, page_head, short_id, state, table, when};
@@ -32,10 +32,10 @@ pub(crate) fn get(context: &Context, request: &Request) -> Result<Response> {
         return Ok(see_other(&urls::overview(&only.id)));
     }
     if found.is_empty() {
-        return Err(context.unlisted(Fault::NoSuchName(name)).into());
+        return Err(context.not_registered(Fault::NoSuchName(name)).into());
     }
     let rows = found.iter().rev().map(|row| {
-        let entry = entry(row);
+        let entry = switch_entry(row);
         Row {
             kind: RowKind::Experiment,
             id: row.id.to_string(),

@@ -14,7 +14,7 @@ use crate::web::request::query::Query;
 use crate::web::respond::page::Page;
 use crate::web::respond::render::{answer, answer_from_view};
 use crate::web::sections::Section;
-use crate::web::ui::{Body, Region, count, page_head, unread};
+use crate::web::ui::{Body, Region, count, page_head, unavailable};
 use crate::web::urls;
 
 /// `GET /x/{E}/admin/events/`: the newest events, or with `before` (a cursor) the ones up to there.
@@ -49,9 +49,9 @@ pub(crate) async fn get(active: Active) -> Result<Response, Fault> {
         }));
     };
     let reader = active.reader()?;
-    let body = match older(reader, &snapshot, before, per).await {
+    let body = match read_older(reader, &snapshot, before, per).await {
         Ok(events) => log(&active, &snapshot, &query, per, &events),
-        Err(error) => unread(
+        Err(error) => unavailable(
             &html! { p { "Events this old are kept by the task store only, and it cannot be read now: " (error) "." } },
         ),
     };
@@ -68,7 +68,7 @@ pub(crate) async fn get(active: Active) -> Result<Response, Fault> {
 }
 
 /// The `per` events that end at `before`, from what is held where that reaches.
-async fn older(
+async fn read_older(
     reader: Result<ExperimentClient, ClientError>,
     snapshot: &Snapshot,
     before: u64,

@@ -196,7 +196,7 @@ fn page(context: &Context, session: &Session, form: &Registration, faults: &Faul
         },
         selected: session::selected(session).as_ref(),
         default: stores.default_experiment(),
-        here: &context.request.page_url,
+        page_url: &context.request.page_url,
         repos: context.console.repos.as_ref(),
         may_unregister: may_change,
     }

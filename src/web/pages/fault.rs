@@ -40,10 +40,10 @@ pub(crate) fn draw(request: &HtmxRequest, uri: &Uri, fault: &Fault, context: Opt
     }
     let status = fault.status();
     if let PageScope::Region(name) = &request.scope {
-        // The bar and the fault itself stay true; other regions keep what they show, and the badge says how old it is. How
-        // much is pending is not known for now, which is no reason to load the page anew.
+        // The bar and the fault itself stay true; other regions keep what they show, and the badge says how old it is.
+        // How much is pending is not known for now, which is no reason to load the page anew.
         let is_true = match BarRegion::named(name) {
-            Some(BarRegion::Pending) => !may_pass(fault),
+            Some(BarRegion::Pending) => !may_recover(fault),
             Some(_) => true,
             None => name == "fault",
         };
@@ -55,18 +55,18 @@ pub(crate) fn draw(request: &HtmxRequest, uri: &Uri, fault: &Fault, context: Opt
     if request.is_write && request.is_htmx && is_outage(fault) {
         return beside_the_form(status, &words);
     }
-    let may_look = context.is_some_and(|context| context.role.may_look());
+    let may_read = context.is_some_and(|context| context.role.may_read());
     let main = error_page(
         fault.key(),
         status.as_u16(),
         words.title,
         &words.advice,
-        &actions(fault, &request.page_url, may_look),
+        &actions(fault, &request.page_url, may_read),
     );
     match context {
         Some(context) => {
             // The region is what asks again when something changes, and the page it then is takes over.
-            let topics: &[Topic] = if may_pass(fault) {
+            let topics: &[Topic] = if may_recover(fault) {
                 &[Topic::Freshness, Topic::Experiment, Topic::Registry]
             } else {
                 &[]
@@ -160,11 +160,11 @@ impl Words {
             Fault::NoSuchPage => ("No such page", "The address leads nowhere. It may be cut off or mistyped.".to_owned()),
             Fault::NoSuchExperiment(id) => (
                 "No such experiment",
-                format!("No experiment with the id {} is registered here. It may have been unregistered, or the address is mistyped.", cut(id)),
+                format!("No experiment with the id {} is registered here. It may have been unregistered, or the address is mistyped.", truncated(id)),
             ),
             Fault::NoSuchName(name) => (
                 "No experiment of this name",
-                format!("No experiment that is registered here is called {}. Names are taken letter for letter.", cut(name)),
+                format!("No experiment that is registered here is called {}. Names are taken letter for letter.", truncated(name)),
             ),
             Fault::NoExperiments => (
                 "No experiment yet",
@@ -175,11 +175,11 @@ impl Words {
                 format!("Experiment {id} is not registered any more, so it is not selected any more either. Choose another one above."),
             ),
             Fault::NoSuchEntity { kind, id } => {
-                ("Not in this experiment", format!("This experiment has no {kind} with the id {}. It may belong to another one.", cut(id)))
+                ("Not in this experiment", format!("This experiment has no {kind} with the id {}. It may belong to another one.", truncated(id)))
             }
             Fault::NotRegistered { kind, id } => (
                 "Not registered",
-                format!("The registry of the deployment has no {kind} with the id {}. It may be of another one, or the address is mistyped.", cut(id)),
+                format!("The registry of the deployment has no {kind} with the id {}. It may be of another one, or the address is mistyped.", truncated(id)),
             ),
             Fault::NoControlPlane => (
                 "No control plane",
@@ -229,7 +229,7 @@ impl Words {
 const KEEPS_TRYING: &str = "The console keeps trying, and this page changes by itself when it succeeds.";
 
 /// As much of an id as fits a sentence.
-fn cut(id: &str) -> String {
+fn truncated(id: &str) -> String {
     const SHOWN: usize = 48;
     if id.chars().count() <= SHOWN {
         id.to_owned()
@@ -247,7 +247,7 @@ fn is_outage(fault: &Fault) -> bool {
 }
 
 /// Whether the fault may be over by itself.
-fn may_pass(fault: &Fault) -> bool {
+fn may_recover(fault: &Fault) -> bool {
     if let Fault::RoleUnknown(cause) = fault {
         return cause.kind != UnavailabilityKind::NoCredential;
     }
@@ -261,11 +261,11 @@ fn may_pass(fault: &Fault) -> bool {
     )
 }
 
-fn actions(fault: &Fault, here: &str, may_look: bool) -> Markup {
-    let again = may_pass(fault);
+fn actions(fault: &Fault, page_url: &str, may_read: bool) -> Markup {
+    let again = may_recover(fault);
     html! {
-        @if again { a class="button button-primary" href=(here) { "Try again" } }
-        @if may_look { a class="button" href=(urls::experiments()) { "All experiments" } }
+        @if again { a class="button button-primary" href=(page_url) { "Try again" } }
+        @if may_read { a class="button" href=(urls::experiments()) { "All experiments" } }
         @else { a class="button" href=(urls::home()) { "Start page" } }
     }
 }

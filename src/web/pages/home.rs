@@ -28,11 +28,13 @@ pub(crate) fn get(context: &Context, session: &Session) -> Result<Response> {
         return Ok(see_other(&canonical(&id, path, &query)));
     }
     Ok(see_other(&match active(context, session) {
-        Active::Is(id) => canonical(&id, path, &query),
-        Active::Instead { id, gone } => with_banner(&canonical(&id, path, &query), STALE_SELECTION, &[("exp", &gone)]),
+        ActiveExperiment::Found(id) => canonical(&id, path, &query),
+        ActiveExperiment::Fallback { id, gone } => {
+            with_banner(&canonical(&id, path, &query), STALE_SELECTION, &[("exp", &gone)])
+        }
         // Who may look sees there what is the matter, and others here.
-        Active::None if context.role.may_look() => urls::experiments().to_owned(),
-        Active::None => return Err(context.unlisted(Fault::NoExperiments).into()),
+        ActiveExperiment::None if context.role.may_read() => urls::experiments().to_owned(),
+        ActiveExperiment::None => return Err(context.not_registered(Fault::NoExperiments).into()),
     }))
 }
 
@@ -41,8 +43,8 @@ pub(crate) fn get(context: &Context, session: &Session) -> Result<Response> {
 #[handler]
 pub(crate) async fn post(context: &Context, session: &Session, request: &Request, body: Body) -> Result<Response> {
     let id = match active(context, session) {
-        Active::Is(id) | Active::Instead { id, .. } => id,
-        Active::None => return Err(context.unlisted(Fault::NoExperiments).into()),
+        ActiveExperiment::Found(id) | ActiveExperiment::Fallback { id, .. } => id,
+        ActiveExperiment::None => return Err(context.not_registered(Fault::NoExperiments).into()),
     };
     let refused = |words: &str| Fault::BadRequest(words.to_owned());
     let drawn_for = form_experiment_id(request, body).await;
@@ -72,10 +74,10 @@ pub(crate) fn healthz() -> &'static str {
 }
 
 /// What a bare path works on.
-enum Active {
-    Is(ExperimentId),
+enum ActiveExperiment {
+    Found(ExperimentId),
     /// The selection was of an experiment that is gone, and has been cleared.
-    Instead {
+    Fallback {
         id: ExperimentId,
         gone: ExperimentId,
     },
@@ -83,26 +85,26 @@ enum Active {
 }
 
 /// The selected experiment, else the deployment's default, else the first registered.
-fn active(context: &Context, session: &Session) -> Active {
+fn active(context: &Context, session: &Session) -> ActiveExperiment {
     let registered = &context.registry.rows;
     let default = context.console.stores.default_experiment();
     let otherwise = default.or_else(|| registered.keys().next()).cloned();
     // Without a control plane nothing was ever to select.
     let selected = session::selected(session).filter(|_| context.console.stores.has_control_plane());
     match (selected, otherwise) {
-        (Some(id), _) if registered.contains_key(&id) || Some(&id) == default => Active::Is(id),
+        (Some(id), _) if registered.contains_key(&id) || Some(&id) == default => ActiveExperiment::Found(id),
         // While the registry cannot be read nobody knows that it is gone: its own page says so.
-        (Some(id), _) if context.unread().is_some() => Active::Is(id),
+        (Some(id), _) if context.registry_fault().is_some() => ActiveExperiment::Found(id),
         (Some(gone), Some(id)) => {
             session::clear_selection(session);
-            Active::Instead { id, gone }
+            ActiveExperiment::Fallback { id, gone }
         }
         (Some(_), None) => {
             session::clear_selection(session);
-            Active::None
+            ActiveExperiment::None
         }
-        (None, Some(id)) => Active::Is(id),
-        (None, None) => Active::None,
+        (None, Some(id)) => ActiveExperiment::Found(id),
+        (None, None) => ActiveExperiment::None,
     }
 }
 

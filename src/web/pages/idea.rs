@@ -8,13 +8,13 @@ use crate::live::{IdeaRow, Snapshot, TaskSubject, Topic};
 use crate::protocol::{Idea, IdeaId};
 use crate::web::fault::Fault;
 use crate::web::parts::data_uri;
-use crate::web::parts::mentions;
+use crate::web::parts::entity_links;
 use crate::web::request::context::{Active, path_segment};
 use crate::web::respond::page::Page;
 use crate::web::respond::render::answer;
 use crate::web::sections::Section;
 use crate::web::ui::{
-    Region, copyable, crumbs, definitions, empty, halves, id_link, number, page_head, panel, state_of, unread,
+    Region, copyable, crumbs, definitions, empty, halves, id_link, number, page_head, panel, state_of, unavailable,
     when_dated,
 };
 use crate::web::urls;
@@ -26,7 +26,7 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     let given = path_segment(request, "idea");
     let row = given.parse::<IdeaId>().ok().and_then(|id| snapshot.idea(&id).cloned());
     let Some(row) = row else {
-        return Err(active.missing("idea", &given));
+        return Err(active.no_such_entity("idea", &given));
     };
     let reader = active.reader()?;
     let detail = active
@@ -64,7 +64,7 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
 /// The idea's text, when its URI holds it; otherwise where it is.
 fn text(detail: &Result<std::sync::Arc<Idea>, ClientError>) -> Markup {
     match detail {
-        Err(error) => unread(
+        Err(error) => unavailable(
             &html! { p { "The text of the idea is kept by the task store only, and it cannot be read now: " (error) "." } },
         ),
         Ok(idea) => match data_uri::text(&idea.artifacts_uri) {
@@ -85,14 +85,14 @@ impl View<'_> {
         let row = self.row;
         let author = |actor: &crate::protocol::Actor| match actor.worker() {
             None => html! { "admin" },
-            Some(id) => mentions::worker(self.snapshot, id),
+            Some(id) => entity_links::worker(self.snapshot, id),
         };
         definitions(&[
             ("State", state_of(row.state)),
             ("Priority", html! { (number(row.priority)) }),
             (
                 "Starts from",
-                html! { @for sha in &row.parents { div { (mentions::parent(&self.active.id, self.snapshot, sha)) } } },
+                html! { @for sha in &row.parents { div { (entity_links::parent(&self.active.id, self.snapshot, sha)) } } },
             ),
             (
                 "Proposed by",

@@ -64,7 +64,7 @@ impl<'a> List<'a> {
     }
 
     fn markup(&self) -> Markup {
-        let kept = self.snapshot.list_ideas(self.state, self.by, self.listing.way());
+        let kept = self.snapshot.list_ideas(self.state, self.by, self.listing.direction());
         let shown = self.listing.page(&kept);
         let table = Table {
             caption: "Ideas",

@@ -1,5 +1,5 @@
-//! Figures for a monitoring system, in the text format of OpenMetrics. They are read off what is there when they are asked
-//! for, so that none has to be kept up to date. They name experiments by id and nothing else.
+//! Figures for a monitoring system, in the text format of OpenMetrics. They are read off what is there when they are
+//! asked for, so that none has to be kept up to date. They name experiments by id and nothing else.
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,16 +40,16 @@ fn text(console: &Console) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("switchboard");
     let feeds = Feeds::register(&mut registry);
     for mirror in console.live.followed_mirrors() {
-        feeds.tell(&mirror, now);
+        feeds.record(&mirror, now);
     }
-    feeds.tell_registry(console, now);
-    let (asked, drawn) = console.pages.region_counts();
+    feeds.record_registry(console, now);
+    let (requested, drawn) = console.pages.region_counts();
     registry.register(
         "regions_asked",
         "Regions of pages that were asked for alone",
-        counted(asked),
+        counter(requested),
     );
-    registry.register("regions_drawn", "Regions that had to be drawn for that", counted(drawn));
+    registry.register("regions_drawn", "Regions that had to be drawn for that", counter(drawn));
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
@@ -84,21 +84,21 @@ impl Feeds {
         let Self { state, by, silence, .. } = &feeds;
         to.register("feed_state", "1 for the state that the feed is in", state.clone());
         to.register("feed_by", "1 for the means by which changes arrive", by.clone());
-        let said = "Time since the server was last heard to have told everything";
-        to.register_with_unit("feed_silence", said, Unit::Seconds, silence.clone());
+        let help = "Time since the server was last heard to have told everything";
+        to.register_with_unit("feed_silence", help, Unit::Seconds, silence.clone());
         to.register("viewers", "Streams of open pages that follow it", feeds.viewers.clone());
         to.register("mirror_rows", "Rows held, by kind", feeds.rows.clone());
-        let said = "Memory that the rows take, as far as the budget is concerned";
-        to.register_with_unit("mirror", said, Unit::Bytes, feeds.bytes.clone());
+        let help = "Memory that the rows take, as far as the budget is concerned";
+        to.register_with_unit("mirror", help, Unit::Bytes, feeds.bytes.clone());
         to.register("mirror_events", "Events of the log applied", feeds.events.clone());
         to.register("mirror_lists", "Times that everything was listed", feeds.lists.clone());
         to.register("feed_breaks", "Times that the feed broke", feeds.breaks.clone());
         feeds
     }
 
-    fn tell(&self, mirror: &Mirror, now: Timestamp) {
+    fn record(&self, mirror: &Mirror, now: Timestamp) {
         let view = mirror.view();
-        let labels = of(mirror.experiment());
+        let labels = labels_of(mirror.experiment());
         self.freshness(&labels, &view.freshness, mirror.last_heard(), now);
         self.viewers.get_or_create(&labels).set(count(mirror.viewers()));
         self.bytes.get_or_create(&labels).set(count(mirror.weight()));
@@ -117,7 +117,7 @@ impl Feeds {
         self.breaks.get_or_create(&labels).inc_by(stats.breaks());
     }
 
-    fn tell_registry(&self, console: &Console, now: Timestamp) {
+    fn record_registry(&self, console: &Console, now: Timestamp) {
         let registry = console.live.peek_registry();
         let view = registry.view();
         let labels = vec![("experiment_id", String::new())];
@@ -144,13 +144,13 @@ impl Feeds {
     }
 }
 
-fn counted(so_far: u64) -> Counter {
+fn counter(so_far: u64) -> Counter {
     let counter = Counter::default();
     counter.inc_by(so_far);
     counter
 }
 
-fn of(experiment: &ExperimentId) -> Labels {
+fn labels_of(experiment: &ExperimentId) -> Labels {
     vec![("experiment_id", experiment.to_string())]
 }
 

@@ -6,7 +6,7 @@ use poem::{Response, handler};
 use crate::live::{Snapshot, SortDirection, Topic, VariantOrder};
 use crate::protocol::{Direction, IdeaState, TaskKind, TaskState, VariantStatus};
 use crate::web::fault::Fault;
-use crate::web::parts::config_notice::config_trouble;
+use crate::web::parts::config_notice::config_notice;
 use crate::web::parts::events_table::{events_table, recent};
 use crate::web::request::context::Active;
 use crate::web::respond::page::Page;
@@ -148,7 +148,7 @@ impl Overview<'_> {
     fn chart(&self) -> Markup {
         let config = match &self.snapshot.config {
             Ok(config) => config,
-            Err(cause) => return config_trouble(cause, "Until then there is no objective to draw."),
+            Err(cause) => return config_notice(cause, "Until then there is no objective to draw."),
         };
         let (Some(metric), Some(scores)) = (config.objective_metric(), self.snapshot.scores()) else {
             return html! { p { "The objective " code { (config.objective.expr) } " is not a single metric, so it is not drawn." } };

@@ -20,10 +20,10 @@ use crate::web::urls;
 #[handler]
 pub(crate) fn clear(context: &Context, session: &Session) -> Response {
     session::clear_selection(session);
-    let told = format!("{}?selected=cleared", urls::experiments());
+    let location = format!("{}?selected=cleared", urls::experiments());
     // Where there is no such page, or it is not for them, home is.
-    let told = Some(told).filter(|_| context.console.stores.has_control_plane());
-    let location = told.and_then(|told| context.role.link(told));
+    let location = Some(location).filter(|_| context.console.stores.has_control_plane());
+    let location = location.and_then(|location| context.role.link(location));
     let location = location.unwrap_or_else(|| urls::home().to_owned());
     context.request.redirect(&location)
 }
@@ -39,8 +39,8 @@ struct Switch {
 #[derive(Clone)]
 pub(crate) struct SwitchedPages(pub Arc<BoxEndpoint<'static>>);
 
-/// `POST /admin/experiments/{E}/select`. A plain form is sent on with 303. htmx gets the page itself, drawn by the page's
-/// own handler, so that a switch is one request either way.
+/// `POST /admin/experiments/{E}/select`. A plain form is sent on with 303. htmx gets the page itself, drawn by the
+/// page's own handler, so that a switch is one request either way.
 pub(crate) struct Select;
 
 impl Endpoint for Select {

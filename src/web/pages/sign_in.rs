@@ -41,7 +41,7 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretStr
 }
 
 /// Where to go afterwards: a path of this site.
-fn local(next: Option<&str>) -> &str {
+fn local_path(next: Option<&str>) -> &str {
     next.filter(|next| is_local(next)).unwrap_or(urls::home())
 }
 
@@ -61,7 +61,7 @@ pub(crate) async fn get(
     remote: &RemoteAddr,
     method: Method,
 ) -> Response {
-    let next = local(query.next.as_deref());
+    let next = local_path(query.next.as_deref());
     match &query.token {
         // A request for the head of a link, as previews make, does not use it up.
         Some(token) if method == Method::GET && console.authenticator.offers_links() => {
@@ -80,7 +80,7 @@ pub(crate) async fn post(
     session: &Session,
     remote: &RemoteAddr,
 ) -> Response {
-    let next = local(form.next.as_deref());
+    let next = local_path(form.next.as_deref());
     let source = source(remote);
     let signed_in = match (form.credential, &form.token) {
         (None, Some(token)) if console.authenticator.offers_links() => by_link(&console, token, session, source).await,
@@ -179,7 +179,7 @@ fn by_link_form(next: &str) -> Markup {
         }
         p { "To get a new link, send the process the signal " code { "USR1" } ": " code { "pkill -USR1 switchboard" } "." }
         form class="form" method="post" action=(urls::signin()) {
-                (nobody())
+                (empty_username())
             input type="hidden" name="next" value=(next);
             (field(&token, Input::Secret, ""))
             (button(Button::Primary, "Sign in"))
@@ -208,7 +208,7 @@ fn by_credential_form(console: &Console, refusal: Option<&SignInRefusal>, next: 
             " It is checked and not kept."
         }
         form class="form" method="post" action=(urls::signin()) {
-                (nobody())
+                (empty_username())
             input type="hidden" name="next" value=(next);
             (field(&credential, Input::Password, ""))
             (button(weight, "Sign in"))
@@ -216,8 +216,9 @@ fn by_credential_form(console: &Console, refusal: Option<&SignInRefusal>, next: 
     }
 }
 
-/// Password managers keep a secret under a name, which here is part of it; browsers complain when there is no field of one.
-fn nobody() -> Markup {
+/// Password managers keep a secret under a name, which here is part of it; browsers complain when there is no field of
+/// one.
+fn empty_username() -> Markup {
     html! { input type="text" name="username" autocomplete="username" hidden; }
 }
 

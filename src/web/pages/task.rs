@@ -7,15 +7,15 @@ use crate::client::ClientError;
 use crate::live::{Snapshot, TaskDetail, TaskRow, TaskSubject, Topic};
 use crate::protocol::{Submission, TaskId};
 use crate::web::fault::Fault;
+use crate::web::parts::entity_links;
 use crate::web::parts::events_table::{Entry, events_table};
-use crate::web::parts::mentions;
 use crate::web::request::context::{Active, path_segment};
 use crate::web::respond::page::Page;
 use crate::web::respond::render::answer;
 use crate::web::sections::Section;
 use crate::web::ui::{
     Region, commit, copyable, crumbs, definitions, halves, id_link, metric_value, page_head, panel, short_id, state_of,
-    unread, when_dated,
+    unavailable, when_dated,
 };
 use crate::web::urls;
 
@@ -26,7 +26,7 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     let given = path_segment(request, "task");
     let row = given.parse::<TaskId>().ok().and_then(|id| snapshot.task(&id).cloned());
     let Some(row) = row else {
-        return Err(active.missing("task", &given));
+        return Err(active.no_such_entity("task", &given));
     };
     let reader = active.reader()?;
     let detail = active
@@ -92,13 +92,13 @@ impl View<'_> {
                 "Created by",
                 actor
                     .worker()
-                    .map_or_else(|| html! { "admin" }, |id| mentions::worker(self.snapshot, id)),
+                    .map_or_else(|| html! { "admin" }, |id| entity_links::worker(self.snapshot, id)),
             ));
         }
         facts.push(("Created", when_dated(row.created_at)));
         facts.push(("Last change", when_dated(row.updated_at)));
         let submission = match detail {
-            Err(error) => unread(
+            Err(error) => unavailable(
                 &html! { p { "What was handed in is kept by the task store only, and it cannot be read now: " (error) "." } },
             ),
             Ok(detail) => match &detail.submission {
@@ -129,7 +129,7 @@ impl View<'_> {
     fn worker(&self) -> Markup {
         match &self.row.worker {
             Some(worker) => html! {
-                (mentions::worker(self.snapshot, worker)) " "
+                (entity_links::worker(self.snapshot, worker)) " "
                 a href={ (urls::tasks(&self.active.id)) "?worker=" (worker) } { "their tasks" }
             },
             None => html! { span class="muted" { "nobody yet" } },

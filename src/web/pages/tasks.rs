@@ -6,8 +6,8 @@ use poem::{Response, handler};
 use crate::live::{Snapshot, TaskFilter, TaskOrder, TaskRow, TaskSubject, Topic};
 use crate::protocol::{TaskKind, TaskState, WorkerId};
 use crate::web::fault::Fault;
+use crate::web::parts::entity_links::worker_label;
 use crate::web::parts::listing::Listing;
-use crate::web::parts::mentions::worker_label;
 use crate::web::request::context::Active;
 use crate::web::request::query::Query;
 use crate::web::respond::page::Page;
@@ -78,7 +78,9 @@ impl<'a> List<'a> {
     }
 
     fn markup(&self) -> Markup {
-        let kept = self.snapshot.list_tasks(&self.filter, self.by, self.listing.way());
+        let kept = self
+            .snapshot
+            .list_tasks(&self.filter, self.by, self.listing.direction());
         let shown = self.listing.page(&kept);
         let table = Table {
             caption: "Tasks",

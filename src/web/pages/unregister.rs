@@ -18,7 +18,7 @@ use crate::web::fault::Fault;
 use crate::web::parts::experiments_table::unregister_obstacle;
 use crate::web::request::context::{Context, Deployment, path_segment};
 use crate::web::respond::banner::with_outcome;
-use crate::web::respond::bar::entry;
+use crate::web::respond::bar::switch_entry;
 use crate::web::respond::page::Page;
 use crate::web::respond::render::{answer, answer_write};
 use crate::web::sections::Section;
@@ -111,7 +111,7 @@ impl Act for Unregister {
             true => Ok(control),
             false => Err(Refusal::of_field(
                 "confirm",
-                format!("That is not {}.", asked(&self.row)),
+                format!("That is not {}.", expected(&self.row)),
             )),
         }
     }
@@ -166,7 +166,7 @@ fn row(context: &Context, request: &Request) -> Result<Arc<RegistryRow>, Fault> 
 }
 
 /// What has to be typed.
-fn asked(row: &RegistryRow) -> String {
+fn expected(row: &RegistryRow) -> String {
     match row.name() {
         Some(name) => format!("its name, {name}, nor its id"),
         None => "its id".to_owned(),
@@ -174,7 +174,7 @@ fn asked(row: &RegistryRow) -> String {
 }
 
 fn page(row: &RegistryRow, typed: &Confirmation, faults: &Faults) -> Page<'static> {
-    let entry = entry(row);
+    let entry = switch_entry(row);
     let head = html! {
         (crumbs(&[("Experiments", urls::experiments())]))
         (page_head("Unregister", html! { (entry.label()) }, html! {}))
@@ -185,7 +185,7 @@ fn page(row: &RegistryRow, typed: &Confirmation, faults: &Faults) -> Page<'stati
 }
 
 fn facts(row: &RegistryRow) -> Markup {
-    let entry = entry(row);
+    let entry = switch_entry(row);
     let lease = row.entry.as_ref().and_then(|entry| entry.lease.as_ref());
     definitions(&[
         ("Id", copyable(row.id.as_str())),

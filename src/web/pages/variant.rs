@@ -8,14 +8,14 @@ use crate::live::{Snapshot, TaskSubject, Topic, VariantRow};
 use crate::protocol::{Variant, VariantId};
 use crate::web::fault::Fault;
 use crate::web::parts::commit_change;
-use crate::web::parts::mentions;
+use crate::web::parts::entity_links;
 use crate::web::request::context::{Active, path_segment};
 use crate::web::respond::page::Page;
 use crate::web::respond::render::answer;
 use crate::web::sections::Section;
 use crate::web::ui::{
     Column, Region, Row, RowKind, Table, commit, copyable, crumbs, definitions, empty, halves, id_link, metric_value,
-    number, page_head, panel, state_of, table, unread, when_dated,
+    number, page_head, panel, state_of, table, unavailable, when_dated,
 };
 use crate::web::urls;
 
@@ -29,7 +29,7 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
         .ok()
         .and_then(|id| snapshot.variant(&id).cloned());
     let Some(row) = row else {
-        return Err(active.missing("variant", &given));
+        return Err(active.no_such_entity("variant", &given));
     };
     let reader = active.reader()?;
     let detail = active
@@ -39,7 +39,7 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
         .variant(&active.mirror, reader, &row.id, row.revision)
         .await;
 
-    let change = commit_change::drawn(&active, &row).await;
+    let change = commit_change::markup(&active, &row).await;
 
     let view = View {
         active: &active,
@@ -142,14 +142,14 @@ impl View<'_> {
         if !row.baseline {
             facts.push((
                 "Comes from",
-                html! { @for sha in &row.parents { div { (mentions::parent(&self.active.id, self.snapshot, sha)) } } },
+                html! { @for sha in &row.parents { div { (entity_links::parent(&self.active.id, self.snapshot, sha)) } } },
             ));
         }
         let people = [("Executed by", &row.executed_by), ("Evaluated by", &row.evaluated_by)];
         facts.extend(
             people
                 .into_iter()
-                .filter_map(|(role, id)| Some((role, mentions::worker(self.snapshot, id.as_ref()?)))),
+                .filter_map(|(role, id)| Some((role, entity_links::worker(self.snapshot, id.as_ref()?)))),
         );
         facts.push(("Started", when_dated(row.started_at)));
         if let Some(at) = row.completed_at {
@@ -204,7 +204,7 @@ impl View<'_> {
         html! {
             (definitions(&facts))
             @if let Err(error) = detail {
-                (unread(&html! { p { "Branch and description are kept by the task store only, and it cannot be read now: " (error) "." } }))
+                (unavailable(&html! { p { "Branch and description are kept by the task store only, and it cannot be read now: " (error) "." } }))
             }
         }
     }

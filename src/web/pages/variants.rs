@@ -64,7 +64,9 @@ impl<'a> List<'a> {
 
     fn markup(&self) -> Markup {
         let order = self.by.map_or(VariantOrder::Started, VariantOrder::Metric);
-        let kept = self.snapshot.list_variants(self.status, order, self.listing.way());
+        let kept = self
+            .snapshot
+            .list_variants(self.status, order, self.listing.direction());
         let shown = self.listing.page(&kept);
         let table = Table {
             caption: "Variants",

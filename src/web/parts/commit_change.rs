@@ -6,13 +6,13 @@ use maud::{Markup, html};
 
 use crate::live::VariantRow;
 use crate::repos::{ChangedFile, CommitSummary, FileChange, RepoError};
-use crate::web::parts::mentions;
+use crate::web::parts::entity_links;
 use crate::web::request::context::Active;
 use crate::web::ui::{Column, Row, RowKind, Table, count, definitions, empty, table, when_dated};
 
 /// The commit of a variant against the first of its parents, or one line that says why it cannot be shown. Git is no
 /// reason for the page to fail, nor to be waited for long.
-pub(crate) async fn drawn(active: &Active, variant: &VariantRow) -> Markup {
+pub(crate) async fn markup(active: &Active, variant: &VariantRow) -> Markup {
     let Some(commit) = &variant.commit else {
         return empty("No commit yet", html! { "An executor hands one in." });
     };
@@ -41,7 +41,7 @@ fn summary(active: &Active, read: &Arc<CommitSummary>) -> Markup {
     ];
     facts.extend(read.authored_at.map(|at| ("Authored", when_dated(at))));
     if let (Ok(snapshot), Some(parent)) = (active.snapshot(), &read.against) {
-        facts.push(("Compared with", mentions::parent(&active.id, &snapshot, parent)));
+        facts.push(("Compared with", entity_links::parent(&active.id, &snapshot, parent)));
     }
     let rows = read.files.iter().map(|file| Row {
         kind: RowKind::Plain,

@@ -6,7 +6,7 @@ use crate::experiment_configs::ConfigError;
 use crate::web::ui::{Tone, notice};
 
 /// Why there is no configuration and what to do, and what that means for the page.
-pub(crate) fn config_trouble(cause: &ConfigError, meaning: &str) -> Markup {
+pub(crate) fn config_notice(cause: &ConfigError, meaning: &str) -> Markup {
     let key = match cause {
         ConfigError::Missing { .. } => "config-missing",
         ConfigError::Invalid { .. } | ConfigError::Unreadable { .. } => "config-invalid",

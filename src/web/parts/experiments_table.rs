@@ -6,7 +6,7 @@ use crate::live::{Freshness, Hosting, RegistryRow, RegistryView, Snapshot, View}
 use crate::protocol::{ExperimentId, ExperimentState, Lease, TaskState};
 use crate::repos::RepoMaterializer;
 use crate::web::parts::readiness::{Readiness, readiness};
-use crate::web::respond::bar::entry;
+use crate::web::respond::bar::switch_entry;
 use crate::web::ui::{
     Column, Mark, Row, RowKind, Table, count, empty, number, short, short_id, sparkline, state, table, when,
 };
@@ -23,7 +23,7 @@ pub(crate) struct ExperimentsTable<'a> {
     /// The experiment that the deployment names.
     pub default: Option<&'a ExperimentId>,
     /// Where switching comes from.
-    pub here: &'a str,
+    pub page_url: &'a str,
     /// Where their repositories are.
     pub repos: Option<&'a RepoMaterializer>,
     /// Whether experiments can be unregistered from here.
@@ -85,7 +85,7 @@ impl ExperimentsTable<'_> {
     }
 
     fn name(&self, row: &RegistryRow) -> Markup {
-        let entry = entry(row);
+        let entry = switch_entry(row);
         html! {
             a class="name" href=(urls::overview(&row.id)) { (entry.label()) } " " (short_id(row.id.as_str()))
             @if self.selected == Some(&row.id) { " " span class="tag" { "selected" } }
@@ -96,7 +96,7 @@ impl ExperimentsTable<'_> {
 
     fn actions(&self, row: &RegistryRow, ready: &Readiness) -> Markup {
         let action = urls::select(&row.id);
-        let entry = entry(row);
+        let entry = switch_entry(row);
         let verb = if row.hosting == Hosting::NotHosted {
             "Seed"
         } else {
@@ -107,7 +107,7 @@ impl ExperimentsTable<'_> {
             div class="row-actions" {
                 form method="post" action=(action) hx-boost="false"
                     hx-post=(action) hx-target="#main" hx-swap="outerHTML show:top showTarget:window" {
-                    input type="hidden" name="next" value=(self.here);
+                    input type="hidden" name="next" value=(self.page_url);
                     button type="submit" class="button" aria-label={ (verb) " " (entry.label()) } aria-describedby=(needs)
                         disabled[ready.obstacle().is_some()] title=[ready.obstacle()] { (verb) }
                 }
@@ -120,7 +120,7 @@ impl ExperimentsTable<'_> {
 }
 
 fn state_cell(row: &RegistryRow, view: Option<&View>) -> Markup {
-    let entry = entry(row);
+    let entry = switch_entry(row);
     html! {
         (state(Mark::from(entry.state), entry.state.word()))
         @if let Some(Freshness::Stale { since, .. }) = view.map(|view| &view.freshness) {

@@ -40,7 +40,7 @@ impl Listing {
     }
 
     /// Which way the mirror's rows are to be read.
-    pub fn way(&self) -> SortDirection {
+    pub fn direction(&self) -> SortDirection {
         match self.order {
             Order::Ascending => SortDirection::Ascending,
             Order::Descending => SortDirection::Descending,

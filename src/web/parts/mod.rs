@@ -3,8 +3,8 @@
 pub(crate) mod commit_change;
 pub(crate) mod config_notice;
 pub(crate) mod data_uri;
+pub(crate) mod entity_links;
 pub(crate) mod events_table;
 pub(crate) mod experiments_table;
 pub(crate) mod listing;
-pub(crate) mod mentions;
 pub(crate) mod readiness;

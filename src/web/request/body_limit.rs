@@ -1,15 +1,15 @@
-//! Bounds what a write may carry, before anything of it is read into memory.
+//! Limits the size of request bodies, before a body is read into memory.
 
 use poem::http::header;
 use poem::{Body, Endpoint, IntoResponse, Request, Response, Result};
 
 use crate::web::fault::Fault;
 
-/// The largest form is a configuration; this leaves room for its wrapping.
-const MAX: usize = 512 * 1024;
+/// The longest body, in bytes. The largest form is a configuration; this leaves room for its encoding.
+const MAX_BODY: usize = 512 * 1024;
 
-/// Middleware for every route. Browsers say how long a body is; one that is sent in pieces of unsaid length is not
-/// theirs, and one of another version of HTTP, where nothing need be said, is read no further than it may be long.
+/// Middleware for every route. Browsers send `Content-Length`; a chunked body is not from a browser and is refused. A
+/// body without a length, as HTTP/2 allows, is read up to the limit only.
 pub(crate) async fn body_limit<E: Endpoint>(next: E, mut request: Request) -> Result<Response> {
     let too_large = || Fault::TooLarge;
     if request.headers().contains_key(header::TRANSFER_ENCODING) {
@@ -17,14 +17,14 @@ pub(crate) async fn body_limit<E: Endpoint>(next: E, mut request: Request) -> Re
     }
     match request.header(header::CONTENT_LENGTH) {
         Some(length) => {
-            if length.parse::<usize>().ok().is_none_or(|length| length > MAX) {
+            if length.parse::<usize>().ok().is_none_or(|length| length > MAX_BODY) {
                 return Err(too_large().into());
             }
         }
         None => {
             let body = request
                 .take_body()
-                .into_bytes_limit(MAX)
+                .into_bytes_limit(MAX_BODY)
                 .await
                 .map_err(|_| too_large())?;
             request.set_body(Body::from_bytes(body));
@@ -42,7 +42,7 @@ mod tests {
 
     use super::*;
 
-    /// What is left of a body of `length` bytes whose length is not said, as over HTTP/2.
+    /// How much of a body of `length` bytes passes when its length is not given, as over HTTP/2.
     async fn passed(length: usize) -> Result<usize> {
         let read = make(async |mut request: Request| {
             let body = request.take_body().into_bytes().await.map_err(poem::Error::from)?;
@@ -55,10 +55,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_of_unsaid_length_is_read_no_further_than_it_may_be_long() {
+    async fn a_body_without_a_length_is_read_up_to_the_limit() {
         assert_eq!(passed(0).await.expect("empty"), 0);
-        assert_eq!(passed(MAX).await.expect("just so"), MAX);
-        let fault = passed(MAX + 1).await.expect_err("too large");
+        assert_eq!(passed(MAX_BODY).await.expect("just so"), MAX_BODY);
+        let fault = passed(MAX_BODY + 1).await.expect_err("too large");
         assert_eq!(fault.status(), poem::http::StatusCode::PAYLOAD_TOO_LARGE);
     }
 }

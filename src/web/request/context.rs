@@ -1,5 +1,5 @@
-//! What a request is answered in. Middleware makes the [`Context`] once and keeps it with the request; the extractors
-//! here are what handlers take, so a handler's arguments are the list of what it needs.
+//! The context of a request. Middleware makes the [`Context`] once and puts it into the request's data. The extractors
+//! here are the arguments of handlers, so a handler's signature lists what it needs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,29 +19,29 @@ use crate::web::fault::Fault;
 use crate::web::request::htmx::HtmxRequest;
 use crate::web::request::target::Target;
 
-/// How long the first view of an experiment waits for its first list.
-const FIRST_LIST: Duration = Duration::from_secs(3);
+/// How long a request waits for the first list of the registry or of an experiment.
+const FIRST_LIST_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Who asks, for how much of which page, and what was known when they asked.
+/// The operator, the wanted part of the page, and the data as of the request.
 #[derive(Clone)]
 pub(crate) struct Context {
     /// The console's services.
     pub console: Arc<Console>,
-    /// The session of the operator.
+    /// The operator's session.
     pub signed_in: SignedIn,
-    /// What they may do.
+    /// The operator's role.
     pub role: Role,
-    /// How much of which page is wanted.
+    /// Which page is wanted, and how much of it.
     pub request: HtmxRequest,
-    /// The registry as it was when the request came.
+    /// The registry as of the request.
     pub registry: Arc<RegistryView>,
-    /// The experiment of the page, if it is of one.
+    /// The experiment of the page; none on deployment pages.
     pub experiment: Option<Followed>,
-    /// The fleet's revision when the request came.
+    /// The fleet's revision as of the request.
     pub fleet: u64,
 }
 
-/// A mirror, and what it held when the request came: one request reads one view.
+/// A mirror, and its view as of the request: a request reads one view only.
 #[derive(Debug, Clone)]
 pub(crate) struct Followed {
     /// The mirror.
@@ -69,7 +69,7 @@ impl Context {
         let signed_in = gate::signed_in(request)?.clone();
         let console = Console::of(request)?.clone();
         let target = Target::of(request)?;
-        let registry = console.live.registry().wait_until_settled(FIRST_LIST).await;
+        let registry = console.live.registry().wait_until_settled(FIRST_LIST_TIMEOUT).await;
         let role = match target.audience == Audience::Administrator && !request.method().is_safe() {
             true => console.roles.for_write(&signed_in.operator).await,
             false => {
@@ -89,8 +89,8 @@ impl Context {
         })
     }
 
-    /// Lets administrators pass where the route is theirs. Others are shown the experiment as far as it is followed
-    /// anyway; for them none is followed anew.
+    /// Refuses operators who may not read the administrators' pages, where the route is one. The fault's page shows the
+    /// experiment in its bar if it is followed already; this request does not start following it.
     ///
     /// # Errors
     /// [`Fault::NotAdministrator`], [`Fault::RoleUnknown`].
@@ -113,7 +113,7 @@ impl Context {
         Err(fault)
     }
 
-    /// Resolves the experiment that the path names, and follows it from now on.
+    /// Resolves the experiment that the path names, and follows it.
     ///
     /// # Errors
     /// [`Fault::NoSuchExperiment`], [`Fault::StaleSelection`], or [`Fault::ControlPlane`] while it cannot be known.
@@ -122,7 +122,7 @@ impl Context {
             return Ok(());
         };
         let id = self.registered(given).map_err(|fault| match fault {
-            Fault::NoSuchExperiment(given) => gone(session, given),
+            Fault::NoSuchExperiment(given) => stale_or_unknown(session, given),
             other => other,
         })?;
         let mirror = match target.is_activity {
@@ -130,26 +130,26 @@ impl Context {
             false => self.live().mirror_for_open_page(&id),
         };
         let view = match target.waits_for_list {
-            true => mirror.wait_until_settled(FIRST_LIST).await,
+            true => mirror.wait_until_settled(FIRST_LIST_TIMEOUT).await,
             false => mirror.view(),
         };
         self.experiment = Some(Followed { mirror, view });
         Ok(())
     }
 
-    /// The same context for another page: what is drawn for a write belongs to the page its form stands on.
-    pub fn at(&self, page_url: String) -> Self {
+    /// The same context for another page: the answer to a write is the page that its form is on.
+    pub fn with_page_url(&self, page_url: String) -> Self {
         let mut context = self.clone();
         context.request.page_url = page_url;
         context
     }
 
-    /// The signed-in person.
+    /// Who is signed in.
     pub fn operator(&self) -> &Operator {
         &self.signed_in.operator
     }
 
-    /// What is known of the experiments.
+    /// The mirrors of the experiments and of the registry.
     pub fn live(&self) -> &Live {
         &self.console.live
     }
@@ -159,23 +159,24 @@ impl Context {
     /// # Errors
     /// [`Fault::NoSuchExperiment`], or [`Fault::ControlPlane`] while it cannot be known.
     pub fn registered(&self, given: &str) -> Result<ExperimentId, Fault> {
-        // A malformed id is answered before anything is asked of a server.
+        // A malformed id is answered without asking a server.
         let Ok(id) = given.parse::<ExperimentId>() else {
             return Err(Fault::NoSuchExperiment(given.to_owned()));
         };
         if self.registry.rows.contains_key(&id) || self.console.stores.default_experiment() == Some(&id) {
             return Ok(id);
         }
-        Err(self.unlisted(Fault::NoSuchExperiment(given.to_owned())))
+        Err(self.not_registered(Fault::NoSuchExperiment(given.to_owned())))
     }
 
-    /// That the registry does not have something, if what is known of it is current; else why it cannot be known.
-    pub fn unlisted(&self, fault: Fault) -> Fault {
-        self.unread().unwrap_or(fault)
+    /// `fault`, which says that the registry lacks something, if the registry is current; else why that cannot be
+    /// known.
+    pub fn not_registered(&self, fault: Fault) -> Fault {
+        self.registry_fault().unwrap_or(fault)
     }
 
-    /// Why the list of experiments may lack some, if it may.
-    pub fn unread(&self) -> Option<Fault> {
+    /// Why the list of experiments may be incomplete; none when it is current.
+    pub fn registry_fault(&self) -> Option<Fault> {
         match &self.registry.freshness {
             // Some may have been registered since.
             Freshness::Stale { cause, .. } => Some(Fault::ControlPlane(cause.clone())),
@@ -192,11 +193,11 @@ impl Context {
         }
     }
 
-    /// Whether a request may be sent to the server of the page: not while it is known not to answer. What a page shows in
-    /// an outage is old, and an operator who acts on it should be told so at once.
+    /// Refuses to send a request to the page's server while that is known not to answer. In an outage the page shows
+    /// old data, and an operator who acts on it should learn that at once.
     ///
     /// # Errors
-    /// [`ClientError::NotSent`], with the reason.
+    /// [`ClientError::NotSent`] with the cause of the outage.
     pub fn check_reachable(&self) -> Result<(), ClientError> {
         match self.freshness() {
             Freshness::Stale { cause, .. } if cause.kind == UnavailabilityKind::Unreachable => {
@@ -207,8 +208,8 @@ impl Context {
     }
 }
 
-/// An experiment of a path is not registered. If it is the selected one, it is not selected any more.
-fn gone(session: &Session, given: String) -> Fault {
+/// The fault of a path to an experiment that is not registered. If it is the selected one, the selection is cleared.
+fn stale_or_unknown(session: &Session, given: String) -> Fault {
     match session::selected(session).filter(|id| id.as_str() == given) {
         Some(id) => {
             session::clear_selection(session);
@@ -218,7 +219,7 @@ fn gone(session: &Session, given: String) -> Fault {
     }
 }
 
-/// The context that middleware keeps with a request.
+/// The context that middleware has put into the request's data.
 fn context_of(request: &Request) -> Result<&Arc<Context>, Fault> {
     request.data().ok_or(Fault::SignedOut)
 }
@@ -229,7 +230,7 @@ impl<'a> FromRequest<'a> for &'a Context {
     }
 }
 
-/// The context of a page of the deployment. Without a control plane there is no such page.
+/// The context of a deployment page. Without a control plane it is [`Fault::NoControlPlane`].
 pub(crate) struct Deployment {
     /// The page's context.
     pub context: Arc<Context>,
@@ -250,8 +251,7 @@ pub(crate) fn path_segment(request: &Request, name: &str) -> String {
     request.raw_path_param(name).unwrap_or_default().to_owned()
 }
 
-/// The experiment of the path: registered, and followed from now on. It may not be seeded or not be known yet;
-/// [`Active::snapshot`] says.
+/// The experiment of the path: registered and followed. It may be unseeded or not read yet; see [`Active::snapshot`].
 #[derive(Debug)]
 pub(crate) struct Active {
     /// The page's context.
@@ -260,7 +260,7 @@ pub(crate) struct Active {
     pub id: ExperimentId,
     /// Its mirror.
     pub mirror: Arc<Mirror>,
-    /// What the mirror held when the request came.
+    /// The mirror's view as of the request.
     pub view: Arc<View>,
 }
 
@@ -294,19 +294,19 @@ impl Active {
         }
     }
 
-    /// The experiment as the console's own worker.
+    /// A client of the experiment, with the credential of the console's own worker.
     ///
     /// # Errors
-    /// [`Fault::NotHostedHere`] when there is no address for it.
+    /// [`Fault::NotHostedHere`] when no address is configured for it.
     pub fn client(&self) -> Result<ExperimentClient, Fault> {
         self.context.live().client(&self.id).ok_or(Fault::NotHostedHere)
     }
 
-    /// The same for reading what the mirror does not hold, or why that is not asked for: the task store is known not to
-    /// answer, or the operator is known to have been an administrator before the outage only.
+    /// The client for reading what the mirror does not hold; or why nothing is read: the task store is known not to
+    /// answer, or the operator may read only the data from before the outage.
     ///
     /// # Errors
-    /// [`Fault::NotHostedHere`] when there is no address for it.
+    /// [`Fault::NotHostedHere`] when no address is configured for it.
     pub fn reader(&self) -> Result<Result<ExperimentClient, ClientError>, Fault> {
         let client = self.client()?;
         Ok(match &self.context.role {
@@ -315,8 +315,8 @@ impl Active {
         })
     }
 
-    /// That the experiment has no such entity.
-    pub fn missing(&self, kind: &'static str, id: &str) -> Fault {
+    /// The fault that the experiment has no entity of this kind and id.
+    pub fn no_such_entity(&self, kind: &'static str, id: &str) -> Fault {
         Fault::NoSuchEntity {
             kind,
             id: id.to_owned(),

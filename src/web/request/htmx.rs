@@ -1,4 +1,4 @@
-//! What htmx says of a request: how much of a page is wanted, and of which page.
+//! The htmx headers of a request: which page is wanted, and how much of it.
 
 use poem::http::{HeaderMap, Method, StatusCode, header};
 use poem::{Request, Response};
@@ -11,27 +11,27 @@ use crate::web::urls;
 pub(crate) enum PageScope {
     /// A whole document: a plain request, or htmx replacing the body.
     Document,
-    /// `<main>`, with the bar beside it; the flag says whether the event stream changes too.
+    /// `<main>`, and the bar and rail around it.
     Main {
-        /// The page left was of another experiment.
+        /// Whether the page that is left follows another event stream.
         stream_changes: bool,
     },
     /// One region, by name.
     Region(String),
 }
 
-/// What an answer needs to know of the request to have the right shape.
+/// What decides the shape of the answer.
 #[derive(Debug, Clone)]
 pub(crate) struct HtmxRequest {
     /// How much of the page is wanted.
     pub scope: PageScope,
-    /// Path and query of the page: as requested, or of the page that a write belongs to.
+    /// Path and query of the page: the requested one, or the page that a write belongs to.
     pub page_url: String,
     /// The tag in `If-None-Match`, without its quotes.
     pub if_none_match: Option<String>,
     /// Whether htmx sent it.
     pub is_htmx: bool,
-    /// Whether the method is one that changes something.
+    /// Whether the method is not a safe one (RFC 9110 §9.2.1).
     pub is_write: bool,
 }
 
@@ -39,12 +39,12 @@ impl HtmxRequest {
     /// Reads the request's headers (htmx 4: `HX-Request-Type` and `HX-Target`).
     pub fn of(request: &Request) -> Self {
         let headers = request.headers();
-        let asked = request.uri().path_and_query().map_or("/", |asked| asked.as_str());
+        let requested = request.uri().path_and_query().map_or("/", |url| url.as_str());
         let page_url = match *request.method() {
-            // A path that begins with two slashes would name another host wherever it is a link.
-            Method::GET | Method::HEAD => format!("/{}", asked.trim_start_matches('/')),
-            // Only some paths of writes can be read; what a page drawn from one asks for later must be.
-            _ => written_to(asked).map_or_else(|| urls::experiments().to_owned(), |id| urls::overview(&id)),
+            // A path that begins with two slashes would name another host in a link.
+            Method::GET | Method::HEAD => format!("/{}", requested.trim_start_matches('/')),
+            // The path of a write may not take GET, but the regions of the answer are refetched from this URL.
+            _ => written_experiment(requested).map_or_else(|| urls::experiments().to_owned(), |id| urls::overview(&id)),
         };
         let is_htmx = text(headers, "hx-request") == Some("true");
         let partial = is_htmx && text(headers, "hx-request-type") == Some("partial");
@@ -63,11 +63,9 @@ impl HtmxRequest {
             is_write: !request.method().is_safe(),
         }
     }
-}
 
-impl HtmxRequest {
-    /// Sends the browser to another page: with 303, or for htmx, which would follow that and swap the page into
-    /// whatever it asked for, with `HX-Redirect`.
+    /// Redirects the browser: with 303; for htmx, which would follow that and swap the page into its target, with
+    /// `HX-Redirect`.
     pub fn redirect(&self, location: &str) -> Response {
         match self.is_htmx {
             true => Response::builder()
@@ -79,7 +77,7 @@ impl HtmxRequest {
     }
 }
 
-/// Sends a browser to another page, which it then gets.
+/// A redirect with 303, which a browser follows with GET.
 pub(crate) fn see_other(location: &str) -> Response {
     Response::builder()
         .status(StatusCode::SEE_OTHER)
@@ -87,7 +85,7 @@ pub(crate) fn see_other(location: &str) -> Response {
         .finish()
 }
 
-/// Whether the browser's present page follows another stream than the page asked for.
+/// Whether the page that the browser shows follows another event stream than `page_url`.
 fn stream_changes(headers: &HeaderMap, page_url: &str) -> bool {
     let left = text(headers, "hx-current-url").and_then(|url| {
         let (_, rest) = url.split_once("://")?;
@@ -96,8 +94,8 @@ fn stream_changes(headers: &HeaderMap, page_url: &str) -> bool {
     left.is_none_or(|left| urls::experiment_of(left) != urls::experiment_of(page_url))
 }
 
-/// The experiment that a path of a write is about: `/x/{E}/…`, or `/admin/experiments/{E}/…`.
-fn written_to(path: &str) -> Option<ExperimentId> {
+/// The experiment that a write's path names: `/x/{E}/…` or `/admin/experiments/{E}/…`.
+fn written_experiment(path: &str) -> Option<ExperimentId> {
     let named = || path.strip_prefix(urls::experiments())?.split('/').next()?.parse().ok();
     urls::experiment_of(path).or_else(named)
 }
@@ -113,7 +111,7 @@ mod tests {
     const A: &str = "/x/exp_00000000000000000000000000/";
     const B: &str = "/x/exp_11111111111111111111111111/admin/tasks/?state=pending";
 
-    fn frame(path: &str, headers: &[(&'static str, String)]) -> HtmxRequest {
+    fn parsed(path: &str, headers: &[(&'static str, String)]) -> HtmxRequest {
         let mut request = Request::builder().uri(path.parse().expect("a path"));
         for (name, value) in headers {
             request = request.header(*name, value);
@@ -132,17 +130,17 @@ mod tests {
 
     #[test]
     fn a_plain_request_wants_a_document() {
-        assert_eq!(frame(A, &[]).scope, PageScope::Document);
+        assert_eq!(parsed(A, &[]).scope, PageScope::Document);
         assert_eq!(
-            frame(A, &[("hx-target", "main#main".to_owned())]).scope,
+            parsed(A, &[("hx-target", "main#main".to_owned())]).scope,
             PageScope::Document
         );
-        assert_eq!(frame(A, &htmx("full", "body", "http://h/")).scope, PageScope::Document);
+        assert_eq!(parsed(A, &htmx("full", "body", "http://h/")).scope, PageScope::Document);
     }
 
     #[test]
     fn a_partial_names_its_target() {
-        let to = |target, from: &str| frame(B, &htmx("partial", target, from)).scope;
+        let to = |target, from: &str| parsed(B, &htmx("partial", target, from)).scope;
         assert_eq!(
             to("section#region-tasks", "http://h/"),
             PageScope::Region("tasks".into())

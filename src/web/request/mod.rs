@@ -1,8 +1,7 @@
-//! What is asked: how much of a page htmx wants, the query, the size of a body, which route, and the context that the
-//! request is answered in.
+//! Reading a request: its htmx headers, its query, the size of its body, its row of the route table, and its context.
 //!
-//! `htmx`, `query` and `target` are plain readers of a request. `context` makes a request's context once; handlers get it
-//! from the request. May import `auth`, `fault` and `console`.
+//! `htmx`, `query` and `target` are plain readers. `context` makes the context once per request; handlers get it from
+//! the request's data. May import `auth`, `fault` and `console`.
 
 pub(crate) mod body_limit;
 pub(crate) mod context;

@@ -1,14 +1,15 @@
-//! Lenient queries: unknown values fall back and are dropped from links, so an old bookmark still opens.
+//! Lenient queries: unknown values fall back to defaults and are dropped from links, so that an old bookmark still
+//! opens.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Rows a page shows unless told otherwise.
+/// Rows per page by default.
 const PER_DEFAULT: u64 = 100;
-/// Rows a page shows at most.
+/// Rows per page at most.
 const PER_MAX: u64 = 500;
 
-/// The parts of a query that a page understood, from which it builds its links.
+/// A page's path and query. Links are built from the values that the page understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Query {
     path: String,
@@ -17,9 +18,9 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    /// The query of `here` (path and query).
-    pub fn of(here: &str) -> Self {
-        let (path, query) = here.split_once('?').unwrap_or((here, ""));
+    /// Parses `page_url`, a path and query.
+    pub fn of(page_url: &str) -> Self {
+        let (path, query) = page_url.split_once('?').unwrap_or((page_url, ""));
         let given = serde_urlencoded::from_str::<Vec<(String, String)>>(query).unwrap_or_default();
         Self {
             path: path.to_owned(),
@@ -28,7 +29,7 @@ impl Query {
         }
     }
 
-    /// A value the page understands, as `parse` reads it; anything else is dropped.
+    /// The value of `name`, if `parse` understands it; otherwise links drop it.
     pub fn take<T>(&mut self, name: &'static str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let given = self.given.get(name).filter(|value| !value.is_empty())?;
         let value = parse(given)?;
@@ -36,7 +37,7 @@ impl Query {
         Some(value)
     }
 
-    /// Which rows to show.
+    /// The page number and the rows per page.
     pub fn paging(&mut self) -> Paging {
         let number = |text: &str| text.parse::<u64>().ok().filter(|n| *n >= 1);
         let per = self
@@ -46,13 +47,13 @@ impl Query {
         Paging { page, per }
     }
 
-    /// A link to this page with one value changed, or dropped. The page number goes back to the first
-    /// unless it is what changes.
+    /// A link to this page with one value changed or dropped. It leads to the first page of rows unless `page` is what
+    /// changes.
     pub fn with(&self, name: &'static str, value: Option<&str>) -> String {
         self.with_all(&[(name, value)])
     }
 
-    /// As [`Query::with`], for several values.
+    /// [`Query::with`] for several values.
     pub fn with_all(&self, changes: &[(&'static str, Option<&str>)]) -> String {
         let mut pairs = self.understood.clone();
         pairs.remove("page");
@@ -76,12 +77,12 @@ impl Query {
 pub(crate) struct Paging {
     /// From 1.
     pub page: u64,
-    /// Rows a page.
+    /// Rows per page.
     pub per: u64,
 }
 
 impl Paging {
-    /// The page that exists: one past the end falls back to the last.
+    /// The same page, or the last one where that is past the end.
     pub fn within(self, total: u64) -> Self {
         let pages = total.div_ceil(self.per).max(1);
         Self {
@@ -90,21 +91,21 @@ impl Paging {
         }
     }
 
-    /// The positions of this page's rows, of `total` in all.
+    /// The indices of this page's rows, of `total` in all.
     pub fn range(self, total: u64) -> Range<usize> {
         let (total, per) = (index(total), index(self.per));
         let from = index(self.page - 1).saturating_mul(per).min(total);
         from..from.saturating_add(per).min(total)
     }
 
-    /// The rows of this page, of `total` in all, for rows that are at hand anyway.
+    /// The rows of this page, of `total` in all.
     pub fn slice<T>(self, total: u64, rows: impl Iterator<Item = T>) -> Vec<T> {
         let range = self.range(total);
         rows.skip(range.start).take(range.len()).collect()
     }
 }
 
-/// Counts are 64 bits wide on the wire and as wide as memory here.
+/// A count as an index: counts are 64 bits wide on the wire.
 fn index(count: u64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
@@ -114,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_understood_is_dropped_from_links() {
+    fn values_that_are_not_understood_are_dropped_from_links() {
         let mut query = Query::of("/tasks/?state=pending&kind=nonsense&page=3&evil=1");
         assert_eq!(query.take("state", |s| (s == "pending").then_some(())), Some(()));
         assert_eq!(query.take("kind", |_| None::<()>), None);
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn paging_is_bounded_by_what_there_is() {
+    fn paging_is_bounded_by_the_rows() {
         let paging = Query::of("/?page=99&per=9999").paging();
         assert_eq!(paging, Paging { page: 99, per: PER_MAX });
         assert_eq!(paging.within(501).page, 2);

@@ -1,21 +1,21 @@
-//! Which row of the route table a request is for: what the gate and the context need to know of it.
+//! The row of the route table that a request matches, as far as the gate and the context need it.
 
 use poem::Request;
 
 use crate::web::auth::audience::Audience;
 use crate::web::fault::Fault;
 
-/// What the route table says of a request. Middleware puts it into the request's data before anything else looks.
+/// What the route table says about a request. The outermost middleware puts it into the request's data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     /// Who may use the route.
     pub audience: Audience,
-    /// Whether the operator did something. A session lasts longer by it, and an experiment stays followed; what a page
-    /// asks for by itself, its regions and its stream, goes on when nobody sits in front of it.
+    /// Whether the request shows activity of the operator, which extends the session and keeps the experiment followed.
+    /// Requests that an open page makes by itself, for its regions and its stream, do not.
     pub is_activity: bool,
-    /// Whether the answer waits until the experiment has been listed for the first time.
+    /// Whether the answer waits for the experiment's first list.
     pub waits_for_list: bool,
-    /// The experiment's id as the path names it, on routes below `/x/{E}/`. It may not be well-formed.
+    /// The experiment's id as in the path, on routes below `/x/{E}/`. It may be malformed.
     pub experiment: Option<String>,
 }
 
@@ -23,7 +23,7 @@ impl Target {
     /// The target of a request.
     ///
     /// # Errors
-    /// [`Fault::Internal`] where no middleware has put one there.
+    /// [`Fault::Internal`] where no middleware has put it there.
     pub fn of(request: &Request) -> Result<&Self, Fault> {
         let missing = || Fault::Internal("the request was not looked up in the route table".to_owned());
         request.data().ok_or_else(missing)

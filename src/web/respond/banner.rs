@@ -1,7 +1,8 @@
-//! What a redirect says on the page that it leads to, by keys in the query. The keys are the reference console's.
+//! Banners: messages that a redirect shows on the page that it leads to, by keys in the query. The keys are those of
+//! the reference console.
 //!
-//! A banner is a function of the address and the registry alone, so it is shown wherever the redirect ends. Links of the
-//! page do not carry it on.
+//! A banner depends on the URL and the registry alone, so it is shown wherever the redirect ends. The page's own links
+//! drop its keys.
 
 use maud::{Markup, html};
 
@@ -12,20 +13,20 @@ use crate::web::request::query::Query;
 use crate::web::ui::{Tone, id_text, notice};
 use crate::web::urls;
 
-/// A form of one experiment was sent while another was active.
+/// The key for a form that was sent for one experiment while another was active.
 pub(crate) const SWITCHED_MID_FORM: &str = "switched-mid-form";
 
-/// The banner that an address asks for, if what it claims is so: anybody can make an address.
-pub(crate) fn banner(here: &str, registry: &RegistryView) -> Option<Markup> {
+/// The banner that a URL asks for. Its claim is checked against the registry, since anybody can make a URL.
+pub(crate) fn banner(page_url: &str, registry: &RegistryView) -> Option<Markup> {
     let is_registered = |id: &ExperimentId| registry.rows.get(id).is_some_and(|row| row.entry.is_some());
-    outcome(here, is_registered).or_else(|| failure(here, is_registered))
+    outcome(page_url, is_registered).or_else(|| failure(page_url, is_registered))
 }
 
-/// What a write came to, on the page of experiments.
-fn outcome(here: &str, is_registered: impl Fn(&ExperimentId) -> bool) -> Option<Markup> {
-    let mut query = Query::of(here.strip_prefix(urls::experiments())?);
-    let mut told = |name| query.take(name, |word| (word == "ok" || word == "cleared").then_some(()));
-    let (registered, unregistered, selected) = (told("registered"), told("unregistered"), told("selected"));
+/// The outcome of a write, on the page of experiments.
+fn outcome(page_url: &str, is_registered: impl Fn(&ExperimentId) -> bool) -> Option<Markup> {
+    let mut query = Query::of(page_url.strip_prefix(urls::experiments())?);
+    let mut flag = |name| query.take(name, |word| (word == "ok" || word == "cleared").then_some(()));
+    let (registered, unregistered, selected) = (flag("registered"), flag("unregistered"), flag("selected"));
     let id = query.take("exp", |id| id.parse::<ExperimentId>().ok());
     let words = match (registered, unregistered, selected, id) {
         (Some(()), _, _, Some(id)) if is_registered(&id) => html! {
@@ -45,9 +46,9 @@ fn outcome(here: &str, is_registered: impl Fn(&ExperimentId) -> bool) -> Option<
     Some(notice(Tone::Info, &words))
 }
 
-/// What went wrong on the way here.
-fn failure(here: &str, is_registered: impl Fn(&ExperimentId) -> bool) -> Option<Markup> {
-    let mut query = Query::of(here);
+/// Why a request was redirected here instead of being carried out.
+fn failure(page_url: &str, is_registered: impl Fn(&ExperimentId) -> bool) -> Option<Markup> {
+    let mut query = Query::of(page_url);
     let key = query.take("error", |key| Some(key.to_owned()))?;
     let mut id = |name| query.take(name, |id| id.parse::<ExperimentId>().ok());
     let words = match key.as_str() {
@@ -74,17 +75,17 @@ fn failure(here: &str, is_registered: impl Fn(&ExperimentId) -> bool) -> Option<
     Some(notice(Tone::Warn, &html! { div data-fault=(key) { (words) } }))
 }
 
-/// An address that tells what a write to an experiment came to.
+/// A URL with the banner for a write to an experiment that succeeded.
 pub(crate) fn with_outcome(path: &str, what: &str, id: &str) -> String {
     format!("{path}?{what}=ok&exp={id}")
 }
 
-/// An address that shows a banner: `pairs` are what it tells of.
+/// A URL with the banner of an error `key`; `pairs` are the experiments that it names.
 pub(crate) fn with_banner(path: &str, key: &str, pairs: &[(&str, &ExperimentId)]) -> String {
-    let mut told = vec![("error", key)];
-    told.extend(pairs.iter().map(|(name, id)| (*name, id.as_str())));
+    let mut query = vec![("error", key)];
+    query.extend(pairs.iter().map(|(name, id)| (*name, id.as_str())));
     let join = if path.contains('?') { '&' } else { '?' };
-    format!("{path}{join}{}", serde_urlencoded::to_string(told).unwrap_or_default())
+    format!("{path}{join}{}", serde_urlencoded::to_string(query).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn only_known_keys_are_shown_nothing_is_echoed_and_nothing_false_is_claimed() {
+    fn only_known_keys_and_true_claims_are_shown_and_nothing_is_echoed() {
         let id: ExperimentId = "exp_00000000000000000000000000".parse().expect("an id");
         let (with, without) = (registry(&[&id]), registry(&[]));
         let path = with_banner("/x/e/?state=pending", STALE_SELECTION, &[("exp", &id)]);
@@ -131,7 +132,7 @@ mod tests {
         assert!(banner(&unregistered, &without).is_some() && banner(&unregistered, &with).is_none());
         assert!(
             banner(&with_outcome("/x/e/", "registered", id.as_str()), &with).is_none(),
-            "told where it leads only"
+            "shown on the page of experiments only"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The bar around every page: the switcher, the badge, the pending work.
+//! The bar of every page: the switcher, the freshness badge, the number of pending tasks.
 
 use crate::live::{FeedKind, Freshness, Hosting, RegistryRow, Topic};
 use crate::protocol::{ExperimentState, TaskKind, TaskState};
@@ -14,21 +14,21 @@ use crate::web::urls;
 
 use maud::Markup;
 
-/// A region of the bar, which every page has. It is drawn from the context alone.
+/// A region of the bar. Every page has it, and it is drawn from the context alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BarRegion {
     /// The list of experiments to switch to.
     Switcher,
     /// The freshness badge.
     Freshness,
-    /// The notice above a page whose data is old.
+    /// The notice above a page whose data is stale.
     Staleness,
     /// The number of pending tasks.
     Pending,
 }
 
 impl BarRegion {
-    /// The region of this name, if it is one of the bar.
+    /// The region of the bar with this name.
     pub fn named(name: &str) -> Option<Self> {
         match name {
             "switcher" => Some(Self::Switcher),
@@ -39,7 +39,7 @@ impl BarRegion {
         }
     }
 
-    /// What it is drawn from.
+    /// The topics that change it.
     pub fn topics(self) -> &'static [Topic] {
         match self {
             Self::Pending => &[Topic::Tasks],
@@ -55,22 +55,23 @@ pub(crate) struct Bar<'a> {
     context: &'a Context,
     /// Every registered experiment.
     pub list: SwitchList,
+    /// The index of the page's experiment in the list.
     current: Option<usize>,
-    live: String,
+    stream_url: String,
     /// Pending ideation, execution and evaluation tasks.
     pub pending: Option<[u64; 3]>,
     /// The badge.
     pub freshness: ui::Freshness,
-    operator: ui::Signed,
+    operator: ui::OperatorInfo,
 }
 
 impl<'a> Bar<'a> {
     pub fn of(context: &'a Context) -> Self {
-        let entries: Vec<_> = context.registry.rows.values().map(|row| entry(row)).collect();
+        let entries: Vec<_> = context.registry.rows.values().map(|row| switch_entry(row)).collect();
         let id = context.experiment.as_ref().map(|followed| followed.mirror.experiment());
         let current = id.and_then(|id| entries.iter().position(|entry| entry.id == *id));
         let registry = context.registry.revision;
-        let (live, pending) = match &context.experiment {
+        let (stream_url, pending) = match &context.experiment {
             Some(Followed { mirror, view }) => {
                 let since = StreamPosition {
                     epoch: mirror.epoch(),
@@ -92,18 +93,18 @@ impl<'a> Bar<'a> {
                 (urls::fleet_live(&since.to_string()), None)
             }
         };
-        let doubt = match &context.registry.freshness {
+        let stale_reason = match &context.registry.freshness {
             Freshness::Stale { cause, .. } => Some(cause.message.clone()),
             _ => None,
         };
         Self {
             context,
-            list: SwitchList { entries, doubt },
+            list: SwitchList { entries, stale_reason },
             current,
-            live,
+            stream_url,
             pending,
             freshness: badge(context.freshness()),
-            operator: signed(context),
+            operator: operator_info(context),
         }
     }
 
@@ -113,24 +114,24 @@ impl<'a> Bar<'a> {
             title: &page.title,
             section: page.section,
             experiment: self.current(),
-            switcher: self.switchable(),
+            switcher: self.switch_list(),
             freshness: Some(&self.freshness),
             operator: &self.operator,
-            here: &self.context.request.page_url,
-            live: Some(&self.live),
+            page_url: &self.context.request.page_url,
+            stream_url: Some(&self.stream_url),
             main,
             pending: self.pending,
         }
     }
 
-    /// One region of it; none where pending tasks are not known.
-    pub fn region(&self, of_bar: BarRegion) -> Option<Markup> {
+    /// One region of the bar; none for pending tasks that are not known.
+    pub fn region(&self, bar_region: BarRegion) -> Option<Markup> {
         let page_url = &self.context.request.page_url;
-        match of_bar {
+        match bar_region {
             BarRegion::Switcher => Some(switcher_region(
                 self.current(),
-                self.switchable(),
-                self.context.role.may_look(),
+                self.switch_list(),
+                self.context.role.may_read(),
                 page_url,
             )),
             BarRegion::Freshness => Some(freshness_badge(&self.freshness, page_url)),
@@ -139,8 +140,8 @@ impl<'a> Bar<'a> {
         }
     }
 
-    /// What there is to switch to; nothing without a registry of experiments.
-    pub fn switchable(&self) -> Option<&SwitchList> {
+    /// The experiments to switch between; none without a control plane.
+    pub fn switch_list(&self) -> Option<&SwitchList> {
         let several = self.context.console.stores.has_control_plane();
         several.then_some(&self.list)
     }
@@ -151,8 +152,8 @@ impl<'a> Bar<'a> {
     }
 }
 
-/// An experiment as the switcher and the dashboard show it.
-pub(crate) fn entry(row: &RegistryRow) -> SwitchEntry {
+/// An experiment as the switcher and the tables of experiments show it.
+pub(crate) fn switch_entry(row: &RegistryRow) -> SwitchEntry {
     let state = match (&row.hosting, row.state()) {
         (Hosting::NotHosted, _) => EntryState::Unseeded,
         (Hosting::Elsewhere, _) => EntryState::Elsewhere,
@@ -167,11 +168,11 @@ pub(crate) fn entry(row: &RegistryRow) -> SwitchEntry {
     }
 }
 
-fn signed(context: &Context) -> ui::Signed {
-    ui::Signed {
+fn operator_info(context: &Context) -> ui::OperatorInfo {
+    ui::OperatorInfo {
         name: context.operator().label(),
-        may_look: context.role.may_look(),
-        standing: match &context.role {
+        may_read: context.role.may_read(),
+        role: match &context.role {
             Role::Administrator => "Administrator".to_owned(),
             Role::Operator => "No administrator: not in the group admins".to_owned(),
             Role::LastKnownAdministrator(cause) => format!("Administrator until lately, and reading only: {cause}"),
@@ -180,7 +181,7 @@ fn signed(context: &Context) -> ui::Signed {
     }
 }
 
-/// Freshness as components draw it.
+/// Freshness in the form that `ui` draws.
 pub(crate) fn badge(freshness: Freshness) -> ui::Freshness {
     match freshness {
         Freshness::CatchingUp => ui::Freshness::CatchingUp,

@@ -1,4 +1,4 @@
-//! The freshness of an answer, for whoever reads its headers instead of its badge.
+//! The freshness of an answer as a header, for programs.
 
 use poem::http::HeaderValue;
 
@@ -28,7 +28,7 @@ mod tests {
     use crate::live::{FeedKind, Unavailability, UnavailabilityKind};
 
     #[test]
-    fn each_freshness_has_its_item() {
+    fn each_freshness_has_its_header_value() {
         let cause = Unavailability {
             kind: UnavailabilityKind::Unreachable,
             message: "the task store does not answer".to_owned(),

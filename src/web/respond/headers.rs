@@ -1,9 +1,9 @@
-//! Headers that are policy and not any page's business.
+//! Security headers, the same on every answer.
 
 use poem::http::header::{self, HeaderName, HeaderValue};
 use poem::{Endpoint, IntoResponse, Request, Response, Result};
 
-/// Nothing inline, nothing evaluated, nothing from elsewhere, and nobody frames the console.
+/// No inline code or styles, no `eval`, nothing from other origins, and no framing of the console.
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 

@@ -1,7 +1,7 @@
-//! The answer: from a page to a response, with the bar around it, from the cache where possible.
+//! From a page to a response: the shell around the page, the part that was wanted, and the cache.
 //!
-//! `page` is what a page hands over, `page_cache` keeps answers that were drawn, `render` makes the response. A page and
-//! the cache know no request; `render` and `bar` read its context. May import `ui`, `auth`, `request` and `console`.
+//! `page` is what a handler makes, `page_cache` keeps rendered answers, `render` makes the response. The page and the
+//! cache know no request; `render` and `bar` read its context. May import `ui`, `auth`, `request` and `console`.
 
 pub(crate) mod banner;
 pub(crate) mod bar;

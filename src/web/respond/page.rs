@@ -1,4 +1,4 @@
-//! A page, before it is known how much of it is wanted.
+//! A page as a handler makes it, whatever part of it was requested.
 
 use maud::Markup;
 use poem::http::StatusCode;
@@ -6,7 +6,7 @@ use poem::http::StatusCode;
 use crate::web::sections::Section;
 use crate::web::ui::Region;
 
-/// A page: what stands in `<main>`, and what the shell around it needs to know.
+/// A page: the content of `<main>`, and what the shell around it needs.
 pub(crate) struct Page<'a> {
     /// The document's title.
     pub title: String,
@@ -14,11 +14,11 @@ pub(crate) struct Page<'a> {
     pub section: Option<Section>,
     /// The answer's status.
     pub status: StatusCode,
-    /// Heading, context line, actions and filters: what a refetch leaves alone.
+    /// The top: heading, context line, actions. A refetch of a region does not change it.
     pub head: Markup,
-    /// The parts that follow the data.
+    /// The parts that are refetched when their data changes.
     pub regions: Vec<Region<'a>>,
-    /// What stands below them and a refetch leaves alone, such as a form.
+    /// The bottom, such as a form. A refetch of a region does not change it.
     pub foot: Markup,
 }
 

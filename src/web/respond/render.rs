@@ -1,4 +1,4 @@
-//! From a page and its context to a response: one function draws a page, in three shapes of answer.
+//! From a page and its context to a response: a document, `<main>` with the bar, or one region.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -19,8 +19,8 @@ use crate::web::ui::{Region, document, fragment, region, staleness};
 
 /// Answers with a page that is drawn from the experiment's view alone, from the cache where possible.
 ///
-/// A region is drawn once for each role and each change of its own topics, however many ask for it and whatever else
-/// changes meanwhile.
+/// A region is rendered once for each role and each change of its own topics, however many requests ask for it and
+/// whatever else changes meanwhile.
 pub(crate) fn answer_from_view<'p>(active: &Active, draw: impl FnOnce() -> Page<'p>) -> Response {
     let context = &*active.context;
     let mut data = DefaultHasher::new();
@@ -31,15 +31,15 @@ pub(crate) fn answer_from_view<'p>(active: &Active, draw: impl FnOnce() -> Page<
         let operator = Some(context.operator().clone());
         return cached(context, data, operator, || render(context, &draw()));
     };
-    let of_bar = BarRegion::named(name);
-    let of_page = match of_bar {
+    let bar_region = BarRegion::named(name);
+    let page_region = match bar_region {
         Some(_) => None,
         None => draw().regions.into_iter().find(|region| region.name == name),
     };
-    let topics = match (of_bar, &of_page) {
-        (Some(of_bar), _) => of_bar.topics(),
+    let topics = match (bar_region, &page_region) {
+        (Some(bar_region), _) => bar_region.topics(),
         (None, Some(region)) => region.topics,
-        // That the page has no such region may change with anything, so it is not kept.
+        // Whether the page has the region may depend on any data, so this is not cached.
         (None, None) => return respond(context, Rendered::Reload),
     };
     active.view.revisions.last_of(topics).hash(&mut data);
@@ -49,33 +49,33 @@ pub(crate) fn answer_from_view<'p>(active: &Active, draw: impl FnOnce() -> Page<
     if topics.contains(&Topic::Freshness) {
         active.view.freshness.hash(&mut data);
     }
-    cached(context, data, None, || match of_bar {
-        Some(of_bar) => render_of_bar(context, of_bar),
-        None => render_region(context, of_page.as_ref()),
+    cached(context, data, None, || match bar_region {
+        Some(bar_region) => render_of_bar(context, bar_region),
+        None => render_region(context, page_region.as_ref()),
     })
 }
 
-/// Answers with a page whose data was read for this request.
+/// Answers with a page whose data was read for this request, past the cache.
 pub(crate) fn answer(context: &Context, page: &Page) -> Response {
-    count_asked(context);
+    count_requested(context);
     respond(context, render(context, page))
 }
 
-/// Answers with the part of the bar that the request wants, which needs nothing of the page; none when it wants another
-/// part.
+/// Answers with the region of the bar that the request wants, without making the page; none when it wants something
+/// else.
 pub(crate) fn answer_bar(context: &Context) -> Option<Response> {
     let PageScope::Region(name) = &context.request.scope else {
         return None;
     };
-    let of_bar = BarRegion::named(name)?;
-    count_asked(context);
-    Some(respond(context, render_of_bar(context, of_bar)))
+    let bar_region = BarRegion::named(name)?;
+    count_requested(context);
+    Some(respond(context, render_of_bar(context, bar_region)))
 }
 
-/// Answers a write with a page, which belongs at `page_url`. The write's own path is no page's, so it stays out of the
-/// address bar.
+/// Answers a write with the page at `page_url`. The write's own path is not a page's, so it is kept out of the
+/// browser's history.
 pub(crate) fn answer_write(context: &Context, page_url: String, page: &Page) -> Response {
-    let mut response = answer(&context.at(page_url), page);
+    let mut response = answer(&context.with_page_url(page_url), page);
     let headers = response.headers_mut();
     headers.insert("hx-push-url", HeaderValue::from_static("false"));
     response
@@ -94,13 +94,13 @@ fn cached(
         role: context.role.clone(),
         data: data.finish(),
     };
-    count_asked(context);
+    count_requested(context);
     respond(context, context.console.pages.get_or_draw(&key, draw))
 }
 
-fn count_asked(context: &Context) {
+fn count_requested(context: &Context) {
     if matches!(context.request.scope, PageScope::Region(_)) {
-        context.console.pages.count_asked();
+        context.console.pages.count_requested();
     }
 }
 
@@ -111,7 +111,7 @@ fn render(context: &Context, page: &Page) -> Rendered {
         PageScope::Main { stream_changes } => fragment(&bar().shell(page, &main(context, page)), *stream_changes),
         PageScope::Region(name) => {
             return match BarRegion::named(name) {
-                Some(of_bar) => render_of_bar(context, of_bar),
+                Some(bar_region) => render_of_bar(context, bar_region),
                 None => render_region(context, page.regions.iter().find(|region| region.name == *name)),
             };
         }
@@ -123,7 +123,7 @@ fn render(context: &Context, page: &Page) -> Rendered {
     }
 }
 
-/// What stands above the page's own parts comes from its context; a fault says itself what is wrong.
+/// The content of `<main>`: banner and staleness notice, then the page. The page of a fault says itself what is wrong.
 fn main(context: &Context, page: &Page) -> Markup {
     let page_url = &context.request.page_url;
     html! {
@@ -135,15 +135,15 @@ fn main(context: &Context, page: &Page) -> Markup {
     }
 }
 
-fn render_of_bar(context: &Context, of_bar: BarRegion) -> Rendered {
-    render_part(context, Bar::of(context).region(of_bar))
+fn render_of_bar(context: &Context, bar_region: BarRegion) -> Rendered {
+    render_part(context, Bar::of(context).region(bar_region))
 }
 
 fn render_region(context: &Context, wanted: Option<&Region>) -> Rendered {
     render_part(context, wanted.map(|wanted| region(wanted, &context.request.page_url)))
 }
 
-/// A part of a page; where the page has no such part any more, the page has to be loaded anew.
+/// A region of a page; where the page does not have it any more, a reload.
 fn render_part(context: &Context, markup: Option<Markup>) -> Rendered {
     let Some(markup) = markup else { return Rendered::Reload };
     context.console.pages.count_drawn();
@@ -181,7 +181,7 @@ fn respond(context: &Context, rendered: Rendered) -> Response {
     response
 }
 
-/// The tag that the region's own markup carries, which is what the browser sends back.
+/// The ETag in the region's own markup, which is what the browser sends in `If-None-Match`.
 fn etag_in(body: &str) -> Option<String> {
     let (_, rest) = body.split_once("data-etag=\"")?;
     rest.split_once('"').map(|(etag, _)| etag.to_owned())

@@ -18,21 +18,21 @@ use crate::web::roster::graph::Roster;
 const READ_TIMEOUT: Duration = Duration::from_millis(2500);
 
 /// A listing, or why it could not be read; shared by all who waited for it.
-type Outcome = Result<Arc<Roster>, Arc<ClientError>>;
+type Listing = Result<Arc<Roster>, Arc<ClientError>>;
 
 /// The last listing of the deployment's workers and groups.
 pub(crate) struct RosterCache {
     clock: Clock,
-    /// Listings under way, by the registry's position when they began.
-    running: SingleFlight<Option<u64>, Outcome>,
+    /// Listings under way, by the registry's generation when they began.
+    running: SingleFlight<Option<u64>, Listing>,
     last: Arc<Mutex<Option<Listed>>>,
 }
 
 /// A listing that arrived.
 #[derive(Debug, Clone)]
 struct Listed {
-    /// The registry's position when the listing began; none where no feed would tell of a change.
-    position: Option<u64>,
+    /// The registry's generation when the listing began; none where no feed would tell of a change.
+    generation: Option<u64>,
     roster: Arc<Roster>,
     at: Timestamp,
 }
@@ -46,24 +46,24 @@ impl RosterCache {
         }
     }
 
-    /// The workers and groups, of a moment no earlier than the last [`Self::forget`]. A listing that arrived is used again
-    /// for as long as `position` is some and stays what it was.
+    /// The workers and groups, of a moment no earlier than the last [`Self::forget`]. A listing that arrived is used
+    /// again for as long as `generation` is some and stays what it was.
     ///
     /// # Errors
     /// Why they cannot be read; [`ClientError::TimedOut`] when they do not arrive within [`READ_TIMEOUT`].
-    pub async fn read(&self, client: &RegistryClient, position: Option<u64>) -> Outcome {
-        // A listing that began at another position may lack what changed since.
-        self.running.forget(|began| *began != position);
+    pub async fn read(&self, client: &RegistryClient, generation: Option<u64>) -> Listing {
+        // A listing that began at another generation may lack what changed since.
+        self.running.forget(|began| *began != generation);
         let (client, clock, last) = (client.clone(), self.clock.clone(), self.last.clone());
-        let store = move |outcome: Option<&Outcome>| {
+        let store = move |outcome: Option<&Listing>| {
             if let Some(Ok(roster)) = outcome {
                 let (roster, at) = (roster.clone(), clock.now());
-                *last.lock() = Some(Listed { position, roster, at });
+                *last.lock() = Some(Listed { generation, roster, at });
             }
         };
         let read = self
             .running
-            .run(position, || self.current(position).map(Ok), || list(client), store);
+            .run(generation, || self.current(generation).map(Ok), || list(client), store);
         read.await.unwrap_or_else(|_| Err(Arc::new(ClientError::TimedOut)))
     }
 
@@ -79,16 +79,16 @@ impl RosterCache {
         *self.last.lock() = None;
     }
 
-    fn current(&self, position: Option<u64>) -> Option<Arc<Roster>> {
+    fn current(&self, generation: Option<u64>) -> Option<Arc<Roster>> {
         let last = self.last.lock();
         let current = last
             .as_ref()
-            .filter(|last| position.is_some() && last.position == position);
+            .filter(|last| generation.is_some() && last.generation == generation);
         current.map(|last| last.roster.clone())
     }
 }
 
-async fn list(client: RegistryClient) -> Outcome {
+async fn list(client: RegistryClient) -> Listing {
     match tokio::time::timeout(READ_TIMEOUT, try_join(client.workers(), client.groups())).await {
         Err(_) => Err(Arc::new(ClientError::TimedOut)),
         Ok(Err(error)) => Err(Arc::new(error)),
@@ -107,10 +107,10 @@ mod tests {
         (cache, client.control().registry())
     }
 
-    fn listed(cache: &RosterCache, position: Option<u64>) {
+    fn listed(cache: &RosterCache, generation: Option<u64>) {
         let roster = Arc::new(Roster::new(Vec::new(), Vec::new()));
         let at = cache.clock.now();
-        *cache.last.lock() = Some(Listed { position, roster, at });
+        *cache.last.lock() = Some(Listed { generation, roster, at });
     }
 
     #[tokio::test]

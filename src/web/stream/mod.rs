@@ -1,8 +1,8 @@
-//! The browser's event streams: they name what changed, and the page refetches it.
+//! The browser's event streams: they name the topics that changed, and the page refetches their regions.
 //!
-//! A stream compares revisions instead of queueing changes, so a reader however slow costs one pending
-//! comparison and is told each topic once. One that does not read at all is cut by the [listener](crate::listener),
-//! and resumes at its position when it is back.
+//! A stream compares revisions instead of queueing changes, so a slow reader costs no memory and gets each topic once.
+//! The [listener](crate::listener) closes the connection of a reader that stops reading; the browser reconnects and
+//! resumes at its position.
 
 pub(crate) mod position;
 mod source;
@@ -28,76 +28,78 @@ use crate::web::ui::RESYNC;
 use position::StreamPosition;
 use source::{ExperimentSource, FleetSource, Source};
 
-/// The browser holds a stream that has not beaten for 3 s for broken.
-const BEAT: Duration = Duration::from_secs(1);
-/// How soon a browser comes back, in milliseconds: spread, so that a console that restarts is not overrun, and soon
-/// enough that a stream that ends in order is back before its silence is noticed.
-const RETRY: RangeInclusive<u32> = 500..=1000;
+/// The browser takes a stream without a heartbeat for 3 s as broken.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// The browser's delay before it reconnects, in milliseconds. Random, so that a console that restarts is not overrun;
+/// short enough that the browser is back before it takes the stream as broken.
+const RETRY_MS: RangeInclusive<u32> = 500..=1000;
 
-/// `GET /x/{E}/live`: what changes in one experiment, and in the registry.
+/// `GET /x/{E}/live`: the topics that change in one experiment, and changes of the registry.
 #[handler]
 pub(crate) fn experiment(active: Active, request: &poem::Request) -> Response {
     let epoch = active.mirror.epoch();
-    let since = position::asked(request, epoch);
+    let since = StreamPosition::requested(request, epoch);
     let source = ExperimentSource::new(&active.mirror, since.map_or(0, |since| since.revision));
-    topics(&active.context, source, epoch, since)
+    answer(&active.context, source, epoch, since)
 }
 
-/// `GET /live`: that anything changed anywhere, at most once a second.
+/// `GET /live`: that anything changed in any experiment, at most once a second.
 #[handler]
 pub(crate) fn fleet(context: &Context, request: &poem::Request) -> Response {
     let epoch = context.live().epoch();
-    let since = position::asked(request, epoch);
+    let since = StreamPosition::requested(request, epoch);
     let source = FleetSource::new(context.live(), since.map_or(0, |since| since.revision));
-    topics(context, source, epoch, since)
+    answer(context, source, epoch, since)
 }
 
-struct Follower<S> {
+/// The state of one open stream.
+struct EventStream<S> {
     source: S,
     console: Arc<Console>,
     signed_in: SignedIn,
     epoch: Epoch,
     registry: watch::Receiver<u64>,
-    registry_told: u64,
-    /// An open page keeps the registry read where it has to be asked for.
-    _looks: Viewer,
-    beat: Interval,
-    /// When topics were last told.
-    told_at: Option<Instant>,
-    opening: Option<Opening>,
+    registry_sent: u64,
+    /// While a page is open, the registry is polled where it cannot be pushed.
+    _registry_viewer: Viewer,
+    heartbeat: Interval,
+    /// When topics were last sent.
+    sent_at: Option<Instant>,
+    /// Taken by the first batch.
+    start: Option<Start>,
 }
 
 /// How a stream begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Opening {
-    /// With what changed since a position in this life.
+enum Start {
+    /// With the topics that changed since a position in this epoch.
     Resumed,
-    /// With word that everything may have changed, for there is no such position.
+    /// With `resync`, everything may have changed, since there is no such position.
     Resync,
 }
 
-impl<S: Source> Follower<S> {
-    /// Waits until there is something to say, and says all of it.
+impl<S: Source> EventStream<S> {
+    /// Waits until there is something to send, and sends all of it.
     async fn next(mut self) -> Option<(io::Result<String>, Self)> {
-        let mut beat = false;
-        let opening = self.opening.take();
-        if opening.is_none() {
+        let mut is_heartbeat = false;
+        let start = self.start.take();
+        if start.is_none() {
             tokio::select! {
-                // First, so that a busy stream beats on time.
+                // First, so that the heartbeat of a busy stream is on time.
                 biased;
-                _ = self.beat.tick() => {
-                    // The session may have ended since; the page says so when it comes back and is refused.
-                    if !self.console.sessions.is_good(&self.signed_in).await {
+                _ = self.heartbeat.tick() => {
+                    // The session may have ended since. The browser reconnects, is refused, and the page says so.
+                    if !self.console.sessions.is_valid(&self.signed_in).await {
                         return None;
                     }
-                    beat = true;
+                    is_heartbeat = true;
                 }
                 more = self.source.changed() => {
                     if !more {
                         return None;
                     }
-                    if let Some(told_at) = self.told_at {
-                        sleep_until(told_at + S::GATHER).await;
+                    if let Some(sent_at) = self.sent_at {
+                        sleep_until(sent_at + S::MIN_INTERVAL).await;
                     }
                 }
                 more = self.registry.changed() => {
@@ -107,21 +109,21 @@ impl<S: Source> Follower<S> {
                 }
             }
         }
-        let (revision, mut topics) = self.source.untold();
+        let (revision, mut topics) = self.source.take_changes();
         let registry = *self.registry.borrow_and_update();
-        if registry != self.registry_told {
+        if registry != self.registry_sent {
             topics.push(Topic::Registry);
-            topics.extend(S::OF_REGISTRY);
+            topics.extend(S::REGISTRY_TOPIC);
         }
-        self.registry_told = registry;
-        let mut names: Vec<_> = match opening {
-            Some(Opening::Resync) => vec![RESYNC],
+        self.registry_sent = registry;
+        let mut names: Vec<_> = match start {
+            Some(Start::Resync) => vec![RESYNC],
             _ => topics.into_iter().map(Topic::name).collect(),
         };
         if !names.is_empty() {
-            self.told_at = Some(Instant::now());
+            self.sent_at = Some(Instant::now());
         }
-        if beat || names.is_empty() {
+        if is_heartbeat || names.is_empty() {
             names.push("beat");
         }
         let position = StreamPosition {
@@ -130,9 +132,9 @@ impl<S: Source> Follower<S> {
             registry,
         };
         let mut frames = String::new();
-        if opening.is_some() {
-            // Within the frame that follows: the browser's reader drops one that holds nothing else.
-            let retry = rand::random_range(RETRY);
+        if start.is_some() {
+            // Within the frame that follows, because the browser's reader drops a frame that holds nothing else.
+            let retry = rand::random_range(RETRY_MS);
             // Writing to a String cannot fail.
             let _ = writeln!(frames, "retry: {retry}");
         }
@@ -140,7 +142,8 @@ impl<S: Source> Follower<S> {
         for (at, name) in names.into_iter().enumerate() {
             let _ = writeln!(frames, "event: {name}\ndata: {revision}");
             if at == last {
-                // Only who has heard all of it is there: a stream may be cut between two frames.
+                // On the last frame only: a stream may be cut between two frames, and the position counts for all of
+                // them.
                 let _ = writeln!(frames, "id: {position}");
             }
             frames.push('\n');
@@ -149,24 +152,25 @@ impl<S: Source> Follower<S> {
     }
 }
 
-fn topics<S: Source>(context: &Context, source: S, epoch: Epoch, since: Option<StreamPosition>) -> Response {
-    let mut beat = tokio::time::interval_at(Instant::now() + BEAT, BEAT);
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let follower = Follower {
+/// The response that streams the changes of a source.
+fn answer<S: Source>(context: &Context, source: S, epoch: Epoch, since: Option<StreamPosition>) -> Response {
+    let mut heartbeat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let stream_state = EventStream {
         source,
         console: context.console.clone(),
         signed_in: context.signed_in.clone(),
         epoch,
         registry: context.live().registry().subscribe(),
-        registry_told: since.map_or(u64::MAX, |since| since.registry),
-        _looks: context.live().registry().viewer(),
-        beat,
-        told_at: None,
-        opening: Some(since.map_or(Opening::Resync, |_| Opening::Resumed)),
+        registry_sent: since.map_or(u64::MAX, |since| since.registry),
+        _registry_viewer: context.live().registry().viewer(),
+        heartbeat,
+        sent_at: None,
+        start: Some(since.map_or(Start::Resync, |_| Start::Resumed)),
     };
-    // A stream that never ends would hold up shutdown for its whole grace.
+    // A stream that never ends would delay shutdown by its whole grace period.
     let stopping = context.console.tasks.stopping().cancelled_owned();
-    let frames = stream::unfold(follower, Follower::next).take_until(stopping);
+    let frames = stream::unfold(stream_state, EventStream::next).take_until(stopping);
     Response::builder()
         .header(header::CONTENT_TYPE, "text/event-stream")
         .header(header::CACHE_CONTROL, "no-cache")

@@ -1,12 +1,12 @@
-//! Positions: up to where a page was drawn, or a stream that was cut has told of changes.
+//! Positions in the change history: the one that a page was drawn from, or the last one that a stream has sent.
 
 use crate::live::Epoch;
 use crate::web::request::query::Query;
 
-/// The revisions that a page was drawn from, as they stand in `?since=`.
+/// An epoch and the revisions in it. As text, `{epoch}-{revision}-{registry}`: the value of `?since=` and of event ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StreamPosition {
-    /// Which life of the mirror, or of the process on pages of the deployment.
+    /// The mirror's epoch; on deployment pages, the process's.
     pub epoch: Epoch,
     /// The mirror's revision, or the fleet's.
     pub revision: u64,
@@ -21,6 +21,14 @@ impl std::fmt::Display for StreamPosition {
 }
 
 impl StreamPosition {
+    /// The position to start at: `Last-Event-ID` of a browser that reconnects, else `since`, from which the page was
+    /// drawn. None in another epoch, whose revisions mean nothing here.
+    pub fn requested(request: &poem::Request, epoch: Epoch) -> Option<Self> {
+        let resumed = request.header("last-event-id").and_then(Self::parse);
+        let drawn = || Query::of(request.uri().path_and_query()?.as_str()).take("since", Self::parse);
+        resumed.or_else(drawn).filter(|position| position.epoch == epoch)
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('-');
         let position = Self {
@@ -32,20 +40,12 @@ impl StreamPosition {
     }
 }
 
-/// `Last-Event-ID` is where a reconnecting browser was; `since` is where the page was drawn. A position of
-/// another epoch is none.
-pub(crate) fn asked(request: &poem::Request, epoch: Epoch) -> Option<StreamPosition> {
-    let resumed = request.header("last-event-id").and_then(StreamPosition::parse);
-    let drawn = || Query::of(request.uri().path_and_query()?.as_str()).take("since", StreamPosition::parse);
-    resumed.or_else(drawn).filter(|position| position.epoch == epoch)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn since_reads_back_and_refuses_the_rest() {
+    fn a_position_reads_back_and_malformed_text_is_none() {
         let mirror = StreamPosition {
             epoch: "1f".parse().expect("an epoch"),
             revision: 7,

@@ -1,4 +1,4 @@
-//! What is followed: an experiment, or all of them.
+//! The sources of a stream: one experiment, or the whole fleet.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,73 +7,74 @@ use tokio::sync::watch;
 
 use crate::live::{Live, Mirror, Revisions, Topic, Viewer};
 
-/// A change after a quiet spell is told at once; those that follow within this time are told together.
-const GATHER: Duration = Duration::from_millis(40);
-/// The dashboard's rows summarise every experiment; once a second is as often as an eye can use.
-const FLEET_GATHER: Duration = Duration::from_secs(1);
+/// The first change is sent at once; changes that follow within this time are sent together.
+const MIN_INTERVAL: Duration = Duration::from_millis(40);
+/// The page of experiments summarises all of them; nobody reads it faster than once a second.
+const FLEET_MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Something whose changes have names.
+/// Something whose changes a stream sends.
 pub(super) trait Source: Send + 'static {
-    const GATHER: Duration;
-    /// What else a change of the registry means.
-    const OF_REGISTRY: Option<Topic>;
-    /// Waits for a change; false when there will be none any more.
+    /// The time between two batches of changes, at least.
+    const MIN_INTERVAL: Duration;
+    /// A topic to send with every change of the registry.
+    const REGISTRY_TOPIC: Option<Topic>;
+    /// Waits for a change; false when there will be no more.
     fn changed(&mut self) -> impl Future<Output = bool> + Send;
-    /// The topics not yet told, and the revision they lead to.
-    fn untold(&mut self) -> (u64, Vec<Topic>);
+    /// The topics that changed since the last call, and the revision they lead to.
+    fn take_changes(&mut self) -> (u64, Vec<Topic>);
 }
 
 pub(super) struct ExperimentSource {
     revisions: watch::Receiver<Revisions>,
-    told: u64,
+    sent: u64,
     _viewer: Viewer,
 }
 
 impl ExperimentSource {
-    /// What changes in an experiment after revision `told`.
-    pub fn new(mirror: &Arc<Mirror>, told: u64) -> Self {
+    /// The changes of an experiment after revision `sent`.
+    pub fn new(mirror: &Arc<Mirror>, sent: u64) -> Self {
         Self {
             revisions: mirror.subscribe(),
-            told,
+            sent,
             _viewer: mirror.viewer(),
         }
     }
 }
 
 impl Source for ExperimentSource {
-    const GATHER: Duration = GATHER;
-    const OF_REGISTRY: Option<Topic> = None;
+    const MIN_INTERVAL: Duration = MIN_INTERVAL;
+    const REGISTRY_TOPIC: Option<Topic> = None;
 
     async fn changed(&mut self) -> bool {
         self.revisions.changed().await.is_ok()
     }
 
-    fn untold(&mut self) -> (u64, Vec<Topic>) {
+    fn take_changes(&mut self) -> (u64, Vec<Topic>) {
         let revisions = *self.revisions.borrow_and_update();
-        let topics = revisions.changed_since(self.told).collect();
-        self.told = revisions.current();
-        (self.told, topics)
+        let topics = revisions.changed_since(self.sent).collect();
+        self.sent = revisions.current();
+        (self.sent, topics)
     }
 }
 
 pub(super) struct FleetSource {
     fleet: watch::Receiver<u64>,
     registry: watch::Receiver<u64>,
-    told: u64,
+    sent: u64,
     live: Live,
-    /// The page sums up every hosted experiment, so all of them are looked at while it is open.
+    /// The page summarises every hosted experiment, so all of them are followed while it is open.
     viewers: Vec<Viewer>,
-    /// Of which revisions of the fleet and of the registry they are.
+    /// The revisions of the fleet and of the registry that `viewers` were taken at.
     viewed: Option<(u64, u64)>,
 }
 
 impl FleetSource {
-    /// That anything changes in the fleet after revision `told`.
-    pub fn new(live: &Live, told: u64) -> Self {
+    /// The changes of the fleet after revision `sent`.
+    pub fn new(live: &Live, sent: u64) -> Self {
         Self {
             fleet: live.fleet(),
             registry: live.peek_registry().subscribe(),
-            told,
+            sent,
             live: live.clone(),
             viewers: Vec::new(),
             viewed: None,
@@ -82,26 +83,26 @@ impl FleetSource {
 }
 
 impl Source for FleetSource {
-    const GATHER: Duration = FLEET_GATHER;
-    /// The badge of a deployment page tells the registry's freshness.
-    const OF_REGISTRY: Option<Topic> = Some(Topic::Freshness);
+    const MIN_INTERVAL: Duration = FLEET_MIN_INTERVAL;
+    /// The badge of a deployment page shows the registry's freshness.
+    const REGISTRY_TOPIC: Option<Topic> = Some(Topic::Freshness);
 
     async fn changed(&mut self) -> bool {
         self.fleet.changed().await.is_ok()
     }
 
-    fn untold(&mut self) -> (u64, Vec<Topic>) {
+    fn take_changes(&mut self) -> (u64, Vec<Topic>) {
         let revision = *self.fleet.borrow_and_update();
         let position = (revision, *self.registry.borrow_and_update());
         if self.viewed.replace(position) != Some(position) {
             self.viewers = self.live.follow_hosted().iter().map(|mirror| mirror.viewer()).collect();
         }
-        let topics = if revision == self.told {
+        let topics = if revision == self.sent {
             vec![]
         } else {
             vec![Topic::Activity]
         };
-        self.told = revision;
+        self.sent = revision;
         (revision, topics)
     }
 }

@@ -72,7 +72,7 @@ pub(crate) struct SwitchList {
     /// All that are known.
     pub entries: Vec<SwitchEntry>,
     /// Why there may be others by now, in words without a full stop.
-    pub doubt: Option<String>,
+    pub stale_reason: Option<String>,
 }
 
 /// The switcher: the present experiment, and a list to pick another from. Region name `switcher`.
@@ -81,16 +81,16 @@ pub(crate) struct SwitchList {
 pub(crate) fn switcher_region(
     current: Option<&SwitchEntry>,
     list: Option<&SwitchList>,
-    may_look: bool,
-    here: &str,
+    may_read: bool,
+    page_url: &str,
 ) -> Markup {
     let body = match list {
-        Some(list) => choice(current, list, may_look, here),
+        Some(list) => choice(current, list, may_read, page_url),
         None => html! { div id="switcher" class="only" { (current_experiment(current)) } },
     };
     html! {
         div id="region-switcher" class="switcher-region" data-region="switcher" data-etag=(etag(&body.0))
-            hx-get=(here) hx-target="this" hx-swap="outerMorph"
+            hx-get=(page_url) hx-target="this" hx-swap="outerMorph"
             hx-trigger=(trigger(&[Topic::Registry, Topic::Experiment], "1s"))
             "hx-status:4xx"="swap:none" "hx-status:5xx"="swap:none" {
             (body)
@@ -98,7 +98,7 @@ pub(crate) fn switcher_region(
     }
 }
 
-fn choice(current: Option<&SwitchEntry>, list: &SwitchList, may_look: bool, here: &str) -> Markup {
+fn choice(current: Option<&SwitchEntry>, list: &SwitchList, may_read: bool, page_url: &str) -> Markup {
     html! {
         details id="switcher" class="switcher" {
             summary { (current_experiment(current)) span class="sr" { ". Switch experiment" } (chevron()) }
@@ -109,22 +109,22 @@ fn choice(current: Option<&SwitchEntry>, list: &SwitchList, may_look: bool, here
                         spellcheck="false" aria-controls="switcher-entries";
                 }
                 form id="switcher-entries" method="post" hx-boost="false" {
-                    input type="hidden" name="next" value=(here);
+                    input type="hidden" name="next" value=(page_url);
                     @for entry in &list.entries {
                         (switch_button(entry, current.is_some_and(|current| current.id == entry.id)))
                     }
                     p class="switcher-none" data-none hidden { "No experiment matches." }
-                    @match &list.doubt {
-                        Some(doubt) if list.entries.is_empty() => {
-                            p class="switcher-none" data-doubt { "Which experiments there are is not known: " (doubt) "." }
+                    @match &list.stale_reason {
+                        Some(reason) if list.entries.is_empty() => {
+                            p class="switcher-none" data-doubt { "Which experiments there are is not known: " (reason) "." }
                         }
-                        Some(doubt) => { p class="switcher-none" data-doubt { "There may be others by now: " (doubt) "." } }
+                        Some(reason) => { p class="switcher-none" data-doubt { "There may be others by now: " (reason) "." } }
                         None if list.entries.is_empty() => { p class="switcher-none" { "No experiment is registered yet." } }
                         None => {}
                     }
                 }
                 div class="switcher-foot" {
-                    @if may_look { a href=(urls::experiments()) { "All experiments" } }
+                    @if may_read { a href=(urls::experiments()) { "All experiments" } }
                     form method="post" action=(urls::clear_selection()) hx-boost="false" {
                         button type="submit" { "Clear selection" }
                     }
@@ -171,7 +171,7 @@ fn chevron() -> Markup {
 }
 
 /// Pending tasks by kind (ideation, execution, evaluation), as one figure with its parts. Region name `pending`.
-pub(crate) fn pending_counts(pending: [u64; 3], here: &str) -> Markup {
+pub(crate) fn pending_counts(pending: [u64; 3], page_url: &str) -> Markup {
     let [ideation, execution, evaluation] = pending;
     let parts = format!("Pending: {ideation} ideation, {execution} execution, {evaluation} evaluation");
     let body = html! {
@@ -180,7 +180,7 @@ pub(crate) fn pending_counts(pending: [u64; 3], here: &str) -> Markup {
     };
     html! {
         span id="region-pending" class="pending" data-region="pending" data-etag=(etag(&body.0)) title=(parts)
-            hx-get=(here) hx-target="this" hx-swap="outerMorph" hx-trigger=(trigger(&[Topic::Tasks], "1s"))
+            hx-get=(page_url) hx-target="this" hx-swap="outerMorph" hx-trigger=(trigger(&[Topic::Tasks], "1s"))
             "hx-status:4xx"="swap:none" "hx-status:5xx"="swap:none" {
             (body)
         }

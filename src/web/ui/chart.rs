@@ -64,7 +64,7 @@ impl ScoreChart<'_> {
             );
         };
         let plot = Plot::new(self, best.value);
-        let drawn: Vec<_> = self.points.iter().filter(|point| plot.holds(point.value)).collect();
+        let drawn: Vec<_> = self.points.iter().filter(|point| plot.contains(point.value)).collect();
         let outside = self.total.saturating_sub((self.within)(&plot.values()));
         html! {
             div class="chart" {
@@ -164,7 +164,7 @@ impl Plot {
         self.axis.low..=self.axis.high
     }
 
-    fn holds(&self, value: f64) -> bool {
+    fn contains(&self, value: f64) -> bool {
         self.values().contains(&value)
     }
 
@@ -215,7 +215,7 @@ impl Plot {
     fn best_line(&self, improvements: &[&ScorePoint]) -> String {
         let mut path = String::new();
         for point in improvements {
-            if !self.holds(point.value) {
+            if !self.contains(point.value) {
                 continue;
             }
             let (x, y) = (self.x(point.at.instant().as_millisecond()), self.y(point.value));
@@ -241,8 +241,8 @@ fn tenth(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 
-/// The best so far as a line without axes, for a table cell: its steps, oldest first, drawn on until the last evaluation.
-/// `label` says of what. Nothing for fewer than two steps.
+/// The best so far as a line without axes, for a table cell: its steps, oldest first, drawn on until the last
+/// evaluation. `label` says of what. Nothing for fewer than two steps.
 pub(crate) fn sparkline(direction: Direction, steps: &[(Timestamp, f64)], until: Timestamp, label: &str) -> Markup {
     const WIDE: f64 = 120.0;
     const HIGH: f64 = 24.0;
@@ -377,7 +377,7 @@ mod tests {
         values.extend((0..100).map(|n| 5.0 + f64::from(n % 10)));
         with_chart(&values, Direction::Maximize, |chart| {
             let plot = Plot::new(chart, 14.0);
-            assert!(plot.holds(14.0) && !plot.holds(-1e8));
+            assert!(plot.contains(14.0) && !plot.contains(-1e8));
             let improvements: Vec<_> = chart.points.iter().filter(|point| point.improvement).collect();
             let line = plot.best_line(&improvements);
             let enters = plot.x(chart.points[2].at.instant().as_millisecond());

@@ -47,7 +47,7 @@ impl Freshness {
 
 /// The freshness badge. It answers to the region name `freshness`, and the script rewrites it when the stream
 /// itself breaks.
-pub(crate) fn freshness_badge(freshness: &Freshness, here: &str) -> Markup {
+pub(crate) fn freshness_badge(freshness: &Freshness, page_url: &str) -> Markup {
     let label = match freshness {
         Freshness::CatchingUp => "Catching up".to_owned(),
         Freshness::Pushed => "Live".to_owned(),
@@ -69,7 +69,7 @@ pub(crate) fn freshness_badge(freshness: &Freshness, here: &str) -> Markup {
     let body = badge_body(mark, &label, age, why);
     html! {
         div id="freshness" class="freshness" data-freshness=(freshness.word()) data-region="freshness"
-            data-etag=(etag(&body.0)) title=(why) hx-get=(here) hx-target="this" hx-swap="outerMorph"
+            data-etag=(etag(&body.0)) title=(why) hx-get=(page_url) hx-target="this" hx-swap="outerMorph"
             hx-trigger=(trigger(&[Topic::Freshness], "500ms")) "hx-status:4xx"="swap:none" "hx-status:5xx"="swap:none" {
             (body)
         }

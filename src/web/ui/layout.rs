@@ -17,13 +17,13 @@ const HTMX: &str = r#"{"includeIndicatorCSS":false,"defaultSettleDelay":0,"defau
 
 /// Who is signed in, and what they may do.
 #[derive(Debug, Clone)]
-pub(crate) struct Signed {
+pub(crate) struct OperatorInfo {
     /// What the bar calls them.
     pub name: String,
     /// Whether they may look where administrators do; what they may not is not shown.
-    pub may_look: bool,
+    pub may_read: bool,
     /// The same in words, and why not.
-    pub standing: String,
+    pub role: String,
 }
 
 /// All that surrounds the main region of a page.
@@ -40,11 +40,11 @@ pub(crate) struct Shell<'a> {
     /// How true the page is; absent on pages that follow nothing.
     pub freshness: Option<&'a Freshness>,
     /// Who is signed in.
-    pub operator: &'a Signed,
+    pub operator: &'a OperatorInfo,
     /// Canonical path and query of this page.
-    pub here: &'a str,
+    pub page_url: &'a str,
     /// The event stream, with the revision the page was drawn from.
-    pub live: Option<&'a str>,
+    pub stream_url: Option<&'a str>,
     /// The page.
     pub main: &'a Markup,
     /// Pending ideation, execution and evaluation tasks.
@@ -81,7 +81,7 @@ pub(crate) fn document(shell: &Shell) -> Markup {
                 template id="stream-shared" { (stream_shared()) }
                 div id="announce" class="sr" role="status" {}
                 div id="notices" class="notices" {}
-                (keys(shell.operator.may_look))
+                (keys(shell.operator.may_read))
             }
         }
     }
@@ -91,7 +91,7 @@ pub(crate) fn document(shell: &Shell) -> Markup {
 /// replaced only when it leads elsewhere, so that going from page to page within an experiment keeps it open. Where it
 /// seems not to, the page names its own: what was left may have been a fault, which follows another one.
 pub(crate) fn fragment(shell: &Shell, stream_changes: bool) -> Markup {
-    let live = shell.live.filter(|_| !stream_changes);
+    let live = shell.stream_url.filter(|_| !stream_changes);
     html! {
         title { (shell.full_title()) }
         (main(shell, live))
@@ -165,7 +165,7 @@ fn main(shell: &Shell, live: Option<&str>) -> Markup {
 }
 
 fn stream(shell: &Shell) -> Markup {
-    html! { div id="live" hx-sse:connect=[shell.live] hx-swap="none" hidden {} }
+    html! { div id="live" hx-sse:connect=[shell.stream_url] hx-swap="none" hidden {} }
 }
 
 fn brand() -> Markup {
@@ -185,7 +185,7 @@ fn bar(shell: &Shell) -> Markup {
         .experiment
         .map(|entry| urls::overview(&entry.id))
         .unwrap_or_else(|| {
-            if shell.operator.may_look && shell.switcher.is_some() {
+            if shell.operator.may_read && shell.switcher.is_some() {
                 urls::experiments()
             } else {
                 urls::home()
@@ -201,8 +201,8 @@ fn bar(shell: &Shell) -> Markup {
                 nav class="popover" aria-label="Pages" { (links(shell, Markup::default())) }
             }
             a class="brand" href=(home) { (brand()) }
-            (switcher_region(shell.experiment, shell.switcher, shell.operator.may_look, shell.here))
-            @if let Some(freshness) = shell.freshness { (freshness_badge(freshness, shell.here)) }
+            (switcher_region(shell.experiment, shell.switcher, shell.operator.may_read, shell.page_url))
+            @if let Some(freshness) = shell.freshness { (freshness_badge(freshness, shell.page_url)) }
             span class="spacer" {}
             button type="button" class="bar-button" data-script data-keys aria-label="Keyboard shortcuts"
                 title="Keyboard shortcuts (?)" { "?" }
@@ -211,10 +211,10 @@ fn bar(shell: &Shell) -> Markup {
     }
 }
 
-fn operator_menu(operator: &Signed) -> Markup {
+fn operator_menu(operator: &OperatorInfo) -> Markup {
     html! {
         details id="operator" class="menu" {
-            summary title={ "Signed in as " (operator.name) } {
+            summary title={ "OperatorInfo in as " (operator.name) } {
                 svg viewBox="0 0 16 16" aria-hidden="true" focusable="false" {
                     circle cx="8" cy="5.5" r="2.75" {}
                     path d="M2.75 14a5.25 5.25 0 0 1 10.5 0" {}
@@ -222,8 +222,8 @@ fn operator_menu(operator: &Signed) -> Markup {
                 span class="operator-name" { (operator.name) }
             }
             div class="popover" {
-                p { "Signed in as " strong { (operator.name) } }
-                p class="muted" { (operator.standing) }
+                p { "OperatorInfo in as " strong { (operator.name) } }
+                p class="muted" { (operator.role) }
                 form method="post" action=(urls::signout()) hx-boost="false" {
                     button type="submit" class="button" { "Sign out" }
                 }
@@ -235,7 +235,7 @@ fn operator_menu(operator: &Signed) -> Markup {
 fn rail(shell: &Shell) -> Markup {
     let pending = shell
         .pending
-        .map(|pending| pending_counts(pending, shell.here))
+        .map(|pending| pending_counts(pending, shell.page_url))
         .unwrap_or_default();
     html! { nav id="rail" class="rail" aria-label="Pages" { (links(shell, pending)) } }
 }
@@ -269,7 +269,7 @@ fn links(shell: &Shell, pending: Markup) -> Markup {
 /// The path of a section from this page; none where there is no such section, or it is not for this operator.
 fn href(shell: &Shell, section: Section) -> Option<String> {
     let info = section.info();
-    if info.audience == Audience::Administrator && !shell.operator.may_look {
+    if info.audience == Audience::Administrator && !shell.operator.may_read {
         return None;
     }
     match info.place {
@@ -278,7 +278,7 @@ fn href(shell: &Shell, section: Section) -> Option<String> {
     }
 }
 
-fn keys(may_look: bool) -> Markup {
+fn keys(may_read: bool) -> Markup {
     let switch = [
         (vec!["s".to_owned()], "Switch experiment".to_owned()),
         (
@@ -288,7 +288,7 @@ fn keys(may_look: bool) -> Markup {
     ];
     let sections = Section::ALL.into_iter().filter_map(|section| {
         let info = section.info();
-        let is_shown = may_look || info.audience != Audience::Administrator;
+        let is_shown = may_read || info.audience != Audience::Administrator;
         let article = if section == Section::Overview { "the " } else { "" };
         let does = format!("Go to {article}{}", info.label.to_lowercase());
         is_shown.then_some((vec![format!("g {}", info.key?)], does))
@@ -324,15 +324,15 @@ mod tests {
     use super::*;
     use crate::web::ui::EntryState;
 
-    fn operator(may_look: bool) -> Signed {
-        Signed {
+    fn operator(may_read: bool) -> OperatorInfo {
+        OperatorInfo {
             name: "o\"><script>".to_owned(),
-            may_look,
-            standing: "<script>".to_owned(),
+            may_read,
+            role: "<script>".to_owned(),
         }
     }
 
-    fn shell<'a>(list: &'a SwitchList, operator: &'a Signed, main: &'a Markup) -> Shell<'a> {
+    fn shell<'a>(list: &'a SwitchList, operator: &'a OperatorInfo, main: &'a Markup) -> Shell<'a> {
         Shell {
             title: "Tasks",
             section: Some(Section::Tasks),
@@ -340,8 +340,8 @@ mod tests {
             switcher: Some(list),
             freshness: Some(&Freshness::Pushed),
             operator,
-            here: "/x/e/admin/tasks/?kind=<b>",
-            live: Some("/x/e/live?since=7"),
+            page_url: "/x/e/admin/tasks/?kind=<b>",
+            stream_url: Some("/x/e/live?since=7"),
             main,
             pending: Some([1, 2, 3]),
         }
@@ -355,7 +355,7 @@ mod tests {
         };
         SwitchList {
             entries: vec![entry],
-            doubt: None,
+            stale_reason: None,
         }
     }
 

@@ -18,9 +18,9 @@ pub(crate) use chart::{ScoreChart, ScorePoint, sparkline};
 pub(crate) use detail::{Figure, crumbs, definitions, figures, halves, panel, wide_and_narrow};
 pub(crate) use form::{Button, Field, Input, button, field, file_field, textarea};
 pub(crate) use freshness::{Freshness, freshness_badge, staleness};
-pub(crate) use layout::{Shell, Signed, bare, bare_fragment, document, fragment, page_head};
+pub(crate) use layout::{OperatorInfo, Shell, bare, bare_fragment, document, fragment, page_head};
 pub(crate) use mark::{Mark, experiment_state, state, state_of};
-pub(crate) use notice::{Tone, empty, error_page, notice, unread};
+pub(crate) use notice::{Tone, empty, error_page, notice, unavailable};
 pub(crate) use region::{Body, RESYNC, Region, region};
 pub(crate) use table::{Chip, Column, Order, Pager, Row, RowKind, Sort, Table, chips, table};
 pub(crate) use value::{

@@ -52,6 +52,6 @@ pub(crate) fn error_page(key: &str, status: u16, title: &str, advice: &str, acti
 
 /// That something could not be read for a page. The region around it is asked for again until it can be: nothing need
 /// change for that.
-pub(crate) fn unread(words: &Markup) -> Markup {
+pub(crate) fn unavailable(words: &Markup) -> Markup {
     html! { div data-unread { (notice(Tone::Warn, words)) } }
 }

@@ -62,13 +62,13 @@ impl fmt::Debug for Body<'_> {
     }
 }
 
-/// A region, refetched from `here` (the page's own path and query) and morphed in place. A failed refetch leaves
+/// A region, refetched from `page_url` (the page's own path and query) and morphed in place. A failed refetch leaves
 /// what is shown and lets the script say so, rather than putting an error page inside a region.
-pub(crate) fn region(region: &Region, here: &str) -> Markup {
+pub(crate) fn region(region: &Region, page_url: &str) -> Markup {
     let body = region.body.markup();
     html! {
         section id={ "region-" (region.name) } data-region=(region.name) data-etag=(etag(&body))
-            hx-get=(here) hx-target="this" hx-swap="outerMorph" hx-trigger=(trigger(region.topics, THROTTLE))
+            hx-get=(page_url) hx-target="this" hx-swap="outerMorph" hx-trigger=(trigger(region.topics, THROTTLE))
             "hx-status:4xx"="swap:none" "hx-status:5xx"="swap:none" {
             (PreEscaped(body))
         }

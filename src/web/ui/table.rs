@@ -96,7 +96,7 @@ pub(crate) enum RowKind {
 
 impl RowKind {
     /// One that is new, and several; nothing for what the script does not hold back.
-    fn news(self) -> Option<[&'static str; 2]> {
+    fn new_row_labels(self) -> Option<[&'static str; 2]> {
         match self {
             Self::Task => Some(["new task", "new tasks"]),
             Self::Variant => Some(["new variant", "new variants"]),
@@ -169,7 +169,7 @@ pub(crate) fn table(table: &Table) -> Markup {
     };
     let classes: Vec<_> = table.columns.iter().map(Column::class).collect();
     html! {
-        @if let Some([one, many]) = first.kind.news() {
+        @if let Some([one, many]) = first.kind.new_row_labels() {
             div class="held" data-held data-one=(one) data-many=(many) hidden {
                 button type="button" class="button" data-show-held { span data-held-count {} " \u{2014} show" }
             }
@@ -177,7 +177,7 @@ pub(crate) fn table(table: &Table) -> Markup {
         div class="table-wrap" role="region" aria-label=(table.caption) tabindex="0" {
             table {
                 caption class="sr" { (table.caption) }
-                thead { tr { @for column in &table.columns { (head(column)) } } }
+                thead { tr { @for column in &table.columns { (head_cell(column)) } } }
                 tbody {
                     @for row in &table.rows {
                         tr id=(row.element_id()) data-task=[row.named(RowKind::Task)]
@@ -193,7 +193,7 @@ pub(crate) fn table(table: &Table) -> Markup {
     }
 }
 
-fn head(column: &Column) -> Markup {
+fn head_cell(column: &Column) -> Markup {
     let Some(sort) = &column.sort else {
         return html! { th scope="col" class=[column.class()] { (column.head) } };
     };
