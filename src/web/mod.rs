@@ -166,14 +166,17 @@ impl Web {
             .http_only(true)
             .same_site(SameSite::Lax)
             .secure(self.secure_cookies);
-        let pages = Arc::new(routes::endpoint().around(in_context));
+        // Boxed on the way: each layer names the type of all inside it twice, which soon is more than a compiler bears.
+        let pages = Arc::new(routes::endpoint().around(in_context).boxed());
         // A switch draws a page of another path: the same way again, from the row of the route table on.
         let switched = pages.clone().around(with_target).boxed();
         pages
             .around(body_limit::body_limit)
             .around(gate::signed_in_only)
+            .boxed()
             .around(with_target)
             .around(faults_as_pages)
+            .boxed()
             .with(CookieSession::new(session))
             .data(SwitchedPages(Arc::new(switched)))
             .data(self.console.clone())
