@@ -1,12 +1,12 @@
 //! The score over time: the best so far as a line, each evaluation as a dot.
 
-use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
 use maud::{Markup, html};
 
 use super::notice::empty;
 use super::scale::{ValueAxis, time_ticks};
+use super::step_line::{step_line, tenth};
 use super::value::{count, number, when};
 use crate::protocol::{Direction, Timestamp};
 
@@ -213,21 +213,9 @@ impl Plot {
 
     /// A step line; while the best is worse than the plot shows, there is none.
     fn best_line(&self, improvements: &[&ScorePoint]) -> String {
-        let mut path = String::new();
-        for point in improvements {
-            if !self.contains(point.value) {
-                continue;
-            }
-            let (x, y) = (self.x(point.at.instant().as_millisecond()), self.y(point.value));
-            // Writing to a String cannot fail.
-            let _ = if path.is_empty() {
-                write!(path, "M{x} {y}")
-            } else {
-                write!(path, "H{x}V{y}")
-            };
-        }
-        let _ = write!(path, "H{}", self.x(self.to));
-        path
+        let visible = improvements.iter().filter(|point| self.contains(point.value));
+        let points = visible.map(|point| (self.x(point.at.instant().as_millisecond()), self.y(point.value)));
+        step_line(points, self.x(self.to))
     }
 }
 
@@ -235,54 +223,6 @@ fn clock_text(millis: i64, pattern: &str) -> String {
     jiff::Timestamp::from_millisecond(millis)
         .map(|at| at.strftime(pattern).to_string())
         .unwrap_or_default()
-}
-
-fn tenth(value: f64) -> f64 {
-    (value * 10.0).round() / 10.0
-}
-
-/// The best so far as a line without axes, for a table cell: its steps, oldest first, drawn on until the last
-/// evaluation. `label` says of what. Nothing for fewer than two steps.
-pub(crate) fn sparkline(direction: Direction, steps: &[(Timestamp, f64)], until: Timestamp, label: &str) -> Markup {
-    const WIDE: f64 = 120.0;
-    const HIGH: f64 = 24.0;
-    let best: Vec<(i64, f64)> = steps
-        .iter()
-        .map(|(at, value)| (at.instant().as_millisecond(), *value))
-        .collect();
-    let (Some((from, worst)), Some((_, top))) = (best.first(), best.last()) else {
-        return Markup::default();
-    };
-    let (from, to) = (*from, until.instant().as_millisecond());
-    if to <= from || worst == top {
-        return Markup::default();
-    }
-    let x = |at: i64| tenth(2.0 + (at - from) as f64 / (to - from) as f64 * (WIDE - 6.0));
-    let y = |value: f64| {
-        let share = (value - worst) / (top - worst);
-        let share = if direction == Direction::Minimize {
-            1.0 - share
-        } else {
-            share
-        };
-        tenth(HIGH - 4.0 - share * (HIGH - 8.0))
-    };
-    let mut path = String::new();
-    for (at, value) in &best {
-        // Writing to a String cannot fail.
-        let _ = if path.is_empty() {
-            write!(path, "M{} {}", x(*at), y(*value))
-        } else {
-            write!(path, "H{}V{}", x(*at), y(*value))
-        };
-    }
-    let _ = write!(path, "H{}", x(to));
-    html! {
-        svg class="sparkline" viewBox={ "0 0 " (WIDE) " " (HIGH) } role="img" aria-label=(label) {
-            path d=(path) {}
-            circle cx=(x(to)) cy=(y(*top)) r="2.25" {}
-        }
-    }
 }
 
 #[cfg(test)]
