@@ -1,4 +1,4 @@
-//! The score over time: the best so far as a line, each evaluation as a dot.
+//! The chart of scores over time: the best so far as a line, each evaluation as a dot.
 
 use std::ops::RangeInclusive;
 
@@ -22,11 +22,11 @@ const BOTTOM: f64 = 212.0;
 pub(crate) struct ScorePoint {
     /// When it was measured.
     pub at: Timestamp,
-    /// What was measured.
+    /// The score.
     pub value: f64,
-    /// Whether it was better than all before it.
+    /// Whether it was better than all earlier ones.
     pub improvement: bool,
-    /// The variant's page, for those who may go there.
+    /// The variant's page, if the operator may read it.
     pub href: Option<String>,
     /// The variant's name.
     pub label: String,
@@ -37,24 +37,24 @@ pub(crate) struct ScorePoint {
 pub(crate) struct ScoreChart<'a> {
     /// The metric's name.
     pub metric: &'a str,
-    /// Which way is better.
+    /// Whether higher or lower is better.
     pub direction: Direction,
     /// The evaluations to draw, oldest first; the first and the best of all are among them.
     pub points: &'a [ScorePoint],
     /// How many evaluations there are, drawn or not.
     pub total: usize,
-    /// How many of them were better than all before them.
+    /// How many of them were better than all earlier ones.
     pub improvements: usize,
-    /// When the last of all was measured.
+    /// When the last evaluation was measured.
     pub until: Option<Timestamp>,
-    /// The value below which a share of all lies.
+    /// The quantile of all scores for a share from 0 to 1.
     pub quantile: &'a dyn Fn(f64) -> Option<f64>,
-    /// How many of all lie in a range.
+    /// How many of all scores lie in a range.
     pub within: &'a dyn Fn(&RangeInclusive<f64>) -> usize,
 }
 
 impl ScoreChart<'_> {
-    /// The chart, or words when there is nothing to draw yet.
+    /// The chart, or an empty state when there is nothing to draw yet.
     pub(crate) fn markup(&self) -> Markup {
         let improvements: Vec<&ScorePoint> = self.points.iter().filter(|point| point.improvement).collect();
         let Some(best) = improvements.last() else {
@@ -143,9 +143,9 @@ impl Plot {
     fn new(chart: &ScoreChart<'_>, best: f64) -> Self {
         let millis = |at: Option<Timestamp>| at.map_or(0, |at| at.instant().as_millisecond());
         let end = |share| (chart.quantile)(share).unwrap_or(best);
-        // A few wild values must not flatten all others: the range is that of the middle nine tenths and some
-        // room, cut to what was measured. The best is inside always; the line is monotone, so it stays inside
-        // once it has entered.
+        // Outliers must not flatten all other values: the range is the 5th to the 95th percentile and some room, cut to
+        // the measured values. It always includes the best; the line is monotone, so it stays inside once it has
+        // entered.
         let room = (end(0.95) - end(0.05)) * 0.25;
         let low = (end(0.05) - room).max(end(0.0));
         let high = (end(0.95) + room).min(end(1.0));
@@ -204,14 +204,14 @@ impl Plot {
     fn dot(&self, point: &ScorePoint) -> Markup {
         let (x, y) = (self.x(point.at.instant().as_millisecond()), self.y(point.value));
         html! {
-            // Out of the tab order: four hundred stops help nobody, and the table below has those that matter.
+            // Not in the tab order, which hundreds of dots would fill; the table below has the improvements.
             a href=[point.href.as_deref()] tabindex="-1" class=[point.improvement.then_some("improvement")] {
                 circle cx=(x) cy=(y) r="2.5" { title { (point.label) ": " (number(point.value)) } }
             }
         }
     }
 
-    /// A step line; while the best is worse than the plot shows, there is none.
+    /// The line of the best so far. It starts where the best enters the range of the plot.
     fn best_line(&self, improvements: &[&ScorePoint]) -> String {
         let visible = improvements.iter().filter(|point| self.contains(point.value));
         let points = visible.map(|point| (self.x(point.at.instant().as_millisecond()), self.y(point.value)));
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_measured_is_said_in_words() {
+    fn without_an_evaluation_there_is_an_empty_state() {
         assert!(draw(&[], Direction::Maximize).contains("No score yet"));
     }
 
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_drawn_is_told() {
+    fn evaluations_that_are_not_drawn_are_counted() {
         let values: Vec<f64> = (0..10).map(f64::from).collect();
         let chart = with_chart(&values, Direction::Maximize, |chart| {
             let (total, improvements) = (5_000, 20);
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn one_wild_value_neither_flattens_the_rest_nor_hides() {
+    fn an_outlier_does_not_flatten_the_rest_and_is_counted() {
         let mut values = vec![1.0; 60];
         values.extend((0..60).map(|n| 1.0 + f64::from(n) / 60.0));
         values[30] = -1e6;
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_starts_far_below_enters_where_it_becomes_visible() {
+    fn a_line_that_starts_below_the_plot_begins_where_it_enters() {
         let mut values = vec![-1e9, -1e8];
         values.extend((0..100).map(|n| 5.0 + f64::from(n % 10)));
         with_chart(&values, Direction::Maximize, |chart| {

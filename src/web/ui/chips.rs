@@ -7,17 +7,17 @@ use super::value::count;
 /// One filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Chip {
-    /// What it keeps.
+    /// The value to filter by.
     pub text: String,
-    /// How many rows that is.
+    /// The number of its rows, where that is known.
     pub count: Option<u64>,
-    /// The page so filtered.
+    /// The filtered page.
     pub href: String,
-    /// Whether it is in force.
+    /// Whether the filter is in force.
     pub current: bool,
 }
 
-/// Filters as links, one row of them for one property.
+/// The filters for one property, as links in a row.
 pub(crate) fn chips(label: &str, chips: &[Chip]) -> Markup {
     html! {
         nav class="chips" aria-label={ "Filter by " (label) } {

@@ -40,9 +40,9 @@ pub(crate) fn document(shell: &Shell) -> Markup {
     }
 }
 
-/// What htmx swaps on navigation: `<main>`, and the parts around it that depend on the page. The stream is replaced only
-/// when its URL changes, so navigation within an experiment keeps it open. Where it seems not to change, `<main>` names it
-/// in `data-live`: the page that was left may have been a fault's, which follows another stream.
+/// What htmx swaps on navigation: `<main>`, and the parts around it that depend on the page. The stream is replaced
+/// only when its URL changes, so navigation within an experiment keeps it open. Where it seems not to change, `<main>`
+/// names it in `data-live`: the page that was left may have been a fault's, which follows another stream.
 pub(crate) fn fragment(shell: &Shell, stream_changes: bool) -> Markup {
     let live = shell.stream_url.filter(|_| !stream_changes);
     html! {
@@ -103,8 +103,8 @@ fn head(title: &str) -> Markup {
             title { (title) }
             link rel="icon" type="image/svg+xml" href=(assets::url(Asset::Favicon));
             link rel="stylesheet" href=(assets::url(Asset::Style));
-            // Not deferred: htmx starts at DOMContentLoaded, after the two scripts below have registered with it. They run in
-            // this order once the document is parsed; modules are always deferred.
+            // Not deferred: htmx starts at DOMContentLoaded, after the two scripts below have registered with it. They
+            // run in this order once the document is parsed; modules are always deferred.
             script src=(assets::url(Asset::Htmx)) {}
             script src=(assets::url(Asset::HtmxSse)) defer {}
             @for import in assets::imports() { link rel="modulepreload" href=(import); }

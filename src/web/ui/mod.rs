@@ -1,4 +1,4 @@
-//! Components: functions from plain data to markup. They see no client, store, clock or request.
+//! Components: functions from plain data to markup. They know no client, store, clock or request.
 
 mod bar;
 mod chart;

@@ -7,9 +7,9 @@ use super::value::count;
 /// Count and paging below a table.
 #[derive(Debug)]
 pub(crate) struct Pager<F: Fn(u64) -> String> {
-    /// The present page, from 1.
+    /// The current page, from 1.
     pub page: u64,
-    /// Rows a page, at least 1.
+    /// Rows per page, at least 1.
     pub per: u64,
     /// Rows in all.
     pub total: u64,
@@ -18,12 +18,12 @@ pub(crate) struct Pager<F: Fn(u64) -> String> {
 }
 
 impl<F: Fn(u64) -> String> Pager<F> {
-    /// The last page; 1 when there is nothing.
+    /// The last page; 1 when there are no rows.
     fn last(&self) -> u64 {
         self.total.div_ceil(self.per.max(1)).max(1)
     }
 
-    /// The pager, with `what` the rows are in plural; nothing below an empty state.
+    /// The pager; `what` is the plural noun for the rows. Empty where there are no rows.
     pub(crate) fn markup(&self, what: &str) -> Markup {
         if self.total == 0 {
             return Markup::default();
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pager_counts_its_rows_and_ends() {
+    fn the_pager_shows_its_rows_and_stops_at_both_ends() {
         assert_eq!(pager(1, 0), "");
         assert!(pager(1, 100).contains("<p>100 tasks</p>"));
         assert!(!pager(1, 100).contains("href"));

@@ -13,12 +13,12 @@ pub(crate) enum Order {
     Descending,
 }
 
-/// A column that can be sorted by.
+/// The sort link of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sort {
-    /// The page sorted by this column, or in the other order when it is already.
+    /// The page sorted by this column; in reverse order where it is already.
     pub href: String,
-    /// The present order, when the page is sorted by this column.
+    /// The order in force, where the page is sorted by this column.
     pub current: Option<Order>,
 }
 
@@ -27,9 +27,9 @@ pub(crate) struct Sort {
 pub(crate) struct Column<'a> {
     /// Its name.
     pub head: &'a str,
-    /// Numbers stand right and tabular.
+    /// Right-aligned, with tabular figures.
     pub numeric: bool,
-    /// Given up first on a narrow screen.
+    /// Hidden on a narrow screen.
     pub minor: bool,
     /// How to sort by it.
     pub sort: Option<Sort>,
@@ -76,7 +76,7 @@ impl<'a> Column<'a> {
     }
 }
 
-/// What a row is about; decides the attribute that names it.
+/// The entity of a row; decides its `data-` attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RowKind {
     /// `data-task`
@@ -89,12 +89,13 @@ pub(crate) enum RowKind {
     Event,
     /// `data-experiment-row`
     Experiment,
-    /// Nothing that changes by itself.
+    /// No entity.
     Plain,
 }
 
 impl RowKind {
-    /// One that is new, and several; nothing for what the script does not hold back.
+    /// Labels for one and for several new rows, which the script holds back until they are asked for; none for kinds
+    /// that are not held back.
     fn new_row_labels(self) -> Option<[&'static str; 2]> {
         match self {
             Self::Task => Some(["new task", "new tasks"]),
@@ -120,17 +121,16 @@ impl RowKind {
 /// One row.
 #[derive(Debug)]
 pub(crate) struct Row {
-    /// What it is about.
+    /// The kind of its entity.
     pub kind: RowKind,
-    /// The id of that entity, as on the wire.
+    /// The entity's id, as on the wire.
     pub id: String,
-    /// One cell a column.
+    /// One cell per column.
     pub cells: Vec<Markup>,
 }
 
 impl Row {
-    /// The id of the element: stable, and unique whatever characters the entity's id holds, so that a morph finds
-    /// the row again.
+    /// The element's id: stable, and unique for any characters in the entity's id, so that a morph finds the row again.
     fn element_id(&self) -> String {
         let plain = self
             .id
@@ -151,7 +151,7 @@ impl Row {
 /// A table.
 #[derive(Debug)]
 pub(crate) struct Table<'a> {
-    /// What the rows are, for those who cannot see the heading above.
+    /// The caption for screen readers.
     pub caption: &'a str,
     /// The columns.
     pub columns: Vec<Column<'a>>,
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn row_ids_stay_apart_whatever_they_hold() {
+    fn row_ids_are_unique_for_any_characters() {
         let id = |id: &str| {
             Row {
                 kind: RowKind::Task,
