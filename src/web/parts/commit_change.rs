@@ -1,4 +1,4 @@
-//! What a variant's commit changed, as far as its repository can be read.
+//! The files that a variant's commit changed, if its repository can be read.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use crate::web::parts::entity_links;
 use crate::web::request::context::Active;
 use crate::web::ui::{Column, Row, RowKind, Table, count, definitions, empty, table, when_dated};
 
-/// The commit of a variant against the first of its parents, or one line that says why it cannot be shown. Git is no
-/// reason for the page to fail, nor to be waited for long.
+/// The commit of a variant compared with its first parent, or one line that says why it cannot be shown. The page
+/// neither fails because of git nor waits long for it.
 pub(crate) async fn markup(active: &Active, variant: &VariantRow) -> Markup {
     let Some(commit) = &variant.commit else {
         return empty("No commit yet", html! { "An executor hands one in." });
     };
     let read = match &active.context.console.repos {
         Some(repos) => {
-            // A baseline names itself, or nothing, as where it comes from.
+            // The parents of a baseline are itself or nothing.
             let parents = if variant.baseline {
                 &[]
             } else {
@@ -45,7 +45,7 @@ fn summary(active: &Active, read: &Arc<CommitSummary>) -> Markup {
     }
     let rows = read.files.iter().map(|file| Row {
         kind: RowKind::Plain,
-        // Metrics are rows of this page too.
+        // The prefix keeps these ids apart from those of the page's metric rows.
         id: format!("file:{}", file.path),
         cells: cells(file),
     });

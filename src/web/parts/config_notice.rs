@@ -1,11 +1,11 @@
-//! What a page says when an experiment's configuration is not to be had.
+//! The notice of a page that lacks the experiment's configuration.
 
 use maud::{Markup, html};
 
 use crate::experiment_configs::ConfigError;
 use crate::web::ui::{Tone, notice};
 
-/// Why there is no configuration and what to do, and what that means for the page.
+/// Why the configuration is missing or invalid; `meaning` says what that means for the page.
 pub(crate) fn config_notice(cause: &ConfigError, meaning: &str) -> Markup {
     let key = match cause {
         ConfigError::Missing { .. } => "config-missing",

@@ -1,5 +1,5 @@
-//! Text carried in a `data:` URI (RFC 2397). EDEN treats artifact URIs as opaque, so anything else is
-//! only named and never fetched from here.
+//! Text within a `data:` URI (RFC 2397). EDEN treats artifact URIs as opaque, so other URIs are shown and never
+//! fetched.
 
 use crate::protocol::percent_decode;
 
@@ -18,7 +18,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_text_is_read() {
+    fn only_utf8_text_is_decoded() {
         assert_eq!(
             text("data:text/plain;charset=utf-8,a%20b%C3%A9").as_deref(),
             Some("a bé")

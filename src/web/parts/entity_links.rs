@@ -1,4 +1,4 @@
-//! How pages speak of workers and commits: by what people know them as, where that is known.
+//! Workers and commits as pages show them: by worker name and by the variant that a commit belongs to.
 
 use maud::{Markup, html};
 
@@ -7,7 +7,7 @@ use crate::protocol::{CommitSha, ExperimentId, WorkerId};
 use crate::web::ui::{commit, id_link, short, short_id};
 use crate::web::urls;
 
-/// What people call a worker, or the worker's shortened id.
+/// The display name of a worker, or its shortened id.
 pub(crate) fn worker_label(snapshot: &Snapshot, id: &WorkerId) -> String {
     snapshot
         .worker_name(id)
@@ -22,7 +22,7 @@ pub(crate) fn worker(snapshot: &Snapshot, id: &WorkerId) -> Markup {
     }
 }
 
-/// A commit that something descends from, and the variant it is of.
+/// A parent commit, with a link to the variant that it belongs to.
 pub(crate) fn parent(experiment: &ExperimentId, snapshot: &Snapshot, sha: &CommitSha) -> Markup {
     html! {
         (commit(sha.as_str()))

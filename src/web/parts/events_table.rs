@@ -11,7 +11,7 @@ use crate::web::parts::entity_links::worker_label;
 use crate::web::ui::{Column, Row, RowKind, Table, count, empty, id_maybe_link, number, table, when};
 use crate::web::urls;
 
-/// An event and the length of the log once it is consumed.
+/// An event and its cursor, which is the length of the log up to and including the event.
 pub(crate) type Entry = (u64, Arc<Event>);
 
 /// The newest events, newest first.
@@ -23,7 +23,7 @@ pub(crate) fn recent(snapshot: &Snapshot, limit: usize) -> Vec<Entry> {
         .collect()
 }
 
-/// The table of some events, with links to where the role may go.
+/// A table of events, with links where the role may read the page.
 pub(crate) fn events_table(role: &Role, experiment: &ExperimentId, snapshot: &Snapshot, events: &[Entry]) -> Markup {
     let rows = events.iter().map(|(cursor, event)| Row {
         kind: RowKind::Event,
@@ -69,7 +69,7 @@ fn about(role: &Role, experiment: &ExperimentId, event: &Event) -> Markup {
     }
 }
 
-/// What else the event says, in a few words.
+/// A detail of the event in a few words.
 fn note(snapshot: &Snapshot, event: &Event) -> Markup {
     let worker = |key: &str| event.data_str(key).and_then(|id| id.parse::<WorkerId>().ok());
     html! {
@@ -86,7 +86,7 @@ fn note(snapshot: &Snapshot, event: &Event) -> Markup {
     }
 }
 
-/// The short name of the idea that is meant.
+/// The slug of the event's idea.
 fn slug(snapshot: &Snapshot, event: &Event) -> Markup {
     let idea = event.data_str("idea_id").and_then(|id| id.parse::<IdeaId>().ok());
     html! { @if let Some(row) = idea.and_then(|id| snapshot.idea(&id)) { (row.slug) } }

@@ -1,4 +1,4 @@
-//! The deployment's experiments, one live row each.
+//! The table of the deployment's experiments.
 
 use maud::{Markup, html};
 
@@ -12,26 +12,26 @@ use crate::web::ui::{
 };
 use crate::web::urls;
 
-/// What the rows are drawn from.
+/// What the table is drawn from.
 pub(crate) struct ExperimentsTable<'a> {
     /// The registry.
     pub registry: &'a RegistryView,
-    /// What is known of an experiment; nothing of one that is not followed.
+    /// The view of an experiment; none when it is not followed.
     pub view: &'a dyn Fn(&ExperimentId) -> Option<std::sync::Arc<View>>,
     /// The experiment that this session selected.
     pub selected: Option<&'a ExperimentId>,
-    /// The experiment that the deployment names.
+    /// The deployment's default experiment.
     pub default: Option<&'a ExperimentId>,
-    /// Where switching comes from.
+    /// Path and query of the page, from which a switch starts.
     pub page_url: &'a str,
-    /// Where their repositories are.
+    /// The experiments' repositories.
     pub repos: Option<&'a RepoMaterializer>,
     /// Whether experiments can be unregistered from here.
     pub may_unregister: bool,
 }
 
 impl ExperimentsTable<'_> {
-    /// All of it.
+    /// The table, or its empty state.
     pub fn markup(&self) -> Markup {
         let rows = self.registry.rows.values().rev();
         table(&Table {
@@ -149,7 +149,7 @@ fn best(id: &ExperimentId, snapshot: Option<&Snapshot>) -> Markup {
 }
 
 fn progress(snapshot: Option<&Snapshot>) -> Markup {
-    // A line of a hundred pixels has no room for more.
+    // The sparkline is about a hundred pixels wide.
     const STEPS: usize = 100;
     let Some((snapshot, config)) = snapshot.and_then(|s| Some((s, s.config()?))) else {
         return html! { "–" };
@@ -166,7 +166,7 @@ fn last_event(snapshot: Option<&Snapshot>) -> Markup {
     html! { @if let Some(last) = last { (when(last)) } @else { "–" } }
 }
 
-/// Who drives it: the holder, the first of its process, and until when.
+/// The lease: its holder, the start of the holder's instance id, and its times.
 fn lease(lease: Option<&Lease>) -> Markup {
     html! {
         @match lease {
@@ -180,7 +180,7 @@ fn lease(lease: Option<&Lease>) -> Markup {
     }
 }
 
-/// Whether the control plane would let it go, as far as is known (`ch11 §2.4`); the control plane decides.
+/// Why the control plane would refuse to unregister the experiment, as far as is known (`ch11 §2.4`); it decides.
 pub(crate) fn unregister_obstacle(row: &RegistryRow) -> Option<&'static str> {
     let leased = row.entry.as_ref().is_some_and(|entry| entry.lease.is_some());
     match row.state() {

@@ -1,4 +1,4 @@
-//! What every list has in common: filters as chips, columns that sort, pages.
+//! Lists of entities: filters as chips, columns that sort, paging.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use crate::live::{PagedRows, SortDirection};
 use crate::web::request::query::{Paging, Query};
 use crate::web::ui::{Chip, Column, Order, Pager, Sort, Table, chips, table};
 
-/// The order and the page of a list, and the query that its links are made from.
+/// The order and paging of a list, and the query that its links are built from.
 pub(crate) struct Listing {
     query: Query,
-    /// The present order, largest or newest first unless asked otherwise.
+    /// The order in force; by default largest or newest first.
     pub order: Order,
     paging: Paging,
 }
 
 impl Listing {
-    /// Reads order and page from a query whose filters the page has taken already.
+    /// Reads order and paging from a query. The page has to take its filters from it before.
     pub fn new(mut query: Query) -> Self {
         let ascending = query.take("dir", |dir| (dir == "asc").then_some(Order::Ascending));
         let paging = query.paging();
@@ -34,12 +34,12 @@ impl Listing {
         self.query.with(name, value)
     }
 
-    /// The page that exists among so many rows.
+    /// The paging, cut to the pages that `total` rows have.
     pub fn paging(&self, total: u64) -> Paging {
         self.paging.within(total)
     }
 
-    /// Which way the mirror's rows are to be read.
+    /// The same order for the mirror's lists.
     pub fn direction(&self) -> SortDirection {
         match self.order {
             Order::Ascending => SortDirection::Ascending,
@@ -47,14 +47,14 @@ impl Listing {
         }
     }
 
-    /// The rows of the page that exists.
+    /// The rows of this page.
     pub fn page<'r, T>(&self, rows: &PagedRows<'r, T>) -> Vec<&'r Arc<T>> {
         let total = rows.len() as u64;
         rows.page(self.paging(total).range(total))
     }
 
-    /// A column that sorts by `word`, or is the usual order without one. The first press sorts largest first; on the
-    /// present column it turns the order round.
+    /// A column that sorts by `word` in the query; without one, by the default. A link sorts largest first; on the
+    /// column that is sorted by already it reverses the order.
     pub fn sorted<'c>(&self, column: Column<'c>, word: Option<&str>, is_current: bool) -> Column<'c> {
         let current = is_current.then_some(self.order);
         let dir = (current == Some(Order::Descending)).then_some("asc");
@@ -62,7 +62,7 @@ impl Listing {
         column.sorted(Sort { href, current })
     }
 
-    /// One chip for any value and one for each, with how many rows it keeps where that is known.
+    /// A chip for any value and one for each value, with the number of its rows where that is known.
     pub fn chips<T: Copy + PartialEq + Display>(
         &self,
         label: &str,
@@ -85,7 +85,7 @@ impl Listing {
         chips(label, &all.collect::<Vec<_>>())
     }
 
-    /// Filters, rows and pages, one below the other; `what` are the rows, in plural.
+    /// Filters, table and pager; `what` is the plural noun for the rows.
     pub fn markup(&self, what: &str, total: u64, filters: &Markup, rows: &Table) -> Markup {
         let paging = self.paging(total);
         let pager = Pager {

@@ -1,4 +1,5 @@
-//! What several pages show: tables, lists, notices. A part may use what answers a page, and never a page.
+//! Parts that several pages share: tables, lists, notices. A part may import `respond` and what lies below it, never a
+//! page.
 
 pub(crate) mod commit_change;
 pub(crate) mod config_notice;

@@ -1,4 +1,4 @@
-//! What an experiment needs to be worked on from here, and what is missing of it.
+//! The requirements for working on an experiment from this console, and which of them are not met.
 
 use maud::{Markup, html};
 
@@ -7,31 +7,31 @@ use crate::live::{Hosting, RegistryRow};
 use crate::repos::RepoState;
 use crate::web::ui::{Mark, state};
 
-/// One thing that is needed.
-struct Need {
+/// One requirement.
+struct Requirement {
     what: &'static str,
-    /// `Err` says why it is not there.
+    /// `Err` says why it is not met.
     met: Result<&'static str, String>,
-    /// Whether nothing at all can be shown without it.
-    vital: bool,
+    /// Whether no page of the experiment can be shown without it.
+    blocking: bool,
 }
 
-/// All that is needed.
-pub(crate) struct Readiness(Vec<Need>);
+/// All requirements of an experiment.
+pub(crate) struct Readiness(Vec<Requirement>);
 
-/// Judges an experiment by what the registry's feed found out, and by the state of its repository.
+/// Checks the requirements against the registry's row and the state of the repository.
 pub(crate) fn readiness(row: &RegistryRow, repo: Option<RepoState>) -> Readiness {
-    let need = |what, met, vital| Need { what, met, vital };
+    let requirement = |what, met, blocking| Requirement { what, met, blocking };
     if row.credential == CredentialState::NoAddress {
         let met = Err("no address is configured for it".to_owned());
-        return Readiness(vec![need("task store", met, true)]);
+        return Readiness(vec![requirement("task store", met, true)]);
     }
     let credential = match row.credential {
         CredentialState::Verified => Ok("in use"),
         CredentialState::Stored => Ok("kept"),
         CredentialState::ToBeRegistered => Ok("made on the first look"),
         CredentialState::Missing => Err("none is kept, and there is no admin token to make one with".to_owned()),
-        // Told above.
+        // Returned above.
         CredentialState::NoAddress => Ok("not needed"),
     };
     let seeded = match &row.hosting {
@@ -41,14 +41,14 @@ pub(crate) fn readiness(row: &RegistryRow, repo: Option<RepoState>) -> Readiness
         Hosting::Unknown(cause) => Err(cause.message.clone()),
     };
     Readiness(vec![
-        need("credential", credential, true),
-        need("seeded", seeded, row.hosting == Hosting::Elsewhere),
-        need("configuration", row.config.clone().map(|()| "known"), false),
-        need("repository", repository(row, repo), false),
+        requirement("credential", credential, true),
+        requirement("seeded", seeded, row.hosting == Hosting::Elsewhere),
+        requirement("configuration", row.config.clone().map(|()| "known"), false),
+        requirement("repository", repository(row, repo), false),
     ])
 }
 
-/// Nobody looks for the repository of what is not there.
+/// The repository counts only for an experiment that is hosted.
 fn repository(row: &RegistryRow, repo: Option<RepoState>) -> Result<&'static str, String> {
     match (&row.hosting, repo) {
         (Hosting::Hosted(_), Some(RepoState::Missing { path })) => Err(format!(
@@ -63,13 +63,13 @@ fn repository(row: &RegistryRow, repo: Option<RepoState>) -> Result<&'static str
 }
 
 impl Readiness {
-    /// Why the experiment cannot be worked on at all.
+    /// Why no page of the experiment can be shown: the first blocking requirement that is not met.
     pub fn obstacle(&self) -> Option<&str> {
-        let lacking = self.0.iter().find(|need| need.vital && need.met.is_err());
-        lacking.and_then(|need| need.met.as_ref().err().map(String::as_str))
+        let unmet = self.0.iter().find(|need| need.blocking && need.met.is_err());
+        unmet.and_then(|need| need.met.as_ref().err().map(String::as_str))
     }
 
-    /// One mark a need, and what is missing in words; what the control plane warns of stands below.
+    /// A mark and a reason for each requirement that is not met; the control plane's warnings below.
     pub fn markup(&self, row: &RegistryRow) -> Markup {
         let missing: Vec<_> = self.0.iter().filter(|need| need.met.is_err()).collect();
         html! {
@@ -80,7 +80,7 @@ impl Readiness {
                 ul class="needs" role="list" {
                     @for need in &missing {
                         li data-need=(need.what) {
-                            (state(if need.vital { Mark::Cross } else { Mark::PendingHollow }, need.what))
+                            (state(if need.blocking { Mark::Cross } else { Mark::PendingHollow }, need.what))
                             @if let Err(why) = &need.met { " " span class="muted" { (why) } }
                         }
                     }
@@ -100,7 +100,7 @@ mod tests {
     use crate::live::RegistryRow;
 
     #[test]
-    fn only_what_nothing_can_be_shown_without_stands_in_the_way() {
+    fn only_blocking_requirements_are_an_obstacle() {
         let row = |credential, hosting| {
             RegistryRow::unregistered(
                 "exp_00000000000000000000000000".parse().expect("an id"),

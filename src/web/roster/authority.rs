@@ -1,9 +1,9 @@
-//! What the groups of reserved names may do.
+//! The groups with reserved names, and the authority that they give.
 
-/// The names of groups that carry authority (`ch02 §7.5`).
+/// The reserved group names (`ch02 §7.5`).
 pub(crate) const RESERVED_GROUPS: [&str; 2] = ["admins", "orchestrators"];
 
-/// What a group of this name may do, when the protocol gives it a meaning (`ch02 §7.5`, `ch11 §6`).
+/// What members of a group of this name may do; none for names that are not reserved (`ch02 §7.5`, `ch11 §6`).
 pub(crate) fn authority(group: &str) -> Option<&'static str> {
     match group {
         "admins" => Some("Its workers administer the deployment: these pages are theirs."),
@@ -12,7 +12,7 @@ pub(crate) fn authority(group: &str) -> Option<&'static str> {
     }
 }
 
-/// What happens without the group of this name.
+/// What is lost when the group of this name is deleted; none for names that are not reserved.
 pub(crate) fn loss(group: &str) -> Option<&'static str> {
     match group {
         "admins" => Some(

@@ -1,5 +1,5 @@
-//! Reading the roster once for all who want it at the same time, and keeping it until something changes, where a push
-//! feed would tell of that.
+//! The cache of the roster. Concurrent requests share one listing; where a push feed reports changes, the listing is
+//! used until the next change.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,16 +14,16 @@ use crate::protocol::Timestamp;
 use crate::singleflight::SingleFlight;
 use crate::web::roster::graph::Roster;
 
-/// How long a page waits for a listing.
+/// How long a request waits for a listing.
 const READ_TIMEOUT: Duration = Duration::from_millis(2500);
 
-/// A listing, or why it could not be read; shared by all who waited for it.
+/// A listing, or why it could not be read; shared by all requests that waited for it.
 type Listing = Result<Arc<Roster>, Arc<ClientError>>;
 
-/// The last listing of the deployment's workers and groups.
+/// The latest listing of the deployment's workers and groups.
 pub(crate) struct RosterCache {
     clock: Clock,
-    /// Listings under way, by the registry's generation when they began.
+    /// Listings in progress, by the registry's generation at their start.
     running: SingleFlight<Option<u64>, Listing>,
     last: Arc<Mutex<Option<Listed>>>,
 }
@@ -31,7 +31,7 @@ pub(crate) struct RosterCache {
 /// A listing that arrived.
 #[derive(Debug, Clone)]
 struct Listed {
-    /// The registry's generation when the listing began; none where no feed would tell of a change.
+    /// The registry's generation at the start of the listing; none where no push feed reports changes.
     generation: Option<u64>,
     roster: Arc<Roster>,
     at: Timestamp,
@@ -46,13 +46,13 @@ impl RosterCache {
         }
     }
 
-    /// The workers and groups, of a moment no earlier than the last [`Self::forget`]. A listing that arrived is used
-    /// again for as long as `generation` is some and stays what it was.
+    /// The workers and groups, read after the last [`Self::forget`]. The latest listing is reused while `generation` is
+    /// some and unchanged.
     ///
     /// # Errors
     /// Why they cannot be read; [`ClientError::TimedOut`] when they do not arrive within [`READ_TIMEOUT`].
     pub async fn read(&self, client: &RegistryClient, generation: Option<u64>) -> Listing {
-        // A listing that began at another generation may lack what changed since.
+        // A listing that started at another generation may lack the changes since.
         self.running.forget(|began| *began != generation);
         let (client, clock, last) = (client.clone(), self.clock.clone(), self.last.clone());
         let store = move |outcome: Option<&Listing>| {
@@ -67,13 +67,13 @@ impl RosterCache {
         read.await.unwrap_or_else(|_| Err(Arc::new(ClientError::TimedOut)))
     }
 
-    /// The listing that arrived last, and when, unless it was forgotten.
+    /// The latest listing and its time; none after [`Self::forget`].
     pub fn last(&self) -> Option<(Arc<Roster>, Timestamp)> {
         let last = self.last.lock();
         last.as_ref().map(|last| (last.roster.clone(), last.at))
     }
 
-    /// Says that listings that are under way, or have arrived, are too old from now on: something was written.
+    /// Invalidates the latest listing and those in progress, after a write.
     pub fn forget(&self) {
         self.running.forget(|_| true);
         *self.last.lock() = None;
@@ -114,15 +114,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_listing_is_used_again_until_the_registry_moves_or_is_written_to() {
+    async fn a_listing_is_reused_until_the_registry_changes_or_is_written_to() {
         let (cache, client) = cache();
         listed(&cache, Some(7));
         assert!(cache.read(&client, Some(7)).await.is_ok());
         assert!(cache.read(&client, Some(8)).await.is_err(), "something changed");
-        assert!(
-            cache.read(&client, None).await.is_err(),
-            "nothing would tell of a change"
-        );
+        assert!(cache.read(&client, None).await.is_err(), "no feed reports changes");
         assert!(
             cache.last().is_some(),
             "what was read last can still be shown in an outage"
@@ -133,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_is_shared_by_those_who_wait_and_not_kept() {
+    async fn a_failure_is_shared_by_waiting_requests_and_not_cached() {
         let (cache, client) = cache();
         let (first, second) = tokio::join!(cache.read(&client, None), cache.read(&client, None));
         let (first, second) = (first.expect_err("no server"), second.expect_err("no server"));

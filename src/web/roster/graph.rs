@@ -1,32 +1,31 @@
-//! One listing of workers and groups, and who belongs to what, resolved here: transitive, whatever cycles and ids
-//! that lead nowhere it holds.
+//! One listing of workers and groups, with transitive membership. Cycles and dangling ids are allowed.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::protocol::{DisplayName, Group, GroupId, MemberId, Worker, WorkerId};
 
-/// The workers and groups of one registry, as of one look. Those with a name come first, by name.
+/// The workers and groups of one listing. Those with a name come first, sorted by name.
 #[derive(Debug)]
 pub(crate) struct Roster {
     workers: Vec<Worker>,
     groups: Vec<Group>,
     worker_at: HashMap<WorkerId, usize>,
     group_at: HashMap<GroupId, usize>,
-    /// The groups that name a member, by their place.
+    /// The groups that list a member directly, as indices.
     named_by: HashMap<MemberId, Vec<usize>>,
 }
 
-/// What an id stands for.
+/// What a member id refers to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Member<'a> {
     Worker(&'a Worker),
     Group(&'a Group),
-    /// Nothing that is registered: it admits nobody.
+    /// Nothing that is registered: it gives nobody membership.
     Dangling,
 }
 
 impl<'a> Member<'a> {
-    /// What people call it.
+    /// Its display name.
     pub fn name(self) -> Option<&'a str> {
         let name = match self {
             Self::Worker(worker) => worker.name.as_ref(),
@@ -37,27 +36,27 @@ impl<'a> Member<'a> {
     }
 }
 
-/// Something that a group contains, and through which groups: none between when it is a direct member.
+/// A direct or transitive member, and the nested groups on the way to it: none for a direct member.
 #[derive(Debug)]
 pub(crate) struct Found<'a, T> {
     pub item: T,
     pub through: Vec<&'a Group>,
 }
 
-/// All that a group contains.
+/// The transitive members of a group.
 #[derive(Debug, Default)]
 pub(crate) struct Reach<'a> {
     pub workers: Vec<Found<'a, &'a Worker>>,
-    /// Ids that nothing is registered under.
+    /// Ids of nothing that is registered.
     pub dangling: Vec<Found<'a, &'a MemberId>>,
     /// The nested groups.
     pub groups: Vec<&'a Group>,
-    /// Whether some group in it contains itself.
+    /// Whether the group, or a nested one, contains itself.
     pub is_cyclic: bool,
 }
 
 impl Roster {
-    /// Sorts and indexes a listing. Of two entries with one id the later counts.
+    /// Sorts and indexes a listing. Of two entries with the same id the later one counts.
     pub fn new(workers: Vec<Worker>, groups: Vec<Group>) -> Self {
         let workers: HashMap<_, _> = workers.into_iter().map(|w| (w.worker_id.clone(), w)).collect();
         let groups: HashMap<_, _> = groups.into_iter().map(|g| (g.group_id.clone(), g)).collect();
@@ -121,13 +120,13 @@ impl Roster {
         self.groups.iter().filter(is_called)
     }
 
-    /// The groups that name a member themselves.
+    /// The groups that list a member directly.
     pub fn direct_groups_of(&self, member: &MemberId) -> impl Iterator<Item = &Group> {
         let by = self.named_by.get(member).map(Vec::as_slice).unwrap_or_default();
         by.iter().map(|at| &self.groups[*at])
     }
 
-    /// The groups that contain a member, the nearest first.
+    /// The groups that contain a member, directly or transitively, the nearest first.
     pub fn groups_of(&self, member: &MemberId) -> Vec<&Group> {
         let mut seen = HashSet::new();
         let mut found = Vec::new();
@@ -143,7 +142,7 @@ impl Roster {
         found
     }
 
-    /// All that a group contains, each by the shortest way to it.
+    /// The transitive members of a group, each by the shortest way to it.
     pub fn reach<'a>(&'a self, group: &'a Group) -> Reach<'a> {
         let mut reach = Reach::default();
         let mut seen: HashSet<&MemberId> = HashSet::new();
@@ -160,7 +159,7 @@ impl Roster {
                         item: member,
                         through: through(),
                     }),
-                    // It contains itself; what it contains is being gone through already.
+                    // The group contains itself; its members are being traversed already.
                     Member::Group(nested) if nested.group_id == group.group_id => {}
                     Member::Group(nested) => {
                         reach.groups.push(nested);
@@ -183,10 +182,10 @@ impl Roster {
                 .is_some_and(|group| self.reach(group).groups.iter().any(|nested| nested.group_id == *member))
     }
 
-    /// Whether some group among these contains itself: then taking away, time after time, what contains no group of
-    /// those that are left does not take away all.
+    /// Whether some group among these contains itself. Topological sort (Kahn): groups without a remaining nested group
+    /// are removed until none is left to remove; what remains is on a cycle or contains one.
     fn is_cyclic(&self, group: &Group, nested: &[&Group]) -> bool {
-        let mut left: HashMap<GroupId, HashSet<GroupId>> = nested
+        let mut remaining: HashMap<GroupId, HashSet<GroupId>> = nested
             .iter()
             .chain([&group])
             .map(|group| {
@@ -195,27 +194,27 @@ impl Roster {
                 (group.group_id.clone(), inner)
             })
             .collect();
-        let mut bare: Vec<_> = left
+        let mut removable: Vec<_> = remaining
             .iter()
             .filter(|(_, inner)| inner.is_empty())
             .map(|(id, _)| id.clone())
             .collect();
-        while let Some(gone) = bare.pop() {
-            left.remove(&gone);
-            for outer in self.direct_groups_of(&MemberId::from(&gone)) {
-                if let Some(inner) = left.get_mut(&outer.group_id)
-                    && inner.remove(&gone)
+        while let Some(removed) = removable.pop() {
+            remaining.remove(&removed);
+            for outer in self.direct_groups_of(&MemberId::from(&removed)) {
+                if let Some(inner) = remaining.get_mut(&outer.group_id)
+                    && inner.remove(&removed)
                     && inner.is_empty()
                 {
-                    bare.push(outer.group_id.clone());
+                    removable.push(outer.group_id.clone());
                 }
             }
         }
-        !left.is_empty()
+        !remaining.is_empty()
     }
 }
 
-/// Named before unnamed, and by name however it is written.
+/// The sort key: named before unnamed, then by name without regard to case.
 fn rank(name: Option<&DisplayName>) -> (bool, String) {
     (
         name.is_none(),
@@ -261,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_named_come_first_however_they_are_written() {
+    fn named_entries_come_first_without_regard_to_case() {
         let roster = Roster::new(
             vec![
                 worker('1', None),
@@ -275,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn membership_goes_through_groups_and_is_found_by_the_shortest_way() {
+    fn membership_is_transitive_by_the_shortest_way() {
         let roster = Roster::new(
             vec![worker('1', None), worker('2', None)],
             vec![
@@ -301,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn cycles_end_and_are_told() {
+    fn cycles_are_detected_and_traversed_once() {
         let roster = Roster::new(
             vec![worker('1', None)],
             vec![

@@ -1,4 +1,4 @@
-//! What is typed: names, labels, members, confirmations.
+//! Parsing of form fields: names, labels, members, confirmations.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use crate::protocol::{DisplayName, MemberId, NameError};
 use crate::web::roster::graph::Roster;
 use crate::web::write::refusal::Refusal;
 
-/// A fault in a text of several lines, with the line's number from 1.
+/// A fault in a text of several lines; lines count from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("Line {line}: {fault}.")]
 pub(crate) struct LineFault<F: std::error::Error + 'static> {
@@ -14,7 +14,7 @@ pub(crate) struct LineFault<F: std::error::Error + 'static> {
     pub fault: F,
 }
 
-/// Why a line is no label.
+/// Why a line is not a label.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LabelFault {
     #[error("a label is written key=value")]
@@ -27,7 +27,7 @@ pub(crate) enum LabelFault {
     Twice(usize),
 }
 
-/// Why a text names no member.
+/// Why a text does not name a member.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MemberFault {
     #[error("a member is named by its id (wkr_… or grp_…), or by a name that only one worker or group has")]
@@ -38,7 +38,7 @@ pub(crate) enum MemberFault {
     Unread,
 }
 
-/// A name, if any was typed.
+/// A display name; none for empty text.
 pub(crate) fn name(text: &str) -> Result<Option<String>, NameError> {
     match text {
         "" => Ok(None),
@@ -46,13 +46,13 @@ pub(crate) fn name(text: &str) -> Result<Option<String>, NameError> {
     }
 }
 
-/// The lines that say something, with their numbers: neither empty nor comments.
+/// The lines that are neither empty nor comments, with their numbers.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let trimmed = (1..).zip(text.lines().map(str::trim));
     trimmed.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// Labels, one `key=value` a line.
+/// Labels, one `key=value` per line.
 pub(crate) fn labels(text: &str) -> Result<BTreeMap<String, String>, LineFault<LabelFault>> {
     let mut labels: BTreeMap<String, (usize, String)> = BTreeMap::new();
     for (line, label) in lines(text) {
@@ -72,7 +72,7 @@ pub(crate) fn labels(text: &str) -> Result<BTreeMap<String, String>, LineFault<L
     Ok(labels.into_iter().map(|(key, (_, value))| (key, value)).collect())
 }
 
-/// A member by id, registered or not, or by a name that is not ambiguous.
+/// A member by its id, registered or not, or by a name that only one worker or group has.
 pub(crate) fn member(text: &str, roster: Option<&Roster>) -> Result<MemberId, MemberFault> {
     let text = text.trim();
     if let Ok(id) = text.parse() {
@@ -91,7 +91,7 @@ pub(crate) fn member(text: &str, roster: Option<&Roster>) -> Result<MemberId, Me
     }
 }
 
-/// Members, one a line; one that is there twice counts once.
+/// Members, one per line, without duplicates.
 pub(crate) fn members(text: &str, roster: Option<&Roster>) -> Result<Vec<MemberId>, LineFault<MemberFault>> {
     let mut members = Vec::new();
     for (line, text) in lines(text) {
@@ -103,17 +103,17 @@ pub(crate) fn members(text: &str, roster: Option<&Roster>) -> Result<Vec<MemberI
     Ok(members)
 }
 
-/// What is typed to confirm: a name that every keyboard has, else the end of the id.
+/// The text to type as a confirmation: a short ASCII name, else the last six characters of the id.
 pub(crate) fn confirmation<'a>(name: Option<&'a DisplayName>, id: &'a str) -> &'a str {
     let plain = |name: &&str| name.len() <= 40 && name.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     let name = name.map(DisplayName::as_str).filter(plain);
     name.unwrap_or_else(|| id.get(id.len().saturating_sub(6)..).unwrap_or(id))
 }
 
-/// Whether what was typed confirms an act on `id`.
+/// Checks the typed confirmation of an act on `id`.
 ///
 /// # Errors
-/// What has to be typed.
+/// A refusal that says what has to be typed.
 pub(crate) fn confirmed(typed: &str, name: Option<&DisplayName>, id: &str) -> Result<(), Refusal> {
     let expected = confirmation(name, id);
     if typed.trim() == expected {
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_are_lines_and_faults_have_their_numbers() {
+    fn labels_are_parsed_by_line_and_faults_have_line_numbers() {
         let good = labels("# a comment\r\n\r\n team = blue \r\nurl=http://x/?a=b\nempty=").expect("labels");
         let pairs: Vec<_> = good.iter().map(|(key, value)| format!("{key}>{value}")).collect();
         assert_eq!(pairs, ["empty>", "team>blue", "url>http://x/?a=b"]);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_lines_of_ids() {
+    fn members_are_parsed_by_line() {
         let (one, two) = (format!("wkr_{}", "0".repeat(26)), format!("grp_{}", "1".repeat(26)));
         let good = members(&format!("{one}\n# no\n  {two}\r\n{one}"), None).expect("members");
         assert_eq!(
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_confirms_can_be_typed() {
+    fn the_confirmation_can_be_typed_on_any_keyboard() {
         let id = "wkr_0000000000000000000000abcd";
         let of = |name: &str| confirmation(Some(&DisplayName::parse(name).expect("a name")), id).to_owned();
         assert_eq!(of("admins"), "admins");

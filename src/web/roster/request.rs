@@ -1,4 +1,4 @@
-//! What a request to a page of workers or groups has at hand.
+//! The extractor for the pages of workers and groups.
 
 use std::sync::{Arc, OnceLock};
 
@@ -25,7 +25,7 @@ pub(crate) struct RosterRequest {
     pub context: Arc<Context>,
     /// None without the admin token.
     client: Option<RegistryClient>,
-    /// From when the workers and groups are that were shown, in an outage.
+    /// In an outage, when the workers and groups that are shown were read.
     shown_from: OnceLock<Timestamp>,
 }
 
@@ -42,25 +42,25 @@ impl<'a> FromRequest<'a> for RosterRequest {
 }
 
 impl RosterRequest {
-    /// The registry of workers and groups, through the admin token.
+    /// A client of the registry of workers and groups, with the admin token.
     ///
     /// # Errors
-    /// Without the token.
+    /// A refusal where the console has no admin token.
     pub fn client(&self) -> Result<RegistryClient, Refusal> {
         let client = self.client.clone();
         client.ok_or_else(|| Refusal::without_token(Upstream::ControlPlane))
     }
 
-    /// The workers and groups, as they are now; in an outage, as they were when they were last read. The page says so.
+    /// The workers and groups; in an outage, those of the latest listing, and the page says so.
     ///
     /// # Errors
-    /// Why they are not known.
+    /// Why they cannot be shown.
     pub async fn roster(&self) -> Result<Arc<Roster>, Unread> {
         let client = self.client.as_ref().ok_or(Unread::NoToken)?;
         let cache = &self.context.console.rosters;
         let last = || {
             let (roster, at) = cache.last()?;
-            // Set once for an answer; it is the same for all of it.
+            // A second call for the same answer sets the same time.
             let _ = self.shown_from.set(at);
             Some(roster)
         };
@@ -76,12 +76,12 @@ impl RosterRequest {
         }
     }
 
-    /// The answer to a request for a part of the bar, which needs nothing of the roster.
+    /// The answer to a request for a region of the bar, which does not need the roster.
     pub fn bar(&self) -> Option<Response> {
         answer_bar(&self.context)
     }
 
-    /// Answers with a page that was read for this request. A region whose data did not come keeps what it shows.
+    /// Answers with a page that was read for this request. A region that could not be read keeps its present content.
     pub fn answer(&self, mut page: Page, read: Result<(), &Unread>) -> Response {
         if let Err(unread) = read {
             let is_region = matches!(self.context.request.scope, PageScope::Region(_));
@@ -92,16 +92,16 @@ impl RosterRequest {
                 page.status = unread.status();
             }
         }
-        answer(&self.context, &self.dated(page))
+        answer(&self.context, &self.with_outage_notice(page))
     }
 
-    /// Answers a write with a page, which belongs at `page_url`.
+    /// Answers a write with the page at `page_url`.
     pub fn answer_write(&self, page_url: String, page: Page) -> Response {
-        answer_write(&self.context, page_url, &self.dated(page))
+        answer_write(&self.context, page_url, &self.with_outage_notice(page))
     }
 
-    /// Says on the page from when its workers and groups are, if they are not of now.
-    fn dated<'p>(&self, mut page: Page<'p>) -> Page<'p> {
+    /// In an outage, adds a notice that says when the workers and groups were read.
+    fn with_outage_notice<'p>(&self, mut page: Page<'p>) -> Page<'p> {
         if let Some(at) = self.shown_from.get() {
             let words = html! { p { "Workers and groups are shown as they were read " (when(*at)) "." } };
             page.head = html! { (notice(Tone::Warn, &words)) (page.head) };
@@ -115,13 +115,13 @@ impl RosterRequest {
         own.as_ref() == Some(worker)
     }
 
-    /// A worker's secret may have been replaced: should it be the console's own, it is verified anew.
+    /// A worker's secret may have been replaced. If the worker is the console's own, its credential is verified again.
     pub fn credential_changed(&self, worker: &WorkerId) {
         let stores = &self.context.console.stores;
         stores.credential_changed(&Scope::ControlPlane, worker);
     }
 
-    /// Something was written: listings read before are old.
+    /// Invalidates cached listings after a write.
     pub fn forget_listing(&self) {
         self.context.console.rosters.forget();
     }

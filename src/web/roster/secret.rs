@@ -13,18 +13,19 @@ use crate::web::sections::Section;
 use crate::web::ui::{Tone, copyable, crumbs, notice, page_head, panel, short};
 use crate::web::urls;
 
-/// A secret, and whose it is.
+/// A new secret, and the worker that it belongs to.
 pub(crate) struct Secret {
     pub worker: WorkerId,
     pub name: Option<String>,
     pub secret: SecretString,
-    /// Whether it took the place of an older one.
+    /// Whether it replaces an older one.
     pub reissued: bool,
     /// Other workers of the same name.
     pub namesakes: Vec<Worker>,
 }
 
-/// The secret in the body, and nowhere else: no store keeps it, no address names it, no region asks for it again.
+/// The page with the secret. It is in this body only: it is not stored or cached, no URL leads to it, and no region
+/// refetches it.
 pub(crate) fn secret_page(roster: &RosterRequest, page_url: String, secret: &Secret) -> Response {
     let id = &secret.worker;
     let workers = urls::workers();
@@ -53,7 +54,7 @@ pub(crate) fn secret_page(roster: &RosterRequest, page_url: String, secret: &Sec
             a class="button" href=(workers) { "All workers" }
         }
     };
-    unstored(roster, page_url, Page::new(title, Section::Workers, head, vec![]))
+    answer_uncached(roster, page_url, Page::new(title, Section::Workers, head, vec![]))
 }
 
 fn uses(id: &WorkerId) -> Markup {
@@ -90,7 +91,7 @@ fn namesakes(secret: &Secret) -> Markup {
     }
 }
 
-/// The answer to a form that was sent again after its secret was shown.
+/// The answer to a repeated submission whose secret was shown before.
 pub(crate) fn already_shown(roster: &RosterRequest, page_url: String, id: &str) -> Response {
     let title = "Shown once already";
     let workers = urls::workers();
@@ -106,10 +107,10 @@ pub(crate) fn already_shown(roster: &RosterRequest, page_url: String, id: &str) 
             a class="button" href=(workers) { "All workers" }
         }
     };
-    unstored(roster, page_url, Page::new(title, Section::Workers, head, vec![]))
+    answer_uncached(roster, page_url, Page::new(title, Section::Workers, head, vec![]))
 }
 
-fn unstored(roster: &RosterRequest, page_url: String, page: Page) -> Response {
+fn answer_uncached(roster: &RosterRequest, page_url: String, page: Page) -> Response {
     let mut response = roster.answer_write(page_url, page);
     response
         .headers_mut()

@@ -9,12 +9,12 @@ use crate::client::ClientError;
 use crate::web::ui::{Tone, notice};
 use crate::web::upstream::{Upstream, unavailability_kind, unavailability_status};
 
-/// Why the roster is not known now.
+/// Why the roster cannot be shown.
 #[derive(Debug, Clone)]
 pub(crate) enum Unread {
-    /// It is told to the admin token only, and the console has none.
+    /// The console has no admin token, and the control plane gives the roster to nobody else.
     NoToken,
-    /// It was asked for, and did not come.
+    /// The request for it failed.
     Failed(Arc<ClientError>),
 }
 
@@ -22,13 +22,13 @@ impl Unread {
     /// The status of a page without it.
     pub fn status(&self) -> StatusCode {
         match self {
-            // The page is what it should be; it says what the console lacks.
+            // Not a failure of the request: the page says what the console lacks.
             Self::NoToken => StatusCode::OK,
             Self::Failed(error) => unavailability_status(unavailability_kind(error)),
         }
     }
 
-    /// What stands for the roster on a page.
+    /// The notice in place of the roster.
     pub fn markup(&self) -> Markup {
         let server = Upstream::ControlPlane;
         let (key, what, helps) = match self {

@@ -1,4 +1,4 @@
-//! The bar's own regions: switcher, freshness, pending work.
+//! Regions of the bar: the experiment switcher and the number of pending tasks.
 
 use maud::{Markup, html};
 
@@ -9,7 +9,7 @@ use crate::live::Topic;
 use crate::protocol::ExperimentId;
 use crate::web::urls;
 
-/// What the registry and the task store say of an experiment.
+/// The state of an experiment, from the registry and the task store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EntryState {
     /// It runs.
@@ -20,12 +20,12 @@ pub(crate) enum EntryState {
     Unseeded,
     /// Registered, but no task store that the console knows hosts it.
     Elsewhere,
-    /// Not asked yet, or no answer.
+    /// Not read yet, or no answer.
     Unknown,
 }
 
 impl EntryState {
-    /// The word beside the mark.
+    /// The text beside the mark.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -53,14 +53,14 @@ impl From<EntryState> for Mark {
 pub(crate) struct SwitchEntry {
     /// Its id.
     pub id: ExperimentId,
-    /// What people call it.
+    /// Its display name.
     pub name: Option<String>,
-    /// Where it stands.
+    /// Its state.
     pub state: EntryState,
 }
 
 impl SwitchEntry {
-    /// The name, or the id of an experiment that has none.
+    /// The name, or the id where there is none.
     pub(crate) fn label(&self) -> &str {
         self.name.as_deref().unwrap_or(self.id.as_str())
     }
@@ -69,15 +69,15 @@ impl SwitchEntry {
 /// The experiments to switch between.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SwitchList {
-    /// All that are known.
+    /// All known experiments.
     pub entries: Vec<SwitchEntry>,
-    /// Why there may be others by now, in words without a full stop.
+    /// Why the list may be out of date, without a full stop; none when it is current.
     pub stale_reason: Option<String>,
 }
 
-/// The switcher: the present experiment, and a list to pick another from. Region name `switcher`.
+/// The switcher: the current experiment, and a list of all to choose from. Region name `switcher`.
 ///
-/// Every entry is a button of one plain form, so that it also works without the script.
+/// Every entry is a submit button of one plain form, so that it works without the script.
 pub(crate) fn switcher_region(
     current: Option<&SwitchEntry>,
     list: Option<&SwitchList>,
@@ -85,7 +85,7 @@ pub(crate) fn switcher_region(
     page_url: &str,
 ) -> Markup {
     let body = match list {
-        Some(list) => choice(current, list, may_read, page_url),
+        Some(list) => switcher(current, list, may_read, page_url),
         None => html! { div id="switcher" class="only" { (current_experiment(current)) } },
     };
     html! {
@@ -98,7 +98,7 @@ pub(crate) fn switcher_region(
     }
 }
 
-fn choice(current: Option<&SwitchEntry>, list: &SwitchList, may_read: bool, page_url: &str) -> Markup {
+fn switcher(current: Option<&SwitchEntry>, list: &SwitchList, may_read: bool, page_url: &str) -> Markup {
     html! {
         details id="switcher" class="switcher" {
             summary { (current_experiment(current)) span class="sr" { ". Switch experiment" } (chevron()) }
@@ -170,7 +170,8 @@ fn chevron() -> Markup {
     }
 }
 
-/// Pending tasks by kind (ideation, execution, evaluation), as one figure with its parts. Region name `pending`.
+/// The number of pending tasks; its title has the number of each kind (ideation, execution, evaluation). Region name
+/// `pending`.
 pub(crate) fn pending_counts(pending: [u64; 3], page_url: &str) -> Markup {
     let [ideation, execution, evaluation] = pending;
     let parts = format!("Pending: {ideation} ideation, {execution} execution, {evaluation} evaluation");

@@ -1,12 +1,12 @@
-//! The score over time: the best so far as a line, each evaluation as a dot.
+//! The chart of scores over time: the best so far as a line, each evaluation as a dot.
 
-use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
 use maud::{Markup, html};
 
 use super::notice::empty;
 use super::scale::{ValueAxis, time_ticks};
+use super::step_line::{step_line, tenth};
 use super::value::{count, number, when};
 use crate::protocol::{Direction, Timestamp};
 
@@ -22,11 +22,11 @@ const BOTTOM: f64 = 212.0;
 pub(crate) struct ScorePoint {
     /// When it was measured.
     pub at: Timestamp,
-    /// What was measured.
+    /// The score.
     pub value: f64,
-    /// Whether it was better than all before it.
+    /// Whether it was better than all earlier ones.
     pub improvement: bool,
-    /// The variant's page, for those who may go there.
+    /// The variant's page, if the operator may read it.
     pub href: Option<String>,
     /// The variant's name.
     pub label: String,
@@ -37,24 +37,24 @@ pub(crate) struct ScorePoint {
 pub(crate) struct ScoreChart<'a> {
     /// The metric's name.
     pub metric: &'a str,
-    /// Which way is better.
+    /// Whether higher or lower is better.
     pub direction: Direction,
     /// The evaluations to draw, oldest first; the first and the best of all are among them.
     pub points: &'a [ScorePoint],
     /// How many evaluations there are, drawn or not.
     pub total: usize,
-    /// How many of them were better than all before them.
+    /// How many of them were better than all earlier ones.
     pub improvements: usize,
-    /// When the last of all was measured.
+    /// When the last evaluation was measured.
     pub until: Option<Timestamp>,
-    /// The value below which a share of all lies.
+    /// The quantile of all scores for a share from 0 to 1.
     pub quantile: &'a dyn Fn(f64) -> Option<f64>,
-    /// How many of all lie in a range.
+    /// How many of all scores lie in a range.
     pub within: &'a dyn Fn(&RangeInclusive<f64>) -> usize,
 }
 
 impl ScoreChart<'_> {
-    /// The chart, or words when there is nothing to draw yet.
+    /// The chart, or an empty state when there is nothing to draw yet.
     pub(crate) fn markup(&self) -> Markup {
         let improvements: Vec<&ScorePoint> = self.points.iter().filter(|point| point.improvement).collect();
         let Some(best) = improvements.last() else {
@@ -143,9 +143,9 @@ impl Plot {
     fn new(chart: &ScoreChart<'_>, best: f64) -> Self {
         let millis = |at: Option<Timestamp>| at.map_or(0, |at| at.instant().as_millisecond());
         let end = |share| (chart.quantile)(share).unwrap_or(best);
-        // A few wild values must not flatten all others: the range is that of the middle nine tenths and some
-        // room, cut to what was measured. The best is inside always; the line is monotone, so it stays inside
-        // once it has entered.
+        // Outliers must not flatten all other values: the range is the 5th to the 95th percentile and some room, cut to
+        // the measured values. It always includes the best; the line is monotone, so it stays inside once it has
+        // entered.
         let room = (end(0.95) - end(0.05)) * 0.25;
         let low = (end(0.05) - room).max(end(0.0));
         let high = (end(0.95) + room).min(end(1.0));
@@ -204,30 +204,18 @@ impl Plot {
     fn dot(&self, point: &ScorePoint) -> Markup {
         let (x, y) = (self.x(point.at.instant().as_millisecond()), self.y(point.value));
         html! {
-            // Out of the tab order: four hundred stops help nobody, and the table below has those that matter.
+            // Not in the tab order, which hundreds of dots would fill; the table below has the improvements.
             a href=[point.href.as_deref()] tabindex="-1" class=[point.improvement.then_some("improvement")] {
                 circle cx=(x) cy=(y) r="2.5" { title { (point.label) ": " (number(point.value)) } }
             }
         }
     }
 
-    /// A step line; while the best is worse than the plot shows, there is none.
+    /// The line of the best so far. It starts where the best enters the range of the plot.
     fn best_line(&self, improvements: &[&ScorePoint]) -> String {
-        let mut path = String::new();
-        for point in improvements {
-            if !self.contains(point.value) {
-                continue;
-            }
-            let (x, y) = (self.x(point.at.instant().as_millisecond()), self.y(point.value));
-            // Writing to a String cannot fail.
-            let _ = if path.is_empty() {
-                write!(path, "M{x} {y}")
-            } else {
-                write!(path, "H{x}V{y}")
-            };
-        }
-        let _ = write!(path, "H{}", self.x(self.to));
-        path
+        let visible = improvements.iter().filter(|point| self.contains(point.value));
+        let points = visible.map(|point| (self.x(point.at.instant().as_millisecond()), self.y(point.value)));
+        step_line(points, self.x(self.to))
     }
 }
 
@@ -235,54 +223,6 @@ fn clock_text(millis: i64, pattern: &str) -> String {
     jiff::Timestamp::from_millisecond(millis)
         .map(|at| at.strftime(pattern).to_string())
         .unwrap_or_default()
-}
-
-fn tenth(value: f64) -> f64 {
-    (value * 10.0).round() / 10.0
-}
-
-/// The best so far as a line without axes, for a table cell: its steps, oldest first, drawn on until the last
-/// evaluation. `label` says of what. Nothing for fewer than two steps.
-pub(crate) fn sparkline(direction: Direction, steps: &[(Timestamp, f64)], until: Timestamp, label: &str) -> Markup {
-    const WIDE: f64 = 120.0;
-    const HIGH: f64 = 24.0;
-    let best: Vec<(i64, f64)> = steps
-        .iter()
-        .map(|(at, value)| (at.instant().as_millisecond(), *value))
-        .collect();
-    let (Some((from, worst)), Some((_, top))) = (best.first(), best.last()) else {
-        return Markup::default();
-    };
-    let (from, to) = (*from, until.instant().as_millisecond());
-    if to <= from || worst == top {
-        return Markup::default();
-    }
-    let x = |at: i64| tenth(2.0 + (at - from) as f64 / (to - from) as f64 * (WIDE - 6.0));
-    let y = |value: f64| {
-        let share = (value - worst) / (top - worst);
-        let share = if direction == Direction::Minimize {
-            1.0 - share
-        } else {
-            share
-        };
-        tenth(HIGH - 4.0 - share * (HIGH - 8.0))
-    };
-    let mut path = String::new();
-    for (at, value) in &best {
-        // Writing to a String cannot fail.
-        let _ = if path.is_empty() {
-            write!(path, "M{} {}", x(*at), y(*value))
-        } else {
-            write!(path, "H{}V{}", x(*at), y(*value))
-        };
-    }
-    let _ = write!(path, "H{}", x(to));
-    html! {
-        svg class="sparkline" viewBox={ "0 0 " (WIDE) " " (HIGH) } role="img" aria-label=(label) {
-            path d=(path) {}
-            circle cx=(x(to)) cy=(y(*top)) r="2.25" {}
-        }
-    }
 }
 
 #[cfg(test)]
@@ -333,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_measured_is_said_in_words() {
+    fn without_an_evaluation_there_is_an_empty_state() {
         assert!(draw(&[], Direction::Maximize).contains("No score yet"));
     }
 
@@ -345,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_drawn_is_told() {
+    fn evaluations_that_are_not_drawn_are_counted() {
         let values: Vec<f64> = (0..10).map(f64::from).collect();
         let chart = with_chart(&values, Direction::Maximize, |chart| {
             let (total, improvements) = (5_000, 20);
@@ -362,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn one_wild_value_neither_flattens_the_rest_nor_hides() {
+    fn an_outlier_does_not_flatten_the_rest_and_is_counted() {
         let mut values = vec![1.0; 60];
         values.extend((0..60).map(|n| 1.0 + f64::from(n) / 60.0));
         values[30] = -1e6;
@@ -372,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_starts_far_below_enters_where_it_becomes_visible() {
+    fn a_line_that_starts_below_the_plot_begins_where_it_enters() {
         let mut values = vec![-1e9, -1e8];
         values.extend((0..100).map(|n| 5.0 + f64::from(n % 10)));
         with_chart(&values, Direction::Maximize, |chart| {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-/// One way back up, from the widest to the nearest page.
+/// Breadcrumbs: the pages above this one, from the top.
 pub(crate) fn crumbs(links: &[(&str, &str)]) -> Markup {
     html! {
         nav class="crumbs" aria-label="Up" {
@@ -11,7 +11,7 @@ pub(crate) fn crumbs(links: &[(&str, &str)]) -> Markup {
     }
 }
 
-/// Names and values of one thing. Absent values are left out by the caller or said in words.
+/// Names and values as a definition list. The caller leaves absent values out or describes them.
 pub(crate) fn definitions(entries: &[(&str, Markup)]) -> Markup {
     html! {
         dl class="definitions" {
@@ -20,7 +20,7 @@ pub(crate) fn definitions(entries: &[(&str, Markup)]) -> Markup {
     }
 }
 
-/// A titled part of a page, with an optional link to all of it at the right.
+/// A titled part of a page, with an optional link to the whole list at the right.
 pub(crate) fn panel(title: &str, more: Option<(&str, String)>, body: &Markup) -> Markup {
     html! {
         div class="panel" {
@@ -33,16 +33,16 @@ pub(crate) fn panel(title: &str, more: Option<(&str, String)>, body: &Markup) ->
     }
 }
 
-/// A number that stands alone: of what, and where its rows are.
+/// A single number with its label.
 #[derive(Debug)]
 pub(crate) struct Figure<'a> {
-    /// Of what, over which time.
+    /// The label.
     pub of: &'a str,
-    /// The number, or the word.
+    /// The number, or a word.
     pub value: Markup,
-    /// A line below: its parts, or since when.
+    /// A line below, such as its parts or its time.
     pub note: Markup,
-    /// Its rows.
+    /// The list that it counts.
     pub href: Option<String>,
 }
 

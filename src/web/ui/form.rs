@@ -1,17 +1,17 @@
-//! Form parts: a field says its name, what is wanted, and what is wrong, in one place.
+//! Form controls: a field has its label, hint and fault in one place.
 
 use maud::{Markup, html};
 
-/// Name, hint and fault of a control.
+/// Label, hint and fault of a control.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Field<'a> {
-    /// The name it is sent under, and the id of the control.
+    /// The name in the form data, and the control's id.
     pub name: &'a str,
-    /// What people read.
+    /// The label.
     pub label: &'a str,
-    /// What is wanted.
+    /// What to enter.
     pub hint: Option<&'a str>,
-    /// What is wrong with what was sent, a line for each fault.
+    /// What is wrong with the submitted value, one fault per line.
     pub error: Option<&'a str>,
     /// Whether it must be filled.
     pub required: bool,
@@ -22,22 +22,22 @@ pub(crate) struct Field<'a> {
 pub(crate) enum Input {
     /// Plain text.
     Text,
-    /// Text that is not shown.
+    /// Text that is not shown, and not offered to a password manager.
     Secret,
-    /// The same, which the browser may keep for the operator.
+    /// Text that is not shown; a password manager may save it.
     Password,
-    /// Text, with the values of a `<datalist>` to pick from, by its id.
+    /// Text with suggestions, by the id of their `<datalist>`.
     Listed(&'static str),
 }
 
 /// Weight of a button.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Button {
-    /// What one came for; at most one a form.
+    /// The main action; at most one per form.
     Primary,
     /// Anything else.
     Quiet,
-    /// What cannot be taken back.
+    /// What cannot be undone.
     Danger,
 }
 

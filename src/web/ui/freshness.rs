@@ -1,4 +1,4 @@
-//! How true the page is: the badge in the bar, and the notice above what is old.
+//! Freshness: the badge in the bar, and the notice above a page with stale data.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use super::region::{Region, etag, trigger};
 use crate::live::Topic;
 use crate::protocol::Timestamp;
 
-/// How true the page is.
+/// How fresh the data of a page is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Freshness {
     /// A list is being read, or a gap replayed.
     CatchingUp,
-    /// What is shown is what is: every change is pushed.
+    /// Current: the server pushes every change.
     Pushed,
-    /// The same: a request is always waiting for the next change.
+    /// Current: one request is always waiting for the next change.
     LongPolled,
     /// As fresh as the last answer.
     Polling {
-        /// It is asked so often.
+        /// The polling interval.
         every: Duration,
     },
     /// The feed is broken.
     Stale {
-        /// What is shown was true then.
+        /// The time at which the data was current.
         since: Timestamp,
         /// Why, without a full stop.
         reason: String,
@@ -45,8 +45,7 @@ impl Freshness {
     }
 }
 
-/// The freshness badge. It answers to the region name `freshness`, and the script rewrites it when the stream
-/// itself breaks.
+/// The freshness badge. Region name `freshness`. The script rewrites it when the page's own event stream breaks.
 pub(crate) fn freshness_badge(freshness: &Freshness, page_url: &str) -> Markup {
     let label = match freshness {
         Freshness::CatchingUp => "Catching up".to_owned(),
@@ -88,7 +87,7 @@ fn why(freshness: &Freshness) -> &str {
     }
 }
 
-/// What the badge shows once the page's own stream is lost; the script fills in since when.
+/// The badge when the page's event stream is lost; the script fills in the time.
 pub(super) fn stream_lost() -> Markup {
     badge_body(
         Mark::Triangle,
@@ -98,12 +97,12 @@ pub(super) fn stream_lost() -> Markup {
     )
 }
 
-/// What the badge shows while the stream is silent and the console answers.
+/// The badge while the event stream is silent and the console answers requests.
 pub(super) fn stream_blocked() -> Markup {
     refreshed("The live stream does not get through; this page is refreshed every 5 s.")
 }
 
-/// What it shows where as many windows of this browser follow a stream as can.
+/// The badge where other windows of the browser use all connections for streams.
 pub(super) fn stream_shared() -> Markup {
     refreshed("Other windows are live; this one is refreshed every 5 s.")
 }
@@ -112,7 +111,7 @@ fn refreshed(why: &str) -> Markup {
     badge_body(Mark::SubmittedThreeQuarters, "Polling", None, why)
 }
 
-/// The notice above a page whose data is old, as a region that comes and goes with it. Region name `staleness`.
+/// The notice above a page with stale data, as a region that is empty otherwise. Region name `staleness`.
 pub(crate) fn staleness(freshness: &Freshness) -> Region<'static> {
     let body = match freshness {
         Freshness::Stale { since, reason } => notice(
@@ -146,7 +145,7 @@ fn age(since: Timestamp) -> Markup {
     )
 }
 
-/// How old something is; without the script, since when.
+/// An age, which the script keeps up to date; without the script, a time.
 fn age_of(since: &str, clock: &str) -> Markup {
     html! { time datetime=(since) title=(since) data-when="age" { "since " (clock) } }
 }

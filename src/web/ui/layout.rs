@@ -1,68 +1,21 @@
-//! The shell of every page: document, bar, rail, stream.
+//! The document around every page, and the fragment that htmx swaps on navigation.
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::bar::{SwitchEntry, SwitchList, pending_counts, switcher_region};
-use super::freshness::{Freshness, freshness_badge, stream_blocked, stream_lost, stream_shared};
+use super::bar::switcher_region;
+use super::freshness::{freshness_badge, stream_blocked, stream_lost, stream_shared};
+use super::keys_dialog::keys_dialog;
+use super::rail::{links, rail};
+use super::shell::{OperatorInfo, Shell};
 use crate::web::assets::{self, Asset};
-use crate::web::auth::audience::Audience;
-use crate::web::sections::{Place, Section};
 use crate::web::urls;
 
-/// One declaration turns every plain link and form below the body into a swap of `<main>`.
+/// Turns every plain link and form below the body into a swap of `<main>`.
 const BOOST: &str = "target:#main, swap:'outerHTML show:top showTarget:window'";
 
-/// No injected style sheet (the policy forbids it), no settling classes, and a stream that comes back soon.
+/// htmx injects no style sheet (the content security policy forbids it), adds no settling classes, and reconnects the
+/// stream soon.
 const HTMX: &str = r#"{"includeIndicatorCSS":false,"defaultSettleDelay":0,"defaultTimeout":20000,"sse":{"connectTimeout":5000,"reconnectDelay":400,"reconnectMaxDelay":5000}}"#;
-
-/// Who is signed in, and what they may do.
-#[derive(Debug, Clone)]
-pub(crate) struct OperatorInfo {
-    /// What the bar calls them.
-    pub name: String,
-    /// Whether they may look where administrators do; what they may not is not shown.
-    pub may_read: bool,
-    /// The same in words, and why not.
-    pub role: String,
-}
-
-/// All that surrounds the main region of a page.
-#[derive(Debug)]
-pub(crate) struct Shell<'a> {
-    /// The page's title, without the product's name.
-    pub title: &'a str,
-    /// The section that it belongs to.
-    pub section: Option<Section>,
-    /// The active experiment.
-    pub experiment: Option<&'a SwitchEntry>,
-    /// Every experiment to switch to; none without a registry of them.
-    pub switcher: Option<&'a SwitchList>,
-    /// How true the page is; absent on pages that follow nothing.
-    pub freshness: Option<&'a Freshness>,
-    /// Who is signed in.
-    pub operator: &'a OperatorInfo,
-    /// Canonical path and query of this page.
-    pub page_url: &'a str,
-    /// The event stream, with the revision the page was drawn from.
-    pub stream_url: Option<&'a str>,
-    /// The page.
-    pub main: &'a Markup,
-    /// Pending ideation, execution and evaluation tasks.
-    pub pending: Option<[u64; 3]>,
-}
-
-impl Shell<'_> {
-    fn experiment_id(&self) -> &str {
-        self.experiment.map_or("", |entry| entry.id.as_str())
-    }
-
-    fn full_title(&self) -> String {
-        match self.experiment {
-            Some(entry) => format!("{} \u{b7} {} \u{b7} Switchboard", self.title, entry.label()),
-            None => format!("{} \u{b7} Switchboard", self.title),
-        }
-    }
-}
 
 /// The whole document.
 pub(crate) fn document(shell: &Shell) -> Markup {
@@ -81,15 +34,15 @@ pub(crate) fn document(shell: &Shell) -> Markup {
                 template id="stream-shared" { (stream_shared()) }
                 div id="announce" class="sr" role="status" {}
                 div id="notices" class="notices" {}
-                (keys(shell.operator.may_read))
+                (keys_dialog(shell.operator.may_read))
             }
         }
     }
 }
 
-/// What htmx swaps on navigation: the main region, and the parts around it that depend on the page. The stream is
-/// replaced only when it leads elsewhere, so that going from page to page within an experiment keeps it open. Where it
-/// seems not to, the page names its own: what was left may have been a fault, which follows another one.
+/// What htmx swaps on navigation: `<main>`, and the parts around it that depend on the page. The stream is replaced
+/// only when its URL changes, so navigation within an experiment keeps it open. Where it seems not to change, `<main>`
+/// names it in `data-live`: the page that was left may have been a fault's, which follows another stream.
 pub(crate) fn fragment(shell: &Shell, stream_changes: bool) -> Markup {
     let live = shell.stream_url.filter(|_| !stream_changes);
     html! {
@@ -101,7 +54,7 @@ pub(crate) fn fragment(shell: &Shell, stream_changes: bool) -> Markup {
     }
 }
 
-/// A page without bar and rail: signing in, and faults that leave nothing to navigate to.
+/// A document without bar and rail: for signing in, and for faults without a context.
 pub(crate) fn bare(title: &str, main: &Markup) -> Markup {
     html! {
         (DOCTYPE)
@@ -109,21 +62,21 @@ pub(crate) fn bare(title: &str, main: &Markup) -> Markup {
             (head(&format!("{title} \u{b7} Switchboard")))
             body class="bare" data-experiment="" {
                 header class="bare-brand" { (brand()) }
-                (main_outside(main))
+                (bare_main(main))
             }
         }
     }
 }
 
-/// The same for htmx, which swaps `<main>`: what stands around it on the page that asked stays.
+/// The same for htmx, which swaps `<main>` only: bar and rail of the present page stay.
 pub(crate) fn bare_fragment(title: &str, main: &Markup) -> Markup {
     html! {
         title { (title) " \u{b7} Switchboard" }
-        (main_outside(main))
+        (bare_main(main))
     }
 }
 
-fn main_outside(main: &Markup) -> Markup {
+fn bare_main(main: &Markup) -> Markup {
     html! { main id="main" tabindex="-1" data-experiment="" { (main) } }
 }
 
@@ -150,8 +103,8 @@ fn head(title: &str) -> Markup {
             title { (title) }
             link rel="icon" type="image/svg+xml" href=(assets::url(Asset::Favicon));
             link rel="stylesheet" href=(assets::url(Asset::Style));
-            // Not deferred: htmx then starts at DOMContentLoaded, after the two below have registered with it. They run
-            // in this order once the document is parsed; a module is deferred by itself.
+            // Not deferred: htmx starts at DOMContentLoaded, after the two scripts below have registered with it. They
+            // run in this order once the document is parsed; modules are always deferred.
             script src=(assets::url(Asset::Htmx)) {}
             script src=(assets::url(Asset::HtmxSse)) defer {}
             @for import in assets::imports() { link rel="modulepreload" href=(import); }
@@ -232,97 +185,11 @@ fn operator_menu(operator: &OperatorInfo) -> Markup {
     }
 }
 
-fn rail(shell: &Shell) -> Markup {
-    let pending = shell
-        .pending
-        .map(|pending| pending_counts(pending, shell.page_url))
-        .unwrap_or_default();
-    html! { nav id="rail" class="rail" aria-label="Pages" { (links(shell, pending)) } }
-}
-
-/// The sections that the operator may use, under their headings.
-fn links(shell: &Shell, pending: Markup) -> Markup {
-    let shown: Vec<_> = Section::ALL
-        .into_iter()
-        .filter_map(|section| Some((section, section.info(), href(shell, section)?)))
-        .collect();
-    html! {
-        @for group in shown.chunk_by(|(_, one, _), (_, next, _)| one.heading == next.heading) {
-            div class="rail-group" {
-                h2 { (group[0].1.heading) }
-                ul role="list" {
-                    @for (section, info, href) in group {
-                        li {
-                            a href=(href) data-go=(info.key.unwrap_or_default())
-                                aria-current=[(shell.section == Some(*section)).then_some("page")] {
-                                (info.label)
-                                @if *section == Section::Tasks { (pending) }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The path of a section from this page; none where there is no such section, or it is not for this operator.
-fn href(shell: &Shell, section: Section) -> Option<String> {
-    let info = section.info();
-    if info.audience == Audience::Administrator && !shell.operator.may_read {
-        return None;
-    }
-    match info.place {
-        Place::Experiment { path, .. } => shell.experiment.map(|entry| path(&entry.id)),
-        Place::Deployment { path } => shell.switcher.map(|_| path()),
-    }
-}
-
-fn keys(may_read: bool) -> Markup {
-    let switch = [
-        (vec!["s".to_owned()], "Switch experiment".to_owned()),
-        (
-            vec!["Ctrl K".to_owned(), "\u{2318} K".to_owned()],
-            "Switch experiment, from anywhere".to_owned(),
-        ),
-    ];
-    let sections = Section::ALL.into_iter().filter_map(|section| {
-        let info = section.info();
-        let is_shown = may_read || info.audience != Audience::Administrator;
-        let article = if section == Section::Overview { "the " } else { "" };
-        let does = format!("Go to {article}{}", info.label.to_lowercase());
-        is_shown.then_some((vec![format!("g {}", info.key?)], does))
-    });
-    let help = (vec!["?".to_owned()], "Show these keys".to_owned());
-    let keys: Vec<_> = switch.into_iter().chain(sections).chain([help]).collect();
-    html! {
-        dialog id="keys" class="dialog" aria-labelledby="keys-title" {
-            form method="dialog" {
-                h2 id="keys-title" { "Keys" }
-                dl {
-                    @for (keys, does) in &keys {
-                        dt { @for (index, key) in keys.iter().enumerate() { @if index > 0 { " or " } kbd { (key) } } }
-                        dd { (does) }
-                    }
-                }
-                label class="choice" {
-                    input type="checkbox" id="single-keys" aria-describedby="single-keys-hint" checked;
-                    "Use the keys that need no Ctrl or \u{2318}"
-                }
-                p id="single-keys-hint" class="hint" {
-                    "Switch them off where dictation or another aid presses them by mistake. This browser remembers it; "
-                    "Ctrl K and \u{2318} K always work."
-                }
-                button type="submit" class="button" { "Close" }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::ui::EntryState;
+    use crate::web::sections::Section;
+    use crate::web::ui::{EntryState, Freshness, SwitchEntry, SwitchList};
 
     fn operator(may_read: bool) -> OperatorInfo {
         OperatorInfo {
@@ -380,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fragment_replaces_the_stream_only_when_it_leads_elsewhere() {
+    fn a_fragment_replaces_the_stream_only_when_its_url_changes() {
         let (list, operator, main) = (list(), operator(true), html! { h1 { "Tasks" } });
         let shell = shell(&list, &operator, &main);
         for part in [
@@ -396,12 +263,12 @@ mod tests {
     }
 
     #[test]
-    fn who_may_not_go_there_is_led_nowhere() {
+    fn links_to_pages_that_the_operator_may_not_read_are_not_drawn() {
         let (list, main) = (list(), html! { h1 { "Overview" } });
-        let page = |administers| document(&shell(&list, &operator(administers), &main)).0;
-        let led = |page: &str| page.matches("href=\"/admin/").count() + page.matches("/admin/tasks/\"").count();
-        assert!(led(&page(true)) > 0 && page(true).contains("Go to tasks"));
-        assert_eq!(led(&page(false)), 0, "{}", page(false));
+        let page = |may_read| document(&shell(&list, &operator(may_read), &main)).0;
+        let links = |page: &str| page.matches("href=\"/admin/").count() + page.matches("/admin/tasks/\"").count();
+        assert!(links(&page(true)) > 0 && page(true).contains("Go to tasks"));
+        assert_eq!(links(&page(false)), 0, "{}", page(false));
         assert!(!page(false).contains("Go to tasks"));
     }
 }

@@ -9,17 +9,17 @@ use crate::protocol::{ExperimentState, IdeaState, TaskState, VariantStatus};
 pub(crate) enum Mark {
     /// Waiting: an empty ring.
     PendingHollow,
-    /// Begun: half a disc.
+    /// Started: half a disc.
     ClaimedHalf,
-    /// Handed in: three quarters of a disc.
+    /// Submitted: three quarters of a disc.
     SubmittedThreeQuarters,
-    /// Done and good: a full disc.
+    /// Succeeded: a full disc.
     Filled,
     /// Failed: a cross.
     Cross,
-    /// Could not be judged: a triangle.
+    /// Could not be evaluated: a triangle.
     Triangle,
-    /// Ended for good: a square.
+    /// Terminated: a square.
     Square,
     /// Nothing is known yet: a broken ring.
     Unknown,

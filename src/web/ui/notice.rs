@@ -1,23 +1,23 @@
-//! Words for what is empty, odd or broken.
+//! Notices, empty states and the content of fault pages.
 
 use maud::{Markup, html};
 
 use super::mark::Mark;
 
-/// How much a notice matters.
+/// The severity of a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
-    /// What was asked for is done.
+    /// Success.
     Good,
-    /// Good to know.
+    /// Information.
     Info,
-    /// Look before going on.
+    /// A warning.
     Warn,
-    /// Something failed.
+    /// A failure.
     Bad,
 }
 
-/// A message in the flow of a page; a failure is announced at once.
+/// A message in the flow of a page. Screen readers announce a failure at once.
 pub(crate) fn notice(tone: Tone, body: &Markup) -> Markup {
     let (class, mark, role) = match tone {
         Tone::Good => ("notice notice-good", Mark::Filled, "status"),
@@ -28,7 +28,7 @@ pub(crate) fn notice(tone: Tone, body: &Markup) -> Markup {
     html! { div class=(class) role=(role) { (mark) div { (body) } } }
 }
 
-/// An empty state: what is not there, and what would fill it.
+/// An empty state: what is missing, and what would fill it.
 pub(crate) fn empty(what: &str, would_fill: Markup) -> Markup {
     html! {
         div class="empty" {
@@ -38,7 +38,7 @@ pub(crate) fn empty(what: &str, would_fill: Markup) -> Markup {
     }
 }
 
-/// The main region of a fault: what happened, what it means, what to press.
+/// The content of a fault page: status, title, advice, actions.
 pub(crate) fn error_page(key: &str, status: u16, title: &str, advice: &str, actions: &Markup) -> Markup {
     html! {
         div class="fault" data-fault=(key) {
@@ -50,8 +50,7 @@ pub(crate) fn error_page(key: &str, status: u16, title: &str, advice: &str, acti
     }
 }
 
-/// That something could not be read for a page. The region around it is asked for again until it can be: nothing need
-/// change for that.
+/// A warning that something could not be read. The script refetches its region until it can be read, without an event.
 pub(crate) fn unavailable(words: &Markup) -> Markup {
     html! { div data-unread { (notice(Tone::Warn, words)) } }
 }

@@ -1,4 +1,4 @@
-//! Regions: pieces of page with an id that refetch themselves when a topic they depend on changes.
+//! Regions: parts of a page that are refetched when a topic that they depend on changes.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,33 +8,33 @@ use maud::{Markup, PreEscaped, html};
 use crate::live::Topic;
 use crate::web::assets;
 
-/// How long a region waits between two refetches, however many changes arrive.
+/// The time between two refetches of a region, at least.
 const THROTTLE: &str = "50ms";
 
-/// The browser's event that stands for every topic: the page may have missed some.
+/// The event that stands for every topic: the page may have missed changes.
 pub(crate) const RESYNC: &str = "resync";
 
-/// A piece of page that can be fetched alone.
+/// A part of a page that can be fetched alone.
 #[derive(Debug)]
 pub(crate) struct Region<'a> {
     /// Its name, unique on the page; the element's id is `region-{name}`.
     pub name: &'static str,
     /// The topics of the event stream that may change it.
     pub topics: &'static [Topic],
-    /// What it shows.
+    /// Its content.
     pub body: Body<'a>,
 }
 
-/// What a region shows, drawn already or when it is wanted: a page of many regions is asked for one of them.
+/// The content of a region. A request often wants only one of a page's regions, so a body can be drawn on demand.
 pub(crate) enum Body<'a> {
-    /// Drawn.
+    /// Markup.
     Drawn(Markup),
-    /// Drawn from what it borrows.
+    /// A function that draws the markup.
     OnDemand(Box<dyn Fn() -> Markup + Send + Sync + 'a>),
 }
 
 impl<'a> Body<'a> {
-    /// A body that costs nothing unless it is wanted.
+    /// A body that is drawn only when it is wanted.
     pub fn on_demand(draw: impl Fn() -> Markup + Send + Sync + 'a) -> Self {
         Self::OnDemand(Box::new(draw))
     }
@@ -62,8 +62,8 @@ impl fmt::Debug for Body<'_> {
     }
 }
 
-/// A region, refetched from `page_url` (the page's own path and query) and morphed in place. A failed refetch leaves
-/// what is shown and lets the script say so, rather than putting an error page inside a region.
+/// A region, refetched from `page_url` (the page's own path and query) and morphed in place. A failed refetch keeps the
+/// present content, and the script reports it; no error page is swapped into a region.
 pub(crate) fn region(region: &Region, page_url: &str) -> Markup {
     let body = region.body.markup();
     html! {
@@ -75,8 +75,7 @@ pub(crate) fn region(region: &Region, page_url: &str) -> Markup {
     }
 }
 
-/// The trigger of a region: `refresh` on the element itself, and wherever they were raised each topic, and `resync`,
-/// which stands for all of them. Without a topic, nothing that happens changes it.
+/// The `hx-trigger` of a region: `refresh` on the element itself, and each of its topics, and `resync`, on the body.
 pub(super) fn trigger(topics: &[Topic], throttle: &str) -> String {
     let mut trigger = "refresh".to_owned();
     let all = (!topics.is_empty()).then_some(RESYNC);
@@ -96,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_region_names_where_and_when_it_refetches() {
+    fn a_region_has_its_url_and_triggers() {
         let markup = region(
             &Region {
                 name: "rows",

@@ -15,9 +15,9 @@ pub(super) struct ValueAxis {
 }
 
 impl ValueAxis {
-    /// The axis that covers both values, with a little room, and the finest step of 1, 2, 2.5 or 5 times a power of
-    /// ten that needs no more than six ticks. Where fewer than four fall inside, the nearer end is moved out to the
-    /// next one, so the values keep most of the height.
+    /// The axis that covers both values, with a margin. Its step is the finest of 1, 2, 2.5 or 5 times a power of ten
+    /// that needs no more than six ticks. Where fewer than four ticks fall inside, the nearer end is moved out to the
+    /// next tick, so that the values keep most of the height.
     pub(super) fn covering(low: f64, high: f64) -> Self {
         let (low, high) = if high - low > f64::EPSILON * 8.0 * (low.abs() + high.abs()) {
             let room = (high - low) * 0.03;
@@ -78,7 +78,7 @@ impl ValueAxis {
     }
 }
 
-/// Steps of a time axis in milliseconds; neighbours differ by at most a factor of about two.
+/// Steps of a time axis in milliseconds. Each is at most about twice the one before.
 const STEPS: [i64; 32] = {
     const S: i64 = 1_000;
     const M: i64 = 60 * S;

@@ -1,9 +1,8 @@
-//! Tables, the console's main instrument, with their filters and paging.
+//! Tables: columns that sort, and rows with stable ids.
 
 use maud::{Markup, html};
 
 use super::region::etag;
-use super::value::count;
 
 /// The order a column is sorted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,12 +13,12 @@ pub(crate) enum Order {
     Descending,
 }
 
-/// A column that can be sorted by.
+/// The sort link of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sort {
-    /// The page sorted by this column, or in the other order when it is already.
+    /// The page sorted by this column; in reverse order where it is already.
     pub href: String,
-    /// The present order, when the page is sorted by this column.
+    /// The order in force, where the page is sorted by this column.
     pub current: Option<Order>,
 }
 
@@ -28,9 +27,9 @@ pub(crate) struct Sort {
 pub(crate) struct Column<'a> {
     /// Its name.
     pub head: &'a str,
-    /// Numbers stand right and tabular.
+    /// Right-aligned, with tabular figures.
     pub numeric: bool,
-    /// Given up first on a narrow screen.
+    /// Hidden on a narrow screen.
     pub minor: bool,
     /// How to sort by it.
     pub sort: Option<Sort>,
@@ -77,7 +76,7 @@ impl<'a> Column<'a> {
     }
 }
 
-/// What a row is about; decides the attribute that names it.
+/// The entity of a row; decides its `data-` attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RowKind {
     /// `data-task`
@@ -90,12 +89,13 @@ pub(crate) enum RowKind {
     Event,
     /// `data-experiment-row`
     Experiment,
-    /// Nothing that changes by itself.
+    /// No entity.
     Plain,
 }
 
 impl RowKind {
-    /// One that is new, and several; nothing for what the script does not hold back.
+    /// Labels for one and for several new rows, which the script holds back until they are asked for; none for kinds
+    /// that are not held back.
     fn new_row_labels(self) -> Option<[&'static str; 2]> {
         match self {
             Self::Task => Some(["new task", "new tasks"]),
@@ -121,17 +121,16 @@ impl RowKind {
 /// One row.
 #[derive(Debug)]
 pub(crate) struct Row {
-    /// What it is about.
+    /// The kind of its entity.
     pub kind: RowKind,
-    /// The id of that entity, as on the wire.
+    /// The entity's id, as on the wire.
     pub id: String,
-    /// One cell a column.
+    /// One cell per column.
     pub cells: Vec<Markup>,
 }
 
 impl Row {
-    /// The id of the element: stable, and unique whatever characters the entity's id holds, so that a morph finds
-    /// the row again.
+    /// The element's id: stable, and unique for any characters in the entity's id, so that a morph finds the row again.
     fn element_id(&self) -> String {
         let plain = self
             .id
@@ -152,7 +151,7 @@ impl Row {
 /// A table.
 #[derive(Debug)]
 pub(crate) struct Table<'a> {
-    /// What the rows are, for those who cannot see the heading above.
+    /// The caption for screen readers.
     pub caption: &'a str,
     /// The columns.
     pub columns: Vec<Column<'a>>,
@@ -209,126 +208,12 @@ fn head_cell(column: &Column) -> Markup {
     }
 }
 
-/// One filter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Chip {
-    /// What it keeps.
-    pub text: String,
-    /// How many rows that is.
-    pub count: Option<u64>,
-    /// The page so filtered.
-    pub href: String,
-    /// Whether it is in force.
-    pub current: bool,
-}
-
-/// Filters as links, one row of them for one property.
-pub(crate) fn chips(label: &str, chips: &[Chip]) -> Markup {
-    html! {
-        nav class="chips" aria-label={ "Filter by " (label) } {
-            span class="chips-label" { (label) }
-            ul role="list" {
-                @for chip in chips {
-                    li {
-                        a class="chip" href=(chip.href) aria-current=[chip.current.then_some("true")] {
-                            (chip.text)
-                            @if let Some(of) = chip.count { span class="chip-count" { (count(of)) } }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Count and paging below a table.
-#[derive(Debug)]
-pub(crate) struct Pager<F: Fn(u64) -> String> {
-    /// The present page, from 1.
-    pub page: u64,
-    /// Rows a page, at least 1.
-    pub per: u64,
-    /// Rows in all.
-    pub total: u64,
-    /// The link to a page.
-    pub href: F,
-}
-
-impl<F: Fn(u64) -> String> Pager<F> {
-    /// The last page; 1 when there is nothing.
-    fn last(&self) -> u64 {
-        self.total.div_ceil(self.per.max(1)).max(1)
-    }
-
-    /// The pager, with `what` the rows are in plural; nothing below an empty state.
-    pub(crate) fn markup(&self, what: &str) -> Markup {
-        if self.total == 0 {
-            return Markup::default();
-        }
-        let last = self.last();
-        let page = self.page.clamp(1, last);
-        let first_row = (page - 1) * self.per + 1;
-        let last_row = (page * self.per).min(self.total);
-        html! {
-            nav class="pager" aria-label="Pages of rows" {
-                p {
-                    @if last == 1 { (count(self.total)) " " (what) }
-                    @else {
-                        (count(first_row)) "\u{2013}" (count(last_row)) " of " (count(self.total)) " " (what)
-                    }
-                }
-                @if last > 1 {
-                    ul role="list" {
-                        (self.step("First", 1, page > 2))
-                        (self.step("Previous", page.saturating_sub(1), page > 1))
-                        li { "page " (count(page)) " of " (count(last)) }
-                        (self.step("Next", page + 1, page < last))
-                        (self.step("Last", last, page + 1 < last))
-                    }
-                }
-            }
-        }
-    }
-
-    fn step(&self, label: &str, to: u64, possible: bool) -> Markup {
-        html! {
-            li {
-                @if possible { a class="chip" href=((self.href)(to)) { (label) } }
-                @else { span class="chip" aria-disabled="true" { (label) } }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn pager(page: u64, total: u64) -> String {
-        let href = |page| format!("?page={page}");
-        Pager {
-            page,
-            per: 100,
-            total,
-            href,
-        }
-        .markup("tasks")
-        .0
-    }
-
     #[test]
-    fn the_pager_counts_its_rows_and_ends() {
-        assert_eq!(pager(1, 0), "");
-        assert!(pager(1, 100).contains("<p>100 tasks</p>"));
-        assert!(!pager(1, 100).contains("href"));
-        let middle = pager(2, 250);
-        assert!(middle.contains("101\u{2013}200 of 250 tasks"), "{middle}");
-        assert!(middle.contains("?page=1") && middle.contains("?page=3"), "{middle}");
-        assert!(pager(9, 250).contains("201\u{2013}250 of 250"));
-    }
-
-    #[test]
-    fn row_ids_stay_apart_whatever_they_hold() {
+    fn row_ids_are_unique_for_any_characters() {
         let id = |id: &str| {
             Row {
                 kind: RowKind::Task,

@@ -5,20 +5,20 @@ use serde_json::Value;
 
 use crate::protocol::Timestamp;
 
-/// Between groups of three digits: narrow, and never a line break.
+/// The separator of digit groups: a narrow no-break space.
 const THIN: char = '\u{202f}';
 
-/// What stands for a value that is not there.
+/// Stands for an absent value.
 pub(crate) const ABSENT: &str = "\u{2013}";
 
-/// Ids up to this many characters stay whole.
+/// Ids up to this many characters are not shortened.
 const WHOLE: usize = 18;
 
 /// Characters kept of the end of a longer one.
 const TAIL: usize = 6;
 
-/// An id cut in the middle. Of a minted id the prefix says what it is and the tail tells it apart (ids minted
-/// together share their head); of a caller's own id more of the head is kept, since it often says something.
+/// An id shortened in the middle. A minted id keeps its prefix, which says its kind, and its tail: ids minted together
+/// share their head. A caller's own id keeps more of its head, which often has a meaning.
 pub(crate) fn short(id: &str) -> String {
     let length = id.chars().count();
     if length <= WHOLE {
@@ -30,22 +30,22 @@ pub(crate) fn short(id: &str) -> String {
     format!("{head}\u{2026}{tail}")
 }
 
-/// A shortened id that copies the whole one; not for use inside links, buttons or summaries.
+/// A shortened id; a click copies the whole one. Not for use inside links, buttons or summaries.
 pub(crate) fn short_id(id: &str) -> Markup {
     html! { button type="button" class="id" title=(id) data-copy=(id) { (short(id)) } }
 }
 
-/// A shortened id as mere text.
+/// A shortened id as text.
 pub(crate) fn id_text(id: &str) -> Markup {
     html! { span class="id" title=(id) { (short(id)) } }
 }
 
-/// A shortened id that leads to its page if there is a link to it.
+/// A shortened id, linked to its page if there is a link.
 pub(crate) fn id_maybe_link(href: Option<&str>, id: &str) -> Markup {
     href.map_or_else(|| id_text(id), |href| id_link(href, id))
 }
 
-/// A shortened id that leads to its page.
+/// A shortened id, linked to its page.
 pub(crate) fn id_link(href: &str, id: &str) -> Markup {
     html! { a class="id" href=(href) title=(id) { (short(id)) } }
 }
@@ -60,18 +60,18 @@ pub(crate) fn copyable(id: &str) -> Markup {
     }
 }
 
-/// A commit, by its first ten digits; copies the whole name.
+/// A commit's first ten digits; a click copies the whole hash.
 pub(crate) fn commit(sha: &str) -> Markup {
     let head: String = sha.chars().take(10).collect();
     html! { button type="button" class="id" title=(sha) data-copy=(sha) { (head) } }
 }
 
-/// An instant. The text is the true time in UTC; the script makes it relative and keeps it so.
+/// An instant. The text is the time in UTC; the script replaces it with a relative time and updates that.
 pub(crate) fn when(at: Timestamp) -> Markup {
     html! { time datetime=(at) title=(at) { (at.instant().strftime("%H:%M:%S UTC")) } }
 }
 
-/// An instant with its date, which the script leaves in place and completes with how long ago it was.
+/// An instant with its date; the script adds how long ago it was.
 pub(crate) fn when_dated(at: Timestamp) -> Markup {
     html! {
         time datetime=(at) title=(at) data-when="dated" { (at.instant().strftime("%Y-%m-%d %H:%M:%S UTC")) }
