@@ -1,5 +1,5 @@
-//! Figures for a monitoring system, in the text format of OpenMetrics. They are read off what is there when they are
-//! asked for, so that none has to be kept up to date. They name experiments by id and nothing else.
+//! Figures for a monitoring system, in the OpenMetrics text format. They are computed when they are requested, so none
+//! has to be kept up to date. Experiments are named by id only.
 
 use std::fmt;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ fn text(console: &Console) -> Result<String, fmt::Error> {
     Ok(text)
 }
 
-/// The figures of feeds and of what they fill.
+/// The figures of feeds and mirrors.
 struct Feeds {
     state: Figures,
     by: Figures,
@@ -160,7 +160,7 @@ fn with(labels: &Labels, name: &'static str, value: &str) -> Labels {
     labels
 }
 
-/// Exact up to 2^53, which nothing here comes near.
+/// Exact up to 2^53, far above any count here.
 fn count(of: usize) -> f64 {
     of as f64
 }
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_bytes_are_told_exactly() {
+    fn large_counts_are_exact() {
         assert_eq!(count(5 << 30), 5_368_709_120.0);
         assert_eq!(count((1 << 53) - 1), 9_007_199_254_740_991.0);
     }
