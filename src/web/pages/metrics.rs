@@ -56,6 +56,7 @@ fn text(console: &Console) -> Result<String, fmt::Error> {
 }
 
 /// The figures of feeds and mirrors.
+#[derive(Default)]
 struct Feeds {
     state: Figures,
     by: Figures,
@@ -70,17 +71,7 @@ struct Feeds {
 
 impl Feeds {
     fn register(to: &mut Registry) -> Self {
-        let feeds = Self {
-            state: Family::default(),
-            by: Family::default(),
-            silence: Family::default(),
-            viewers: Family::default(),
-            rows: Family::default(),
-            bytes: Family::default(),
-            events: Family::default(),
-            lists: Family::default(),
-            breaks: Family::default(),
-        };
+        let feeds = Self::default();
         let Self { state, by, silence, .. } = &feeds;
         to.register("feed_state", "1 for the state that the feed is in", state.clone());
         to.register("feed_by", "1 for the means by which changes arrive", by.clone());
