@@ -1,4 +1,4 @@
-//! Embedded files, named by their content so that a browser may keep them for ever.
+//! Embedded files, named by a hash of their content so that browsers may cache them for ever.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -22,7 +22,7 @@ pub(crate) enum Asset {
     Favicon,
 }
 
-/// One sheet a component; the first declares the order of the layers.
+/// One sheet per component; the first declares the order of the cascade layers.
 const STYLE: &str = concat!(
     include_str!("../../assets/css/tokens.css"),
     include_str!("../../assets/css/base.css"),
@@ -82,7 +82,7 @@ const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 struct File {
-    /// What pages call it. A module that only other modules import has no such name.
+    /// Its name for pages; none for a module that only other modules import.
     asset: Option<Asset>,
     url: String,
     etag: String,
@@ -91,7 +91,7 @@ struct File {
 }
 
 impl File {
-    /// A file of its own, named by its content.
+    /// A file named by a hash of its content.
     fn new(asset: Asset, stem: &str, extension: &str, content_type: &'static str, bytes: &'static [u8]) -> Self {
         let name = format!("{stem}-{}.{extension}", hex(bytes, 4));
         Self::named(Some(asset), &name, content_type, bytes)
@@ -122,8 +122,8 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
     files
 });
 
-/// The modules, in a directory named by the content of all of them. They import each other by relative paths, so no
-/// page gets modules of two versions.
+/// The modules, in a directory named by a hash of all of them. They import each other by relative paths, so no page
+/// gets modules of two versions.
 fn module_files() -> impl Iterator<Item = File> {
     let all: String = MODULES.iter().flat_map(|(name, text)| [*name, *text]).collect();
     let directory = format!("js-{}", hex(all.as_bytes(), 4));
@@ -143,7 +143,7 @@ pub(crate) fn hex(content: &[u8], bytes: usize) -> String {
     })
 }
 
-/// The path of a file. It changes whenever the content does.
+/// The path of a file. It changes with the content.
 pub(crate) fn url(asset: Asset) -> &'static str {
     FILES
         .iter()
@@ -151,8 +151,8 @@ pub(crate) fn url(asset: Asset) -> &'static str {
         .map_or("", |file| file.url.as_str())
 }
 
-/// The paths of the modules that [`Asset::Script`] imports, for pages to preload. A browser otherwise learns of a
-/// module only from the one that imports it, and loads them one after the other.
+/// The paths of the modules that [`Asset::Script`] imports, for pages to preload. Otherwise a browser finds a module
+/// only when it has loaded the one that imports it.
 pub(crate) fn imports() -> impl Iterator<Item = &'static str> {
     FILES
         .iter()

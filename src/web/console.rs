@@ -18,9 +18,9 @@ use crate::lifecycle::Tasks;
 use crate::live::Live;
 use crate::repos::RepoMaterializer;
 
-/// What requests are answered with. No service knows of a request or of its context.
+/// The services that answer requests. No service knows a request or its context.
 pub(crate) struct Console {
-    /// What is known of the experiments.
+    /// The mirrors of the experiments and of the registry.
     pub live: Live,
     /// Clients of the servers, with their credentials.
     pub stores: StoreFactory,
@@ -30,13 +30,13 @@ pub(crate) struct Console {
     pub sessions: Sessions,
     pub roles: RoleResolver,
     pub authenticator: Authenticator,
-    /// The bearer token that a monitoring system shows for the metrics.
+    /// The bearer token with which a monitoring system reads the metrics.
     pub metrics_token: Option<SecretString>,
-    /// Answers that were drawn.
+    /// Rendered answers.
     pub pages: PageCache,
-    /// The experiments' repositories; without them, pages say that commits cannot be shown.
+    /// The experiments' repositories; without them, pages do not show commits.
     pub repos: Option<RepoMaterializer>,
-    /// Outcomes of the forms that were submitted.
+    /// Outcomes of submitted forms.
     pub submissions: SubmissionStore,
     /// Listings of workers and groups.
     pub rosters: RosterCache,
@@ -45,10 +45,10 @@ pub(crate) struct Console {
 }
 
 impl Console {
-    /// The console that a request came to.
+    /// The console in a request's data.
     ///
     /// # Errors
-    /// [`Fault::Internal`] where no middleware has put it into the request's data.
+    /// [`Fault::Internal`] where no middleware has put it there.
     pub fn of(request: &Request) -> Result<&Arc<Self>, Fault> {
         let missing = || Fault::Internal("the console is not in the request's data".to_owned());
         request.data().ok_or_else(missing)

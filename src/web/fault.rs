@@ -1,4 +1,4 @@
-//! What can go wrong for an operator, each with a status and a key. `pages::fault` has the words and draws them.
+//! The faults that an operator can meet, each with a status and a key. `pages::fault` has their texts and draws them.
 
 use poem::error::ResponseError;
 use poem::http::StatusCode;
@@ -20,7 +20,7 @@ pub(crate) enum Fault {
     /// The page is for administrators, and this operator is none.
     #[error("the operator is no administrator")]
     NotAdministrator(Operator),
-    /// The page is for administrators, and who is one cannot be known now.
+    /// The page is for administrators, and whether the operator is one cannot be known now.
     #[error("who administers cannot be known: {0}")]
     RoleUnknown(Unavailability),
     /// The path names no page.
@@ -29,13 +29,13 @@ pub(crate) enum Fault {
     /// The path names no registered experiment.
     #[error("no such experiment: {0}")]
     NoSuchExperiment(String),
-    /// No registered experiment has the name.
+    /// No registered experiment has this name.
     #[error("no experiment of the name: {0}")]
     NoSuchName(String),
-    /// There is no experiment, and who asks may not register one.
+    /// There is no experiment, and the operator may not register one.
     #[error("no experiment is registered")]
     NoExperiments,
-    /// The path names the experiment that was selected, and it is gone. The selection has been cleared.
+    /// The path names the selected experiment, which is not registered any more. The selection has been cleared.
     #[error("the selected experiment is gone: {0}")]
     StaleSelection(ExperimentId),
     /// The experiment has no such entity.
@@ -46,7 +46,7 @@ pub(crate) enum Fault {
         /// As in the path.
         id: String,
     },
-    /// The console serves one experiment, and no deployment.
+    /// The console runs without a control plane, so there are no deployment pages.
     #[error("there is no control plane")]
     NoControlPlane,
     /// The deployment has no such worker or group.
@@ -63,25 +63,25 @@ pub(crate) enum Fault {
     /// The task store hosts other experiments, or there is no address for this one.
     #[error("no known task store hosts the experiment")]
     NotHostedHere,
-    /// The registry cannot be read, and what is asked for is not in what was read of it.
+    /// The registry cannot be read, and what was read before does not have the experiment.
     #[error("the control plane cannot be read: {0}")]
     ControlPlane(Unavailability),
     /// The experiment has not been read yet and cannot be.
     #[error("the experiment cannot be read: {0}")]
     TaskStore(Unavailability),
-    /// The first list takes longer than a page waits.
+    /// The first list takes longer than a request waits.
     #[error("{0} is still being read")]
     StillReading(&'static str),
     /// Another site sent the request.
     #[error("the request comes from another site")]
     CrossSite,
-    /// The request is not one that a page of ours makes.
+    /// The request is malformed; the console's own pages do not send such a request.
     #[error("{0}")]
     BadRequest(String),
-    /// The body is larger than any form of ours.
+    /// The body is larger than any form of the console.
     #[error("the request is too large")]
     TooLarge,
-    /// A method that the path has no use for.
+    /// The path does not take the method.
     #[error("the path does not take this method")]
     MethodNotAllowed,
     /// A defect of the console.

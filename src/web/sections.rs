@@ -1,7 +1,7 @@
-//! The sections of the console, as data: one row each for the rail, the keys and what a switch keeps.
+//! The sections of the console, as data: one row each for the rail, the keyboard shortcuts and switching experiments.
 //!
-//! A page names its section, and every section says here what becomes of it in a switch, so no page can be left out of
-//! one by mistake.
+//! A page names its section, and every section says here which parts of its query a switch keeps, so no page can be
+//! left out by mistake.
 
 use crate::protocol::ExperimentId;
 use crate::web::auth::audience::Audience;
@@ -28,16 +28,16 @@ pub(crate) enum Section {
     Groups,
 }
 
-/// Where the first page of a section is.
+/// The path of a section's first page.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Place {
+pub(crate) enum SectionPath {
     /// A page of each experiment.
     Experiment {
         /// Its path.
         path: fn(&ExperimentId) -> String,
-        /// The parts of its query that mean the same in every experiment, which a switch keeps. Worker ids, page
-        /// numbers and cursors do not: they belong to one experiment.
-        kept_in_a_switch: &'static [&'static str],
+        /// The query parameters that a switch keeps, since they mean the same in every experiment. Worker ids, page
+        /// numbers and cursors belong to one experiment.
+        kept_query: &'static [&'static str],
     },
     /// A page of the deployment.
     Deployment {
@@ -46,18 +46,18 @@ pub(crate) enum Place {
     },
 }
 
-/// What the rail, the keys and a switch know of a section.
+/// The row of a section.
 #[derive(Debug)]
 pub(crate) struct SectionInfo {
-    /// The heading in the rail that it stands under.
+    /// Its heading in the rail.
     pub heading: &'static str,
-    /// What the rail calls it.
+    /// Its label in the rail.
     pub label: &'static str,
-    /// The key that leads there after `g`, if there is one.
+    /// The key after `g` of its keyboard shortcut.
     pub key: Option<&'static str>,
-    /// Where it is.
-    pub place: Place,
-    /// Who may use it; the rail shows it to nobody else.
+    /// The path of its first page.
+    pub path: SectionPath,
+    /// Who may use it; the rail shows it to them only.
     pub audience: Audience,
 }
 
@@ -89,21 +89,14 @@ impl Section {
     }
 }
 
-/// A section under "Observe", which is for administrators.
+/// A section under "Observe", for administrators.
 const fn observed(
     label: &'static str,
     key: &'static str,
     path: fn(&ExperimentId) -> String,
-    kept_in_a_switch: &'static [&'static str],
+    kept_query: &'static [&'static str],
 ) -> SectionInfo {
-    of_experiment(
-        "Observe",
-        label,
-        Some(key),
-        path,
-        kept_in_a_switch,
-        Audience::Administrator,
-    )
+    of_experiment("Observe", label, Some(key), path, kept_query, Audience::Administrator)
 }
 
 const fn of_experiment(
@@ -111,14 +104,14 @@ const fn of_experiment(
     label: &'static str,
     key: Option<&'static str>,
     path: fn(&ExperimentId) -> String,
-    kept_in_a_switch: &'static [&'static str],
+    kept_query: &'static [&'static str],
     audience: Audience,
 ) -> SectionInfo {
     SectionInfo {
         heading,
         label,
         key,
-        place: Place::Experiment { path, kept_in_a_switch },
+        path: SectionPath::Experiment { path, kept_query },
         audience,
     }
 }
@@ -128,39 +121,40 @@ const fn of_deployment(label: &'static str, key: Option<&'static str>, path: fn(
         heading: "Deployment",
         label,
         key,
-        place: Place::Deployment { path },
+        path: SectionPath::Deployment { path },
         audience: Audience::Administrator,
     }
 }
 
-/// Where a switch leads: the page of `target` of the same section as `from`, a path with its query, with the filters
-/// that still apply. Whatever is not a page of an experiment leads to the overview, so a switch never leaves this site.
+/// The URL that a switch leads to: the same section of `target` as that of `from` (a path with its query), with the
+/// filters that still apply. Anything that is not a page of an experiment leads to the overview, so a switch never
+/// leaves this site.
 pub(crate) fn same_section(from: &str, target: &ExperimentId) -> String {
     let overview = urls::overview(target);
     let (path, query) = from.split_once('?').unwrap_or((from, ""));
     let Some(left) = urls::experiment_of(path) else {
         return overview;
     };
-    // The overview's path begins every other one.
+    // Every other path begins with the overview's.
     for section in Section::ALL.into_iter().filter(|section| *section != Section::Overview) {
-        let Place::Experiment {
+        let SectionPath::Experiment {
             path: path_of,
-            kept_in_a_switch,
-        } = section.info().place
+            kept_query,
+        } = section.info().path
         else {
             continue;
         };
         let Some(below) = path.strip_prefix(&path_of(&left)) else {
             continue;
         };
-        // One entity: the other experiment does not have it, but it has the list.
+        // A page of one entity: the other experiment does not have the entity, but it has the list.
         let query = if below.is_empty() { query } else { "" };
-        return with_kept(&path_of(target), query, kept_in_a_switch);
+        return with_kept_query(&path_of(target), query, kept_query);
     }
     overview
 }
 
-fn with_kept(path: &str, query: &str, kept: &[&str]) -> String {
+fn with_kept_query(path: &str, query: &str, kept: &[&str]) -> String {
     let pairs = serde_urlencoded::from_str::<Vec<(String, String)>>(query).unwrap_or_default();
     let pairs: Vec<_> = pairs
         .into_iter()
@@ -201,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_leads_off_the_site() {
+    fn a_switch_never_leaves_the_site() {
         let target = B.parse().expect("an experiment id");
         for from in [
             "https://evil.example/",

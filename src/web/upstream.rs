@@ -1,4 +1,4 @@
-//! The servers behind the console, as its pages speak of them: names, keys, and words for what they answer.
+//! The servers behind the console, as pages show them: names, fault keys, and texts for their errors.
 
 use poem::http::StatusCode;
 
@@ -8,9 +8,9 @@ use crate::live::UnavailabilityKind;
 /// A server behind the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Upstream {
-    /// It has the registry of experiments, and the deployment's workers and groups.
+    /// Has the registry of experiments, and the deployment's workers and groups.
     ControlPlane,
-    /// It hosts an experiment.
+    /// Hosts experiments.
     TaskStore,
 }
 
@@ -23,7 +23,7 @@ impl Upstream {
         }
     }
 
-    /// The key of what goes wrong with it, in markup.
+    /// The key of a fault of this server, in markup.
     pub fn key(self, kind: UnavailabilityKind) -> &'static str {
         let (unreachable, credential, refused) = match self {
             Self::ControlPlane => (
@@ -46,7 +46,7 @@ impl Upstream {
         }
     }
 
-    /// Why a request came to nothing, as part of a sentence.
+    /// Why a request failed, as part of a sentence.
     pub fn why(self, error: &ClientError) -> String {
         let server = self.name().to_lowercase();
         match error.status() {
@@ -61,7 +61,7 @@ impl Upstream {
         }
     }
 
-    /// That it asks for the admin token where the console has none, and what helps.
+    /// That the server asks for an admin token that the console does not have, and how to give it one.
     pub fn needs_token(self) -> (String, &'static str) {
         (
             format!("{} tells its workers and groups to the admin token only", self.name()),
@@ -71,7 +71,7 @@ impl Upstream {
     }
 }
 
-/// What kind of unavailability an error of a request shows.
+/// The kind of unavailability that a request's error means.
 pub(crate) fn unavailability_kind(error: &ClientError) -> UnavailabilityKind {
     if error.is_unauthorized() {
         UnavailabilityKind::NoCredential

@@ -1,8 +1,8 @@
-//! A function for every path of the console; nothing else spells one.
+//! A function for every path of the console. No other file spells one.
 
 use crate::protocol::{ExperimentId, GroupId, IdeaId, MemberId, TaskId, VariantId, WorkerId, percent_encode};
 
-/// Where a browser begins: the experiment selected last.
+/// The start page: redirects to the active experiment.
 pub(crate) fn home() -> &'static str {
     "/"
 }
@@ -22,7 +22,7 @@ pub(crate) fn signin_with(token: &str) -> String {
     format!("/signin?token={token}")
 }
 
-/// Signing in, and going on to `next` afterwards.
+/// The sign-in page, which leads to `next` afterwards.
 pub(crate) fn signin_then(next: &str) -> String {
     if next == "/" {
         signin().to_owned()
@@ -41,7 +41,7 @@ pub(crate) fn select(experiment: &ExperimentId) -> String {
     format!("/admin/experiments/{experiment}/select")
 }
 
-/// Forgets the session's selected experiment (POST).
+/// Clears the session's selection (POST).
 pub(crate) fn clear_selection() -> &'static str {
     "/admin/experiments/clear-selection"
 }
@@ -51,7 +51,7 @@ pub(crate) fn register() -> &'static str {
     "/admin/experiments/register"
 }
 
-/// Takes an experiment out of the registry.
+/// Removes an experiment from the registry.
 pub(crate) fn unregister(experiment: &ExperimentId) -> String {
     format!("/admin/experiments/{experiment}/unregister")
 }
@@ -96,12 +96,12 @@ pub(crate) fn events(experiment: &ExperimentId) -> String {
     format!("/x/{experiment}/admin/events/")
 }
 
-/// The browser's event stream, from where the page was drawn.
+/// The event stream of an experiment, from the position of a page.
 pub(crate) fn live(experiment: &ExperimentId, since: &str) -> String {
     format!("/x/{experiment}/live?since={since}")
 }
 
-/// The event stream of deployment pages.
+/// The event stream of deployment pages, from the position of a page.
 pub(crate) fn fleet_live(since: &str) -> String {
     format!("/live?since={since}")
 }
@@ -141,7 +141,7 @@ pub(crate) fn group_members(group: &GroupId) -> String {
     format!("/admin/control/groups/{group}/members")
 }
 
-/// Takes a member out of a group (POST).
+/// Removes a member from a group (POST).
 pub(crate) fn remove_group_member(group: &GroupId, member: &MemberId) -> String {
     format!("/admin/control/groups/{group}/members/{member}/remove")
 }

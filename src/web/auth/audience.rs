@@ -31,10 +31,9 @@ impl Audience {
     /// The audience of a path that is not in the route table. Such paths lead nowhere, but those that any server might
     /// read as an administrator's page are refused to others all the same.
     pub fn of_unknown_path(path: &str) -> Self {
-        if is_admin_path(path) {
-            Self::Administrator
-        } else {
-            Self::SignedIn
+        match is_admin_path(path) {
+            true => Self::Administrator,
+            false => Self::SignedIn,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::clock::Clock;
@@ -68,7 +68,7 @@ impl RateLimiter {
     /// When too many attempts failed within the window.
     pub fn begin(&self, worker: Option<&WorkerId>, source: IpAddr) -> Result<Attempt<'_>, RateLimited> {
         let (source, at) = (network(source), self.clock.now().instant().as_millisecond());
-        let mut failures = self.failures();
+        let mut failures = self.failures.lock();
         let waits = [
             worker.and_then(|worker| failures.workers.retry_after(worker, at)),
             failures.sources.retry_after(&source, at),
@@ -92,16 +92,12 @@ impl RateLimiter {
     pub async fn check_permit(&self, limit: Duration) -> Option<SemaphorePermit<'_>> {
         tokio::time::timeout(limit, self.checks.acquire()).await.ok()?.ok()
     }
-
-    fn failures(&self) -> MutexGuard<'_, FailureLogs> {
-        self.failures.lock()
-    }
 }
 
 impl Attempt<'_> {
     /// The credential was right. Clears the worker's failures, and of the address's only this attempt.
     pub fn succeeded(self) {
-        let mut failures = self.limiter.failures();
+        let mut failures = self.limiter.failures.lock();
         if let Some(worker) = &self.worker {
             failures.workers.clear(worker);
         }
@@ -110,7 +106,7 @@ impl Attempt<'_> {
 
     /// The credential was not checked, so the attempt does not count.
     pub fn not_checked(self) {
-        let mut failures = self.limiter.failures();
+        let mut failures = self.limiter.failures.lock();
         if let Some(worker) = &self.worker {
             failures.workers.remove(worker, self.at);
         }
@@ -264,7 +260,7 @@ mod tests {
         for _ in 0..MAX_PER_SOURCE * 2 {
             limiter.begin(Some(&worker(1)), HERE).expect("always").succeeded();
         }
-        assert!(limiter.failures().sources.times.is_empty() && limiter.failures().workers.times.is_empty());
+        assert!(limiter.failures.lock().sources.times.is_empty() && limiter.failures.lock().workers.times.is_empty());
     }
 
     #[test]
@@ -293,12 +289,19 @@ mod tests {
             clock.advance(Duration::from_millis(1));
             drop(limiter.begin(Some(&worker(n)), source(n)));
         }
-        assert_eq!(limiter.failures().workers.times.len(), MAX_KEYS);
-        assert!(limiter.failures().workers.times.contains_key(&worker(MAX_KEYS + 9)));
+        assert_eq!(limiter.failures.lock().workers.times.len(), MAX_KEYS);
+        assert!(
+            limiter
+                .failures
+                .lock()
+                .workers
+                .times
+                .contains_key(&worker(MAX_KEYS + 9))
+        );
         clock.advance(WINDOW);
         drop(limiter.begin(Some(&worker(0)), source(0)));
         assert_eq!(
-            limiter.failures().workers.times.len(),
+            limiter.failures.lock().workers.times.len(),
             1,
             "keys without a failure within the window go first"
         );

@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
-use sha2::{Digest, Sha256};
 use tracing::warn;
 
 use crate::clock::Clock;
 use crate::private_file::{create_private_dir, write_private};
 use crate::protocol::Timestamp;
+use crate::web::assets::hex;
 
 /// How long the answer "no replica has revoked it" is cached. What this process revoked it knows at once.
 const ABSENCE_TTL: Duration = Duration::from_secs(1);
@@ -104,11 +104,7 @@ async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + 
 }
 
 fn marker_name(id: &str, end: Timestamp) -> String {
-    let digest: String = Sha256::digest(id.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("{}-{digest}", end.instant().as_millisecond())
+    format!("{}-{}", end.instant().as_millisecond(), hex(id.as_bytes(), 32))
 }
 
 /// Writes the marker, and deletes those of sessions that have expired.

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use poem::session::Session;
-use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use crate::access::StoreFactory;
@@ -102,15 +101,9 @@ impl Sessions {
     /// How far the clocks of replicas may be apart.
     const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
-    pub fn new(
-        clock: Clock,
-        live: Live,
-        stores: StoreFactory,
-        revoked_dir: Option<PathBuf>,
-        offers_links: bool,
-    ) -> Self {
+    pub fn new(clock: Clock, live: Live, stores: StoreFactory, directory: Option<PathBuf>, offers_links: bool) -> Self {
         Self {
-            revoked: RevokedSessions::new(clock.clone(), revoked_dir),
+            revoked: RevokedSessions::new(clock.clone(), directory),
             clock,
             live,
             stores,
@@ -123,12 +116,11 @@ impl Sessions {
         if let Some(earlier) = self.signed_in(session).await {
             self.revoked.add(&earlier.id, earlier.end()).await;
         }
-        let id: [u8; 16] = rand::rng().random();
         let now = self.clock.now();
         session.clear();
         session.renew();
         let signed_in = SignedIn {
-            id: id.iter().map(|byte| format!("{byte:02x}")).collect(),
+            id: format!("{:032x}", rand::random::<u128>()),
             operator,
             begun_at: now,
             active_at: now,

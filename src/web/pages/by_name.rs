@@ -1,4 +1,4 @@
-//! From a display name to the experiment, or to a choice: names are not unique.
+//! Looks an experiment up by its display name; names are not unique, so it may answer with a choice.
 
 use maud::html;
 use poem::http::StatusCode;

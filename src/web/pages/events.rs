@@ -17,7 +17,7 @@ use crate::web::sections::Section;
 use crate::web::ui::{Body, Region, count, page_head, unavailable};
 use crate::web::urls;
 
-/// `GET /x/{E}/admin/events/`: the newest events, or with `before` (a cursor) the ones up to there.
+/// `GET /x/{E}/admin/events/`: the newest events, or with `before` (a cursor) those up to it.
 #[handler]
 pub(crate) async fn get(active: Active) -> Result<Response, Fault> {
     let snapshot = active.snapshot()?;
@@ -55,7 +55,7 @@ pub(crate) async fn get(active: Active) -> Result<Response, Fault> {
             &html! { p { "Events this old are kept by the task store only, and it cannot be read now: " (error) "." } },
         ),
     };
-    // What is past does not change, so the region follows no topic.
+    // Old events do not change, so the region depends on no topic.
     let region = Region {
         name: "events",
         topics: &[],
@@ -67,7 +67,7 @@ pub(crate) async fn get(active: Active) -> Result<Response, Fault> {
     ))
 }
 
-/// The `per` events that end at `before`, from what is held where that reaches.
+/// The `per` events up to cursor `before`: from the snapshot if it holds them, else from the task store.
 async fn read_older(
     reader: Result<ExperimentClient, ClientError>,
     snapshot: &Snapshot,

@@ -29,10 +29,10 @@ use crate::web::write::carry_out::{carry_out, request_id};
 use crate::web::write::refusal::{Faults, Refusal};
 use crate::web::write::submission_store::Submission;
 
-/// How long the answer to registering waits for the experiment to show.
+/// How long the answer waits until the registry shows the experiment.
 const SHOWN_WITHIN: Duration = Duration::from_secs(3);
 
-/// What was typed to register an experiment.
+/// The form that registers an experiment.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Registration {
@@ -169,7 +169,7 @@ impl Registration {
     }
 }
 
-/// Whether a text begins as a URI does (RFC 3986 §3.1) and holds no blanks.
+/// Whether a text begins with a URI scheme (RFC 3986 §3.1) and has no white space.
 fn has_scheme(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else {
         return false;
@@ -184,7 +184,8 @@ const NEEDS_TOKEN: &str = "Registering needs the admin token of the control plan
     --control-plane-admin-token.";
 
 fn page(context: &Context, session: &Session, form: &Registration, faults: &Faults) -> Page<'static> {
-    // Followed before they are drawn: what nobody follows does not change.
+    // The region is refetched when a followed experiment changes, so all hosted ones are followed before they are
+    // drawn.
     let followed = context.live().follow_hosted();
     let stores = &context.console.stores;
     let may_change = stores.control_admin().is_some();
@@ -217,7 +218,7 @@ fn page(context: &Context, session: &Session, form: &Registration, faults: &Faul
     page
 }
 
-/// How the console stands to the deployment, in a line.
+/// The console's posture in the deployment, in one line.
 fn posture(posture: Posture) -> Markup {
     html! {
         span data-posture=(posture.letter()) {

@@ -1,4 +1,4 @@
-//! The page of a fault: what happened, what it means, what to press.
+//! The page of a fault: title, advice, actions.
 
 use maud::{Markup, html};
 use poem::error::{MethodNotAllowedError, NotFoundError, ResponseError};
@@ -17,7 +17,7 @@ use crate::web::respond::render::answer;
 use crate::web::ui::{Region, Tone, bare, bare_fragment, error_page, notice};
 use crate::web::urls;
 
-/// What poem itself refuses.
+/// The fault of an error from poem itself.
 pub(crate) fn of_poem(error: &poem::Error) -> Fault {
     if error.is::<NotFoundError>() {
         Fault::NoSuchPage
@@ -40,14 +40,14 @@ pub(crate) fn draw(request: &HtmxRequest, uri: &Uri, fault: &Fault, context: Opt
     }
     let status = fault.status();
     if let PageScope::Region(name) = &request.scope {
-        // The bar and the fault itself stay true; other regions keep what they show, and the badge says how old it is.
-        // How much is pending is not known for now, which is no reason to load the page anew.
-        let is_true = match BarRegion::named(name) {
+        // The bar and the fault itself are still right; other regions keep their content, and the badge shows its age.
+        // The number of pending tasks cannot be known now, which is no reason to reload the page.
+        let is_current = match BarRegion::named(name) {
             Some(BarRegion::Pending) => !may_recover(fault),
             Some(_) => true,
             None => name == "fault",
         };
-        if !is_true || context.is_none() {
+        if !is_current || context.is_none() {
             return status.into_response();
         }
     }
@@ -65,7 +65,7 @@ pub(crate) fn draw(request: &HtmxRequest, uri: &Uri, fault: &Fault, context: Opt
     );
     match context {
         Some(context) => {
-            // The region is what asks again when something changes, and the page it then is takes over.
+            // The region is refetched when a topic changes; when the fault is over, the answer reloads the page.
             let topics: &[Topic] = if may_recover(fault) {
                 &[Topic::Freshness, Topic::Experiment, Topic::Registry]
             } else {
@@ -112,7 +112,7 @@ fn beside_the_form(status: StatusCode, words: &Words) -> Response {
 fn to_sign_in(request: &HtmxRequest) -> Response {
     let location = urls::signin_then(&request.page_url);
     if matches!(request.scope, PageScope::Region(_)) {
-        // Asked for in the background: the operator is told, and not taken away from what they were typing.
+        // A request in the background: the script tells the operator, who may be filling in a form.
         return StatusCode::UNAUTHORIZED.into_response();
     }
     if request.is_htmx {
@@ -228,7 +228,7 @@ impl Words {
 
 const KEEPS_TRYING: &str = "The console keeps trying, and this page changes by itself when it succeeds.";
 
-/// As much of an id as fits a sentence.
+/// An id, cut to a length that fits a sentence.
 fn truncated(id: &str) -> String {
     const SHOWN: usize = 48;
     if id.chars().count() <= SHOWN {
@@ -238,7 +238,7 @@ fn truncated(id: &str) -> String {
     }
 }
 
-/// Whether it is a server's being away.
+/// Whether the fault is a server's outage.
 fn is_outage(fault: &Fault) -> bool {
     match fault {
         Fault::RoleUnknown(cause) | Fault::ControlPlane(cause) | Fault::TaskStore(cause) => cause.kind.is_outage(),
@@ -246,7 +246,7 @@ fn is_outage(fault: &Fault) -> bool {
     }
 }
 
-/// Whether the fault may be over by itself.
+/// Whether the fault may go away by itself.
 fn may_recover(fault: &Fault) -> bool {
     if let Fault::RoleUnknown(cause) = fault {
         return cause.kind != UnavailabilityKind::NoCredential;

@@ -1,4 +1,4 @@
-//! Bare paths, without an experiment: they lead to the same page of the active experiment.
+//! Bare paths, without an experiment: they redirect to the same page of the active experiment.
 
 use poem::http::{StatusCode, header};
 use poem::session::Session;
@@ -32,7 +32,7 @@ pub(crate) fn get(context: &Context, session: &Session) -> Result<Response> {
         ActiveExperiment::Fallback { id, gone } => {
             with_banner(&canonical(&id, path, &query), STALE_SELECTION, &[("exp", &gone)])
         }
-        // Who may look sees there what is the matter, and others here.
+        // Administrators see the cause on the page of experiments, other operators on the page of this fault.
         ActiveExperiment::None if context.role.may_read() => urls::experiments().to_owned(),
         ActiveExperiment::None => return Err(context.not_registered(Fault::NoExperiments).into()),
     }))
@@ -73,10 +73,10 @@ pub(crate) fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// What a bare path works on.
+/// The active experiment of a bare path.
 enum ActiveExperiment {
     Found(ExperimentId),
-    /// The selection was of an experiment that is gone, and has been cleared.
+    /// The selected experiment is not registered any more, so the selection has been cleared.
     Fallback {
         id: ExperimentId,
         gone: ExperimentId,
@@ -89,11 +89,11 @@ fn active(context: &Context, session: &Session) -> ActiveExperiment {
     let registered = &context.registry.rows;
     let default = context.console.stores.default_experiment();
     let otherwise = default.or_else(|| registered.keys().next()).cloned();
-    // Without a control plane nothing was ever to select.
+    // Without a control plane there is no selection.
     let selected = session::selected(session).filter(|_| context.console.stores.has_control_plane());
     match (selected, otherwise) {
         (Some(id), _) if registered.contains_key(&id) || Some(&id) == default => ActiveExperiment::Found(id),
-        // While the registry cannot be read nobody knows that it is gone: its own page says so.
+        // While the registry cannot be read it is not known to be gone; its own page says so.
         (Some(id), _) if context.registry_fault().is_some() => ActiveExperiment::Found(id),
         (Some(gone), Some(id)) => {
             session::clear_selection(session);
@@ -127,7 +127,7 @@ fn without_exp(query: &str) -> (Option<String>, String) {
     (named, rest.join("&"))
 }
 
-/// What the form says that it was drawn for, in either encoding; an error when it cannot be read.
+/// The form's `form_experiment_id`, in either encoding; an error when the form cannot be read.
 async fn form_experiment_id(request: &Request, body: Body) -> Result<Option<String>, ()> {
     const NAME: &str = "form_experiment_id";
     if !request
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exp_is_taken_out_and_the_rest_is_kept_as_it_was() {
+    fn exp_is_removed_and_the_rest_is_unchanged() {
         let taken = |query| without_exp(query);
         assert_eq!(taken(""), (None, String::new()));
         assert_eq!(

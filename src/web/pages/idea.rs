@@ -61,7 +61,7 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
     ))
 }
 
-/// The idea's text, when its URI holds it; otherwise where it is.
+/// The idea's text where its URI contains it; otherwise the URI.
 fn text(detail: &Result<std::sync::Arc<Idea>, ClientError>) -> Markup {
     match detail {
         Err(error) => unavailable(

@@ -1,5 +1,5 @@
-//! Figures for a monitoring system, in the text format of OpenMetrics. They are read off what is there when they are
-//! asked for, so that none has to be kept up to date. They name experiments by id and nothing else.
+//! Figures for a monitoring system, in the OpenMetrics text format. They are computed when they are requested, so none
+//! has to be kept up to date. Experiments are named by id only.
 
 use std::fmt;
 use std::sync::Arc;
@@ -55,7 +55,8 @@ fn text(console: &Console) -> Result<String, fmt::Error> {
     Ok(text)
 }
 
-/// The figures of feeds and of what they fill.
+/// The figures of feeds and mirrors.
+#[derive(Default)]
 struct Feeds {
     state: Figures,
     by: Figures,
@@ -70,17 +71,7 @@ struct Feeds {
 
 impl Feeds {
     fn register(to: &mut Registry) -> Self {
-        let feeds = Self {
-            state: Family::default(),
-            by: Family::default(),
-            silence: Family::default(),
-            viewers: Family::default(),
-            rows: Family::default(),
-            bytes: Family::default(),
-            events: Family::default(),
-            lists: Family::default(),
-            breaks: Family::default(),
-        };
+        let feeds = Self::default();
         let Self { state, by, silence, .. } = &feeds;
         to.register("feed_state", "1 for the state that the feed is in", state.clone());
         to.register("feed_by", "1 for the means by which changes arrive", by.clone());
@@ -160,7 +151,7 @@ fn with(labels: &Labels, name: &'static str, value: &str) -> Labels {
     labels
 }
 
-/// Exact up to 2^53, which nothing here comes near.
+/// Exact up to 2^53, far above any count here.
 fn count(of: usize) -> f64 {
     of as f64
 }
@@ -170,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_bytes_are_told_exactly() {
+    fn large_counts_are_exact() {
         assert_eq!(count(5 << 30), 5_368_709_120.0);
         assert_eq!(count((1 << 53) - 1), 9_007_199_254_740_991.0);
     }

@@ -19,7 +19,7 @@ use crate::web::ui::{
 use crate::web::urls;
 
 const RECENT: usize = 12;
-/// Evaluations that are drawn at most; a chart of seven hundred pixels has no room for more.
+/// Evaluations that are drawn, at most: the chart is about 700 pixels wide.
 const DOTS: usize = 400;
 
 /// `GET /x/{E}/`
@@ -59,7 +59,7 @@ struct Overview<'a> {
 }
 
 impl Overview<'_> {
-    /// A link for those who may follow it.
+    /// The link, if the operator may read its page.
     fn link(&self, href: String) -> Option<String> {
         self.active.context.role.link(href)
     }
@@ -177,7 +177,7 @@ impl Overview<'_> {
         .markup()
     }
 
-    /// States down, kinds across; each number leads to its rows.
+    /// States down, kinds across; each number links to its tasks.
     fn work(&self) -> Markup {
         let counts = &self.snapshot.counts;
         let tasks = urls::tasks(&self.active.id);

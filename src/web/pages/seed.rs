@@ -26,10 +26,10 @@ use crate::web::write::carry_out::{carry_out, request_id};
 use crate::web::write::refusal::{Faults, Refusal};
 use crate::web::write::submission_store::Submission;
 
-/// How long the answer to seeding waits for the experiment to show.
+/// How long the answer waits until the mirror has the experiment.
 const SHOWN_WITHIN: Duration = Duration::from_secs(3);
 
-/// What was typed.
+/// The form.
 #[derive(Debug, Default)]
 struct Form {
     config: String,
@@ -58,7 +58,7 @@ pub(crate) fn get(active: Active) -> Response {
 /// `POST /x/{E}/admin/seed`: multipart, with `config` typed or `config_file` uploaded, and `base_commit_sha`.
 #[handler]
 pub(crate) async fn post(active: Active, multipart: Multipart) -> Result<Response, Fault> {
-    // Somebody has seeded it. While that cannot be known the servers say, and what was typed is kept.
+    // It is seeded already. Where that is not known the task store decides, and the form keeps what was typed.
     if active.snapshot().is_ok() {
         return Ok(to_overview(&active.id));
     }
@@ -107,7 +107,7 @@ impl Act for Seed {
 
     async fn send(&self, (control, request): &Self::Checked) -> Result<(), ClientError> {
         match control.seed(&self.active.id, request).await {
-            // Somebody else was faster; what they seeded is what there is to see.
+            // Somebody else has seeded it meanwhile.
             Err(error) if error.error_type() == Some(ErrorType::AlreadyExists) => Ok(()),
             answer => answer.map(drop),
         }
@@ -163,7 +163,7 @@ async fn read(mut multipart: Multipart) -> Result<Form, Fault> {
     while let Some(part) = multipart.next_field().await.map_err(|e| broken(&e))? {
         let name = part.name().unwrap_or_default().to_owned();
         let bytes = part.bytes().await.map_err(|e| broken(&e))?;
-        // What is no text is kept as far as it can be shown, and refused as a configuration below.
+        // Bytes that are not UTF-8 are replaced here, and such a configuration is refused below.
         let text = String::from_utf8_lossy(&bytes).into_owned();
         match name.as_str() {
             "config" => form.config = text,
@@ -185,7 +185,7 @@ impl Form {
         let config = if self.config.contains(char::REPLACEMENT_CHARACTER) {
             Err("The configuration is not UTF-8 text.".to_owned())
         } else {
-            // More than the task store wants, which keeps what only orchestrators read as it is.
+            // Checks more than the task store, which does not check the parts that only orchestrators read.
             ExperimentConfig::checked(&self.config).map_err(|faults| faults.to_string())
         };
         let base = match self.base_commit_sha.as_str() {
@@ -216,7 +216,7 @@ fn page(context: &Context, form: &Form, faults: &Faults) -> Option<Page<'static>
         .and_then(|row| row.name())
         .map_or_else(|| short(id.as_str()), str::to_owned);
     let head = page_head(&name, html! { (short_id(id.as_str())) " · not seeded" }, html! {});
-    // When it is seeded, here or elsewhere, the region finds another page in its place and reloads.
+    // When the experiment is seeded, by anybody, this region does not exist any more, so its refetch reloads the page.
     let words = Region {
         name: "unseeded",
         topics: &[Topic::Experiment],
@@ -238,7 +238,7 @@ fn explanation() -> Markup {
     }
 }
 
-/// For those who may not seed it.
+/// For operators who may not seed it.
 fn waiting() -> Markup {
     notice(
         Tone::Info,

@@ -1,4 +1,4 @@
-//! Switching: one request records the selection and brings the page.
+//! Switching experiments: one request records the selection and answers with the page.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::web::urls;
 pub(crate) fn clear(context: &Context, session: &Session) -> Response {
     session::clear_selection(session);
     let location = format!("{}?selected=cleared", urls::experiments());
-    // Where there is no such page, or it is not for them, home is.
+    // Where that page does not exist or the operator may not read it, the start page.
     let location = Some(location).filter(|_| context.console.stores.has_control_plane());
     let location = location.and_then(|location| context.role.link(location));
     let location = location.unwrap_or_else(|| urls::home().to_owned());
@@ -34,8 +34,8 @@ struct Switch {
     next: String,
 }
 
-/// The routes that a switch draws a page from, inside all that makes a request's context. Middleware puts them into the
-/// request's data.
+/// The routes, with the middleware that makes a request's context, from which a switch gets its page. In the request's
+/// data.
 #[derive(Clone)]
 pub(crate) struct SwitchedPages(pub Arc<BoxEndpoint<'static>>);
 

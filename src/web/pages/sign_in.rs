@@ -20,14 +20,14 @@ use crate::web::request::htmx::see_other;
 use crate::web::ui::{Button, Field, Input, Tone, bare, button, field, notice};
 use crate::web::urls;
 
-/// What a link carries. A credential has no place in an address, so none is looked for here.
+/// The query of a sign-in link. A credential does not belong into a URL, so none is read here.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Link {
     token: Option<String>,
     next: Option<String>,
 }
 
-/// What the form carries: a worker's credential, or the token of a link.
+/// The sign-in form: a worker's credential, or the token of a link.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Attempt {
     #[serde(default, deserialize_with = "secret")]
@@ -40,12 +40,12 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretStr
     String::deserialize(deserializer).map(|text| Some(text.into()))
 }
 
-/// Where to go afterwards: a path of this site.
+/// The path to go to afterwards; the start page unless `next` is a path of this site.
 fn local_path(next: Option<&str>) -> &str {
     next.filter(|next| is_local(next)).unwrap_or(urls::home())
 }
 
-/// Whether a browser takes this for a path of the same site, whatever tricks it holds.
+/// Whether every browser reads this as a path of the same site.
 fn is_local(next: &str) -> bool {
     next.starts_with('/')
         && !next.starts_with("//")
@@ -63,7 +63,7 @@ pub(crate) async fn get(
 ) -> Response {
     let next = local_path(query.next.as_deref());
     match &query.token {
-        // A request for the head of a link, as previews make, does not use it up.
+        // A HEAD request, as link previews make, does not redeem the token.
         Some(token) if method == Method::GET && console.authenticator.offers_links() => {
             let signed_in = by_link(&console, token, session, source(remote)).await;
             answer(&console, session, signed_in, next).await
@@ -99,8 +99,8 @@ pub(crate) async fn sign_out(context: &Context, session: &Session) -> Response {
     see_other(urls::signin())
 }
 
-/// The operator whom a link lets in; none where the browser is signed in already and opens a used link again, which
-/// changes nothing.
+/// The operator of a link; none where the browser is signed in already and opens a used link again, which changes
+/// nothing.
 async fn by_link(
     console: &Console,
     token: &str,
@@ -130,7 +130,7 @@ async fn answer(
     }
 }
 
-/// Where a request comes from. Behind a proxy that is the proxy: what it says of others could be anybody's word.
+/// The address of the connection. Behind a proxy that is the proxy's: forwarding headers could be forged.
 fn source(remote: &RemoteAddr) -> IpAddr {
     match &remote.0 {
         Addr::SocketAddr(address) => address.ip(),
@@ -216,8 +216,8 @@ fn by_credential_form(console: &Console, refusal: Option<&SignInRefusal>, next: 
     }
 }
 
-/// Password managers keep a secret under a name, which here is part of it; browsers complain when there is no field of
-/// one.
+/// Password managers save a secret under a user name, which is part of the credential here; browsers warn about a form
+/// without such a field.
 fn empty_username() -> Markup {
     html! { input type="text" name="username" autocomplete="username" hidden; }
 }
@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_paths_of_this_site_are_gone_to() {
+    fn only_paths_of_this_site_are_followed() {
         for good in ["/", "/x/exp_1/?a=b&c=%20"] {
             assert!(is_local(good), "{good}");
         }
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_that_is_printed_tells_no_secret() {
+    fn the_debug_output_of_the_form_has_no_secret() {
         let form: Attempt = serde_urlencoded::from_str("credential=wkr_1:hunter2&next=%2F").expect("a form");
         assert!(form.credential.is_some() && !format!("{form:?}").contains("hunter2"));
     }

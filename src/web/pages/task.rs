@@ -1,4 +1,4 @@
-//! One task: where it stands, who works on it, and what was handed in.
+//! One task: its state, its worker, and its submission.
 
 use maud::{Markup, html};
 use poem::{Response, handler};
@@ -167,7 +167,7 @@ impl View<'_> {
         definitions(&facts)
     }
 
-    /// The task's events among those held.
+    /// The task's events among those in the snapshot.
     fn history(&self) -> Markup {
         let of_task = |event: &crate::protocol::Event| event.data_str("task_id") == Some(self.row.id.as_str());
         let events: Vec<Entry> = self

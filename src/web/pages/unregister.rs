@@ -1,4 +1,4 @@
-//! Taking an experiment out of the registry: what that means, what stands in its way, and a confirmation by typing.
+//! Removing an experiment from the registry: what that means, what prevents it, and a typed confirmation.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ use crate::web::write::carry_out::{carry_out, request_id};
 use crate::web::write::refusal::{Faults, Refusal};
 use crate::web::write::submission_store::Submission;
 
-/// How long the answer waits for the experiment to be gone.
+/// How long the answer waits until the registry does not show the experiment.
 const GONE_WITHIN: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Default, Deserialize)]
@@ -71,7 +71,7 @@ pub(crate) async fn post(
     Ok(carry_out(act).await)
 }
 
-/// Takes an experiment out of the registry.
+/// Removes an experiment from the registry.
 struct Unregister {
     context: Arc<Context>,
     session: Session,
@@ -118,7 +118,7 @@ impl Act for Unregister {
 
     async fn send(&self, control: &ControlClient) -> Result<(), ClientError> {
         match control.unregister(&self.row.id).await {
-            // Somebody else was faster.
+            // Somebody else has unregistered it meanwhile.
             Err(error) if error.is_not_found() => Ok(()),
             answer => answer,
         }
@@ -165,7 +165,7 @@ fn row(context: &Context, request: &Request) -> Result<Arc<RegistryRow>, Fault> 
     row.cloned().ok_or_else(|| Fault::NoSuchExperiment(id.to_string()))
 }
 
-/// What has to be typed.
+/// The text to type, as part of a sentence.
 fn expected(row: &RegistryRow) -> String {
     match row.name() {
         Some(name) => format!("its name, {name}, nor its id"),

@@ -1,4 +1,4 @@
-//! One variant: what was measured, against what it came from, and where its code is.
+//! One variant: its evaluation compared with its parents', its code, and its tasks.
 
 use maud::{Markup, html};
 use poem::{Response, handler};

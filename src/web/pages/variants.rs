@@ -42,7 +42,7 @@ struct List<'a> {
     snapshot: &'a Snapshot,
     listing: Listing,
     status: Option<VariantStatus>,
-    /// The metric sorted by; none is the time of the start.
+    /// The metric to sort by; none for the start time.
     by: Option<&'a str>,
     /// Metrics shown as columns; the rest are on the variant's own page.
     metrics: Vec<&'a str>,

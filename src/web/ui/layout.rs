@@ -134,17 +134,11 @@ fn brand() -> Markup {
 }
 
 fn bar(shell: &Shell) -> Markup {
-    let home = shell
-        .experiment
-        .map(|entry| urls::overview(&entry.id))
-        .unwrap_or_else(|| {
-            if shell.operator.may_read && shell.switcher.is_some() {
-                urls::experiments()
-            } else {
-                urls::home()
-            }
-            .to_owned()
-        });
+    let home = match shell.experiment {
+        Some(entry) => urls::overview(&entry.id),
+        None if shell.operator.may_read && shell.switcher.is_some() => urls::experiments().to_owned(),
+        None => urls::home().to_owned(),
+    };
     html! {
         header id="bar" class="bar" {
             details id="sheet" class="sheet" {
@@ -167,7 +161,7 @@ fn bar(shell: &Shell) -> Markup {
 fn operator_menu(operator: &OperatorInfo) -> Markup {
     html! {
         details id="operator" class="menu" {
-            summary title={ "OperatorInfo in as " (operator.name) } {
+            summary title={ "Signed in as " (operator.name) } {
                 svg viewBox="0 0 16 16" aria-hidden="true" focusable="false" {
                     circle cx="8" cy="5.5" r="2.75" {}
                     path d="M2.75 14a5.25 5.25 0 0 1 10.5 0" {}
@@ -175,7 +169,7 @@ fn operator_menu(operator: &OperatorInfo) -> Markup {
                 span class="operator-name" { (operator.name) }
             }
             div class="popover" {
-                p { "OperatorInfo in as " strong { (operator.name) } }
+                p { "Signed in as " strong { (operator.name) } }
                 p class="muted" { (operator.role) }
                 form method="post" action=(urls::signout()) hx-boost="false" {
                     button type="submit" class="button" { "Sign out" }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::bar::pending_counts;
 use super::shell::Shell;
 use crate::web::auth::audience::Audience;
-use crate::web::sections::{Place, Section};
+use crate::web::sections::{Section, SectionPath};
 
 /// The rail beside the page: the sections, with the number of pending tasks.
 pub(super) fn rail(shell: &Shell) -> Markup {
@@ -48,8 +48,8 @@ fn href(shell: &Shell, section: Section) -> Option<String> {
     if info.audience == Audience::Administrator && !shell.operator.may_read {
         return None;
     }
-    match info.place {
-        Place::Experiment { path, .. } => shell.experiment.map(|entry| path(&entry.id)),
-        Place::Deployment { path } => shell.switcher.map(|_| path()),
+    match info.path {
+        SectionPath::Experiment { path, .. } => shell.experiment.map(|entry| path(&entry.id)),
+        SectionPath::Deployment { path } => shell.switcher.map(|_| path()),
     }
 }

@@ -5,8 +5,8 @@ use maud::{Markup, html};
 use super::step_line::{step_line, tenth};
 use crate::protocol::{Direction, Timestamp};
 
-/// The best so far as a line without axes, for a table cell: its steps, oldest first, drawn on until the last
-/// evaluation. `label` says of what. Nothing for fewer than two steps.
+/// The steps of the best score, oldest first, extended to the last evaluation. `label` is the accessible name. Empty
+/// for fewer than two steps.
 pub(crate) fn sparkline(direction: Direction, steps: &[(Timestamp, f64)], until: Timestamp, label: &str) -> Markup {
     const WIDE: f64 = 120.0;
     const HIGH: f64 = 24.0;
