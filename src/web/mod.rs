@@ -39,11 +39,10 @@ use poem::{Endpoint, EndpointExt, FromRequest, IntoResponse, Request, Response};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
-use auth::audience::Audience;
 use auth::authenticate::Authenticator;
 use auth::gate;
 use auth::role::RoleResolver;
-use auth::session::{self, Sessions, SignedIn};
+use auth::session::{self, Sessions};
 use console::Console;
 use fault::Fault;
 use pages::select::SwitchedPages;
@@ -194,19 +193,22 @@ async fn with_target<E: Endpoint>(next: E, mut request: Request) -> poem::Result
 /// Makes the context of a request, keeps it with the request, and answers faults within it.
 async fn in_context<E: Endpoint>(next: E, mut request: Request) -> poem::Result<Response> {
     let target = Target::of(&request)?.clone();
-    let needs_context = matches!(target.audience, Audience::SignedIn | Audience::Administrator);
-    if !needs_context || request.data::<SignedIn>().is_none() {
+    if !target.needs_context {
+        if !target.is_known {
+            return Err(Fault::NoSuchPage.into());
+        }
         return next.call(request).await.map(IntoResponse::into_response);
     }
     let uri = request.uri().clone();
     let session = <&Session>::from_request_without_body(&request).await?.clone();
     let mut context = Context::of(&request).await?;
-    let prepared = async {
-        context.admit(&target)?;
-        context.resolve(&target, &session).await
+    let prepared = match context.admit(&target) {
+        Ok(()) if !target.is_known => return Err(Fault::NoSuchPage.into()),
+        Ok(()) => context.resolve(&target, &session).await,
+        Err(fault) => Err(fault),
     };
-    if let Err(fault) = prepared.await {
-        return Ok(draw_fault(&context.request, &uri, &fault, Some(&context)));
+    if let Err(fault) = prepared {
+        return Ok(draw_fault(&context.htmx, &uri, &fault, Some(&context)));
     }
     let context = Arc::new(context);
     request.set_data(context.clone());
@@ -214,7 +216,7 @@ async fn in_context<E: Endpoint>(next: E, mut request: Request) -> poem::Result<
         Ok(answer) => Ok(answer.into_response()),
         Err(error) => {
             let fault = error.downcast::<Fault>()?;
-            Ok(draw_fault(&context.request, &uri, &fault, Some(&context)))
+            Ok(draw_fault(&context.htmx, &uri, &fault, Some(&context)))
         }
     }
 }

@@ -3,6 +3,8 @@
 //! The gate, the bare-path redirects, the list in `docs/routes.md` and the tests all read this table. A route that is not
 //! here does not exist, and each row has to say who may use it.
 
+use std::sync::LazyLock;
+
 use poem::endpoint::BoxEndpoint;
 use poem::http::Method;
 use poem::{Endpoint, EndpointExt, Request, Response, Route, RouteMethod};
@@ -10,13 +12,13 @@ use poem::{Endpoint, EndpointExt, Request, Response, Route, RouteMethod};
 use crate::protocol::percent_decode;
 use crate::web::assets::Assets;
 use crate::web::auth::audience::Audience;
-use crate::web::pages::{
-    by_name, events, experiments, group, groups, home, idea, ideas, metrics, overview, seed, select, sign_in, task,
-    tasks, unregister, variant, variants, worker, workers,
-};
+use crate::web::pages;
 use crate::web::request::htmx::{HtmxRequest, PageScope};
 use crate::web::request::target::Target;
 use crate::web::stream;
+
+use Answer::{BarePath, Files, Machine, Page, Redirect, Stream, Write};
+use Audience::{Administrator, Monitor, Open, SignedIn};
 
 /// What a route answers with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub enum Answer {
     Page,
     /// A redirect to the same page of the active experiment.
     BarePath,
+    /// A redirect to another page.
+    Redirect,
     /// What became of a form.
     Write,
     /// A stream of events.
@@ -36,12 +40,15 @@ pub enum Answer {
 }
 
 /// A row of the route table.
-pub(crate) struct Row {
+#[derive(Clone)]
+struct Row {
     /// As poem's: `:name` stands for one segment, `*name` for the rest.
-    pub pattern: &'static str,
-    pub method: Method,
-    pub audience: Audience,
-    pub answer: Answer,
+    pattern: &'static str,
+    method: Method,
+    audience: Audience,
+    answer: Answer,
+    /// Whether the handler needs the request's context.
+    needs_context: bool,
     endpoint: fn() -> BoxEndpoint<'static>,
 }
 
@@ -60,66 +67,55 @@ pub struct RouteInfo {
     pub is_activity: bool,
 }
 
-use Answer::{BarePath, Files, Machine, Page, Stream, Write};
-use Audience::{Administrator, Monitor, Open, SignedIn};
-
-/// Every route, a line each.
+/// Every route that is written down, a line each. [`TABLE`] has those that follow from them too.
 #[rustfmt::skip]
-pub(crate) static ROUTES: &[Row] = &[
-    // Bare paths lead to the active experiment.
-    get("/", SignedIn, BarePath, || home::get.boxed()),
-    get("/admin/tasks/", Administrator, BarePath, || home::get.boxed()),
-    get("/admin/ideas/", Administrator, BarePath, || home::get.boxed()),
-    get("/admin/variants/", Administrator, BarePath, || home::get.boxed()),
-    get("/admin/events/", Administrator, BarePath, || home::get.boxed()),
-    get("/admin/tasks/:task/", Administrator, BarePath, || home::get.boxed()),
-    get("/admin/ideas/:idea/", Administrator, BarePath, || home::get.boxed()),
-    get("/admin/variants/:variant/", Administrator, BarePath, || home::get.boxed()),
-    get("/ideator/*rest", SignedIn, BarePath, || home::get.boxed()),
-    post("/ideator/*rest", SignedIn, || home::post.boxed()),
-    get("/executor/*rest", SignedIn, BarePath, || home::get.boxed()),
-    post("/executor/*rest", SignedIn, || home::post.boxed()),
-    get("/evaluator/*rest", SignedIn, BarePath, || home::get.boxed()),
-    post("/evaluator/*rest", SignedIn, || home::post.boxed()),
+static ROUTES: &[Row] = &[
+    // Bare paths of the role pages lead to the active experiment.
+    get("/ideator/*rest", SignedIn, BarePath, || pages::home::get.boxed()),
+    post("/ideator/*rest", SignedIn, || pages::home::post.boxed()),
+    get("/executor/*rest", SignedIn, BarePath, || pages::home::get.boxed()),
+    post("/executor/*rest", SignedIn, || pages::home::post.boxed()),
+    get("/evaluator/*rest", SignedIn, BarePath, || pages::home::get.boxed()),
+    post("/evaluator/*rest", SignedIn, || pages::home::post.boxed()),
     // Signing in and out.
-    get("/signin", Open, Page, || sign_in::get.boxed()),
-    post("/signin", Open, || sign_in::post.boxed()),
-    post("/signout", SignedIn, || sign_in::sign_out.boxed()),
+    get("/signin", Open, Page, || pages::sign_in::get.boxed()),
+    post("/signin", Open, || pages::sign_in::post.boxed()),
+    post("/signout", SignedIn, || pages::sign_in::sign_out.boxed()).without_context(),
     // One experiment.
-    get("/x/:experiment/", SignedIn, Page, || overview::get.boxed()),
+    get("/x/:experiment/", SignedIn, Page, || pages::overview::get.boxed()),
     get("/x/:experiment/live", SignedIn, Stream, || stream::experiment.boxed()),
-    get("/x/:experiment/admin/tasks/", Administrator, Page, || tasks::get.boxed()),
-    get("/x/:experiment/admin/tasks/:task/", Administrator, Page, || task::get.boxed()),
-    get("/x/:experiment/admin/ideas/", Administrator, Page, || ideas::get.boxed()),
-    get("/x/:experiment/admin/ideas/:idea/", Administrator, Page, || idea::get.boxed()),
-    get("/x/:experiment/admin/variants/", Administrator, Page, || variants::get.boxed()),
-    get("/x/:experiment/admin/variants/:variant/", Administrator, Page, || variant::get.boxed()),
-    get("/x/:experiment/admin/events/", Administrator, Page, || events::get.boxed()),
-    get("/x/:experiment/admin/seed", Administrator, BarePath, || seed::get.boxed()),
-    post("/x/:experiment/admin/seed", Administrator, || seed::post.boxed()),
-    get("/x/by-name/:name", SignedIn, Page, || by_name::get.boxed()),
+    get("/x/:experiment/admin/tasks/", Administrator, Page, || pages::tasks::get.boxed()),
+    get("/x/:experiment/admin/tasks/:task/", Administrator, Page, || pages::task::get.boxed()),
+    get("/x/:experiment/admin/ideas/", Administrator, Page, || pages::ideas::get.boxed()),
+    get("/x/:experiment/admin/ideas/:idea/", Administrator, Page, || pages::idea::get.boxed()),
+    get("/x/:experiment/admin/variants/", Administrator, Page, || pages::variants::get.boxed()),
+    get("/x/:experiment/admin/variants/:variant/", Administrator, Page, || pages::variant::get.boxed()),
+    get("/x/:experiment/admin/events/", Administrator, Page, || pages::events::get.boxed()),
+    get("/x/:experiment/admin/seed", Administrator, Redirect, || pages::seed::get.boxed()),
+    post("/x/:experiment/admin/seed", Administrator, || pages::seed::post.boxed()),
+    get("/x/by-name/:name", SignedIn, Page, || pages::by_name::get.boxed()),
     // The deployment's experiments. Selecting one is for every operator: what they may do there is decided there.
     get("/live", SignedIn, Stream, || stream::fleet.boxed()),
-    get("/admin/experiments/", Administrator, Page, || experiments::get.boxed()),
-    post("/admin/experiments/register", Administrator, || experiments::post.boxed()),
-    post("/admin/experiments/clear-selection", SignedIn, || select::clear.boxed()),
-    post("/admin/experiments/:experiment/select", SignedIn, || select::Select.boxed()),
-    get("/admin/experiments/:experiment/unregister", Administrator, Page, || unregister::get.boxed()),
-    post("/admin/experiments/:experiment/unregister", Administrator, || unregister::post.boxed()),
+    get("/admin/experiments/", Administrator, Page, || pages::experiments::get.boxed()),
+    post("/admin/experiments/register", Administrator, || pages::experiments::post.boxed()),
+    post("/admin/experiments/clear-selection", SignedIn, || pages::select::clear.boxed()),
+    post("/admin/experiments/:experiment/select", SignedIn, || pages::select::Select.boxed()),
+    get("/admin/experiments/:experiment/unregister", Administrator, Page, || pages::unregister::get.boxed()),
+    post("/admin/experiments/:experiment/unregister", Administrator, || pages::unregister::post.boxed()),
     // The deployment's workers and groups.
-    get("/admin/control/workers/", Administrator, Page, || workers::get.boxed()),
-    post("/admin/control/workers/", Administrator, || workers::post.boxed()),
-    get("/admin/control/workers/:worker/", Administrator, Page, || worker::get.boxed()),
-    post("/admin/control/workers/:worker/reissue-credential", Administrator, || worker::reissue.boxed()),
-    get("/admin/control/groups/", Administrator, Page, || groups::get.boxed()),
-    post("/admin/control/groups/", Administrator, || groups::post.boxed()),
-    get("/admin/control/groups/:group/", Administrator, Page, || group::get.boxed()),
-    post("/admin/control/groups/:group/members", Administrator, || group::add.boxed()),
-    post("/admin/control/groups/:group/members/:member/remove", Administrator, || group::remove.boxed()),
-    post("/admin/control/groups/:group/delete", Administrator, || group::delete.boxed()),
+    get("/admin/control/workers/", Administrator, Page, || pages::workers::get.boxed()),
+    post("/admin/control/workers/", Administrator, || pages::workers::post.boxed()),
+    get("/admin/control/workers/:worker/", Administrator, Page, || pages::worker::get.boxed()),
+    post("/admin/control/workers/:worker/reissue-credential", Administrator, || pages::worker::reissue.boxed()),
+    get("/admin/control/groups/", Administrator, Page, || pages::groups::get.boxed()),
+    post("/admin/control/groups/", Administrator, || pages::groups::post.boxed()),
+    get("/admin/control/groups/:group/", Administrator, Page, || pages::group::get.boxed()),
+    post("/admin/control/groups/:group/members", Administrator, || pages::group::add.boxed()),
+    post("/admin/control/groups/:group/members/:member/remove", Administrator, || pages::group::remove.boxed()),
+    post("/admin/control/groups/:group/delete", Administrator, || pages::group::delete.boxed()),
     // Machinery.
-    get("/healthz", Open, Machine, || home::healthz.boxed()),
-    get("/metrics", Monitor, Machine, || metrics::get.boxed()),
+    get("/healthz", Open, Machine, || pages::home::healthz.boxed()),
+    get("/metrics", Monitor, Machine, || pages::metrics::get.boxed()),
     get("/assets", Open, Files, || Assets.boxed()),
 ];
 
@@ -129,6 +125,7 @@ const fn get(pattern: &'static str, audience: Audience, answer: Answer, endpoint
         method: Method::GET,
         audience,
         answer,
+        needs_context: !matches!(audience, Open | Monitor),
         endpoint,
     }
 }
@@ -139,15 +136,31 @@ const fn post(pattern: &'static str, audience: Audience, endpoint: fn() -> BoxEn
         method: Method::POST,
         audience,
         answer: Write,
+        needs_context: !matches!(audience, Open | Monitor),
         endpoint,
     }
 }
 
+/// The whole route table: a bare path for each page of an experiment, then [`ROUTES`].
+static TABLE: LazyLock<Vec<Row>> = LazyLock::new(|| {
+    let bare_paths = ROUTES.iter().filter(|row| row.answer == Page).filter_map(|row| {
+        let pattern = row.pattern.strip_prefix("/x/:experiment")?;
+        Some(get(pattern, row.audience, BarePath, || pages::home::get.boxed()))
+    });
+    bare_paths.chain(ROUTES.iter().cloned()).collect()
+});
+
 impl Row {
+    /// The same row for a handler that needs no context, and so waits for no server.
+    const fn without_context(mut self) -> Self {
+        self.needs_context = false;
+        self
+    }
+
     /// Whether a request for it shows that the operator did something. A page's stream and what programs ask for go on
     /// when nobody sits in front of it.
     fn is_activity(&self) -> bool {
-        matches!(self.answer, Page | BarePath | Write)
+        self.audience >= SignedIn && matches!(self.answer, Page | BarePath | Redirect | Write)
     }
 
     /// Whether a path is one of this row's.
@@ -166,7 +179,8 @@ impl Row {
     }
 }
 
-/// Whether a path fits a pattern, as poem compares them: byte for byte, nothing decoded, a parameter never empty.
+/// Whether a path fits a pattern: byte for byte, nothing decoded, a parameter never empty. poem lets a parameter be empty;
+/// such a path is in no row here, so it is answered as unknown before poem sees it.
 fn matches(pattern: &str, path: &str) -> bool {
     let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
     loop {
@@ -190,13 +204,13 @@ fn row_of(method: &Method, path: &str) -> Option<&'static Row> {
         let segments = row.pattern.split('/');
         segments.map(|segment| !segment.starts_with([':', '*'])).collect()
     };
-    let rows = ROUTES.iter().filter(|row| row.takes(method) && row.fits(path));
+    let rows = TABLE.iter().filter(|row| row.takes(method) && row.fits(path));
     rows.max_by_key(is_literal)
 }
 
 /// Who may use a path of which no row takes the method, or that is not in the table.
 fn audience_of_unmatched(path: &str) -> Audience {
-    match ROUTES.iter().any(|row| row.audience == Open && row.fits(path)) {
+    match TABLE.iter().any(|row| row.audience == Open && row.fits(path)) {
         true => Open,
         false => Audience::of_unknown_path(path),
     }
@@ -207,22 +221,31 @@ pub(crate) fn target_of(request: &Request) -> Target {
     let path = request.uri().path();
     let row = row_of(request.method(), path);
     let is_region = matches!(HtmxRequest::of(request).scope, PageScope::Region(_));
+    let audience = row.map_or_else(|| audience_of_unmatched(path), |row| row.audience);
     Target {
-        audience: row.map_or_else(|| audience_of_unmatched(path), |row| row.audience),
+        is_known: row.is_some() || TABLE.iter().any(|row| row.fits(path)),
+        needs_context: row.map_or(audience == Administrator, |row| row.needs_context),
+        audience,
         is_activity: row.is_some_and(Row::is_activity) && !is_region,
         waits_for_list: row.is_none_or(|row| row.answer != Stream),
         experiment: row
             .filter(|row| row.pattern.starts_with("/x/:experiment/"))
             .and_then(|_| path.split('/').nth(2))
-            .map(|id| String::from_utf8(percent_decode(id).unwrap_or_default()).unwrap_or_default()),
+            .map(decoded),
     }
+}
+
+/// A segment of a path as text; as it stands where it does not decode to text.
+fn decoded(segment: &str) -> String {
+    let text = percent_decode(segment).and_then(|bytes| String::from_utf8(bytes).ok());
+    text.unwrap_or_else(|| segment.to_owned())
 }
 
 /// All routes as one endpoint.
 pub(crate) fn endpoint() -> impl Endpoint<Output = Response> {
     let mut route = Route::new();
     let mut patterns: Vec<&str> = Vec::new();
-    for row in ROUTES {
+    for row in TABLE.iter() {
         if patterns.contains(&row.pattern) {
             continue;
         }
@@ -231,7 +254,7 @@ pub(crate) fn endpoint() -> impl Endpoint<Output = Response> {
             route = route.nest(row.pattern, (row.endpoint)());
             continue;
         }
-        let of_pattern = ROUTES.iter().filter(|other| other.pattern == row.pattern);
+        let of_pattern = TABLE.iter().filter(|other| other.pattern == row.pattern);
         let methods = of_pattern.fold(RouteMethod::new(), |methods, row| {
             methods.method(row.method.clone(), (row.endpoint)())
         });
@@ -242,7 +265,7 @@ pub(crate) fn endpoint() -> impl Endpoint<Output = Response> {
 
 /// The table as data.
 pub fn routes() -> impl Iterator<Item = RouteInfo> {
-    ROUTES.iter().map(|row| RouteInfo {
+    TABLE.iter().map(|row| RouteInfo {
         pattern: row.pattern,
         method: row.method.clone(),
         audience: row.audience.word(),
@@ -267,7 +290,7 @@ mod tests {
             "/admin/experiments/clear-selection",
             "/admin/experiments/:experiment/select",
         ];
-        for row in ROUTES {
+        for row in TABLE.iter() {
             let is_admin = row.audience == Administrator;
             let expected = is_admin_path(row.pattern) && !selecting.contains(&row.pattern);
             assert_eq!(is_admin, expected, "{} {}", row.method, row.pattern);
@@ -331,6 +354,9 @@ mod tests {
         assert_eq!(pattern("/x/E/live"), Some("/x/:experiment/live"));
         assert_eq!(pattern("/ideator/"), Some("/ideator/*rest"));
         assert_eq!(pattern("/ideator"), None);
-        assert_eq!(pattern("/x//"), None);
+        assert_eq!(pattern("/admin/tasks/t/"), Some("/admin/tasks/:task/"));
+        for path in ["/x//", "/x//live", "/x//admin/tasks/", "/admin/tasks//"] {
+            assert_eq!(pattern(path), None, "{path}");
+        }
     }
 }

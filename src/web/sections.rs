@@ -7,27 +7,6 @@ use crate::protocol::ExperimentId;
 use crate::web::auth::audience::Audience;
 use crate::web::urls;
 
-/// A section: an entry of the rail, with all the pages below it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Section {
-    /// The experiment's overview.
-    Overview,
-    /// Tasks, and one task.
-    Tasks,
-    /// Ideas, and one idea.
-    Ideas,
-    /// Variants, and one variant.
-    Variants,
-    /// The event log.
-    Events,
-    /// The deployment's experiments.
-    Experiments,
-    /// The deployment's workers, and one worker.
-    Workers,
-    /// The deployment's groups, and one group.
-    Groups,
-}
-
 /// The path of a section's first page.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum SectionPath {
@@ -61,32 +40,43 @@ pub(crate) struct SectionInfo {
     pub audience: Audience,
 }
 
-impl Section {
-    /// Every section, in the order of the rail.
-    pub const ALL: [Self; 8] = [
-        Self::Overview,
-        Self::Tasks,
-        Self::Ideas,
-        Self::Variants,
-        Self::Events,
-        Self::Experiments,
-        Self::Workers,
-        Self::Groups,
-    ];
+/// Makes the sections and their rows from one table: a section cannot be without a row, and no row can be left out.
+macro_rules! sections {
+    ($($(#[$doc:meta])* $name:ident => $info:expr,)+) => {
+        /// A section: an entry of the rail, with all the pages below it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Section { $($(#[$doc])* $name,)+ }
 
-    /// The section's row.
-    pub const fn info(self) -> SectionInfo {
-        match self {
-            Self::Overview => of_experiment("Work", "Overview", Some("o"), urls::overview, &[], Audience::SignedIn),
-            Self::Tasks => observed("Tasks", "t", urls::tasks, &["kind", "state", "sort", "dir", "per"]),
-            Self::Ideas => observed("Ideas", "i", urls::ideas, &["state", "sort", "dir", "per"]),
-            Self::Variants => observed("Variants", "v", urls::variants, &["status", "dir", "per"]),
-            Self::Events => observed("Events", "e", urls::events, &["per"]),
-            Self::Experiments => of_deployment("Experiments", Some("x"), || urls::experiments().to_owned()),
-            Self::Workers => of_deployment("Workers", None, || urls::workers().to_owned()),
-            Self::Groups => of_deployment("Groups", None, || urls::groups().to_owned()),
+        impl Section {
+            /// Every section, in the order of the rail.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// The section's row.
+            pub const fn info(self) -> SectionInfo {
+                match self { $(Self::$name => $info,)+ }
+            }
         }
-    }
+    };
+}
+
+#[rustfmt::skip]
+sections! {
+    /// The experiment's overview.
+    Overview => of_experiment("Work", "Overview", Some("o"), urls::overview, &[], Audience::SignedIn),
+    /// Tasks, and one task.
+    Tasks => observed("Tasks", "t", urls::tasks, &["kind", "state", "sort", "dir", "per"]),
+    /// Ideas, and one idea.
+    Ideas => observed("Ideas", "i", urls::ideas, &["state", "sort", "dir", "per"]),
+    /// Variants, and one variant.
+    Variants => observed("Variants", "v", urls::variants, &["status", "dir", "per"]),
+    /// The event log.
+    Events => observed("Events", "e", urls::events, &["per"]),
+    /// The deployment's experiments.
+    Experiments => of_deployment("Experiments", Some("x"), || urls::experiments().to_owned()),
+    /// The deployment's workers, and one worker.
+    Workers => of_deployment("Workers", None, || urls::workers().to_owned()),
+    /// The deployment's groups, and one group.
+    Groups => of_deployment("Groups", None, || urls::groups().to_owned()),
 }
 
 /// A section under "Observe", for administrators.
@@ -136,7 +126,11 @@ pub(crate) fn same_section(from: &str, target: &ExperimentId) -> String {
         return overview;
     };
     // Every other path begins with the overview's.
-    for section in Section::ALL.into_iter().filter(|section| *section != Section::Overview) {
+    for section in Section::ALL
+        .iter()
+        .copied()
+        .filter(|section| *section != Section::Overview)
+    {
         let SectionPath::Experiment {
             path: path_of,
             kept_query,

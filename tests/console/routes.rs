@@ -24,6 +24,7 @@ fn document() -> String {
         let answer = match route.answer {
             Answer::Page => "a page",
             Answer::BarePath => "a redirect to the active experiment",
+            Answer::Redirect => "a redirect",
             Answer::Write => "the outcome of a form",
             Answer::Stream => "a stream of events",
             Answer::Machine => "text for programs",

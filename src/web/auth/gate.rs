@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use poem::http::header;
 use poem::session::Session;
-use poem::{Endpoint, FromRequest, IntoResponse, Request, Response, Result};
+use poem::{Endpoint, FromRequest, IntoResponse, Request, RequestBody, Response, Result};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
@@ -45,6 +45,12 @@ pub(crate) async fn signed_in_only<E: Endpoint>(next: Arc<E>, mut request: Reque
 /// [`Fault::SignedOut`] where [`signed_in_only`] found nobody.
 pub(crate) fn signed_in(request: &Request) -> Result<&SignedIn, Fault> {
     request.data().ok_or(Fault::SignedOut)
+}
+
+impl<'a> FromRequest<'a> for SignedIn {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> Result<Self> {
+        Ok(signed_in(request)?.clone())
+    }
 }
 
 fn is_open(audience: Audience, request: &Request, metrics_token: Option<&SecretString>) -> bool {

@@ -21,7 +21,7 @@ use crate::web::urls;
 #[handler]
 pub(crate) async fn get(active: Active) -> Result<Response, Fault> {
     let snapshot = active.snapshot()?;
-    let mut query = Query::of(&active.context.request.page_url);
+    let mut query = Query::of(&active.context.htmx.page_url);
     let before = query.take("before", |text| text.parse::<u64>().ok().filter(|n| *n >= 1));
     let per = query.paging().per;
     let head = page_head(

@@ -26,7 +26,7 @@ use crate::web::upstream::Upstream;
 use crate::web::urls;
 use crate::web::write::act::Act;
 use crate::web::write::carry_out::{carry_out, request_id};
-use crate::web::write::refusal::{Faults, Refusal};
+use crate::web::write::refusal::{FormErrors, Refusal};
 use crate::web::write::submission_store::Submission;
 
 /// How long the answer waits until the registry shows the experiment.
@@ -45,7 +45,7 @@ struct Registration {
 #[handler]
 pub(crate) fn get(deployment: Deployment, session: &Session) -> Response {
     let context = &deployment.context;
-    let page = page(context, session, &Registration::default(), &Faults::default());
+    let page = page(context, session, &Registration::default(), &FormErrors::default());
     answer(context, &page)
 }
 
@@ -77,10 +77,10 @@ impl Act for Register {
     type Done = RegistryEntry;
 
     const UPSTREAM: Upstream = Upstream::ControlPlane;
-    const CHECK: &'static str =
+    const ADVICE: &'static str =
         "Look for it in the list before you register it again, since registering twice makes two.";
 
-    fn whether(&self) -> &'static str {
+    fn what_was_done(&self) -> &'static str {
         "the experiment was registered"
     }
 
@@ -107,11 +107,11 @@ impl Act for Register {
         control.register(request).await
     }
 
-    fn made(entry: &RegistryEntry) -> String {
+    fn created_id(entry: &RegistryEntry) -> String {
         entry.experiment_id.to_string()
     }
 
-    async fn shown(&self, made: &str) {
+    async fn wait_until_shown(&self, made: &str) {
         if let Ok(id) = made.parse() {
             let live = self.context.live();
             live.refresh_registry_entry(&id);
@@ -120,9 +120,9 @@ impl Act for Register {
         }
     }
 
-    fn landed(&self, _: &Self::Checked, made: &str) -> Response {
+    fn done_response(&self, _: &Self::Checked, made: &str) -> Response {
         let location = with_outcome(urls::experiments(), "registered", made);
-        self.context.request.redirect(&location)
+        self.context.htmx.redirect(&location)
     }
 
     fn explain(&self, error: &ClientError) -> Option<Refusal> {
@@ -143,7 +143,7 @@ impl Act for Register {
 
 impl Registration {
     /// The request to send, or the faults beside the fields.
-    fn request(&self) -> Result<RegisterExperiment, Faults> {
+    fn request(&self) -> Result<RegisterExperiment, FormErrors> {
         let name = match self.name.trim() {
             "" => Ok(None),
             _ => DisplayName::parse(&self.name).map(|name| Some(name.to_string())),
@@ -160,7 +160,7 @@ impl Registration {
                 experiment_id: None,
             }),
             (name, uri) => {
-                let mut faults = Faults::default();
+                let mut faults = FormErrors::default();
                 faults.add_error("name", name.map_err(|fault| format!("Not a name: {fault}.")));
                 faults.add_error("config_uri", uri);
                 Err(faults)
@@ -183,7 +183,7 @@ fn has_scheme(text: &str) -> bool {
 const NEEDS_TOKEN: &str = "Registering needs the admin token of the control plane; start the console with \
     --control-plane-admin-token.";
 
-fn page(context: &Context, session: &Session, form: &Registration, faults: &Faults) -> Page<'static> {
+fn page(context: &Context, session: &Session, form: &Registration, faults: &FormErrors) -> Page<'static> {
     // The region is refetched when a followed experiment changes, so all hosted ones are followed before they are
     // drawn.
     let followed = context.live().follow_hosted();
@@ -197,7 +197,7 @@ fn page(context: &Context, session: &Session, form: &Registration, faults: &Faul
         },
         selected: session::selected(session).as_ref(),
         default: stores.default_experiment(),
-        page_url: &context.request.page_url,
+        page_url: &context.htmx.page_url,
         repos: context.console.repos.as_ref(),
         may_unregister: may_change,
     }
@@ -232,7 +232,7 @@ fn posture(posture: Posture) -> Markup {
     }
 }
 
-fn registration(form: &Registration, faults: &Faults, may_change: bool) -> Markup {
+fn registration(form: &Registration, faults: &FormErrors, may_change: bool) -> Markup {
     let name = Field {
         name: "name",
         label: "Name",

@@ -25,7 +25,7 @@ use crate::web::upstream::Upstream;
 use crate::web::urls;
 use crate::web::write::act::Act;
 use crate::web::write::carry_out::carry_out;
-use crate::web::write::refusal::{Faults, Refusal};
+use crate::web::write::refusal::{FormErrors, Refusal};
 use crate::web::write::submission_store::Submission;
 
 #[derive(Debug, Default, Deserialize)]
@@ -43,8 +43,8 @@ pub(crate) async fn get(request: RosterRequest) -> Response {
         return answer;
     }
     let roster = request.roster().await;
-    let page_url = &request.context.request.page_url;
-    let page = page(&roster, page_url, &Creation::default(), &Faults::default());
+    let page_url = &request.context.htmx.page_url;
+    let page = page(&roster, page_url, &Creation::default(), &FormErrors::default());
     request.answer(page, roster.as_ref().map(drop))
 }
 
@@ -65,9 +65,9 @@ impl Act for Create {
     type Done = Group;
 
     const UPSTREAM: Upstream = Upstream::ControlPlane;
-    const CHECK: &'static str = "Look for it below before you try again.";
+    const ADVICE: &'static str = "Look for it below before you try again.";
 
-    fn whether(&self) -> &'static str {
+    fn what_was_done(&self) -> &'static str {
         "the group was created"
     }
 
@@ -91,7 +91,7 @@ impl Act for Create {
         match (input::name(&self.form.name), members) {
             (Ok(name), Ok(members)) => Ok((client, RegisterGroup { name, members })),
             (name, members) => {
-                let mut faults = Faults::default();
+                let mut faults = FormErrors::default();
                 faults.add_error("name", name.map_err(|fault| format!("Not a name: {fault}.")));
                 faults.add_error("members", members);
                 Err(Refusal::invalid(faults))
@@ -103,15 +103,15 @@ impl Act for Create {
         client.register_group(request).await
     }
 
-    fn ended(&self) {
+    fn after_send(&self) {
         self.request.forget_listing();
     }
 
-    fn made(group: &Group) -> String {
+    fn created_id(group: &Group) -> String {
         group.group_id.to_string()
     }
 
-    fn landed(&self, _: &Self::Checked, made: &str) -> Response {
+    fn done_response(&self, _: &Self::Checked, made: &str) -> Response {
         see_other(&format!("{}{made}/?ok=registered", urls::groups()))
     }
 
@@ -136,7 +136,7 @@ impl Act for Create {
 }
 
 /// The page as a query asks for it, with the form as typed.
-fn page(roster: &Result<Arc<Roster>, Unread>, page_url: &str, form: &Creation, faults: &Faults) -> Page<'static> {
+fn page(roster: &Result<Arc<Roster>, Unread>, page_url: &str, form: &Creation, faults: &FormErrors) -> Page<'static> {
     let (list, ()) = RosterList::new(roster, page_url, |_| ());
     let search = Search {
         region: "groups",
@@ -151,7 +151,7 @@ fn page(roster: &Result<Arc<Roster>, Unread>, page_url: &str, form: &Creation, f
     })
 }
 
-fn creation<'a>(form: &Creation, faults: &'a Faults) -> AddForm<'a> {
+fn creation<'a>(form: &Creation, faults: &'a FormErrors) -> AddForm<'a> {
     let name = Field {
         name: "name",
         label: "Name",

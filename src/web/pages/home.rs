@@ -18,10 +18,10 @@ use crate::web::urls;
 #[handler]
 pub(crate) fn get(context: &Context, session: &Session) -> Result<Response> {
     let (path, query) = context
-        .request
+        .htmx
         .page_url
         .split_once('?')
-        .unwrap_or((&context.request.page_url, ""));
+        .unwrap_or((&context.htmx.page_url, ""));
     let (named, query) = without_exp(query);
     if let Some(named) = named {
         let id = context.registered(&named)?;
@@ -58,7 +58,7 @@ pub(crate) async fn post(context: &Context, session: &Session, request: &Request
     if drawn_for != id {
         let pairs = [("from", &drawn_for), ("to", &id)];
         let location = with_banner(&urls::overview(&id), SWITCHED_MID_FORM, &pairs);
-        return Ok(context.request.redirect(&location));
+        return Ok(context.htmx.redirect(&location));
     }
     let location = canonical(&id, request.uri().path(), request.uri().query().unwrap_or_default());
     Ok(Response::builder()

@@ -51,7 +51,7 @@ struct List<'a> {
 
 impl<'a> List<'a> {
     fn new(active: &'a Active, snapshot: &'a Snapshot) -> Self {
-        let mut query = Query::of(&active.context.request.page_url);
+        let mut query = Query::of(&active.context.htmx.page_url);
         Self {
             active,
             snapshot,

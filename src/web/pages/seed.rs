@@ -23,7 +23,7 @@ use crate::web::upstream::Upstream;
 use crate::web::urls;
 use crate::web::write::act::Act;
 use crate::web::write::carry_out::{carry_out, request_id};
-use crate::web::write::refusal::{Faults, Refusal};
+use crate::web::write::refusal::{FormErrors, Refusal};
 use crate::web::write::submission_store::Submission;
 
 /// How long the answer waits until the mirror has the experiment.
@@ -43,7 +43,7 @@ pub(crate) fn unseeded(context: &Context) -> Response {
         config: context.console.sample_config.to_owned(),
         ..Form::default()
     };
-    match page(context, &form, &Faults::default()) {
+    match page(context, &form, &FormErrors::default()) {
         Some(page) => answer(context, &page.with_status(StatusCode::CONFLICT)),
         None => StatusCode::CONFLICT.into(),
     }
@@ -79,9 +79,10 @@ impl Act for Seed {
     type Done = ();
 
     const UPSTREAM: Upstream = Upstream::TaskStore;
-    const CHECK: &'static str = "Reload before trying again.";
+    const IS_IDEMPOTENT: bool = true;
+    const ADVICE: &'static str = "Reload before trying again.";
 
-    fn whether(&self) -> &'static str {
+    fn what_was_done(&self) -> &'static str {
         "the experiment was seeded"
     }
 
@@ -118,12 +119,12 @@ impl Act for Seed {
         client.read().await.ok().map(drop)
     }
 
-    async fn shown(&self, _: &str) {
+    async fn wait_until_shown(&self, _: &str) {
         self.active.mirror.wake();
         self.active.mirror.wait_until_hosted(SHOWN_WITHIN).await;
     }
 
-    fn landed(&self, _: &Self::Checked, _: &str) -> Response {
+    fn done_response(&self, _: &Self::Checked, _: &str) -> Response {
         to_overview(&self.active.id)
     }
 
@@ -181,7 +182,7 @@ async fn read(mut multipart: Multipart) -> Result<Form, Fault> {
 
 impl Form {
     /// The request to send, or the faults beside the fields.
-    fn request(&self) -> Result<SeedRequest, Faults> {
+    fn request(&self) -> Result<SeedRequest, FormErrors> {
         let config = if self.config.contains(char::REPLACEMENT_CHARACTER) {
             Err("The configuration is not UTF-8 text.".to_owned())
         } else {
@@ -198,7 +199,7 @@ impl Form {
                 base_commit_sha,
             }),
             (config, base) => {
-                let mut faults = Faults::default();
+                let mut faults = FormErrors::default();
                 faults.add_error("config", config);
                 faults.add_error("base_commit_sha", base);
                 Err(faults)
@@ -208,7 +209,7 @@ impl Form {
 }
 
 /// The page; none outside an experiment.
-fn page(context: &Context, form: &Form, faults: &Faults) -> Option<Page<'static>> {
+fn page(context: &Context, form: &Form, faults: &FormErrors) -> Option<Page<'static>> {
     let followed = context.experiment.as_ref()?;
     let id = followed.mirror.experiment();
     let row = context.registry.rows.get(id);
@@ -246,7 +247,7 @@ fn waiting() -> Markup {
     )
 }
 
-fn form_markup(id: &ExperimentId, form: &Form, faults: &Faults) -> Markup {
+fn form_markup(id: &ExperimentId, form: &Form, faults: &FormErrors) -> Markup {
     let config = Field {
         name: "config",
         label: "Configuration",

@@ -25,7 +25,7 @@ pub(crate) fn clear(context: &Context, session: &Session) -> Response {
     let location = Some(location).filter(|_| context.console.stores.has_control_plane());
     let location = location.and_then(|location| context.role.link(location));
     let location = location.unwrap_or_else(|| urls::home().to_owned());
-    context.request.redirect(&location)
+    context.htmx.redirect(&location)
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -58,7 +58,7 @@ impl Endpoint for Select {
         // A page that is not for this operator is replaced by the overview.
         let location = same_section(&switch.next, &target);
         let location = context.role.link(location).unwrap_or_else(|| urls::overview(&target));
-        if !matches!(context.request.scope, PageScope::Main { .. }) {
+        if !matches!(context.htmx.scope, PageScope::Main { .. }) {
             return Ok(see_other(&location));
         }
         let uri: Uri = location

@@ -12,10 +12,9 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
 use crate::web::auth::authenticate::SignInRefusal;
-use crate::web::auth::session::Operator;
+use crate::web::auth::session::{Operator, SignedIn};
 use crate::web::auth::sign_in_links::{SignInLinks, TokenError};
 use crate::web::console::Console;
-use crate::web::request::context::Context;
 use crate::web::request::htmx::see_other;
 use crate::web::ui::{Button, Field, Input, Tone, bare, button, field, notice};
 use crate::web::urls;
@@ -94,8 +93,8 @@ pub(crate) async fn post(
 
 /// `POST /signout`.
 #[handler]
-pub(crate) async fn sign_out(context: &Context, session: &Session) -> Response {
-    context.console.sessions.end(session, &context.signed_in).await;
+pub(crate) async fn sign_out(signed_in: SignedIn, console: Data<&Arc<Console>>, session: &Session) -> Response {
+    console.sessions.end(session, &signed_in).await;
     see_other(urls::signin())
 }
 

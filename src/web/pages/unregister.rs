@@ -29,7 +29,7 @@ use crate::web::upstream::Upstream;
 use crate::web::urls;
 use crate::web::write::act::Act;
 use crate::web::write::carry_out::{carry_out, request_id};
-use crate::web::write::refusal::{Faults, Refusal};
+use crate::web::write::refusal::{FormErrors, Refusal};
 use crate::web::write::submission_store::Submission;
 
 /// How long the answer waits until the registry does not show the experiment.
@@ -47,7 +47,7 @@ struct Confirmation {
 pub(crate) fn get(deployment: Deployment, request: &Request) -> Result<Response> {
     let context = &deployment.context;
     let row = row(context, request)?;
-    let page = page(&row, &Confirmation::default(), &Faults::default());
+    let page = page(&row, &Confirmation::default(), &FormErrors::default());
     Ok(answer(context, &page))
 }
 
@@ -85,9 +85,10 @@ impl Act for Unregister {
     type Done = ();
 
     const UPSTREAM: Upstream = Upstream::ControlPlane;
-    const CHECK: &'static str = "Look in the list, then try again; doing it twice does no harm.";
+    const IS_IDEMPOTENT: bool = true;
+    const ADVICE: &'static str = "Look in the list, then try again; doing it twice does no harm.";
 
-    fn whether(&self) -> &'static str {
+    fn what_was_done(&self) -> &'static str {
         "the experiment was unregistered"
     }
 
@@ -129,20 +130,20 @@ impl Act for Unregister {
         read.is_err_and(|error| error.is_not_found()).then_some(())
     }
 
-    async fn shown(&self, _: &str) {
+    async fn wait_until_shown(&self, _: &str) {
         let id = &self.row.id;
-        if session::selected(&self.session).as_ref() == Some(id) {
-            session::clear_selection(&self.session);
-        }
         let live = self.context.live();
         live.refresh_registry_entry(id);
         let is_gone = |view: &RegistryView| view.rows.get(id).is_none_or(|row| row.entry.is_none());
         live.registry().wait_until(GONE_WITHIN, is_gone).await;
     }
 
-    fn landed(&self, _: &ControlClient, _: &str) -> Response {
+    fn done_response(&self, _: &ControlClient, _: &str) -> Response {
+        if session::selected(&self.session).as_ref() == Some(&self.row.id) {
+            session::clear_selection(&self.session);
+        }
         let location = with_outcome(urls::experiments(), "unregistered", self.row.id.as_str());
-        self.context.request.redirect(&location)
+        self.context.htmx.redirect(&location)
     }
 
     fn explain(&self, error: &ClientError) -> Option<Refusal> {
@@ -173,7 +174,7 @@ fn expected(row: &RegistryRow) -> String {
     }
 }
 
-fn page(row: &RegistryRow, typed: &Confirmation, faults: &Faults) -> Page<'static> {
+fn page(row: &RegistryRow, typed: &Confirmation, faults: &FormErrors) -> Page<'static> {
     let entry = switch_entry(row);
     let head = html! {
         (crumbs(&[("Experiments", urls::experiments())]))
@@ -202,7 +203,7 @@ fn facts(row: &RegistryRow) -> Markup {
     ])
 }
 
-fn form(row: &RegistryRow, typed: &Confirmation, faults: &Faults) -> Markup {
+fn form(row: &RegistryRow, typed: &Confirmation, faults: &FormErrors) -> Markup {
     let label = match row.name() {
         Some(name) => format!("Type {name} to confirm"),
         None => format!("Type {} to confirm", row.id),

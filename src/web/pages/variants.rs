@@ -50,7 +50,7 @@ struct List<'a> {
 
 impl<'a> List<'a> {
     fn new(active: &'a Active, snapshot: &'a Snapshot) -> Self {
-        let mut query = Query::of(&active.context.request.page_url);
+        let mut query = Query::of(&active.context.htmx.page_url);
         let metrics: Vec<_> = snapshot.metrics().iter().map(|metric| &**metric).collect();
         Self {
             active,

@@ -33,7 +33,7 @@ use crate::web::upstream::Upstream;
 use crate::web::urls;
 use crate::web::write::act::Act;
 use crate::web::write::carry_out::{carry_out, request_id};
-use crate::web::write::refusal::{Faults, Refusal};
+use crate::web::write::refusal::{FormErrors, Refusal};
 use crate::web::write::submission_store::Submission;
 
 #[derive(Debug, Default, Deserialize)]
@@ -43,15 +43,15 @@ struct Confirmation {
     request_id: String,
 }
 
-fn worker_of(request: &Request) -> Result<WorkerId, Fault> {
-    let id = path_segment(request, "worker");
+fn worker_of(http: &Request) -> Result<WorkerId, Fault> {
+    let id = path_segment(http, "worker");
     id.parse().map_err(|_| Fault::NotRegistered { kind: "worker", id })
 }
 
 /// `GET /admin/control/workers/{W}/`
 #[handler]
-pub(crate) async fn get(request: RosterRequest, path: &Request) -> Result<Response, Fault> {
-    let id = worker_of(path)?;
+pub(crate) async fn get(request: RosterRequest, http: &Request) -> Result<Response, Fault> {
+    let id = worker_of(http)?;
     if let Some(answer) = request.bar() {
         return Ok(answer);
     }
@@ -64,9 +64,9 @@ pub(crate) async fn get(request: RosterRequest, path: &Request) -> Result<Respon
         id: &id,
         roster: &roster,
         is_own: request.is_own(&id),
-        page_url: &request.context.request.page_url,
+        page_url: &request.context.htmx.page_url,
     };
-    let page = view.page(&Confirmation::default(), &Faults::default());
+    let page = view.page(&Confirmation::default(), &FormErrors::default());
     Ok(request.answer(page, roster.as_ref().map(drop)))
 }
 
@@ -74,10 +74,10 @@ pub(crate) async fn get(request: RosterRequest, path: &Request) -> Result<Respon
 #[handler]
 pub(crate) async fn reissue(
     request: RosterRequest,
-    path: &Request,
+    http: &Request,
     Form(form): Form<Confirmation>,
 ) -> Result<Response, Fault> {
-    let id = worker_of(path)?;
+    let id = worker_of(http)?;
     let action = urls::reissue_credential(&id);
     let act = Reissue {
         request,
@@ -102,9 +102,9 @@ impl Act for Reissue {
     type Done = SecretString;
 
     const UPSTREAM: Upstream = Upstream::ControlPlane;
-    const CHECK: &'static str = "If it was, the old one is dead and nobody has the new one: see whether the worker still works, and issue another one if it does not.";
+    const ADVICE: &'static str = "If it was, the old one is dead and nobody has the new one: see whether the worker still works, and issue another one if it does not.";
 
-    fn whether(&self) -> &'static str {
+    fn what_was_done(&self) -> &'static str {
         "the secret was replaced"
     }
 
@@ -134,16 +134,16 @@ impl Act for Reissue {
         client.reissue_credential(&self.id).await
     }
 
-    fn ended(&self) {
+    fn after_send(&self) {
         self.request.forget_listing();
         self.request.credential_changed(&self.id);
     }
 
-    fn landed(&self, _: &Self::Checked, _: &str) -> Response {
+    fn done_response(&self, _: &Self::Checked, _: &str) -> Response {
         already_shown(&self.request, urls::worker(&self.id), self.id.as_str())
     }
 
-    async fn done(&self, (_, name): &Self::Checked, secret: SecretString) -> Response {
+    async fn first_response(&self, (_, name): &Self::Checked, secret: SecretString) -> Response {
         let shown = Secret {
             worker: self.id.clone(),
             name: name.clone(),
@@ -183,7 +183,7 @@ struct View<'a> {
 
 impl View<'_> {
     /// The page, with the form as typed.
-    fn page(&self, form: &Confirmation, faults: &Faults) -> Page<'static> {
+    fn page(&self, form: &Confirmation, faults: &FormErrors) -> Page<'static> {
         let roster = self.roster.as_ref().ok();
         let worker = roster.and_then(|roster| roster.worker(self.id));
         let name = worker.and_then(|worker| worker.name.as_ref());
@@ -262,7 +262,7 @@ impl View<'_> {
         }
     }
 
-    fn reissue(&self, worker: Option<&Worker>, form: &Confirmation, faults: &Faults) -> Markup {
+    fn reissue(&self, worker: Option<&Worker>, form: &Confirmation, faults: &FormErrors) -> Markup {
         let expected = confirmation(worker.and_then(|worker| worker.name.as_ref()), self.id.as_str());
         let label = format!("Type \u{201c}{expected}\u{201d} to confirm");
         let confirm = Field {

@@ -27,7 +27,7 @@ use crate::web::upstream::Upstream;
 use crate::web::urls;
 use crate::web::write::act::Act;
 use crate::web::write::carry_out::carry_out;
-use crate::web::write::refusal::{Faults, Refusal};
+use crate::web::write::refusal::{FormErrors, Refusal};
 use crate::web::write::submission_store::Submission;
 
 #[derive(Debug, Default, Deserialize)]
@@ -45,8 +45,8 @@ pub(crate) async fn get(request: RosterRequest) -> Response {
         return answer;
     }
     let roster = request.roster().await;
-    let page_url = &request.context.request.page_url;
-    let page = page(&roster, page_url, &Registration::default(), &Faults::default());
+    let page_url = &request.context.htmx.page_url;
+    let page = page(&roster, page_url, &Registration::default(), &FormErrors::default());
     request.answer(page, roster.as_ref().map(drop))
 }
 
@@ -67,10 +67,10 @@ impl Act for Register {
     type Done = (Worker, SecretString);
 
     const UPSTREAM: Upstream = Upstream::ControlPlane;
-    const CHECK: &'static str =
+    const ADVICE: &'static str =
         "Look for it below before you try again. If it is there, its secret is lost: issue a new one from its page.";
 
-    fn whether(&self) -> &'static str {
+    fn what_was_done(&self) -> &'static str {
         "the worker was registered"
     }
 
@@ -90,7 +90,7 @@ impl Act for Register {
         match (input::name(&self.form.name), input::labels(&self.form.labels)) {
             (Ok(name), Ok(labels)) => Ok((self.request.client()?, RegisterWorker { name, labels })),
             (name, labels) => {
-                let mut faults = Faults::default();
+                let mut faults = FormErrors::default();
                 faults.add_error("name", name.map_err(|fault| format!("Not a name: {fault}.")));
                 faults.add_error("labels", labels);
                 Err(Refusal::invalid(faults))
@@ -102,19 +102,19 @@ impl Act for Register {
         client.register_worker(request).await
     }
 
-    fn ended(&self) {
+    fn after_send(&self) {
         self.request.forget_listing();
     }
 
-    fn made((worker, _): &Self::Done) -> String {
+    fn created_id((worker, _): &Self::Done) -> String {
         worker.worker_id.to_string()
     }
 
-    fn landed(&self, _: &Self::Checked, made: &str) -> Response {
+    fn done_response(&self, _: &Self::Checked, made: &str) -> Response {
         already_shown(&self.request, urls::workers().to_owned(), made)
     }
 
-    async fn done(&self, (_, request): &Self::Checked, (worker, secret): Self::Done) -> Response {
+    async fn first_response(&self, (_, request): &Self::Checked, (worker, secret): Self::Done) -> Response {
         let roster = self.request.roster().await.ok();
         let namesakes = request
             .name
@@ -148,7 +148,12 @@ impl Act for Register {
 }
 
 /// The page as a query asks for it, with the form as typed.
-fn page(roster: &Result<Arc<Roster>, Unread>, page_url: &str, form: &Registration, faults: &Faults) -> Page<'static> {
+fn page(
+    roster: &Result<Arc<Roster>, Unread>,
+    page_url: &str,
+    form: &Registration,
+    faults: &FormErrors,
+) -> Page<'static> {
     let (list, group) = RosterList::new(roster, page_url, |query| {
         query.take("group", |id| id.parse::<GroupId>().ok())
     });
@@ -165,7 +170,7 @@ fn page(roster: &Result<Arc<Roster>, Unread>, page_url: &str, form: &Registratio
     })
 }
 
-fn registration<'a>(form: &Registration, faults: &'a Faults) -> AddForm<'a> {
+fn registration<'a>(form: &Registration, faults: &'a FormErrors) -> AddForm<'a> {
     let name = Field {
         name: "name",
         label: "Name",

@@ -32,7 +32,7 @@ pub(crate) struct Context {
     /// The operator's role.
     pub role: Role,
     /// Which page is wanted, and how much of it.
-    pub request: HtmxRequest,
+    pub htmx: HtmxRequest,
     /// The registry as of the request.
     pub registry: Arc<RegistryView>,
     /// The experiment of the page; none on deployment pages.
@@ -55,7 +55,7 @@ impl std::fmt::Debug for Context {
         f.debug_struct("Context")
             .field("operator", self.operator())
             .field("role", &self.role)
-            .field("request", &self.request)
+            .field("htmx", &self.htmx)
             .finish_non_exhaustive()
     }
 }
@@ -82,7 +82,7 @@ impl Context {
             console,
             signed_in,
             role,
-            request: HtmxRequest::of(request),
+            htmx: HtmxRequest::of(request),
             registry,
             experiment: None,
             fleet,
@@ -140,7 +140,7 @@ impl Context {
     /// The same context for another page: the answer to a write is the page that its form is on.
     pub fn with_page_url(&self, page_url: String) -> Self {
         let mut context = self.clone();
-        context.request.page_url = page_url;
+        context.htmx.page_url = page_url;
         context
     }
 
@@ -221,7 +221,8 @@ fn stale_or_unknown(session: &Session, given: String) -> Fault {
 
 /// The context that middleware has put into the request's data.
 fn context_of(request: &Request) -> Result<&Arc<Context>, Fault> {
-    request.data().ok_or(Fault::SignedOut)
+    let missing = || Fault::Internal("the request has no context".to_owned());
+    request.data().ok_or_else(missing)
 }
 
 impl<'a> FromRequest<'a> for &'a Context {

@@ -8,6 +8,10 @@ use crate::web::fault::Fault;
 /// What the route table says about a request. The outermost middleware puts it into the request's data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
+    /// Whether the table has the path, for any method.
+    pub is_known: bool,
+    /// Whether the request's context is made: for what shows it, and where administrators are told from others.
+    pub needs_context: bool,
     /// Who may use the route.
     pub audience: Audience,
     /// Whether the request shows activity of the operator, which extends the session and keeps the experiment followed.

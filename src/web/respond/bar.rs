@@ -117,7 +117,7 @@ impl<'a> Bar<'a> {
             switcher: self.switch_list(),
             freshness: Some(&self.freshness),
             operator: &self.operator,
-            page_url: &self.context.request.page_url,
+            page_url: &self.context.htmx.page_url,
             stream_url: Some(&self.stream_url),
             main,
             pending: self.pending,
@@ -126,7 +126,7 @@ impl<'a> Bar<'a> {
 
     /// One region of the bar; none for pending tasks that are not known.
     pub fn region(&self, bar_region: BarRegion) -> Option<Markup> {
-        let page_url = &self.context.request.page_url;
+        let page_url = &self.context.htmx.page_url;
         match bar_region {
             BarRegion::Switcher => Some(switcher_region(
                 self.current(),

@@ -25,7 +25,7 @@ pub(crate) fn answer_from_view<'p>(active: &Active, draw: impl FnOnce() -> Page<
     let context = &*active.context;
     let mut data = DefaultHasher::new();
     active.mirror.epoch().hash(&mut data);
-    let PageScope::Region(name) = &context.request.scope else {
+    let PageScope::Region(name) = &context.htmx.scope else {
         (active.view.revisions.current(), &active.view.freshness).hash(&mut data);
         (context.registry.revision, &context.registry.freshness).hash(&mut data);
         let operator = Some(context.operator().clone());
@@ -64,7 +64,7 @@ pub(crate) fn answer(context: &Context, page: &Page) -> Response {
 /// Answers with the region of the bar that the request wants, without making the page; none when it wants something
 /// else.
 pub(crate) fn answer_bar(context: &Context) -> Option<Response> {
-    let PageScope::Region(name) = &context.request.scope else {
+    let PageScope::Region(name) = &context.htmx.scope else {
         return None;
     };
     let bar_region = BarRegion::named(name)?;
@@ -88,8 +88,8 @@ fn cached(
     draw: impl FnOnce() -> Rendered,
 ) -> Response {
     let key = PageKey {
-        page_url: context.request.page_url.clone(),
-        scope: context.request.scope.clone(),
+        page_url: context.htmx.page_url.clone(),
+        scope: context.htmx.scope.clone(),
         operator,
         role: context.role.clone(),
         data: data.finish(),
@@ -99,14 +99,14 @@ fn cached(
 }
 
 fn count_requested(context: &Context) {
-    if matches!(context.request.scope, PageScope::Region(_)) {
+    if matches!(context.htmx.scope, PageScope::Region(_)) {
         context.console.pages.count_requested();
     }
 }
 
 fn render(context: &Context, page: &Page) -> Rendered {
     let bar = || Bar::of(context);
-    let markup = match &context.request.scope {
+    let markup = match &context.htmx.scope {
         PageScope::Document => document(&bar().shell(page, &main(context, page))),
         PageScope::Main { stream_changes } => fragment(&bar().shell(page, &main(context, page)), *stream_changes),
         PageScope::Region(name) => {
@@ -125,7 +125,7 @@ fn render(context: &Context, page: &Page) -> Rendered {
 
 /// The content of `<main>`: banner and staleness notice, then the page. The page of a fault says itself what is wrong.
 fn main(context: &Context, page: &Page) -> Markup {
-    let page_url = &context.request.page_url;
+    let page_url = &context.htmx.page_url;
     html! {
         @if let Some(banner) = banner(page_url, &context.registry) { (banner) }
         @if page.status.is_success() { (region(&staleness(&badge(context.freshness())), page_url)) }
@@ -140,7 +140,7 @@ fn render_of_bar(context: &Context, bar_region: BarRegion) -> Rendered {
 }
 
 fn render_region(context: &Context, wanted: Option<&Region>) -> Rendered {
-    render_part(context, wanted.map(|wanted| region(wanted, &context.request.page_url)))
+    render_part(context, wanted.map(|wanted| region(wanted, &context.htmx.page_url)))
 }
 
 /// A region of a page; where the page does not have it any more, a reload.
@@ -160,7 +160,7 @@ fn respond(context: &Context, rendered: Rendered) -> Response {
     let Rendered::Html { status, body, etag } = rendered else {
         return Response::builder().header("hx-refresh", "true").finish();
     };
-    let mut response = if etag.is_some() && context.request.if_none_match == etag {
+    let mut response = if etag.is_some() && context.htmx.if_none_match == etag {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         Response::builder()

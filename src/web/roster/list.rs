@@ -14,7 +14,7 @@ use crate::web::roster::unread::Unread;
 use crate::web::sections::Section;
 use crate::web::ui::{Button, Region, Tone, button, page_head};
 use crate::web::write::carry_out::request_id;
-use crate::web::write::refusal::Faults;
+use crate::web::write::refusal::FormErrors;
 
 /// What a list shows of the roster, and the query that its links are made from.
 pub(crate) struct RosterList<'a> {
@@ -130,7 +130,7 @@ pub(crate) struct AddForm<'a> {
     pub id: &'a str,
     pub title: &'a str,
     pub action: &'a str,
-    pub faults: &'a Faults,
+    pub faults: &'a FormErrors,
     pub fields: Markup,
     pub submit: &'a str,
 }

@@ -84,7 +84,7 @@ impl RosterRequest {
     /// Answers with a page that was read for this request. A region that could not be read keeps its present content.
     pub fn answer(&self, mut page: Page, read: Result<(), &Unread>) -> Response {
         if let Err(unread) = read {
-            let is_region = matches!(self.context.request.scope, PageScope::Region(_));
+            let is_region = matches!(self.context.htmx.scope, PageScope::Region(_));
             if is_region && unread.status().is_server_error() {
                 return unread.status().into_response();
             }

@@ -14,7 +14,7 @@ pub(super) fn keys_dialog(may_read: bool) -> Markup {
             "Switch experiment, from anywhere".to_owned(),
         ),
     ];
-    let sections = Section::ALL.into_iter().filter_map(|section| {
+    let sections = Section::ALL.iter().copied().filter_map(|section| {
         let info = section.info();
         let is_shown = may_read || info.audience != Audience::Administrator;
         let article = if section == Section::Overview { "the " } else { "" };

@@ -19,7 +19,8 @@ pub(super) fn rail(shell: &Shell) -> Markup {
 /// The sections that the operator may use, under their headings.
 pub(super) fn links(shell: &Shell, pending: Markup) -> Markup {
     let shown: Vec<_> = Section::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter_map(|section| Some((section, section.info(), href(shell, section)?)))
         .collect();
     html! {

@@ -22,10 +22,13 @@ pub(crate) trait Act: Send + Sync + 'static {
     /// The server that carries it out.
     const UPSTREAM: Upstream;
     /// What to look at before the form is submitted again.
-    const CHECK: &'static str;
+    const ADVICE: &'static str;
+
+    /// Whether doing it twice is the same as doing it once. Then the same form is sent again after an unknown outcome.
+    const IS_IDEMPOTENT: bool = false;
 
     /// What is done, to complete "Whether …" where the outcome is not known.
-    fn whether(&self) -> &'static str;
+    fn what_was_done(&self) -> &'static str;
 
     /// The context of the request.
     fn context(&self) -> &Context;
@@ -52,24 +55,24 @@ pub(crate) trait Act: Send + Sync + 'static {
     }
 
     /// Called once the write has ended, however it did: what was read before it is old.
-    fn ended(&self) {}
+    fn after_send(&self) {}
 
     /// The id of what was made, as on the wire; remembered for repeats. Never a secret.
-    fn made(_: &Self::Done) -> String {
+    fn created_id(_: &Self::Done) -> String {
         String::new()
     }
 
     /// Waits until pages show what was done, a few seconds at most.
-    fn shown(&self, _made: &str) -> impl Future<Output = ()> + Send {
+    fn wait_until_shown(&self, _made: &str) -> impl Future<Output = ()> + Send {
         ready(())
     }
 
     /// The answer once it is done, now or by an earlier submission of the same form.
-    fn landed(&self, checked: &Self::Checked, made: &str) -> Response;
+    fn done_response(&self, checked: &Self::Checked, made: &str) -> Response;
 
     /// The answer where it differs the first time, such as a secret that is shown once.
-    fn done(&self, checked: &Self::Checked, done: Self::Done) -> impl Future<Output = Response> + Send {
-        ready(self.landed(checked, &Self::made(&done)))
+    fn first_response(&self, checked: &Self::Checked, done: Self::Done) -> impl Future<Output = Response> + Send {
+        ready(self.done_response(checked, &Self::created_id(&done)))
     }
 
     /// What the page says of a refusal in its own words, beside a field for instance. None for the usual words.

@@ -6,8 +6,8 @@ use maud::{Markup, html};
 use poem::Response;
 
 use crate::web::write::act::Act;
-use crate::web::write::outcome::{WriteOutcome, submit_once};
 use crate::web::write::refusal::Refusal;
+use crate::web::write::submit_once::{WriteOutcome, submit_once};
 
 /// From a submitted form to the answer. Every act of the console goes this way.
 pub(crate) async fn carry_out<A: Act>(act: A) -> Response {
@@ -18,15 +18,15 @@ pub(crate) async fn carry_out<A: Act>(act: A) -> Response {
     let act = Arc::new(act);
     let refusal = match submit_once(act.context(), &act, &checked).await {
         WriteOutcome::Done(done) => {
-            act.shown(&A::made(&done)).await;
-            return act.done(&checked, done).await;
+            act.wait_until_shown(&A::created_id(&done)).await;
+            return act.first_response(&checked, done).await;
         }
         WriteOutcome::Repeated(made) => {
-            act.shown(&made).await;
-            return act.landed(&checked, &made);
+            act.wait_until_shown(&made).await;
+            return act.done_response(&checked, &made);
         }
         WriteOutcome::Refused(error) => act.explain(&error).unwrap_or_else(|| Refusal::of(A::UPSTREAM, &error)),
-        WriteOutcome::Unknown(error) => Refusal::unknown(A::UPSTREAM, error.as_ref(), act.whether(), A::CHECK),
+        WriteOutcome::Unknown(error) => Refusal::unknown(A::UPSTREAM, error.as_ref(), act.what_was_done(), A::ADVICE),
     };
     act.redraw(refusal).await
 }

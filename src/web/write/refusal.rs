@@ -7,13 +7,13 @@ use crate::web::upstream::Upstream;
 
 /// What is wrong with a form: beside its fields, and with it as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Faults {
+pub(crate) struct FormErrors {
     /// With the form as a whole.
     pub form: Option<String>,
     fields: Vec<(&'static str, String)>,
 }
 
-impl Faults {
+impl FormErrors {
     /// A fault of the form as a whole.
     pub fn of_form(words: impl Into<String>) -> Self {
         Self {
@@ -59,7 +59,7 @@ pub(crate) struct Refusal {
     /// The answer's status.
     pub status: StatusCode,
     /// What to say, and where.
-    pub faults: Faults,
+    pub faults: FormErrors,
 }
 
 impl Refusal {
@@ -67,12 +67,12 @@ impl Refusal {
     pub fn new(status: StatusCode, words: impl Into<String>) -> Self {
         Self {
             status,
-            faults: Faults::of_form(words),
+            faults: FormErrors::of_form(words),
         }
     }
 
     /// The form itself is wrong; nothing was sent.
-    pub fn invalid(faults: Faults) -> Self {
+    pub fn invalid(faults: FormErrors) -> Self {
         Self {
             status: StatusCode::UNPROCESSABLE_ENTITY,
             faults,
@@ -81,7 +81,7 @@ impl Refusal {
 
     /// The server found fault with one field.
     pub fn of_field(field: &'static str, words: impl Into<String>) -> Self {
-        Self::invalid(Faults::of_field(field, words))
+        Self::invalid(FormErrors::of_field(field, words))
     }
 
     /// Nothing was sent, since it takes the admin token and the console has none.

@@ -78,7 +78,9 @@ impl Places<'_> {
 
 /// The pages of the route table, and what leads to them.
 fn pages() -> Vec<&'static str> {
-    let is_page = |route: &RouteInfo| route.method == "GET" && matches!(route.answer, Answer::Page | Answer::BarePath);
+    let is_page = |route: &RouteInfo| {
+        route.method == "GET" && matches!(route.answer, Answer::Page | Answer::BarePath | Answer::Redirect)
+    };
     let pages: Vec<_> = routes().filter(is_page).map(|route| route.pattern).collect();
     assert!(pages.len() > 20, "{pages:?}");
     pages

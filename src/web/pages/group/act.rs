@@ -89,9 +89,10 @@ impl Act for ChangeGroup {
     type Done = ();
 
     const UPSTREAM: Upstream = Upstream::ControlPlane;
-    const CHECK: &'static str = "What is there now stands below; look before you try again.";
+    const IS_IDEMPOTENT: bool = true;
+    const ADVICE: &'static str = "What is there now stands below; look before you try again.";
 
-    fn whether(&self) -> &'static str {
+    fn what_was_done(&self) -> &'static str {
         match self.change {
             Change::Add => "the member was added",
             Change::Remove(_) => "the member was taken out",
@@ -145,11 +146,11 @@ impl Act for ChangeGroup {
         is_done.then_some(())
     }
 
-    fn ended(&self) {
+    fn after_send(&self) {
         self.request.forget_listing();
     }
 
-    fn landed(&self, checked: &Checked, _: &str) -> Response {
+    fn done_response(&self, checked: &Checked, _: &str) -> Response {
         let group = urls::group(&self.id);
         see_other(&match checked.write {
             Write::Add { is_dangling: true, .. } => format!("{group}?warn=added-dangling"),

@@ -15,17 +15,17 @@ use crate::web::request::context::path_segment;
 use crate::web::roster::request::RosterRequest;
 use crate::web::urls;
 use crate::web::write::carry_out::carry_out;
-use crate::web::write::refusal::Faults;
+use crate::web::write::refusal::FormErrors;
 
-fn group_of(request: &Request) -> Result<GroupId, Fault> {
-    let id = path_segment(request, "group");
+fn group_of(http: &Request) -> Result<GroupId, Fault> {
+    let id = path_segment(http, "group");
     id.parse().map_err(|_| Fault::NotRegistered { kind: "group", id })
 }
 
 /// `GET /admin/control/groups/{G}/`
 #[handler]
-pub(crate) async fn get(request: RosterRequest, path: &Request) -> Result<Response, Fault> {
-    let id = group_of(path)?;
+pub(crate) async fn get(request: RosterRequest, http: &Request) -> Result<Response, Fault> {
+    let id = group_of(http)?;
     if let Some(answer) = request.bar() {
         return Ok(answer);
     }
@@ -37,66 +37,53 @@ pub(crate) async fn get(request: RosterRequest, path: &Request) -> Result<Respon
     let view = View {
         id: &id,
         roster: &roster,
-        page_url: &request.context.request.page_url,
+        page_url: &request.context.htmx.page_url,
     };
-    let page = view.page(&Typed::default(), &Faults::default());
+    let page = view.page(&Typed::default(), &FormErrors::default());
     Ok(request.answer(page, roster.as_ref().map(drop)))
 }
 
 /// `POST /admin/control/groups/{G}/members`: `member_id` is an id, or a name that only one worker or group has.
 #[handler]
-pub(crate) async fn add(request: RosterRequest, path: &Request, Form(form): Form<Typed>) -> Result<Response, Fault> {
-    let id = group_of(path)?;
+pub(crate) async fn add(request: RosterRequest, http: &Request, Form(form): Form<Typed>) -> Result<Response, Fault> {
+    let id = group_of(http)?;
     let action = urls::group_members(&id);
-    let change = Change::Add;
-    Ok(carry_out(ChangeGroup {
-        request,
-        id,
-        action,
-        form,
-        change,
-    })
-    .await)
+    change(request, id, action, form, Change::Add).await
 }
 
 /// `POST /admin/control/groups/{G}/members/{M}/remove`
 #[handler]
-pub(crate) async fn remove(request: RosterRequest, path: &Request, Form(form): Form<Typed>) -> Result<Response, Fault> {
-    let id = group_of(path)?;
-    let given = path_segment(path, "member");
-    let member: MemberId = match given.parse() {
-        Ok(member) => member,
-        Err(_) => {
-            return Err(Fault::NotRegistered {
-                kind: "member",
-                id: given,
-            });
-        }
+pub(crate) async fn remove(request: RosterRequest, http: &Request, Form(form): Form<Typed>) -> Result<Response, Fault> {
+    let group = group_of(http)?;
+    let id = path_segment(http, "member");
+    let Ok(member) = id.parse::<MemberId>() else {
+        return Err(Fault::NotRegistered { kind: "member", id });
     };
-    let action = urls::remove_group_member(&id, &member);
-    let change = Change::Remove(member);
-    Ok(carry_out(ChangeGroup {
-        request,
-        id,
-        action,
-        form,
-        change,
-    })
-    .await)
+    let action = urls::remove_group_member(&group, &member);
+    change(request, group, action, form, Change::Remove(member)).await
 }
 
 /// `POST /admin/control/groups/{G}/delete`: `confirm` is the name, or the end of the id.
 #[handler]
-pub(crate) async fn delete(request: RosterRequest, path: &Request, Form(form): Form<Typed>) -> Result<Response, Fault> {
-    let id = group_of(path)?;
+pub(crate) async fn delete(request: RosterRequest, http: &Request, Form(form): Form<Typed>) -> Result<Response, Fault> {
+    let id = group_of(http)?;
     let action = urls::delete_group(&id);
-    let change = Change::Delete;
-    Ok(carry_out(ChangeGroup {
+    change(request, id, action, form, Change::Delete).await
+}
+
+async fn change(
+    request: RosterRequest,
+    id: GroupId,
+    action: String,
+    form: Typed,
+    change: Change,
+) -> Result<Response, Fault> {
+    let act = ChangeGroup {
         request,
         id,
         action,
         form,
         change,
-    })
-    .await)
+    };
+    Ok(carry_out(act).await)
 }

@@ -21,7 +21,7 @@ use crate::web::ui::{
 };
 use crate::web::urls;
 use crate::web::write::carry_out::request_id;
-use crate::web::write::refusal::Faults;
+use crate::web::write::refusal::FormErrors;
 
 /// Rows of each table; whoever is beyond is found through the list of workers.
 const SHOWN: usize = 200;
@@ -47,7 +47,7 @@ pub(super) struct View<'a> {
 
 impl View<'_> {
     /// The page, with the forms as typed and what became of one of them.
-    pub fn page(&self, form: &Typed, faults: &Faults) -> Page<'static> {
+    pub fn page(&self, form: &Typed, faults: &FormErrors) -> Page<'static> {
         let known = self
             .roster
             .as_ref()
@@ -84,7 +84,7 @@ impl View<'_> {
         page
     }
 
-    fn add_form(&self, roster: Option<&Roster>, form: &Typed, faults: &Faults) -> Markup {
+    fn add_form(&self, roster: Option<&Roster>, form: &Typed, faults: &FormErrors) -> Markup {
         let member = Field {
             name: "member_id",
             label: "Add a member",
@@ -207,7 +207,7 @@ impl View<'_> {
         }
     }
 
-    fn delete_form(&self, known: Option<(&Roster, &Group)>, form: &Typed, faults: &Faults) -> Markup {
+    fn delete_form(&self, known: Option<(&Roster, &Group)>, form: &Typed, faults: &FormErrors) -> Markup {
         let name = known.and_then(|(_, group)| group.name.as_ref());
         let expected = confirmation(name, self.id.as_str());
         let label = format!("Type \u{201c}{expected}\u{201d} to confirm");

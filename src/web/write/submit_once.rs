@@ -35,11 +35,11 @@ pub(crate) async fn submit_once<A: Act>(
     checked: &Arc<A::Checked>,
 ) -> WriteOutcome<A::Done> {
     let console = &context.console;
-    let mut place = console.submissions.lock(context.operator(), act.submission()).await;
-    match place.as_ref() {
+    let mut slot = console.submissions.lock(context.operator(), act.submission()).await;
+    match slot.as_ref() {
         Some(RememberedOutcome::Done(made)) => return WriteOutcome::Repeated(made.clone()),
-        Some(RememberedOutcome::Unknown) => return WriteOutcome::Unknown(None),
-        None => {}
+        Some(RememberedOutcome::Unknown) if !A::IS_IDEMPOTENT => return WriteOutcome::Unknown(None),
+        Some(RememberedOutcome::Unknown) | None => {}
     }
     if let Err(error) = context.check_reachable() {
         return WriteOutcome::Refused(error);
@@ -48,11 +48,13 @@ pub(crate) async fn submit_once<A: Act>(
     let (act, checked) = (act.clone(), checked.clone());
     console.tasks.spawn("write", async move {
         // Until it is known, also if this task is aborted.
-        *place = Some(RememberedOutcome::Unknown);
-        let outcome = write(&*act, &checked).await;
-        act.ended();
-        *place = match &outcome {
-            WriteOutcome::Done(done) => Some(RememberedOutcome::Done(A::made(done))),
+        *slot = Some(RememberedOutcome::Unknown);
+        let outcome = {
+            let _sent = AfterSend(&*act);
+            write(&*act, &checked).await
+        };
+        *slot = match &outcome {
+            WriteOutcome::Done(done) => Some(RememberedOutcome::Done(A::created_id(done))),
             WriteOutcome::Unknown(_) => Some(RememberedOutcome::Unknown),
             WriteOutcome::Refused(_) | WriteOutcome::Repeated(_) => None,
         };
@@ -62,6 +64,15 @@ pub(crate) async fn submit_once<A: Act>(
     written
         .await
         .unwrap_or(WriteOutcome::Unknown(Some(ClientError::TimedOut)))
+}
+
+/// Tells the act that the write has ended, also if it panicked.
+struct AfterSend<'a, A: Act>(&'a A);
+
+impl<A: Act> Drop for AfterSend<'_, A> {
+    fn drop(&mut self) {
+        self.0.after_send();
+    }
 }
 
 /// Sends the write; where its answer leaves the outcome open, reads back.
