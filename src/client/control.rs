@@ -1,8 +1,9 @@
 use reqwest::{Body, Method, header};
 
+use super::call::Call;
 use super::push::{self, PushStream};
 use super::registry::registry_operations;
-use super::{Call, Client, ClientError, Credential, RegistryClient};
+use super::{Client, ClientError, Credential, RegistryClient};
 use crate::protocol::*;
 
 /// The operations of the control plane (`ch11`), and Switchboard's extension for seeding.
@@ -11,9 +12,16 @@ pub struct ControlClient {
     client: Client,
 }
 
+impl Client {
+    /// The operations of the control plane.
+    pub fn control(&self) -> ControlClient {
+        ControlClient::new(self.clone())
+    }
+}
+
 /// Every operation fails with a [`ClientError`].
 impl ControlClient {
-    pub(super) fn new(client: Client) -> Self {
+    fn new(client: Client) -> Self {
         Self { client }
     }
 

@@ -6,10 +6,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::call::Call;
 use super::call::decode;
 use super::push::{self, PushStream};
 use super::registry::registry_operations;
-use super::{Call, Client, ClientError, Credential, RegistryClient};
+use super::{Client, ClientError, Credential, RegistryClient};
 use crate::protocol::*;
 
 /// The timeout of a long poll. A server may hold one for 30 s whatever the request says (`ch07 §8`); the rest is for
@@ -36,9 +37,16 @@ pub struct ExperimentClient {
     id: ExperimentId,
 }
 
+impl Client {
+    /// The operations of the task store on one experiment.
+    pub fn experiment(&self, id: &ExperimentId) -> ExperimentClient {
+        ExperimentClient::new(self.clone(), id.clone())
+    }
+}
+
 /// Every operation fails with a [`ClientError`]: the server refused it or could not be reached.
 impl ExperimentClient {
-    pub(super) fn new(client: Client, id: ExperimentId) -> Self {
+    fn new(client: Client, id: ExperimentId) -> Self {
         Self { client, id }
     }
 

@@ -12,13 +12,7 @@ mod error;
 mod experiment;
 mod push;
 mod registry;
-
-use std::sync::Arc;
-use std::time::Duration;
-
-use reqwest::{Method, header};
-
-use call::Call;
+mod server;
 
 pub use control::ControlClient;
 pub use credential::{Bearer, BearerSource, Credential};
@@ -26,79 +20,4 @@ pub use error::ClientError;
 pub use experiment::{ExperimentClient, Listed};
 pub use push::{PushStream, WatchEvent};
 pub use registry::RegistryClient;
-
-use crate::protocol::ExperimentId;
-
-/// A server and the credential used with it. Cheap to clone; the connection pool is shared.
-#[derive(Debug, Clone)]
-pub struct Client {
-    http: reqwest::Client,
-    base: Arc<str>,
-    credential: Credential,
-}
-
-impl Client {
-    /// The timeout of a call.
-    pub const TIMEOUT: Duration = Duration::from_secs(10);
-
-    /// The timeout of a call that transfers a whole experiment or an artifact.
-    pub const LONG_TIMEOUT: Duration = Duration::from_secs(3600);
-
-    /// A client of the server at `base`, for instance `http://127.0.0.1:8080`, with a connection pool of its own.
-    ///
-    /// # Errors
-    /// [`ClientError::Setup`] when the platform offers no HTTP client.
-    pub fn new(base: &str, credential: impl Into<Credential>) -> Result<Self, ClientError> {
-        let http = reqwest::Client::builder()
-            .timeout(Self::TIMEOUT)
-            .connect_timeout(Duration::from_secs(3))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(ClientError::Setup)?;
-        Ok(Self {
-            http,
-            base: without_trailing_slash(base),
-            credential: credential.into(),
-        })
-    }
-
-    /// A client of another server, with the same connection pool.
-    pub fn at(&self, base: &str, credential: impl Into<Credential>) -> Self {
-        Self {
-            http: self.http.clone(),
-            base: without_trailing_slash(base),
-            credential: credential.into(),
-        }
-    }
-
-    /// A client of the same server, with another credential.
-    pub fn with_credential(&self, credential: impl Into<Credential>) -> Self {
-        Self {
-            credential: credential.into(),
-            ..self.clone()
-        }
-    }
-
-    /// The operations of the task store on one experiment.
-    pub fn experiment(&self, id: &ExperimentId) -> ExperimentClient {
-        ExperimentClient::new(self.clone(), id.clone())
-    }
-
-    /// The operations of the control plane.
-    pub fn control(&self) -> ControlClient {
-        ControlClient::new(self.clone())
-    }
-
-    fn call(&self, method: Method, path: &str) -> Call {
-        let request = self
-            .http
-            .request(method, format!("{}{path}", self.base))
-            .header(header::ACCEPT, "application/json, application/problem+json");
-        Call::new(request, self.credential.clone())
-    }
-}
-
-fn without_trailing_slash(base: &str) -> Arc<str> {
-    base.trim_end_matches('/').into()
-}
+pub use server::Client;

@@ -2,7 +2,8 @@
 
 use reqwest::Method;
 
-use super::{Call, Client, ClientError, Credential};
+use super::call::Call;
+use super::{Client, ClientError, Credential};
 use crate::protocol::*;
 
 /// Implements the operations of a registry for a client whose `request` takes a path below the registry's root.

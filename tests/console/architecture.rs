@@ -186,6 +186,39 @@ impl Source {
         found
     }
 
+    /// Whether the name that a path ends with stands in the code outside `pub use`.
+    fn uses_handed_on(&self, path: &[String]) -> bool {
+        let Some(name) = path.last() else { return false };
+        let code = self.code();
+        let is_hand_on = |item: &&str| {
+            let visibility = item.trim_start().split("use ").next().unwrap_or_default();
+            item.contains("use ") && visibility.starts_with("pub") && !visibility.contains(['{', '=', '\n'])
+        };
+        let mut items = code.split(';').filter(|item| !is_hand_on(item));
+        let is_word = |text: &str, at: usize| {
+            let of_word = |c: char| c.is_alphanumeric() || c == '_';
+            !text[..at].ends_with(of_word) && !text[at + name.len()..].starts_with(of_word)
+        };
+        items.any(|item| item.match_indices(name.as_str()).any(|(at, _)| is_word(item, at)))
+    }
+
+    /// What is named through an imported module: after `use crate::web::request;`, `request::htmx::see_other`.
+    fn through_modules(&self, files: &BTreeMap<String, &Source>) -> BTreeSet<Vec<String>> {
+        let code = self.code();
+        let mut found = BTreeSet::new();
+        for path in self.imports() {
+            let Some(name) = path.last().filter(|_| files.contains_key(&path.join("::"))) else {
+                continue;
+            };
+            for (at, _) in code.match_indices(&format!("{name}::")) {
+                if !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
+                    follow(&path[..path.len() - 1], &code[at..], &mut found);
+                }
+            }
+        }
+        found
+    }
+
     /// Every path of this crate that is named, in `use` lines and in expressions, from the crate's root on: `crate::`
     /// and any chain of `super::` are followed, and groups in braces are taken apart.
     fn imports(&self) -> BTreeSet<Vec<String>> {
@@ -209,11 +242,12 @@ impl Source {
                 follow(&base, rest, &mut imports);
             }
         }
-        // A child is named without `crate` or `super` in front.
+        // A child is named without `crate` or `super` in front, or with `self`.
         for child in self.children() {
             let start = format!("{child}::");
             for (at, _) in code.match_indices(&start) {
-                if !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
+                let before = code[..at].strip_suffix("self::").unwrap_or(&code[..at]);
+                if !before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
                     follow(&self.module(), &code[at..], &mut imports);
                 }
             }
@@ -340,7 +374,9 @@ impl FileGraph {
             let targets = source
                 .imports()
                 .into_iter()
-                .filter(|path| !reexports.contains(path))
+                // A name that is only handed on is no import, but one that the file uses itself is.
+                .filter(|path| !reexports.contains(path) || source.uses_handed_on(path))
+                .chain(source.through_modules(&files))
                 .filter_map(|path| defining_file(&files, &handed_on, path))
                 .filter(|target| target != module)
                 .collect();
@@ -425,6 +461,34 @@ fn defining_file(
         .rev()
         .map(|end| path[..end].join("::"))
         .find(|module| files.contains_key(module))
+}
+
+#[test]
+fn names_are_imported_one_by_one() {
+    let glob = |source: &Source| {
+        let mut globs = source
+            .imports()
+            .into_iter()
+            .filter(|path| path.last().is_some_and(|name| name == "*"));
+        // The wire's types are many, and nothing in `protocol` imports from above it.
+        globs.find(|path| path.first().is_some_and(|layer| layer != "protocol"))
+    };
+    let sources = sources();
+    let faults: Vec<_> = sources
+        .iter()
+        .filter_map(|source| {
+            Some(format!(
+                "{} imports {}",
+                source.path.display(),
+                glob(source)?.join("::")
+            ))
+        })
+        .collect();
+    assert!(
+        faults.is_empty(),
+        "a glob hides what is imported:\n{}",
+        faults.join("\n")
+    );
 }
 
 #[test]

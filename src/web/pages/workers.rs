@@ -265,7 +265,7 @@ impl View<'_> {
 
     fn row(&self, roster: &Roster, worker: &Worker) -> Row {
         let groups = roster.groups_of(&MemberId::from(&worker.worker_id));
-        let groups: Vec<_> = groups.into_iter().map(|group| group_word(group)).collect();
+        let groups: Vec<_> = groups.into_iter().map(group_word).collect();
         Row {
             kind: RowKind::Plain,
             id: worker.worker_id.to_string(),

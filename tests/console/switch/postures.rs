@@ -301,8 +301,8 @@ async fn every_page_and_act_in_every_posture_by_everybody() {
             for ask in BOTH {
                 // Nothing leads to the sign-in page by htmx: who is signed out is sent there whole.
                 for pattern in pages().into_iter().filter(|it| ask == Ask::Plain || *it != "/signin") {
-                    let page = visit(browser, &places.path(&pattern), ask).await;
-                    table.note(&pattern, offset + index, ask, &page);
+                    let page = visit(browser, &places.path(pattern), ask).await;
+                    table.note(pattern, offset + index, ask, &page);
                 }
                 live(&site, console, browser, offset + index, ask, &mut table).await;
             }

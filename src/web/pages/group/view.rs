@@ -121,7 +121,7 @@ impl View<'_> {
             .into_iter()
             .filter(|outer| outer.group_id != *self.id)
             .collect();
-        let within: Vec<_> = within.into_iter().map(|outer| group_word(outer)).collect();
+        let within: Vec<_> = within.into_iter().map(group_word).collect();
         html! {
             @if reach.is_cyclic {
                 (notice(Tone::Warn, &html! { p { "A group in here contains itself. Membership is resolved all the same, each worker once; take one of the links out to end it." } }))
