@@ -1,16 +1,18 @@
 //! The console: pages over what is known of the experiments.
 //!
 //! A request goes through six stops, each in the room its name says: the gate (`auth`), its context (`request`), the
-//! handler of its page (`pages`), the page, the cache and the bytes (`respond`). A write: the form (`pages`), the check,
-//! submit once, the outcome, the redrawn form (`write`). A change reaches the browser through `stream`.
+//! handler of its page (`pages`), the page, the cache and the bytes (`respond`). A change goes through five: the feed and
+//! the mirror (`live`), the topic and the stream (`stream`), the region (`pages`, `respond`). A write through five: the form
+//! (`pages`), the check, submit once, the outcome, the redrawn form (`write`).
 //!
 //! Files that stand beside the rooms, because several rooms share them: `console` holds the services, `fault` lists what
 //! can go wrong, `upstream` has the words for the servers, `assets` the embedded files, `urls` every path as a function,
 //! `sections` and `routes` the two tables.
 //!
-//! A room imports only what stands before it here (a test holds it so): `urls`, `assets`, `sections`, `ui`; the plain
-//! readers of `request`; the services of `auth`; `upstream`, `fault`; the stores in `respond`, `write` and `roster`;
-//! `console`; `request::context` and the gate; `respond`; `write`, `parts`, `stream`; `roster`; `pages`; `routes`.
+//! A room imports only what stands before it here: `urls`, `assets`, `auth::audience`; `sections`; `ui`; `request::htmx`,
+//! `request::query`, `stream::position`; the services of `auth`; `upstream`; `fault`; `request::target` and the stores in
+//! `respond`, `write` and `roster`; `console`; `auth::gate` and `request::context`; `respond`; `write`, `parts`, `stream`;
+//! `roster`; `pages`; `routes`. `tests/console/architecture.rs` holds it so.
 
 mod assets;
 mod auth;
@@ -82,7 +84,7 @@ pub struct Options {
     pub secure_cookies: bool,
     /// Where it is kept which sessions were signed out; replicas share it. None: in memory.
     pub signed_out: Option<PathBuf>,
-    /// Whether one-time links let in whoever operates the process.
+    /// Whether one-time links sign in the operator of the process.
     pub sign_in_links: bool,
     /// The configuration offered on the page of an unseeded experiment.
     pub sample_config: &'static str,
@@ -156,7 +158,7 @@ impl Web {
     }
 
     /// All routes, inside their middleware. From the outside in: headers on every answer; the session, since refusing and
-    /// answering need it; faults become pages; the row of the route table; then those who are not signed in, writes that
+    /// answering need it; the row of the route table, and pages for faults; then those who are not signed in, writes that
     /// another site sends, and what is too large are refused, in this order; then the request gets its context.
     pub fn routes(&self) -> impl Endpoint<Output = Response> + use<> {
         let session = CookieConfig::private(CookieKey::from(&self.session_key))
@@ -168,26 +170,16 @@ impl Web {
         // Boxed on the way: each layer names the type of all inside it twice, which soon is more than a compiler bears.
         let pages = Arc::new(routes::endpoint().around(in_context).boxed());
         // A switch draws a page of another path: the same way again, from the row of the route table on.
-        let switched = pages.clone().around(with_target).boxed();
+        let switched = pages.clone().around(in_table).boxed();
         pages
             .around(body_limit::body_limit)
             .around(gate::signed_in_only)
-            .boxed()
-            .around(with_target)
-            .around(faults_as_pages)
-            .boxed()
+            .around(in_table)
             .with(CookieSession::new(session))
             .data(SwitchedPages(Arc::new(switched)))
             .data(self.console.clone())
             .around(headers::headers)
     }
-}
-
-/// Looks the request up in the route table.
-async fn with_target<E: Endpoint>(next: E, mut request: Request) -> poem::Result<Response> {
-    let target = routes::target_of(&request);
-    request.set_data(target);
-    next.call(request).await.map(IntoResponse::into_response)
 }
 
 /// Makes the context of a request, keeps it with the request, and answers faults within it.
@@ -221,10 +213,11 @@ async fn in_context<E: Endpoint>(next: E, mut request: Request) -> poem::Result<
     }
 }
 
-/// Answers every other fault with a page without a bar, or with as much of one as was asked for.
-async fn faults_as_pages<E: Endpoint>(next: E, request: Request) -> poem::Result<Response> {
-    let asked = HtmxRequest::of(&request);
-    let uri = request.uri().clone();
+/// Looks a request up in the route table. Answers the faults that are left with a page without a bar, or with as much of
+/// one as was asked for.
+async fn in_table<E: Endpoint>(next: E, mut request: Request) -> poem::Result<Response> {
+    let (target, uri) = (Arc::new(routes::target_of(&request)), request.uri().clone());
+    request.set_data(target.clone());
     let error = match next.call(request).await {
         Ok(answer) => return Ok(answer.into_response()),
         Err(error) => error,
@@ -232,7 +225,7 @@ async fn faults_as_pages<E: Endpoint>(next: E, request: Request) -> poem::Result
     let fault = error
         .downcast::<Fault>()
         .unwrap_or_else(|foreign| pages::fault::of_poem(&foreign));
-    Ok(draw_fault(&asked, &uri, &fault, None))
+    Ok(draw_fault(&target.htmx, &uri, &fault, None))
 }
 
 /// The page of a fault; of an unseeded experiment, the page that seeds it.

@@ -5,9 +5,8 @@
 
 use std::sync::LazyLock;
 
-use poem::endpoint::BoxEndpoint;
 use poem::http::Method;
-use poem::{Endpoint, EndpointExt, Request, Response, Route, RouteMethod};
+use poem::{Endpoint, Request, Response, Route, RouteMethod};
 
 use crate::protocol::percent_decode;
 use crate::web::assets::Assets;
@@ -49,7 +48,7 @@ struct Row {
     answer: Answer,
     /// Whether the handler needs the request's context.
     needs_context: bool,
-    endpoint: fn() -> BoxEndpoint<'static>,
+    handler: fn(RouteMethod) -> RouteMethod,
 }
 
 /// A row as data, for tests and documents.
@@ -71,73 +70,78 @@ pub struct RouteInfo {
 #[rustfmt::skip]
 static ROUTES: &[Row] = &[
     // Bare paths of the role pages lead to the active experiment.
-    get("/ideator/*rest", SignedIn, BarePath, || pages::home::get.boxed()),
-    post("/ideator/*rest", SignedIn, || pages::home::post.boxed()),
-    get("/executor/*rest", SignedIn, BarePath, || pages::home::get.boxed()),
-    post("/executor/*rest", SignedIn, || pages::home::post.boxed()),
-    get("/evaluator/*rest", SignedIn, BarePath, || pages::home::get.boxed()),
-    post("/evaluator/*rest", SignedIn, || pages::home::post.boxed()),
+    get("/ideator/*rest", SignedIn, BarePath, |on| on.get(pages::home::get)),
+    post("/ideator/*rest", SignedIn, |on| on.post(pages::home::post)),
+    get("/executor/*rest", SignedIn, BarePath, |on| on.get(pages::home::get)),
+    post("/executor/*rest", SignedIn, |on| on.post(pages::home::post)),
+    get("/evaluator/*rest", SignedIn, BarePath, |on| on.get(pages::home::get)),
+    post("/evaluator/*rest", SignedIn, |on| on.post(pages::home::post)),
     // Signing in and out.
-    get("/signin", Open, Page, || pages::sign_in::get.boxed()),
-    post("/signin", Open, || pages::sign_in::post.boxed()),
-    post("/signout", SignedIn, || pages::sign_in::sign_out.boxed()).without_context(),
+    get("/signin", Open, Page, |on| on.get(pages::sign_in::get)),
+    post("/signin", Open, |on| on.post(pages::sign_in::post)),
+    post("/signout", SignedIn, |on| on.post(pages::sign_in::sign_out)).without_context(),
     // One experiment.
-    get("/x/:experiment/", SignedIn, Page, || pages::overview::get.boxed()),
-    get("/x/:experiment/live", SignedIn, Stream, || stream::experiment.boxed()),
-    get("/x/:experiment/admin/tasks/", Administrator, Page, || pages::tasks::get.boxed()),
-    get("/x/:experiment/admin/tasks/:task/", Administrator, Page, || pages::task::get.boxed()),
-    get("/x/:experiment/admin/ideas/", Administrator, Page, || pages::ideas::get.boxed()),
-    get("/x/:experiment/admin/ideas/:idea/", Administrator, Page, || pages::idea::get.boxed()),
-    get("/x/:experiment/admin/variants/", Administrator, Page, || pages::variants::get.boxed()),
-    get("/x/:experiment/admin/variants/:variant/", Administrator, Page, || pages::variant::get.boxed()),
-    get("/x/:experiment/admin/events/", Administrator, Page, || pages::events::get.boxed()),
-    get("/x/:experiment/admin/seed", Administrator, Redirect, || pages::seed::get.boxed()),
-    post("/x/:experiment/admin/seed", Administrator, || pages::seed::post.boxed()),
-    get("/x/by-name/:name", SignedIn, Page, || pages::by_name::get.boxed()),
+    get("/x/:experiment/", SignedIn, Page, |on| on.get(pages::overview::get)),
+    get("/x/:experiment/live", SignedIn, Stream, |on| on.get(stream::experiment)),
+    get("/x/:experiment/admin/tasks/", Administrator, Page, |on| on.get(pages::tasks::get)),
+    get("/x/:experiment/admin/tasks/:task/", Administrator, Page, |on| on.get(pages::task::get)),
+    get("/x/:experiment/admin/ideas/", Administrator, Page, |on| on.get(pages::ideas::get)),
+    get("/x/:experiment/admin/ideas/:idea/", Administrator, Page, |on| on.get(pages::idea::get)),
+    get("/x/:experiment/admin/variants/", Administrator, Page, |on| on.get(pages::variants::get)),
+    get("/x/:experiment/admin/variants/:variant/", Administrator, Page, |on| on.get(pages::variant::get)),
+    get("/x/:experiment/admin/events/", Administrator, Page, |on| on.get(pages::events::get)),
+    get("/x/:experiment/admin/seed", Administrator, Redirect, |on| on.get(pages::seed::get)),
+    post("/x/:experiment/admin/seed", Administrator, |on| on.post(pages::seed::post)),
+    get("/x/by-name/:name", SignedIn, Page, |on| on.get(pages::by_name::get)),
     // The deployment's experiments. Selecting one is for every operator: what they may do there is decided there.
-    get("/live", SignedIn, Stream, || stream::fleet.boxed()),
-    get("/admin/experiments/", Administrator, Page, || pages::experiments::get.boxed()),
-    post("/admin/experiments/register", Administrator, || pages::experiments::post.boxed()),
-    post("/admin/experiments/clear-selection", SignedIn, || pages::select::clear.boxed()),
-    post("/admin/experiments/:experiment/select", SignedIn, || pages::select::Select.boxed()),
-    get("/admin/experiments/:experiment/unregister", Administrator, Page, || pages::unregister::get.boxed()),
-    post("/admin/experiments/:experiment/unregister", Administrator, || pages::unregister::post.boxed()),
+    get("/live", SignedIn, Stream, |on| on.get(stream::fleet)),
+    get("/admin/experiments/", Administrator, Page, |on| on.get(pages::experiments::get)),
+    post("/admin/experiments/register", Administrator, |on| on.post(pages::experiments::post)),
+    post("/admin/experiments/clear-selection", SignedIn, |on| on.post(pages::select::clear)),
+    post("/admin/experiments/:experiment/select", SignedIn, |on| on.post(pages::select::Select)),
+    get("/admin/experiments/:experiment/unregister", Administrator, Page, |on| on.get(pages::unregister::get)),
+    post("/admin/experiments/:experiment/unregister", Administrator, |on| on.post(pages::unregister::post)),
     // The deployment's workers and groups.
-    get("/admin/control/workers/", Administrator, Page, || pages::workers::get.boxed()),
-    post("/admin/control/workers/", Administrator, || pages::workers::post.boxed()),
-    get("/admin/control/workers/:worker/", Administrator, Page, || pages::worker::get.boxed()),
-    post("/admin/control/workers/:worker/reissue-credential", Administrator, || pages::worker::reissue.boxed()),
-    get("/admin/control/groups/", Administrator, Page, || pages::groups::get.boxed()),
-    post("/admin/control/groups/", Administrator, || pages::groups::post.boxed()),
-    get("/admin/control/groups/:group/", Administrator, Page, || pages::group::get.boxed()),
-    post("/admin/control/groups/:group/members", Administrator, || pages::group::add.boxed()),
-    post("/admin/control/groups/:group/members/:member/remove", Administrator, || pages::group::remove.boxed()),
-    post("/admin/control/groups/:group/delete", Administrator, || pages::group::delete.boxed()),
+    get("/admin/control/workers/", Administrator, Page, |on| on.get(pages::workers::get)),
+    post("/admin/control/workers/", Administrator, |on| on.post(pages::workers::post)),
+    get("/admin/control/workers/:worker/", Administrator, Page, |on| on.get(pages::worker::get)),
+    post("/admin/control/workers/:worker/reissue-credential", Administrator, |on| on.post(pages::worker::reissue)),
+    get("/admin/control/groups/", Administrator, Page, |on| on.get(pages::groups::get)),
+    post("/admin/control/groups/", Administrator, |on| on.post(pages::groups::post)),
+    get("/admin/control/groups/:group/", Administrator, Page, |on| on.get(pages::group::get)),
+    post("/admin/control/groups/:group/members", Administrator, |on| on.post(pages::group::add)),
+    post("/admin/control/groups/:group/members/:member/remove", Administrator, |on| on.post(pages::group::remove)),
+    post("/admin/control/groups/:group/delete", Administrator, |on| on.post(pages::group::delete)),
     // Machinery.
-    get("/healthz", Open, Machine, || pages::home::healthz.boxed()),
-    get("/metrics", Monitor, Machine, || pages::metrics::get.boxed()),
-    get("/assets", Open, Files, || Assets.boxed()),
+    get("/healthz", Open, Machine, |on| on.get(pages::home::healthz)),
+    get("/metrics", Monitor, Machine, |on| on.get(pages::metrics::get)),
+    get("/assets", Open, Files, |on| on),
 ];
 
-const fn get(pattern: &'static str, audience: Audience, answer: Answer, endpoint: fn() -> BoxEndpoint<'static>) -> Row {
+const fn get(
+    pattern: &'static str,
+    audience: Audience,
+    answer: Answer,
+    handler: fn(RouteMethod) -> RouteMethod,
+) -> Row {
     Row {
         pattern,
         method: Method::GET,
         audience,
         answer,
         needs_context: !matches!(audience, Open | Monitor),
-        endpoint,
+        handler,
     }
 }
 
-const fn post(pattern: &'static str, audience: Audience, endpoint: fn() -> BoxEndpoint<'static>) -> Row {
+const fn post(pattern: &'static str, audience: Audience, handler: fn(RouteMethod) -> RouteMethod) -> Row {
     Row {
         pattern,
         method: Method::POST,
         audience,
         answer: Write,
         needs_context: !matches!(audience, Open | Monitor),
-        endpoint,
+        handler,
     }
 }
 
@@ -145,7 +149,7 @@ const fn post(pattern: &'static str, audience: Audience, endpoint: fn() -> BoxEn
 static TABLE: LazyLock<Vec<Row>> = LazyLock::new(|| {
     let bare_paths = ROUTES.iter().filter(|row| row.answer == Page).filter_map(|row| {
         let pattern = row.pattern.strip_prefix("/x/:experiment")?;
-        Some(get(pattern, row.audience, BarePath, || pages::home::get.boxed()))
+        Some(get(pattern, row.audience, BarePath, |on| on.get(pages::home::get)))
     });
     bare_paths.chain(ROUTES.iter().cloned()).collect()
 });
@@ -163,13 +167,22 @@ impl Row {
         self.audience >= SignedIn && matches!(self.answer, Page | BarePath | Redirect | Write)
     }
 
-    /// Whether a path is one of this row's.
-    fn fits(&self, path: &str) -> bool {
-        match self.answer {
-            Files => path
-                .strip_prefix(self.pattern)
-                .is_some_and(|file| file.starts_with('/')),
-            _ => matches(self.pattern, path),
+    /// Whether a path, by its segments, is one of this row's: byte for byte, nothing decoded, a parameter never empty. poem
+    /// lets a parameter be empty; such a path is in no row here, so it is answered as unknown before poem sees it.
+    fn fits(&self, path: &[&str]) -> bool {
+        let is_tail = self.answer == Files || self.pattern.contains('*');
+        let mut segments = path.iter();
+        for name in self.pattern.split('/') {
+            match segments.next() {
+                Some(_) if name.starts_with('*') => return true,
+                Some(segment) if name == *segment => {}
+                Some(segment) if name.starts_with(':') && !segment.is_empty() => {}
+                _ => return false,
+            }
+        }
+        match segments.next() {
+            None => self.answer != Files,
+            Some(_) => is_tail,
         }
     }
 
@@ -179,38 +192,16 @@ impl Row {
     }
 }
 
-/// Whether a path fits a pattern: byte for byte, nothing decoded, a parameter never empty. poem lets a parameter be empty;
-/// such a path is in no row here, so it is answered as unknown before poem sees it.
-fn matches(pattern: &str, path: &str) -> bool {
-    let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
-    loop {
-        match (pattern.next(), path.next()) {
-            (None, None) => return true,
-            (Some(rest), Some(_)) if rest.starts_with('*') => return true,
-            (Some(name), Some(segment)) if name.starts_with(':') => {
-                if segment.is_empty() {
-                    return false;
-                }
-            }
-            (Some(name), Some(segment)) if name == segment => {}
-            _ => return false,
-        }
-    }
-}
-
 /// The row that a request is for. Where several patterns fit, the one whose first differing segment is literal.
-fn row_of(method: &Method, path: &str) -> Option<&'static Row> {
-    let is_literal = |row: &&Row| -> Vec<bool> {
-        let segments = row.pattern.split('/');
-        segments.map(|segment| !segment.starts_with([':', '*'])).collect()
-    };
+fn row_of(method: &Method, path: &[&str]) -> Option<&'static Row> {
     let rows = TABLE.iter().filter(|row| row.takes(method) && row.fits(path));
-    rows.max_by_key(is_literal)
+    // A parameter sorts before every letter of a literal segment, and so does a tail.
+    rows.max_by_key(|row| row.pattern.replace([':', '*'], "\0"))
 }
 
 /// Who may use a path of which no row takes the method, or that is not in the table.
-fn audience_of_unmatched(path: &str) -> Audience {
-    match TABLE.iter().any(|row| row.audience == Open && row.fits(path)) {
+fn audience_of_unmatched(path: &str, segments: &[&str]) -> Audience {
+    match TABLE.iter().any(|row| row.audience == Open && row.fits(segments)) {
         true => Open,
         false => Audience::of_unknown_path(path),
     }
@@ -219,19 +210,20 @@ fn audience_of_unmatched(path: &str) -> Audience {
 /// What the table says of a request.
 pub(crate) fn target_of(request: &Request) -> Target {
     let path = request.uri().path();
-    let row = row_of(request.method(), path);
-    let is_region = matches!(HtmxRequest::of(request).scope, PageScope::Region(_));
-    let audience = row.map_or_else(|| audience_of_unmatched(path), |row| row.audience);
+    let segments: Vec<_> = path.split('/').collect();
+    let row = row_of(request.method(), &segments);
+    let htmx = HtmxRequest::of(request);
+    let audience = row.map_or_else(|| audience_of_unmatched(path, &segments), |row| row.audience);
     Target {
-        is_known: row.is_some() || TABLE.iter().any(|row| row.fits(path)),
+        is_known: row.is_some() || TABLE.iter().any(|row| row.fits(&segments)),
         needs_context: row.map_or(audience == Administrator, |row| row.needs_context),
         audience,
-        is_activity: row.is_some_and(Row::is_activity) && !is_region,
+        is_activity: row.is_some_and(Row::is_activity) && !matches!(htmx.scope, PageScope::Region(_)),
         waits_for_list: row.is_none_or(|row| row.answer != Stream),
         experiment: row
             .filter(|row| row.pattern.starts_with("/x/:experiment/"))
-            .and_then(|_| path.split('/').nth(2))
-            .map(decoded),
+            .map(|_| decoded(segments[2])),
+        htmx,
     }
 }
 
@@ -243,24 +235,18 @@ fn decoded(segment: &str) -> String {
 
 /// All routes as one endpoint.
 pub(crate) fn endpoint() -> impl Endpoint<Output = Response> {
-    let mut route = Route::new();
-    let mut patterns: Vec<&str> = Vec::new();
-    for row in TABLE.iter() {
-        if patterns.contains(&row.pattern) {
-            continue;
-        }
-        patterns.push(row.pattern);
-        if row.answer == Files {
-            route = route.nest(row.pattern, (row.endpoint)());
-            continue;
-        }
-        let of_pattern = TABLE.iter().filter(|other| other.pattern == row.pattern);
-        let methods = of_pattern.fold(RouteMethod::new(), |methods, row| {
-            methods.method(row.method.clone(), (row.endpoint)())
-        });
-        route = route.at(row.pattern, methods);
-    }
-    route.map_to_response()
+    let mut patterns: Vec<_> = TABLE
+        .iter()
+        .filter(|row| row.answer != Files)
+        .map(|row| row.pattern)
+        .collect();
+    patterns.sort_unstable();
+    patterns.dedup();
+    let routes = patterns.into_iter().fold(Route::new(), |routes, pattern| {
+        let rows = TABLE.iter().filter(|row| row.pattern == pattern);
+        routes.at(pattern, rows.fold(RouteMethod::new(), |on, row| (row.handler)(on)))
+    });
+    routes.nest("/assets", Assets)
 }
 
 /// The table as data.
@@ -349,7 +335,10 @@ mod tests {
 
     #[test]
     fn a_literal_segment_goes_before_a_parameter() {
-        let pattern = |path| row_of(&Method::GET, path).map(|row| row.pattern);
+        let pattern = |path: &str| {
+            let segments: Vec<_> = str::split(path, '/').collect();
+            row_of(&Method::GET, &segments).map(|row| row.pattern)
+        };
         assert_eq!(pattern("/x/by-name/live"), Some("/x/by-name/:name"));
         assert_eq!(pattern("/x/E/live"), Some("/x/:experiment/live"));
         assert_eq!(pattern("/ideator/"), Some("/ideator/*rest"));

@@ -18,7 +18,7 @@ pub(crate) enum Audience {
 }
 
 impl Audience {
-    /// One word for lists of routes.
+    /// One or two words for lists of routes.
     pub fn word(self) -> &'static str {
         match self {
             Self::Open => "open",

@@ -206,7 +206,7 @@ impl View<'_> {
             .into(),
         };
         let mut page = Page::new(title, Section::Workers, head, vec![region]);
-        // That it cannot be read now takes nothing away from whoever is typing.
+        // The form stays while the roster cannot be read, so that nothing typed is lost.
         if worker.is_some() || matches!(self.roster, Err(Unread::Failed(_))) {
             page.foot = self.reissue(worker, form, faults);
         }

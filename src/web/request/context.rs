@@ -82,7 +82,7 @@ impl Context {
             console,
             signed_in,
             role,
-            htmx: HtmxRequest::of(request),
+            htmx: target.htmx.clone(),
             registry,
             experiment: None,
             fleet,

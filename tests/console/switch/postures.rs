@@ -18,12 +18,12 @@ const EXPECTED: &str = "
                                                link   member other  link   member other  link   member other  link   member other
 /                                              ok     ok     ok     ok     ok     ok     ok     ok     ok     stale  CP?    CP?
 /admin/tasks/                                  ok     ok     admin  ok     ok     admin  ok     role?  role?  stale  role?  role?
-/admin/ideas/                                  ok     ok     admin  ok     ok     admin  ok     role?  role?  stale  role?  role?
-/admin/variants/                               ok     ok     admin  ok     ok     admin  ok     role?  role?  stale  role?  role?
-/admin/events/                                 ok     ok     admin  ok     ok     admin  ok     role?  role?  stale  role?  role?
 /admin/tasks/:task/                            ok     ok     admin  ok     ok     admin  ok     role?  role?  stale  role?  role?
+/admin/ideas/                                  ok     ok     admin  ok     ok     admin  ok     role?  role?  stale  role?  role?
 /admin/ideas/:idea/                            ok     ok     admin  ok     ok     admin  ok     role?  role?  stale  role?  role?
+/admin/variants/                               ok     ok     admin  ok     ok     admin  ok     role?  role?  stale  role?  role?
 /admin/variants/:variant/                      ok     ok     admin  ok     ok     admin  ok     role?  role?  stale  role?  role?
+/admin/events/                                 ok     ok     admin  ok     ok     admin  ok     role?  role?  stale  role?  role?
 /ideator/*rest                                 nopage nopage nopage nopage nopage nopage nopage nopage nopage stale  CP?    CP?
 /executor/*rest                                nopage nopage nopage nopage nopage nopage nopage nopage nopage stale  CP?    CP?
 /evaluator/*rest                               nopage nopage nopage nopage nopage nopage nopage nopage nopage stale  CP?    CP?

@@ -23,7 +23,7 @@ use crate::web::urls;
 use crate::web::write::carry_out::request_id;
 use crate::web::write::refusal::FormErrors;
 
-/// Rows of each table; whoever is beyond is found through the list of workers.
+/// Rows of each table; the rest is found through the list of workers.
 const SHOWN: usize = 200;
 /// Entries offered to pick from.
 const OFFERED: usize = 1000;
@@ -55,7 +55,7 @@ impl View<'_> {
             .and_then(|roster| Some((roster, roster.group(self.id)?)));
         let name = known.and_then(|(_, group)| group.name.as_ref());
         let title = name.map_or_else(|| short(self.id.as_str()), ToString::to_string);
-        // That it cannot be read now takes nothing away from whoever is typing.
+        // The form stays while the roster cannot be read, so that nothing typed is lost.
         let may_change = known.is_some() || matches!(self.roster, Err(Unread::Failed(_)));
         let may = name.and_then(|name| authority(name.as_str()));
         let groups = urls::groups();
