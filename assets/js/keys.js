@@ -1,4 +1,4 @@
-// Keys lead to every page, to the switcher and to the list of keys.
+// Keys lead to the sections that have one, to the switcher and to the list of keys.
 
 import { byId } from "./dom.js";
 import { closeMenu, moveInSwitcher, openSwitcher } from "./switcher.js";

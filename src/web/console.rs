@@ -5,13 +5,11 @@ use std::sync::Arc;
 use poem::Request;
 use secrecy::SecretString;
 
-use super::auth::authenticate::Authenticator;
-use super::auth::role::RoleResolver;
-use super::auth::session::Sessions;
+use super::auth::{Authenticator, RoleResolver, Sessions};
 use super::fault::Fault;
-use super::respond::page_cache::PageCache;
+use super::respond::PageCache;
 use super::roster::cache::RosterCache;
-use super::write::submission_store::SubmissionStore;
+use super::write::SubmissionStore;
 use crate::access::StoreFactory;
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;

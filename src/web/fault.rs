@@ -5,7 +5,7 @@ use poem::http::StatusCode;
 
 use crate::live::Unavailability;
 use crate::protocol::ExperimentId;
-use crate::web::auth::session::Operator;
+use crate::web::auth::Operator;
 use crate::web::upstream::{Upstream, unavailability_status};
 
 /// The key of [`Fault::StaleSelection`], and of the banner that says the same.

@@ -41,21 +41,14 @@ use poem::{Endpoint, EndpointExt, FromRequest, IntoResponse, Request, Response};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
-use auth::authenticate::Authenticator;
-use auth::gate;
-use auth::role::RoleResolver;
-use auth::session::{self, Sessions};
+use auth::{Authenticator, RoleResolver, Sessions, gate, session};
 use console::Console;
 use fault::Fault;
 use pages::select::SwitchedPages;
-use request::body_limit;
-use request::context::Context;
-use request::htmx::HtmxRequest;
-use request::target::Target;
-use respond::headers;
-use respond::page_cache::PageCache;
+use request::{Context, HtmxRequest, Target, body_limit};
+use respond::{PageCache, headers};
 use roster::cache::RosterCache;
-use write::submission_store::SubmissionStore;
+use write::SubmissionStore;
 
 use crate::access::StoreFactory;
 use crate::clock::Clock;

@@ -10,10 +10,9 @@ use poem::{Endpoint, Request, Response, Route, RouteMethod};
 
 use crate::protocol::percent_decode;
 use crate::web::assets::Assets;
-use crate::web::auth::audience::Audience;
+use crate::web::auth::Audience;
 use crate::web::pages;
-use crate::web::request::htmx::{HtmxRequest, PageScope};
-use crate::web::request::target::Target;
+use crate::web::request::{HtmxRequest, PageScope, Target};
 use crate::web::stream;
 
 use Answer::{BarePath, Files, Machine, Page, Redirect, Stream, Write};

@@ -4,7 +4,7 @@
 //! left out by mistake.
 
 use crate::protocol::ExperimentId;
-use crate::web::auth::audience::Audience;
+use crate::web::auth::Audience;
 use crate::web::urls;
 
 /// The path of a section's first page.

@@ -16,7 +16,7 @@ use crate::web::auth::same_origin::is_same_origin;
 use crate::web::auth::session::SignedIn;
 use crate::web::console::Console;
 use crate::web::fault::Fault;
-use crate::web::request::target::Target;
+use crate::web::request::Target;
 
 /// Middleware around all routes. Puts [`SignedIn`] into the request's data unless the route is open.
 ///

@@ -5,11 +5,17 @@
 //! and needs the console.
 
 pub(crate) mod audience;
-pub(crate) mod authenticate;
+mod authenticate;
 pub(crate) mod gate;
-pub(crate) mod rate_limit;
-pub(crate) mod revoked_sessions;
-pub(crate) mod role;
-pub(crate) mod same_origin;
+mod rate_limit;
+mod revoked_sessions;
+mod role;
+mod same_origin;
 pub(crate) mod session;
-pub(crate) mod sign_in_links;
+mod sign_in_links;
+
+pub(crate) use audience::Audience;
+pub(crate) use authenticate::{Authenticator, SignInRefusal};
+pub(crate) use role::{Role, RoleResolver};
+pub(crate) use session::{Operator, Sessions, SignedIn};
+pub(crate) use sign_in_links::{SignInLinks, TokenError};

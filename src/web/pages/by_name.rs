@@ -6,11 +6,8 @@ use poem::{Request, Response, Result, handler};
 
 use crate::live::Topic;
 use crate::web::fault::Fault;
-use crate::web::request::context::{Context, path_segment};
-use crate::web::request::htmx::see_other;
-use crate::web::respond::bar::switch_entry;
-use crate::web::respond::page::Page;
-use crate::web::respond::render::answer;
+use crate::web::request::{Context, path_segment, see_other};
+use crate::web::respond::{Page, answer, switch_entry};
 use crate::web::ui::{Column, Mark, Region, Row, RowKind, Table, empty, page_head, short_id, state, table, when};
 use crate::web::urls;
 

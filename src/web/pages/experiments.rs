@@ -16,18 +16,13 @@ use crate::live::{RegistryView, Topic};
 use crate::protocol::{DisplayName, ErrorType, RegisterExperiment, RegistryEntry};
 use crate::web::auth::session;
 use crate::web::parts::experiments_table::ExperimentsTable;
-use crate::web::request::context::{Context, Deployment};
-use crate::web::respond::banner::with_outcome;
-use crate::web::respond::page::Page;
-use crate::web::respond::render::{answer, answer_write};
+use crate::web::request::{Context, Deployment};
+use crate::web::respond::{Page, answer, answer_write, with_outcome};
 use crate::web::sections::Section;
 use crate::web::ui::{Button, Field, Input, Region, Tone, button, field, notice, page_head};
 use crate::web::upstream::Upstream;
 use crate::web::urls;
-use crate::web::write::act::Act;
-use crate::web::write::carry_out::{carry_out, request_id};
-use crate::web::write::refusal::{FormErrors, Refusal};
-use crate::web::write::submission_store::Submission;
+use crate::web::write::{Act, FormErrors, Refusal, Submission, carry_out, request_id};
 
 /// How long the answer waits until the registry shows the experiment.
 const SHOWN_WITHIN: Duration = Duration::from_secs(3);

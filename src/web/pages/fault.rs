@@ -7,13 +7,10 @@ use poem::{IntoResponse, Response};
 use tracing::error;
 
 use crate::live::{Topic, UnavailabilityKind};
-use crate::web::auth::session::Operator;
+use crate::web::auth::Operator;
 use crate::web::fault::Fault;
-use crate::web::request::context::Context;
-use crate::web::request::htmx::{HtmxRequest, PageScope, see_other};
-use crate::web::respond::bar::BarRegion;
-use crate::web::respond::page::Page;
-use crate::web::respond::render::answer;
+use crate::web::request::{Context, HtmxRequest, PageScope, see_other};
+use crate::web::respond::{BarRegion, Page, answer};
 use crate::web::ui::{Region, Tone, bare, bare_fragment, error_page, notice};
 use crate::web::urls;
 

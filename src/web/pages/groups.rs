@@ -9,9 +9,8 @@ use serde::Deserialize;
 
 use crate::client::{ClientError, RegistryClient};
 use crate::protocol::{DisplayName, ErrorType, Group, RegisterGroup};
-use crate::web::request::context::Context;
-use crate::web::request::htmx::see_other;
-use crate::web::respond::page::Page;
+use crate::web::request::{Context, see_other};
+use crate::web::respond::Page;
 use crate::web::roster::authority::{RESERVED_GROUPS, authority};
 use crate::web::roster::graph::Roster;
 use crate::web::roster::input;
@@ -23,10 +22,7 @@ use crate::web::sections::Section;
 use crate::web::ui::{Column, Field, Input, Row, RowKind, Table, count, empty, field, panel, table, textarea, when};
 use crate::web::upstream::Upstream;
 use crate::web::urls;
-use crate::web::write::act::Act;
-use crate::web::write::carry_out::carry_out;
-use crate::web::write::refusal::{FormErrors, Refusal};
-use crate::web::write::submission_store::Submission;
+use crate::web::write::{Act, FormErrors, Refusal, Submission, carry_out};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -8,9 +8,8 @@ use poem::{Body, FromRequest, Request, RequestBody, Response, Result, handler};
 use crate::protocol::ExperimentId;
 use crate::web::auth::session;
 use crate::web::fault::{Fault, STALE_SELECTION};
-use crate::web::request::context::Context;
-use crate::web::request::htmx::see_other;
-use crate::web::respond::banner::{SWITCHED_MID_FORM, with_banner};
+use crate::web::request::{Context, see_other};
+use crate::web::respond::{SWITCHED_MID_FORM, with_banner};
 use crate::web::urls;
 
 /// `GET /`, `GET /admin/tasks/`, …: 303 to the same page of the active experiment, with the query kept. `?exp=` names

@@ -9,9 +9,8 @@ use crate::protocol::{Idea, IdeaId};
 use crate::web::fault::Fault;
 use crate::web::parts::data_uri;
 use crate::web::parts::entity_links;
-use crate::web::request::context::{Active, path_segment};
-use crate::web::respond::page::Page;
-use crate::web::respond::render::answer;
+use crate::web::request::{Active, path_segment};
+use crate::web::respond::{Page, answer};
 use crate::web::sections::Section;
 use crate::web::ui::{
     Region, copyable, crumbs, definitions, empty, halves, id_link, number, page_head, panel, state_of, unavailable,

@@ -8,9 +8,8 @@ use crate::protocol::{Direction, IdeaState, TaskKind, TaskState, VariantStatus};
 use crate::web::fault::Fault;
 use crate::web::parts::config_notice::config_notice;
 use crate::web::parts::events_table::{events_table, recent};
-use crate::web::request::context::Active;
-use crate::web::respond::page::Page;
-use crate::web::respond::render::answer_from_view;
+use crate::web::request::Active;
+use crate::web::respond::{Page, answer_from_view};
 use crate::web::sections::Section;
 use crate::web::ui::{
     Body, Column, Figure, Region, Row, RowKind, ScoreChart, ScorePoint, Table, count, empty, experiment_state, figures,

@@ -11,20 +11,15 @@ use crate::client::{ClientError, ControlClient};
 use crate::live::Topic;
 use crate::protocol::{CommitSha, ErrorType, ExperimentConfig, ExperimentId, SeedRequest};
 use crate::web::fault::Fault;
-use crate::web::request::context::{Active, Context};
-use crate::web::request::htmx::see_other;
-use crate::web::respond::page::Page;
-use crate::web::respond::render::{answer, answer_write};
+use crate::web::request::{Active, Context, see_other};
+use crate::web::respond::{Page, answer, answer_write};
 use crate::web::sections::Section;
 use crate::web::ui::{
     Button, Field, Input, Region, Tone, button, field, file_field, notice, page_head, short, short_id, textarea,
 };
 use crate::web::upstream::Upstream;
 use crate::web::urls;
-use crate::web::write::act::Act;
-use crate::web::write::carry_out::{carry_out, request_id};
-use crate::web::write::refusal::{FormErrors, Refusal};
-use crate::web::write::submission_store::Submission;
+use crate::web::write::{Act, FormErrors, Refusal, Submission, carry_out, request_id};
 
 /// How long the answer waits until the mirror has the experiment.
 const SHOWN_WITHIN: Duration = Duration::from_secs(3);

@@ -11,8 +11,7 @@ use serde::Deserialize;
 
 use crate::web::auth::session;
 use crate::web::fault::Fault;
-use crate::web::request::context::{Context, path_segment};
-use crate::web::request::htmx::{PageScope, see_other};
+use crate::web::request::{Context, PageScope, path_segment, see_other};
 use crate::web::sections::same_section;
 use crate::web::urls;
 

@@ -11,11 +11,9 @@ use poem::{Addr, Response, handler};
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
-use crate::web::auth::authenticate::SignInRefusal;
-use crate::web::auth::session::{Operator, SignedIn};
-use crate::web::auth::sign_in_links::{SignInLinks, TokenError};
+use crate::web::auth::{Operator, SignInLinks, SignInRefusal, SignedIn, TokenError};
 use crate::web::console::Console;
-use crate::web::request::htmx::see_other;
+use crate::web::request::see_other;
 use crate::web::ui::{Button, Field, Input, Tone, bare, button, field, notice};
 use crate::web::urls;
 

@@ -9,9 +9,8 @@ use crate::protocol::{Submission, TaskId};
 use crate::web::fault::Fault;
 use crate::web::parts::entity_links;
 use crate::web::parts::events_table::{Entry, events_table};
-use crate::web::request::context::{Active, path_segment};
-use crate::web::respond::page::Page;
-use crate::web::respond::render::answer;
+use crate::web::request::{Active, path_segment};
+use crate::web::respond::{Page, answer};
 use crate::web::sections::Section;
 use crate::web::ui::{
     Region, commit, copyable, crumbs, definitions, halves, id_link, metric_value, page_head, panel, short_id, state_of,

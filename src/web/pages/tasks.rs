@@ -8,10 +8,8 @@ use crate::protocol::{TaskKind, TaskState, WorkerId};
 use crate::web::fault::Fault;
 use crate::web::parts::entity_links::worker_label;
 use crate::web::parts::listing::Listing;
-use crate::web::request::context::Active;
-use crate::web::request::query::Query;
-use crate::web::respond::page::Page;
-use crate::web::respond::render::answer_from_view;
+use crate::web::request::{Active, Query};
+use crate::web::respond::{Page, answer_from_view};
 use crate::web::sections::Section;
 use crate::web::ui::{
     Body, Chip, Column, Region, Row, RowKind, Table, chips, empty, id_link, id_text, page_head, state_of, when,

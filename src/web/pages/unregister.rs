@@ -16,21 +16,15 @@ use crate::protocol::ErrorType;
 use crate::web::auth::session;
 use crate::web::fault::Fault;
 use crate::web::parts::experiments_table::unregister_obstacle;
-use crate::web::request::context::{Context, Deployment, path_segment};
-use crate::web::respond::banner::with_outcome;
-use crate::web::respond::bar::switch_entry;
-use crate::web::respond::page::Page;
-use crate::web::respond::render::{answer, answer_write};
+use crate::web::request::{Context, Deployment, path_segment};
+use crate::web::respond::{Page, answer, answer_write, switch_entry, with_outcome};
 use crate::web::sections::Section;
 use crate::web::ui::{
     Button, Field, Input, Mark, Tone, button, copyable, crumbs, definitions, field, notice, page_head, state, when,
 };
 use crate::web::upstream::Upstream;
 use crate::web::urls;
-use crate::web::write::act::Act;
-use crate::web::write::carry_out::{carry_out, request_id};
-use crate::web::write::refusal::{FormErrors, Refusal};
-use crate::web::write::submission_store::Submission;
+use crate::web::write::{Act, FormErrors, Refusal, Submission, carry_out, request_id};
 
 /// How long the answer waits until the registry does not show the experiment.
 const GONE_WITHIN: Duration = Duration::from_secs(3);

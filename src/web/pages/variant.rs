@@ -9,9 +9,8 @@ use crate::protocol::{Variant, VariantId};
 use crate::web::fault::Fault;
 use crate::web::parts::commit_change;
 use crate::web::parts::entity_links;
-use crate::web::request::context::{Active, path_segment};
-use crate::web::respond::page::Page;
-use crate::web::respond::render::answer;
+use crate::web::request::{Active, path_segment};
+use crate::web::respond::{Page, answer};
 use crate::web::sections::Section;
 use crate::web::ui::{
     Column, Region, Row, RowKind, Table, commit, copyable, crumbs, definitions, empty, halves, id_link, metric_value,

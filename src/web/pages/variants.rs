@@ -7,10 +7,8 @@ use crate::live::{Snapshot, Topic, VariantOrder, VariantRow};
 use crate::protocol::VariantStatus;
 use crate::web::fault::Fault;
 use crate::web::parts::listing::Listing;
-use crate::web::request::context::Active;
-use crate::web::request::query::Query;
-use crate::web::respond::page::Page;
-use crate::web::respond::render::answer_from_view;
+use crate::web::request::{Active, Query};
+use crate::web::respond::{Page, answer_from_view};
 use crate::web::sections::Section;
 use crate::web::ui::{
     Body, Column, Region, Row, RowKind, Table, commit, empty, id_link, metric_value, page_head, state_of, when,

@@ -12,10 +12,8 @@ use crate::client::{ClientError, RegistryClient};
 use crate::live::Topic;
 use crate::protocol::{MemberId, Worker, WorkerId};
 use crate::web::fault::Fault;
-use crate::web::request::context::{Context, path_segment};
-use crate::web::request::htmx::see_other;
-use crate::web::request::query::Query;
-use crate::web::respond::page::Page;
+use crate::web::request::{Context, Query, path_segment, see_other};
+use crate::web::respond::Page;
 use crate::web::roster::authority::authority;
 use crate::web::roster::graph::Roster;
 use crate::web::roster::input;
@@ -31,10 +29,7 @@ use crate::web::ui::{
 };
 use crate::web::upstream::Upstream;
 use crate::web::urls;
-use crate::web::write::act::Act;
-use crate::web::write::carry_out::{carry_out, request_id};
-use crate::web::write::refusal::{FormErrors, Refusal};
-use crate::web::write::submission_store::Submission;
+use crate::web::write::{Act, FormErrors, Refusal, Submission, carry_out, request_id};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

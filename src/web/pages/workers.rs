@@ -10,8 +10,8 @@ use serde::Deserialize;
 
 use crate::client::{ClientError, RegistryClient};
 use crate::protocol::{DisplayName, ErrorType, GroupId, MemberId, RegisterWorker, Worker};
-use crate::web::request::context::Context;
-use crate::web::respond::page::Page;
+use crate::web::request::Context;
+use crate::web::respond::Page;
 use crate::web::roster::graph::Roster;
 use crate::web::roster::input;
 use crate::web::roster::links::{
@@ -25,10 +25,7 @@ use crate::web::sections::Section;
 use crate::web::ui::{Column, Field, Input, Row, RowKind, Table, empty, field, textarea, when};
 use crate::web::upstream::Upstream;
 use crate::web::urls;
-use crate::web::write::act::Act;
-use crate::web::write::carry_out::carry_out;
-use crate::web::write::refusal::{FormErrors, Refusal};
-use crate::web::write::submission_store::Submission;
+use crate::web::write::{Act, FormErrors, Refusal, Submission, carry_out};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use crate::live::VariantRow;
 use crate::repos::{ChangedFile, CommitSummary, FileChange, RepoError};
 use crate::web::parts::entity_links;
-use crate::web::request::context::Active;
+use crate::web::request::Active;
 use crate::web::ui::{Column, Row, RowKind, Table, count, definitions, empty, table, when_dated};
 
 /// The commit of a variant compared with its first parent, or one line that says why it cannot be shown. The page

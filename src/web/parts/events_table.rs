@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use crate::live::Snapshot;
 use crate::protocol::{Event, ExperimentId, IdeaId, TaskId, VariantId, WorkerId};
-use crate::web::auth::role::Role;
+use crate::web::auth::Role;
 use crate::web::parts::entity_links::worker_label;
 use crate::web::ui::{Column, Row, RowKind, Table, count, empty, id_maybe_link, number, table, when};
 use crate::web::urls;

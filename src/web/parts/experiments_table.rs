@@ -6,7 +6,7 @@ use crate::live::{Freshness, Hosting, RegistryRow, RegistryView, Snapshot, View}
 use crate::protocol::{ExperimentId, ExperimentState, Lease, TaskState};
 use crate::repos::RepoMaterializer;
 use crate::web::parts::readiness::{Readiness, readiness};
-use crate::web::respond::bar::switch_entry;
+use crate::web::respond::switch_entry;
 use crate::web::ui::{
     Column, Mark, Row, RowKind, Table, count, empty, number, short, short_id, sparkline, state, table, when,
 };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use maud::{Markup, html};
 
 use crate::live::{PagedRows, SortDirection};
-use crate::web::request::query::{Paging, Query};
+use crate::web::request::{Paging, Query};
 use crate::web::ui::{Chip, Column, Order, Pager, Sort, Table, chips, table};
 
 /// The order and paging of a list, and the query that its links are built from.

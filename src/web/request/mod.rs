@@ -4,7 +4,12 @@
 //! request; handlers get it from the request's data. May import `auth`, `fault` and `console`.
 
 pub(crate) mod body_limit;
-pub(crate) mod context;
-pub(crate) mod htmx;
-pub(crate) mod query;
-pub(crate) mod target;
+mod context;
+mod htmx;
+mod query;
+mod target;
+
+pub(crate) use context::{Active, Context, Deployment, Followed, path_segment};
+pub(crate) use htmx::{HtmxRequest, PageScope, see_other};
+pub(crate) use query::{Paging, Query};
+pub(crate) use target::Target;

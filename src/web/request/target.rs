@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use poem::Request;
 
-use crate::web::auth::audience::Audience;
+use crate::web::auth::Audience;
 use crate::web::fault::Fault;
 use crate::web::request::htmx::HtmxRequest;
 

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use crate::live::RegistryView;
 use crate::protocol::ExperimentId;
 use crate::web::fault::STALE_SELECTION;
-use crate::web::request::query::Query;
+use crate::web::request::Query;
 use crate::web::ui::{Tone, id_text, notice};
 use crate::web::urls;
 

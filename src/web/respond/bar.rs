@@ -2,8 +2,8 @@
 
 use crate::live::{FeedKind, Freshness, Hosting, RegistryRow, Topic};
 use crate::protocol::{ExperimentState, TaskKind, TaskState};
-use crate::web::auth::role::Role;
-use crate::web::request::context::{Context, Followed};
+use crate::web::auth::Role;
+use crate::web::request::{Context, Followed};
 use crate::web::respond::page::Page;
 use crate::web::stream::position::StreamPosition;
 use crate::web::ui::{

@@ -3,10 +3,16 @@
 //! `page` is what a handler makes, `page_cache` keeps rendered answers, `render` makes the response. The page and the
 //! cache know no request; `render` and `bar` read its context. May import `ui`, `auth`, `request` and `console`.
 
-pub(crate) mod banner;
-pub(crate) mod bar;
-pub(crate) mod freshness_header;
+mod banner;
+mod bar;
+mod freshness_header;
 pub(crate) mod headers;
-pub(crate) mod page;
-pub(crate) mod page_cache;
-pub(crate) mod render;
+mod page;
+mod page_cache;
+mod render;
+
+pub(crate) use banner::{SWITCHED_MID_FORM, with_banner, with_outcome};
+pub(crate) use bar::{BarRegion, switch_entry};
+pub(crate) use page::Page;
+pub(crate) use page_cache::PageCache;
+pub(crate) use render::{answer, answer_bar, answer_from_view, answer_write};

@@ -11,9 +11,8 @@ use poem::http::StatusCode;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use crate::web::auth::role::Role;
-use crate::web::auth::session::Operator;
-use crate::web::request::htmx::PageScope;
+use crate::web::auth::{Operator, Role};
+use crate::web::request::PageScope;
 
 /// Everything that an answer is rendered from.
 #[derive(Clone, PartialEq, Eq, Hash)]

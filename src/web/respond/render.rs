@@ -7,9 +7,8 @@ use poem::http::{HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Response};
 
 use crate::live::Topic;
-use crate::web::auth::session::Operator;
-use crate::web::request::context::{Active, Context};
-use crate::web::request::htmx::PageScope;
+use crate::web::auth::Operator;
+use crate::web::request::{Active, Context, PageScope};
 use crate::web::respond::banner::banner;
 use crate::web::respond::bar::{Bar, BarRegion, badge};
 use crate::web::respond::freshness_header;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::protocol::{DisplayName, MemberId, NameError};
 use crate::web::roster::graph::Roster;
-use crate::web::write::refusal::Refusal;
+use crate::web::write::Refusal;
 
 /// A fault in a text of several lines; lines count from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

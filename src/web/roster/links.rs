@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::protocol::{Actor, DisplayName, Group, MemberId, Worker};
-use crate::web::request::query::Query;
+use crate::web::request::Query;
 use crate::web::roster::graph::{Member, Roster};
 use crate::web::ui::{Chip, Tone, chips, empty, id_text, notice, short};
 use crate::web::urls;

@@ -6,15 +6,14 @@ use maud::{Markup, html};
 
 use crate::live::Topic;
 use crate::web::parts::listing::Listing;
-use crate::web::request::query::Query;
-use crate::web::respond::page::Page;
+use crate::web::request::Query;
+use crate::web::respond::Page;
 use crate::web::roster::graph::Roster;
 use crate::web::roster::links::{banner, filter, first, message, refusal};
 use crate::web::roster::unread::Unread;
 use crate::web::sections::Section;
 use crate::web::ui::{Button, Region, Tone, button, page_head};
-use crate::web::write::carry_out::request_id;
-use crate::web::write::refusal::FormErrors;
+use crate::web::write::{FormErrors, request_id};
 
 /// What a list shows of the roster, and the query that its links are made from.
 pub(crate) struct RosterList<'a> {

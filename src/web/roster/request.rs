@@ -9,15 +9,13 @@ use poem::{FromRequest, IntoResponse, Request, RequestBody, Response};
 use crate::access::Scope;
 use crate::client::RegistryClient;
 use crate::protocol::{Timestamp, WorkerId};
-use crate::web::request::context::{Context, Deployment};
-use crate::web::request::htmx::PageScope;
-use crate::web::respond::page::Page;
-use crate::web::respond::render::{answer, answer_bar, answer_write};
+use crate::web::request::{Context, Deployment, PageScope};
+use crate::web::respond::{Page, answer, answer_bar, answer_write};
 use crate::web::roster::graph::Roster;
 use crate::web::roster::unread::Unread;
 use crate::web::ui::{Tone, notice, when};
 use crate::web::upstream::Upstream;
-use crate::web::write::refusal::Refusal;
+use crate::web::write::Refusal;
 
 /// One request to a page of workers or groups.
 pub(crate) struct RosterRequest {

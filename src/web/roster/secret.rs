@@ -6,7 +6,7 @@ use poem::http::{HeaderValue, header};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::protocol::{Worker, WorkerId};
-use crate::web::respond::page::Page;
+use crate::web::respond::Page;
 use crate::web::roster::links::worker_link;
 use crate::web::roster::request::RosterRequest;
 use crate::web::sections::Section;

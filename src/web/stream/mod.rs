@@ -20,9 +20,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until};
 
 use crate::live::{Epoch, Topic, Viewer};
-use crate::web::auth::session::SignedIn;
+use crate::web::auth::SignedIn;
 use crate::web::console::Console;
-use crate::web::request::context::{Active, Context};
+use crate::web::request::{Active, Context};
 use crate::web::ui::RESYNC;
 
 use position::StreamPosition;

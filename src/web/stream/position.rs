@@ -1,7 +1,7 @@
 //! Positions in the change history: the one that a page was drawn from, or the last one that a stream has sent.
 
 use crate::live::Epoch;
-use crate::web::request::query::Query;
+use crate::web::request::Query;
 
 /// An epoch and the revisions in it. As text, `{epoch}-{revision}-{registry}`: the value of `?since=` and of event ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

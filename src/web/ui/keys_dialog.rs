@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::web::auth::audience::Audience;
+use crate::web::auth::Audience;
 use crate::web::sections::Section;
 
 /// The dialog that lists the keyboard shortcuts, without those of sections that the operator may not read.

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::bar::pending_counts;
 use super::shell::Shell;
-use crate::web::auth::audience::Audience;
+use crate::web::auth::Audience;
 use crate::web::sections::{Section, SectionPath};
 
 /// The rail beside the page: the sections, with the number of pending tasks.

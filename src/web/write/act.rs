@@ -5,7 +5,7 @@ use std::future::ready;
 use poem::Response;
 
 use crate::client::ClientError;
-use crate::web::request::context::Context;
+use crate::web::request::Context;
 use crate::web::upstream::Upstream;
 use crate::web::write::refusal::Refusal;
 use crate::web::write::submission_store::Submission;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::web::auth::session::Operator;
+use crate::web::auth::Operator;
 
 /// Submissions remembered of one operator.
 const REMEMBERED: usize = 128;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::client::ClientError;
-use crate::web::request::context::Context;
+use crate::web::request::Context;
 use crate::web::write::act::Act;
 use crate::web::write::submission_store::RememberedOutcome;
 

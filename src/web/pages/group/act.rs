@@ -5,16 +5,13 @@ use poem::Response;
 use super::view::{Typed, View};
 use crate::client::{ClientError, RegistryClient};
 use crate::protocol::{ErrorType, GroupId, MemberId};
-use crate::web::request::context::Context;
-use crate::web::request::htmx::see_other;
+use crate::web::request::{Context, see_other};
 use crate::web::roster::graph::{Member, Roster};
 use crate::web::roster::input::{self, MemberFault};
 use crate::web::roster::request::RosterRequest;
 use crate::web::upstream::Upstream;
 use crate::web::urls;
-use crate::web::write::act::Act;
-use crate::web::write::refusal::Refusal;
-use crate::web::write::submission_store::Submission;
+use crate::web::write::{Act, Refusal, Submission};
 
 /// What is changed.
 pub(super) enum Change {

@@ -11,11 +11,10 @@ use view::{Typed, View};
 
 use crate::protocol::{GroupId, MemberId};
 use crate::web::fault::Fault;
-use crate::web::request::context::path_segment;
+use crate::web::request::path_segment;
 use crate::web::roster::request::RosterRequest;
 use crate::web::urls;
-use crate::web::write::carry_out::carry_out;
-use crate::web::write::refusal::FormErrors;
+use crate::web::write::{FormErrors, carry_out};
 
 fn group_of(http: &Request) -> Result<GroupId, Fault> {
     let id = path_segment(http, "group");

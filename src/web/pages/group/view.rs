@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use crate::live::Topic;
 use crate::protocol::{Group, GroupId, MemberId, Worker};
-use crate::web::request::query::Query;
-use crate::web::respond::page::Page;
+use crate::web::request::Query;
+use crate::web::respond::Page;
 use crate::web::roster::authority::{authority, loss};
 use crate::web::roster::graph::{Found, Member, Reach, Roster};
 use crate::web::roster::input::confirmation;
@@ -20,8 +20,7 @@ use crate::web::ui::{
     empty, field, id_text, notice, page_head, panel, short, table, when_dated,
 };
 use crate::web::urls;
-use crate::web::write::carry_out::request_id;
-use crate::web::write::refusal::FormErrors;
+use crate::web::write::{FormErrors, request_id};
 
 /// Rows of each table; the rest is found through the list of workers.
 const SHOWN: usize = 200;
