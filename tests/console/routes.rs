@@ -1,10 +1,12 @@
-//! `docs/routes.md` says what the route table says.
+//! The route table: `docs/routes.md` says what it says, and what is not in it is not answered.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
 use switchboard::web::{Answer, routes};
+
+use crate::worlds::Deployment;
 
 const HEAD: &str = "\
 # Routes
@@ -53,4 +55,29 @@ fn the_document_lists_the_route_table() {
         found == expected,
         "docs/routes.md is old: run UPDATE_DOCS=1 cargo test --test console routes::"
     );
+}
+
+#[tokio::test]
+async fn a_path_with_an_empty_part_names_no_page() {
+    let world = Deployment::start().await;
+    world.known(&world.busy.id).await;
+    let cookie = world.console.sign_in().await;
+    let below = format!("/x/{}/admin", world.busy.id);
+    for path in [
+        "/x//",
+        "/x//live",
+        "/x//admin/tasks/",
+        "/x//admin/seed",
+        "/admin/tasks//",
+        "/admin/control/workers//",
+        &format!("{below}/tasks//"),
+        &format!("{below}/ideas//"),
+        &format!("{below}/variants//"),
+    ] {
+        for method in ["GET", "POST"] {
+            let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
+            let page = world.console.ask(method, path, &headers).await;
+            assert_eq!(page.status, 404, "{method} {path}: {}", page.body);
+        }
+    }
 }

@@ -36,13 +36,17 @@ pub(crate) async fn submit_once<A: Act>(
 ) -> WriteOutcome<A::Done> {
     let console = &context.console;
     let mut slot = console.submissions.lock(context.operator(), act.submission()).await;
-    match slot.as_ref() {
+    let may_be_done = match slot.as_ref() {
         Some(RememberedOutcome::Done(made)) => return WriteOutcome::Repeated(made.clone()),
         Some(RememberedOutcome::Unknown) if !A::IS_IDEMPOTENT => return WriteOutcome::Unknown(None),
-        Some(RememberedOutcome::Unknown) | None => {}
-    }
+        Some(RememberedOutcome::Unknown) => true,
+        None => false,
+    };
     if let Err(error) = context.check_reachable() {
-        return WriteOutcome::Refused(error);
+        return match may_be_done {
+            true => WriteOutcome::Unknown(Some(error)),
+            false => WriteOutcome::Refused(error),
+        };
     }
     let (send, written) = oneshot::channel();
     let (act, checked) = (act.clone(), checked.clone());

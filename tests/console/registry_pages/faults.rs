@@ -275,6 +275,55 @@ async fn an_answer_that_is_lost_leaves_the_outcome_open_and_is_not_asked_for_aga
 }
 
 #[tokio::test]
+async fn a_change_that_may_be_made_twice_is_sent_again_after_a_lost_answer() {
+    let (console, proxy) = Console::behind_a_proxy().await;
+    let hand = Hand::of(&console, false).await;
+    let (worker, _) = worker(&console.admin.control(), "Ada").await;
+    let crew = RegisterGroup {
+        name: Some("crew".to_owned()),
+        members: vec![],
+    };
+    let group = registry(&console)
+        .register_group(&crew)
+        .await
+        .expect("a group")
+        .group_id;
+    until("the feed", async || {
+        let freshness = console.live.registry().view().freshness.clone();
+        freshness.is_current().then_some(())
+    })
+    .await;
+    let path = format!("{GROUPS}{group}/members");
+    let form = [("member_id", worker.as_str()), ("request_id", "1")];
+    proxy.lose_answers();
+    let landed_and_cut = async {
+        until("the member", async || {
+            let groups = registry(&console).groups().await.expect("a list");
+            groups.iter().any(|group| !group.members.is_empty()).then_some(())
+        })
+        .await;
+        proxy.cut();
+    };
+    let (page, ()) = futures_util::future::join(hand.post(&path, &form), landed_and_cut).await;
+    let said = words(&page);
+    assert_eq!(page.status, 503, "{said}");
+    assert!(said.contains("Whether the member was added is not known"), "{said}");
+
+    let meanwhile = hand.post(&path, &form).await;
+    let said = words(&meanwhile);
+    assert!(!said.contains("Nothing was changed"), "nobody knows that: {said}");
+
+    proxy.heal();
+    let again = until("the server", async || {
+        let page = hand.post(&path, &form).await;
+        (page.status != 503).then_some(page)
+    })
+    .await;
+    let location = again.header("location").map(str::to_owned);
+    assert_eq!(location, Some(format!("{GROUPS}{group}/?ok=added")), "{}", again.body);
+}
+
+#[tokio::test]
 async fn a_control_plane_that_is_not_there_has_carried_nothing_out() {
     let console = Console::without_backend().await;
     let hand = Hand::of(&console, false).await;
