@@ -35,13 +35,10 @@ struct Creation {
 /// `GET /admin/control/groups/`
 #[handler]
 pub(crate) async fn get(request: RosterRequest) -> Response {
-    if let Some(answer) = request.bar() {
-        return answer;
-    }
-    let roster = request.roster().await;
-    let page_url = &request.context.htmx.page_url;
-    let page = page(&roster, page_url, &Creation::default(), &FormErrors::default());
-    request.answer(page, roster.as_ref().map(drop))
+    let (form, faults) = (Creation::default(), FormErrors::default());
+    request
+        .answer_list(|roster, page_url| page(roster, page_url, &form, &faults))
+        .await
 }
 
 /// `POST /admin/control/groups/`: `name`, and `members` by line. A form creates one group, however often it is submitted.

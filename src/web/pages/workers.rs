@@ -38,13 +38,10 @@ struct Registration {
 /// `GET /admin/control/workers/`
 #[handler]
 pub(crate) async fn get(request: RosterRequest) -> Response {
-    if let Some(answer) = request.bar() {
-        return answer;
-    }
-    let roster = request.roster().await;
-    let page_url = &request.context.htmx.page_url;
-    let page = page(&roster, page_url, &Registration::default(), &FormErrors::default());
-    request.answer(page, roster.as_ref().map(drop))
+    let (form, faults) = (Registration::default(), FormErrors::default());
+    request
+        .answer_list(|roster, page_url| page(roster, page_url, &form, &faults))
+        .await
 }
 
 /// `POST /admin/control/workers/`: `name` and `labels`. A form registers one worker, however often it is submitted.

@@ -79,6 +79,19 @@ impl RosterRequest {
         answer_bar(&self.context)
     }
 
+    /// Answers with the page that `draw` makes of the roster and of the page's URL.
+    pub async fn answer_list(
+        &self,
+        draw: impl FnOnce(&Result<Arc<Roster>, Unread>, &str) -> Page<'static>,
+    ) -> Response {
+        if let Some(answer) = self.bar() {
+            return answer;
+        }
+        let roster = self.roster().await;
+        let page = draw(&roster, &self.context.htmx.page_url);
+        self.answer(page, roster.as_ref().map(drop))
+    }
+
     /// Answers with a page that was read for this request. A region that could not be read keeps its present content.
     pub fn answer(&self, mut page: Page, read: Result<(), &Unread>) -> Response {
         if let Err(unread) = read {
