@@ -50,6 +50,16 @@ impl Scene {
         (scene, lab, mirror)
     }
 
+    /// Waits until a poll waits at a position.
+    async fn polls_at(&self, cursor: u64) {
+        let poll = format!("/events/subscribe?cursor={cursor}&");
+        until(&poll, async || {
+            let asked = self.gateway.take_requests();
+            asked.iter().any(|request| request.contains(&poll)).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until something is asked for.
     async fn asked(&self, what: &str) {
         until(what, async || {
@@ -121,6 +131,8 @@ async fn a_log_that_is_another_is_listed_anew() {
     let other = r#"{"events":[{"event_id":"another","type":"task.created","occurred_at":"2026-03-04T05:06:07Z",
         "experiment_id":"exp_00000000000000000000000001","data":{}}],"cursor":5}"#;
     for (answer, to, cursor) in [shorter, (other, "/events?cursor=4", 5)] {
+        // The event arrives by the poll that waits now; only the next one is broken.
+        scene.polls_at(cursor - 1).await;
         let broken = |path: &str, _: &str| path.contains("/subscribe");
         scene.gateway.fail(Fault::Page(502), broken);
         scene
