@@ -160,7 +160,8 @@ impl Web {
             .http_only(true)
             .same_site(SameSite::Lax)
             .secure(self.secure_cookies);
-        // Boxed on the way: each layer names the type of all inside it twice, which soon is more than a compiler bears.
+        // Boxed: the type of each layer names everything inside it twice. Unboxed, a release build exceeds the compiler's
+        // depth of queries.
         let pages = Arc::new(routes::endpoint().around(in_context).boxed());
         // A switch draws a page of another path: the same way again, from the row of the route table on.
         let switched = pages.clone().around(in_table).boxed();
