@@ -8,6 +8,7 @@
 //! - [`lifecycle`]: every task of the process, and how it stops.
 //! - [`singleflight`]: one run for all callers that want the same result at the same time.
 //! - [`listener`]: serving HTTP on a socket.
+//! - [`compression`]: content codings, and what compressing may cost.
 //! - [`client`]: the only code that speaks HTTP to a task store or a control plane.
 //! - [`access`]: which server hosts what, and the console's credential for it.
 //! - [`experiment_configs`]: the configuration of each experiment, from files.
@@ -25,6 +26,7 @@ pub mod app;
 pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod compression;
 pub mod demo;
 pub mod embedded;
 pub mod experiment_configs;

@@ -3,7 +3,7 @@
 // A row that sums up an experiment is not one of them: it changes with every event and would always be lit.
 export const ROWS = "[data-task], [data-variant], [data-idea], [data-event]";
 
-// The rows of a region before a swap, by the request that the swap answers.
+// The rows of each region before a swap, by the request that the swap answers.
 const rowsBefore = new WeakMap();
 
 // The text of a row, with exact times in place of relative ones, which change by themselves.
@@ -22,11 +22,13 @@ export const highlight = (row) => {
 };
 
 export const rememberRows = (ctx, region) => {
-  rowsBefore.set(ctx, new Map([...region.querySelectorAll(ROWS)].map((row) => [row.id, fingerprint(row)])));
+  const regions = rowsBefore.get(ctx) ?? new Map();
+  regions.set(region, new Map([...region.querySelectorAll(ROWS)].map((row) => [row.id, fingerprint(row)])));
+  rowsBefore.set(ctx, regions);
 };
 
 export const highlightChanges = (ctx, region) => {
-  const known = rowsBefore.get(ctx);
+  const known = rowsBefore.get(ctx)?.get(region);
   if (!known) return;
   for (const row of region.querySelectorAll(ROWS)) if (known.get(row.id) !== fingerprint(row)) highlight(row);
 };

@@ -2,7 +2,7 @@
 
 import { isStream, reopenStream } from "./connection.js";
 import { markFailed, showNotice } from "./notices.js";
-import { refresh, regionOf } from "./regions.js";
+import { isRefresh, refresh, regionsOf } from "./regions.js";
 import { endSession } from "./session.js";
 import { state } from "./state.js";
 
@@ -21,16 +21,18 @@ document.addEventListener("htmx:error", ({ detail: { ctx, error } }) => {
   const source = ctx?.sourceElement;
   if (error?.name === "AbortError" && ctx?.request?.signal?.reason !== "timeout") return;
   if (isStream(source)) reopenStream(source);
-  else if (regionOf(ctx)) retry(source);
+  else if (isRefresh(ctx)) regionsOf(ctx).forEach(retry);
   else if (ctx?.request && ctx.request.method !== "GET") {
     showNotice("The console did not answer. What you sent may or may not have arrived; look before you send it again.");
   } else if (ctx?.request) showNotice("The console did not answer. This page shows what it showed before; try again.");
 });
 
 document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
-  const region = regionOf(ctx);
-  if (!region) return;
-  if (ctx.response.status === 401) return endSession();
-  markFailed(region);
-  if (ctx.response.status >= 500) retry(region);
+  if (isRefresh(ctx) && ctx.response.status === 401) endSession();
 });
+
+// Regions that the console could not draw keep their content. A fault of the console or of a server may be over soon.
+export const failRegions = (regions, status) => {
+  regions.forEach(markFailed);
+  if (status >= 500) regions.forEach(retry);
+};

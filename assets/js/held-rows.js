@@ -57,43 +57,81 @@ const startHolding = (region) => {
   announceCount();
 };
 
-// Hides the new rows above the first known one in a fragment that is about to be swapped in. False if it holds no known
-// row: then the whole fragment waits.
+// A region that holds rows goes on until the timer below finds that it is not being read any more.
+const mayHold = (region, list) => list && !showing.has(region) && (holding.has(region) || isBeingRead(list));
+
+// How many of the rows to come are new and stand above the first one that is shown now. Null if none of those is left: then
+// all of it waits.
+const countNew = (region, list, rows) => {
+  const known = new Set(rowsIn(list).filter((row) => !row.hidden).map((row) => row.id));
+  const first = rows.findIndex((row) => known.has(row.id));
+  if (first >= 0) return first;
+  // There may be more of them than fit on one page.
+  showCount(region, rows.length, `${rows.length}+`);
+  region.dataset.waits = "";
+  startHolding(region);
+  return null;
+};
+
+// The rows that the new ones push off the page. They stay until those are shown, and are marked.
+const pushedRows = (list, rows, count) => {
+  const left = new Set(rows.map((row) => row.id));
+  const shown = rowsIn(list).filter((row) => !row.hidden);
+  return shown.slice(shown.findLastIndex((row) => left.has(row.id)) + 1).slice(-count);
+};
+
+const markGone = (row) => {
+  row.dataset.gone = "";
+  row.title = "No longer on this page of the list.";
+};
+
+// Holds back the new rows in a fragment that is about to be swapped in whole. False if all of it waits.
 export const holdNewRows = (region, fragment) => {
   const [list, next] = [listOf(region), listOf(fragment)];
-  // A region that holds rows goes on until the timer below finds that it is not being read any more.
-  if (!list || !next || showing.has(region) || !(holding.has(region) || isBeingRead(list))) {
+  if (!next || !mayHold(region, list)) {
     holding.delete(region);
     return true;
   }
-  const shown = rowsIn(list).filter((row) => !row.hidden);
-  const known = new Set(shown.map((row) => row.id));
   const rows = rowsIn(next);
-  const first = rows.findIndex((row) => known.has(row.id));
-  if (first < 0) {
-    // There may be more of them than fit on one page.
-    showCount(region, rows.length, `${rows.length}+`);
-    region.dataset.waits = "";
-    startHolding(region);
-    return false;
+  const count = countNew(region, list, rows);
+  if (!count) {
+    if (count === 0) holding.delete(region);
+    return count === 0;
   }
-  if (!first) {
-    holding.delete(region);
-    return true;
-  }
-  for (const row of rows.slice(0, first)) row.hidden = true;
-  // Rows that the new ones push off the page stay until those are shown, and are marked.
-  const left = new Set(rows.map((row) => row.id));
-  const pushed = shown.slice(shown.findLastIndex((row) => left.has(row.id)) + 1).slice(-first);
-  for (const row of pushed) {
+  for (const row of rows.slice(0, count)) row.hidden = true;
+  for (const row of pushedRows(list, rows, count)) {
     const copy = row.cloneNode(true);
-    copy.dataset.gone = "";
-    copy.title = "No longer on this page of the list.";
+    markGone(copy);
     next.append(copy);
   }
-  showCount(fragment, first);
+  showCount(fragment, count);
   startHolding(region);
   return true;
+};
+
+// The same where only changes were sent, and `rows` are those that the list will have. Answers how many are held back; null
+// if all of it waits.
+export const holdRows = (region, list, rows) => {
+  const count = list === listOf(region) && mayHold(region, list) ? countNew(region, list, rows) : 0;
+  if (count === null) return null;
+  if (list === listOf(region)) {
+    if (!count) holding.delete(region);
+    for (const [at, row] of rows.entries()) row.hidden = at < count;
+    showCount(region, count);
+    if (count) startHolding(region);
+  }
+  return count;
+};
+
+// Takes rows that are gone out of a list; those that held rows push off the page are only marked.
+export const dropGoneRows = (list, rows, count) => {
+  const left = new Set(rows);
+  const pushed = new Set(count ? pushedRows(list, rows, count) : []);
+  for (const row of rowsIn(list)) {
+    if (left.has(row)) continue;
+    if (pushed.has(row)) markGone(row);
+    else row.remove();
+  }
 };
 
 export const afterRegionSwap = (region, status) => {

@@ -12,7 +12,7 @@ const INTERVAL = 5000;
 // A connection that is open and silent for this long is closed here, since nothing else closes it.
 const GIVEN_UP_AFTER = 8000;
 
-let timer = 0;
+let pollTimer = 0;
 
 // Whether the console answers, and not for instance the sign-in page of a gateway. Asked with `fetch` and not through a
 // region, since a request of a region waits for the one before it.
@@ -21,7 +21,7 @@ const isReachable = async () => {
   if (!badge) return false;
   try {
     const headers = { "HX-Request": "true", "HX-Request-Type": "partial", "HX-Target": "div#freshness" };
-    const response = await fetch(badge.getAttribute("hx-get"), { headers, cache: "no-store", signal: AbortSignal.timeout(4000) });
+    const response = await fetch(byId("main").dataset.page, { headers, cache: "no-store", signal: AbortSignal.timeout(4000) });
     if (response.status === 401) endSession();
     return response.ok && (await response.text()).includes('id="freshness"');
   } catch {
@@ -52,12 +52,12 @@ export const poll = async () => {
   refreshAll();
 };
 
-export const stopPolling = () => clearTimeout(timer);
+export const stopPolling = () => clearTimeout(pollTimer);
 
 // With jitter, so that windows that lost the console together do not come back together.
 export const schedulePoll = () => {
   stopPolling();
-  timer = setTimeout(poll, INTERVAL * (0.9 + Math.random() / 5));
+  pollTimer = setTimeout(poll, INTERVAL * (0.9 + Math.random() / 5));
 };
 
 setInterval(() => {

@@ -5,7 +5,7 @@ import { closeConnection, isManaged, isStream, openInSlot, openStream, reopenStr
 import { byId } from "./dom.js";
 import { announceFreshness, showPolling } from "./freshness.js";
 import { poll, schedulePoll, stopPolling } from "./polling.js";
-import { refresh, refreshAll } from "./regions.js";
+import { refresh, refreshAll, refreshTopics } from "./regions.js";
 import { endSession } from "./session.js";
 import { state } from "./state.js";
 import { mayStream, releaseSlot } from "./stream-slots.js";
@@ -30,6 +30,8 @@ document.addEventListener("htmx:sse:after:message", ({ detail: { message } }) =>
   if (!message.event) return;
   if (message.event !== "beat") state.changesHeard += 1;
   confirmLive();
+  if (message.event === "changed") refreshTopics(message.data.split(" "));
+  else if (message.event === "resync") refreshAll();
 });
 
 // A stream is opened in a slot only. Without one the page polls.

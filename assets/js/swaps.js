@@ -2,42 +2,68 @@
 // are held or highlighted.
 
 import { highlightChanges, rememberRows } from "./changed-rows.js";
+import { highlightDelta, prepareDelta } from "./delta.js";
 import { reducedMotion } from "./dom.js";
+import { failRegions } from "./faults.js";
 import { showPolling } from "./freshness.js";
 import { afterRegionSwap, holdNewRows } from "./held-rows.js";
-import { markFailed, markRefreshed } from "./notices.js";
-import { regionOf } from "./regions.js";
+import { markRefreshed } from "./notices.js";
+import { isForThisPage, isForThisVersion, isRefresh, refresh, regionsOf } from "./regions.js";
 import { state } from "./state.js";
 import { resumeSession } from "./stream.js";
 import { filterSwitcher } from "./switcher.js";
 import { paintTimes } from "./times.js";
 
+// The tasks that take the place of one: none if it has to wait or came too late.
+const prepared = (ctx, task) => {
+  const region = task.target;
+  if (!region) return [];
+  if (task.swapSpec.style === "delta") {
+    if (!isForThisVersion(ctx, region)) {
+      refresh(region);
+      return [];
+    }
+    const morphs = prepareDelta(task);
+    return morphs ? [task, ...morphs] : [];
+  }
+  if (!holdNewRows(region, task.fragment)) return [];
+  if (!reducedMotion.matches) rememberRows(ctx, region);
+  return [task];
+};
+
+const prepareRegions = (ctx, tasks) => {
+  const { status } = ctx.response;
+  const answered = new Set(tasks.map((task) => task.target));
+  const [failed, fresh] = [[], []];
+  for (const region of regionsOf(ctx)) (status < 400 || answered.has(region) ? fresh : failed).push(region);
+  fresh.forEach(markRefreshed);
+  if (status !== 401) failRegions(failed, status);
+  tasks.splice(0, tasks.length, ...tasks.flatMap((task) => prepared(ctx, task)));
+};
+
 document.addEventListener("htmx:before:swap", (event) => {
   const { ctx, tasks } = event.detail;
-  const region = regionOf(ctx);
-  if (/^\s*<!doctype/i.test(ctx.text ?? "") && tasks[0]?.target !== document.body) {
+  const isDocument = /^\s*<!doctype/i.test(ctx.text ?? "") && tasks[0]?.target !== document.body;
+  if (isRefresh(ctx) && !isForThisPage(ctx)) return event.preventDefault();
+  if (isDocument) {
     // The answer is a whole document, for instance after the session ended. If the operator asked for it, the browser
     // goes there. A refresh in the background must not take a half-filled form away.
     event.preventDefault();
-    if (region) markFailed(region);
+    if (isRefresh(ctx)) failRegions(regionsOf(ctx), 0);
     else location.assign(ctx.response.raw.url);
     return;
   }
-  if (state.signedOut && !region && ctx.response?.status !== 401) resumeSession();
+  if (state.signedOut && !isRefresh(ctx) && ctx.response?.status !== 401) resumeSession();
   for (const { fragment } of tasks) {
     showPolling(fragment.querySelector?.("#freshness"));
     paintTimes(fragment);
   }
-  if (region && ctx.response.status < 400) markRefreshed(region);
-  // A 304 and a fault of a region come by here too, with nothing to swap.
-  if (!region || ctx.response.status !== 200) return;
-  if (!holdNewRows(region, tasks[0]?.fragment)) return event.preventDefault();
-  if (!reducedMotion.matches) rememberRows(ctx, region);
+  if (isRefresh(ctx)) prepareRegions(ctx, tasks);
 });
 
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
-  const region = regionOf(ctx);
-  if (region) {
+  for (const region of regionsOf(ctx)) {
+    highlightDelta(region);
     highlightChanges(ctx, region);
     afterRegionSwap(region, ctx.response.status);
   }

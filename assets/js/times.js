@@ -40,18 +40,41 @@ const paintTime = (time) => {
   if (time.textContent !== text) time.textContent = text;
 };
 
+// The instant that a time names. The server says it once, as text, or in the attribute where the text is another one.
+const instantOf = (time) => {
+  if (!time.hasAttribute("datetime")) time.dateTime = time.textContent.replace(" ", "T");
+  return Date.parse(time.dateTime);
+};
+
 // Called for markup before it is swapped in, so that it does not flicker and the morph finds fewer differences.
 export const paintTimes = (root) => {
-  for (const time of root.querySelectorAll("time[datetime]")) {
-    const at = Date.parse(time.dateTime);
-    if (!Number.isNaN(at)) time.title = exact.format(at);
+  for (const time of root.querySelectorAll("time")) {
+    const at = instantOf(time);
+    if (Number.isNaN(at)) continue;
+    time.title = exact.format(at);
     paintTime(time);
   }
 };
 
-setInterval(() => {
+const isInView = (time) => {
+  const { top, bottom } = time.getBoundingClientRect();
+  return bottom > 0 && top < innerHeight;
+};
+
+// Times out of view are painted when they come into it. All are looked at before any is changed, so that the browser lays
+// the page out once.
+const paintInView = () => {
   if (document.hidden) return;
-  for (const time of document.querySelectorAll("time[datetime]")) if (!isSelected(time)) paintTime(time);
-}, 1000);
+  const changed = [...document.querySelectorAll("time[datetime]")].filter((time) => {
+    const at = Date.parse(time.dateTime);
+    return !Number.isNaN(at) && time.textContent !== timeText(time, at) && isInView(time) && !isSelected(time);
+  });
+  changed.forEach(paintTime);
+};
+
+setInterval(paintInView, 1000);
+
+let scrolled = 0;
+document.addEventListener("scroll", () => { scrolled ||= setTimeout(() => { scrolled = 0; paintInView(); }, 100); }, { passive: true });
 
 paintTimes(document);

@@ -178,6 +178,7 @@ impl Deployment {
                 sample_config: "",
                 metrics_token: None,
                 page_cache_bytes: 32 * 1024 * 1024,
+                batch_intervals: web::Options::BATCH_INTERVALS,
             });
             (live, web)
         });

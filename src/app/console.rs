@@ -179,6 +179,7 @@ fn web(parts: Parts, clock: &Clock, tasks: &Tasks) -> Result<Web, AppError> {
         sample_config: demo::sample_config(),
         metrics_token: parts.metrics_token,
         page_cache_bytes: PAGE_CACHE_BYTES,
+        batch_intervals: web::Options::BATCH_INTERVALS,
     }))
 }
 

@@ -1,4 +1,5 @@
-//! Embedded files, named by a hash of their content so that browsers may cache them for ever.
+//! Embedded files, named by a hash of their content so that browsers may cache them for ever. The build script makes them
+//! from `assets`, and their compressed forms.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -7,12 +8,14 @@ use poem::http::{Method, StatusCode, header};
 use poem::{Endpoint, Request, Response};
 use sha2::{Digest, Sha256};
 
+use crate::compression::Coding;
+
 /// A file that pages refer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asset {
     /// The stylesheet: every component, in cascade order.
     Style,
-    /// The module of the console's script that imports the others.
+    /// The console's script: every module.
     Script,
     /// htmx.
     Htmx,
@@ -22,116 +25,69 @@ pub(crate) enum Asset {
     Favicon,
 }
 
-/// One sheet per component; the first declares the order of the cascade layers.
-const STYLE: &str = concat!(
-    include_str!("../../assets/css/tokens.css"),
-    include_str!("../../assets/css/base.css"),
-    include_str!("../../assets/css/layout.css"),
-    include_str!("../../assets/css/bar.css"),
-    include_str!("../../assets/css/switcher.css"),
-    include_str!("../../assets/css/freshness.css"),
-    include_str!("../../assets/css/value.css"),
-    include_str!("../../assets/css/table.css"),
-    include_str!("../../assets/css/detail.css"),
-    include_str!("../../assets/css/figure.css"),
-    include_str!("../../assets/css/chart.css"),
-    include_str!("../../assets/css/form.css"),
-    include_str!("../../assets/css/deployment.css"),
-    include_str!("../../assets/css/registry.css"),
-    include_str!("../../assets/css/notice.css"),
-    include_str!("../../assets/css/motion.css"),
-    include_str!("../../assets/css/print.css"),
-);
-
-macro_rules! modules {
-    ($($name:literal)*) => {
-        [$(($name, include_str!(concat!("../../assets/js/", $name)))),*]
-    };
-}
-
-/// The modules of the console's script, by file name. Each imports only from those above it.
-const MODULES: [(&str, &str); 24] = modules![
-    "state.js"
-    "dom.js"
-    "announce.js"
-    "selection.js"
-    "times.js"
-    "regions.js"
-    "morph.js"
-    "changed-rows.js"
-    "held-rows.js"
-    "stream-slots.js"
-    "freshness.js"
-    "notices.js"
-    "session.js"
-    "connection.js"
-    "polling.js"
-    "stream.js"
-    "faults.js"
-    "switcher.js"
-    "swaps.js"
-    "navigation.js"
-    "copy.js"
-    "submit-once.js"
-    "keys.js"
-    "main.js"
-];
-
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 struct File {
-    /// Its name for pages; none for a module that only other modules import.
-    asset: Option<Asset>,
+    asset: Asset,
     url: String,
-    etag: String,
+    /// A hash of the content, without quotes.
+    hash: String,
     content_type: &'static str,
-    bytes: &'static [u8],
+    identity: &'static [u8],
+    gzip: &'static [u8],
+    brotli: &'static [u8],
 }
 
 impl File {
-    /// A file named by a hash of its content.
-    fn new(asset: Asset, stem: &str, extension: &str, content_type: &'static str, bytes: &'static [u8]) -> Self {
-        let name = format!("{stem}-{}.{extension}", hex(bytes, 4));
-        Self::named(Some(asset), &name, content_type, bytes)
+    fn bytes(&self, coding: Coding) -> &'static [u8] {
+        match coding {
+            Coding::Identity => self.identity,
+            Coding::Gzip => self.gzip,
+            Coding::Brotli => self.brotli,
+        }
     }
 
-    fn named(asset: Option<Asset>, name: &str, content_type: &'static str, bytes: &'static [u8]) -> Self {
-        Self {
-            asset,
-            url: format!("/assets/{name}"),
-            etag: format!("\"{}\"", hex(bytes, 8)),
-            content_type,
-            bytes,
+    /// It names bytes, so it is another one in each coding.
+    fn etag(&self, coding: Coding) -> String {
+        match coding.name() {
+            Some(name) => format!("\"{}-{name}\"", self.hash),
+            None => format!("\"{}\"", self.hash),
         }
     }
 }
 
-static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
-    let htmx = include_bytes!("../../assets/vendor/htmx.min.js");
-    let htmx_sse = include_bytes!("../../assets/vendor/hx-sse.min.js");
-    let favicon = include_bytes!("../../assets/favicon.svg");
-    let mut files = vec![
-        File::new(Asset::Style, "console", "css", CSS, STYLE.as_bytes()),
-        File::new(Asset::Htmx, "htmx", "js", JS, htmx),
-        File::new(Asset::HtmxSse, "hx-sse", "js", JS, htmx_sse),
-        File::new(Asset::Favicon, "favicon", "svg", SVG, favicon),
-    ];
-    files.extend(module_files());
-    files
-});
-
-/// The modules, in a directory named by a hash of all of them. They import each other by relative paths, so no page
-/// gets modules of two versions.
-fn module_files() -> impl Iterator<Item = File> {
-    let all: String = MODULES.iter().flat_map(|(name, text)| [*name, *text]).collect();
-    let directory = format!("js-{}", hex(all.as_bytes(), 4));
-    MODULES.iter().map(move |(name, text)| {
-        let asset = (*name == "main.js").then_some(Asset::Script);
-        File::named(asset, &format!("{directory}/{name}"), JS, text.as_bytes())
-    })
+macro_rules! built {
+    ($name:literal) => {
+        [
+            &include_bytes!(concat!(env!("OUT_DIR"), "/", $name))[..],
+            &include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".gz"))[..],
+            &include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".br"))[..],
+        ]
+    };
 }
+
+static FILES: LazyLock<[File; 5]> = LazyLock::new(|| {
+    [
+        (Asset::Style, "console", "css", CSS, built!("console.css")),
+        (Asset::Script, "console", "js", JS, built!("console.js")),
+        (Asset::Htmx, "htmx", "js", JS, built!("htmx.js")),
+        (Asset::HtmxSse, "hx-sse", "js", JS, built!("hx-sse.js")),
+        (Asset::Favicon, "favicon", "svg", SVG, built!("favicon.svg")),
+    ]
+    .map(
+        |(asset, stem, extension, content_type, [identity, gzip, brotli])| File {
+            asset,
+            url: format!("/assets/{stem}-{}.{extension}", hex(identity, 4)),
+            hash: hex(identity, 8),
+            content_type,
+            identity,
+            gzip,
+            brotli,
+        },
+    )
+});
 
 /// The first `bytes` bytes of a SHA-256 digest, in hex.
 pub(crate) fn hex(content: &[u8], bytes: usize) -> String {
@@ -147,17 +103,8 @@ pub(crate) fn hex(content: &[u8], bytes: usize) -> String {
 pub(crate) fn url(asset: Asset) -> &'static str {
     FILES
         .iter()
-        .find(|file| file.asset == Some(asset))
+        .find(|file| file.asset == asset)
         .map_or("", |file| file.url.as_str())
-}
-
-/// The paths of the modules that [`Asset::Script`] imports, for pages to preload. Otherwise a browser finds a module
-/// only when it has loaded the one that imports it.
-pub(crate) fn imports() -> impl Iterator<Item = &'static str> {
-    FILES
-        .iter()
-        .filter(|file| file.asset.is_none())
-        .map(|file| file.url.as_str())
 }
 
 /// Serves the files; mount it under `/assets`.
@@ -184,95 +131,109 @@ fn answer(request: &Request) -> Response {
             .header(header::ALLOW, "GET, HEAD")
             .finish();
     }
+    let coding = Coding::accepted(request.header(header::ACCEPT_ENCODING));
     let response = Response::builder()
         .header(header::CACHE_CONTROL, "public, max-age=31536000, immutable")
-        .header(header::ETAG, &file.etag);
+        .header(header::VARY, "Accept-Encoding")
+        .header(header::ETAG, file.etag(coding));
+    // In another coding the browser has the same content.
     let known = request.header(header::IF_NONE_MATCH).is_some_and(|tags| {
-        tags.split(',')
-            .any(|tag| tag.trim().trim_start_matches("W/") == file.etag)
+        let mut tags = tags
+            .split(',')
+            .map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"'));
+        tags.any(|tag| tag.split('-').next() == Some(&file.hash))
     });
     if known {
         return response.status(StatusCode::NOT_MODIFIED).finish();
     }
-    response.content_type(file.content_type).body(file.bytes)
+    let response = match coding.name() {
+        Some(name) => response.header(header::CONTENT_ENCODING, name),
+        None => response,
+    };
+    response.content_type(file.content_type).body(file.bytes(coding))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
 
-    fn get(url: &str, known: Option<&str>) -> Response {
+    fn get(url: &str, name: header::HeaderName, value: &str) -> Response {
         let path = url.strip_prefix("/assets").expect("mounted there");
-        let mut builder = Request::builder().uri(path.parse().expect("a path"));
-        if let Some(etag) = known {
-            builder = builder.header(header::IF_NONE_MATCH, etag);
-        }
-        answer(&builder.finish())
+        let request = Request::builder().uri(path.parse().expect("a path"));
+        answer(&request.header(name, value).finish())
     }
 
-    #[test]
-    fn every_file_is_served_for_ever_under_its_own_url() {
+    #[tokio::test]
+    async fn every_file_is_served_for_ever_under_its_own_url_in_the_coding_that_is_accepted() {
         for file in FILES.iter() {
-            let response = get(&file.url, None);
-            assert_eq!(response.status(), StatusCode::OK, "{}", file.url);
-            assert_eq!(response.content_type(), Some(file.content_type));
-            assert_eq!(
-                response.header(header::CACHE_CONTROL),
-                Some("public, max-age=31536000, immutable")
-            );
-            assert_eq!(get(&file.url, Some(&file.etag)).status(), StatusCode::NOT_MODIFIED);
+            let mut tags = Vec::new();
+            for (accepted, coding) in [("br, gzip", Some("br")), ("gzip", Some("gzip")), ("zstd", None)] {
+                let response = get(&file.url, header::ACCEPT_ENCODING, accepted);
+                assert_eq!(response.status(), StatusCode::OK, "{}", file.url);
+                assert_eq!(response.content_type(), Some(file.content_type));
+                assert_eq!(response.header(header::CONTENT_ENCODING), coding);
+                assert_eq!(response.header(header::VARY), Some("Accept-Encoding"));
+                assert_eq!(
+                    response.header(header::CACHE_CONTROL),
+                    Some("public, max-age=31536000, immutable")
+                );
+                let tag = response.header(header::ETAG).expect("a tag").to_owned();
+                let known = get(&file.url, header::IF_NONE_MATCH, &format!("\"other\", W/{tag}"));
+                assert_eq!(known.status(), StatusCode::NOT_MODIFIED);
+                assert!(!tags.contains(&tag), "each coding has its own tag");
+                tags.push(tag);
+                let bytes = response.into_body().into_bytes().await.expect("a body");
+                let mut decoded = Vec::new();
+                match coding {
+                    Some("br") => brotli::BrotliDecompress(&mut &*bytes, &mut decoded).expect("brotli"),
+                    Some(_) => drop(
+                        flate2::read::GzDecoder::new(&*bytes)
+                            .read_to_end(&mut decoded)
+                            .expect("gzip"),
+                    ),
+                    None => decoded = bytes.to_vec(),
+                }
+                assert_eq!(decoded, file.identity);
+            }
         }
     }
 
     #[test]
     fn another_hash_is_not_found() {
-        let paths = [
-            "console-00000000.css",
-            "console.css",
-            "js-00000000/main.js",
-            "main.js",
-            "",
-        ];
-        for path in paths.map(|path| format!("/assets/{path}")) {
-            assert_eq!(get(&path, None).status(), StatusCode::NOT_FOUND, "{path}");
+        for path in ["console-00000000.css", "console.css", "main.js", ""] {
+            let response = get(&format!("/assets/{path}"), header::ACCEPT_ENCODING, "br");
+            assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
         }
     }
 
     #[test]
-    fn modules_are_short_and_explained_and_import_only_from_those_above_them() {
-        for (index, (name, text)) in MODULES.iter().enumerate() {
-            assert!(text.starts_with("// ") && text.lines().count() < 150, "{name}");
-            let imports = text.lines().filter(|line| line.starts_with("import "));
-            for specifier in imports.map(|line| line.rsplit('"').nth(1).expect("a specifier")) {
-                let mut above = MODULES[..index].iter();
-                assert!(
-                    above.any(|(other, _)| specifier.strip_prefix("./") == Some(other)),
-                    "{name} imports {specifier}"
-                );
-            }
+    fn modules_are_short_and_say_first_what_they_add() {
+        for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/js")).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            let text = std::fs::read_to_string(&path).expect("a module");
+            assert!(
+                text.starts_with("// ") && text.lines().count() < 160,
+                "{}",
+                path.display()
+            );
         }
-        let written = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/js")).expect("a directory");
-        assert_eq!(written.count(), MODULES.len());
-    }
-
-    #[test]
-    fn a_page_loads_all_modules_from_one_directory() {
-        let entry = url(Asset::Script).strip_suffix("main.js").expect("the entry");
-        assert_eq!(imports().count(), MODULES.len() - 1);
-        assert!(imports().all(|url| url.starts_with(entry)));
     }
 
     #[test]
     fn the_vendored_scripts_are_the_ones_the_readme_sums() {
         let readme = include_str!("../../assets/vendor/README.md");
         for asset in [Asset::Htmx, Asset::HtmxSse] {
-            let file = FILES.iter().find(|file| file.asset == Some(asset)).expect("embedded");
-            assert!(readme.contains(&hex(file.bytes, 32)), "{}", file.url);
+            let file = FILES.iter().find(|file| file.asset == asset).expect("embedded");
+            assert!(readme.contains(&hex(file.identity, 32)), "{}", file.url);
         }
     }
 
     #[test]
     fn no_sheet_asks_a_third_party_for_anything() {
-        assert!(!STYLE.contains("@import") && !STYLE.contains("url("));
+        let style = include_str!(concat!(env!("OUT_DIR"), "/console.css"));
+        let within = style.replace("url(\"data:", "");
+        assert!(!within.contains("@import") && !within.contains("url("));
     }
 }

@@ -1,6 +1,8 @@
 //! The services of the console, built once.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use poem::Request;
 use secrecy::SecretString;
@@ -30,6 +32,8 @@ pub(crate) struct Console {
     pub authenticator: Authenticator,
     /// The bearer token with which a monitoring system reads the metrics.
     pub metrics_token: Option<SecretString>,
+    /// The time between two batches of an experiment's changes, on the streams of its pages.
+    pub batch_intervals: RangeInclusive<Duration>,
     /// Rendered answers.
     pub pages: PageCache,
     /// The experiments' repositories; without them, pages do not show commits.

@@ -31,8 +31,10 @@ mod upstream;
 mod urls;
 mod write;
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use poem::http::Uri;
 use poem::session::{CookieConfig, CookieSession, Session};
@@ -85,6 +87,14 @@ pub struct Options {
     pub metrics_token: Option<SecretString>,
     /// How many bytes of drawn pages are kept.
     pub page_cache_bytes: u64,
+    /// The time between two batches of an experiment's changes: the shorter one after a change that came alone, the longer
+    /// one while changes keep coming.
+    pub batch_intervals: RangeInclusive<Duration>,
+}
+
+impl Options {
+    /// The usual `batch_intervals`.
+    pub const BATCH_INTERVALS: RangeInclusive<Duration> = Duration::from_millis(250)..=Duration::from_millis(500);
 }
 
 /// The console, before it is mounted on a socket.
@@ -115,6 +125,7 @@ impl Web {
             roles: RoleResolver::new(live.clone()),
             authenticator: Authenticator::new(stores.clone(), &clock, options.sign_in_links),
             metrics_token: options.metrics_token,
+            batch_intervals: options.batch_intervals,
             pages: PageCache::new(options.page_cache_bytes),
             repos: options.repos,
             submissions: SubmissionStore::default(),

@@ -12,7 +12,7 @@ use crate::protocol::percent_decode;
 use crate::web::assets::Assets;
 use crate::web::auth::Audience;
 use crate::web::pages;
-use crate::web::request::{HtmxRequest, PageScope, Target};
+use crate::web::request::{HtmxRequest, Target};
 use crate::web::stream;
 
 use Answer::{BarePath, Files, Machine, Page, Redirect, Stream, Write};
@@ -217,7 +217,7 @@ pub(crate) fn target_of(request: &Request) -> Target {
         is_known: row.is_some() || TABLE.iter().any(|row| row.fits(&segments)),
         needs_context: row.map_or(audience == Administrator, |row| row.needs_context),
         audience,
-        is_activity: row.is_some_and(Row::is_activity) && !matches!(htmx.scope, PageScope::Region(_)),
+        is_activity: row.is_some_and(Row::is_activity) && !htmx.scope.is_refresh(),
         waits_for_list: row.is_none_or(|row| row.answer != Stream),
         experiment: row
             .filter(|row| row.pattern.starts_with("/x/:experiment/"))

@@ -52,7 +52,7 @@ async fn fifty_updates_disturb_nobody() {
     // A selection is the operator's too: a row that changes does not take it away.
     browser.press("\u{E00C}").await;
     browser
-        .js("getSelection().selectAllChildren(document.querySelector('[data-task=\"a-5\"] .state span'))")
+        .js("getSelection().selectAllChildren(document.querySelector('[data-task=\"a-5\"] .state'))")
         .await;
     lab.claim(&tasks[5].task_id).await;
     lab.claim(&tasks[6].task_id).await;

@@ -72,6 +72,7 @@ impl Console {
             sample_config: CONFIG,
             metrics_token: None,
             page_cache_bytes: 1024 * 1024,
+            batch_intervals: web::Options::BATCH_INTERVALS,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");

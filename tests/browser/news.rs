@@ -140,7 +140,7 @@ async fn pointing_at_rows_focusing_or_selecting_in_them_is_reading() {
     browser.until(&format!("({SHOWN}).startsWith('{new}')")).await;
 
     browser
-        .js("getSelection().selectAllChildren(document.querySelector('[data-task=\"a-58\"] .state span'))")
+        .js("getSelection().selectAllChildren(document.querySelector('[data-task=\"a-58\"] .state'))")
         .await;
     let new = news().await;
     assert_eq!(browser.text("getSelection().toString()").await, "pending");

@@ -38,7 +38,7 @@ async fn what_is_told_while_a_page_is_on_its_way_is_on_it() {
     browser.click("#rail a[data-go=t]").await;
     browser.until("window.__drawn").await;
     browser
-        .js("document.addEventListener('tasks', () => { window.__told = 1; })")
+        .js("document.addEventListener('changed', () => { window.__told = 1; })")
         .await;
     lab.ideation("a-2").await;
     browser.until(&shows("a-1")).await;
@@ -79,7 +79,7 @@ async fn a_part_that_fails_is_asked_for_again_and_what_is_said_of_it_goes() {
     let browser = console.browser().await;
     console.show(&browser, &format!("/x/{}/admin/tasks/", lab.id)).await;
     let failing = "(answer) => window.__whole ? answer : new Response('', { status: 503 })";
-    intercept(&browser, "section#region-tasks", failing).await;
+    intercept(&browser, "div#refresh", failing).await;
     lab.ideation("a-1").await;
     let notice = "document.getElementById('notices').innerText.includes('could not be refreshed')";
     browser.until(notice).await;

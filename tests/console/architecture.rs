@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which top-level modules each may import, beside itself.
-const MAY_IMPORT: [(&str, &[&str]); 18] = [
+const MAY_IMPORT: [(&str, &[&str]); 19] = [
+    ("compression", &[]),
     ("protocol", &[]),
     ("clock", &["protocol"]),
     ("lifecycle", &[]),
@@ -45,6 +46,7 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
             "lifecycle",
             "singleflight",
             "listener",
+            "compression",
             "client",
             "access",
             "experiment_configs",
@@ -59,7 +61,14 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ),
     (
         "embedded",
-        &["protocol", "clock", "lifecycle", "listener", "private_file"],
+        &[
+            "protocol",
+            "clock",
+            "lifecycle",
+            "listener",
+            "compression",
+            "private_file",
+        ],
     ),
     ("demo", &["protocol", "clock", "lifecycle", "client", "private_file"]),
     ("cli", &["protocol", "access"]),

@@ -230,6 +230,7 @@ impl Console {
             sample_config: "parallel_variants: 2\nevaluation_schema: {score: real}\nobjective: {expr: score, direction: maximize}\n",
             metrics_token: Some(METRICS_TOKEN.into()),
             page_cache_bytes: 1024 * 1024,
+            batch_intervals: Duration::from_millis(20)..=Duration::from_millis(20),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("bound"));

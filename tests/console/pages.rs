@@ -440,31 +440,30 @@ async fn the_parts_of_a_page_are_drawn_alone() {
     assert_drawn("bar__pending", &part("span#region-pending").await);
 }
 
-/// What keeps itself up to date: its own address, the element it replaces, and the tag it is known by.
+/// A region of a page: the element that is replaced, and the tag it is known by.
 struct Refetch {
-    address: String,
     tag: String,
     id: String,
-    etag: Option<String>,
+    name: String,
+    etag: String,
 }
 
 fn refetches(page: &Page) -> Vec<Refetch> {
     let document = scraper::Html::parse_document(&page.body);
-    let selector = scraper::Selector::parse("[hx-get]").expect("a selector");
-    let refetch = |element: scraper::ElementRef<'_>| {
-        assert_eq!(element.attr("hx-target"), Some("this"), "{}", element.html());
-        Refetch {
-            address: element.attr("hx-get").expect("selected by it").to_owned(),
-            tag: element.value().name().to_owned(),
-            id: element.attr("id").expect("what is swapped has an id").to_owned(),
-            etag: element.attr("data-etag").map(str::to_owned),
-        }
+    let selector = scraper::Selector::parse("[data-region]").expect("a selector");
+    let attribute =
+        |element: scraper::ElementRef<'_>, name| element.attr(name).expect("every region has it").to_owned();
+    let refetch = |element: scraper::ElementRef<'_>| Refetch {
+        tag: element.value().name().to_owned(),
+        id: attribute(element, "id"),
+        name: attribute(element, "data-region"),
+        etag: attribute(element, "data-etag"),
     };
     document.select(&selector).map(refetch).collect()
 }
 
 #[tokio::test]
-async fn every_part_that_asks_for_itself_is_answered_with_itself() {
+async fn every_region_is_answered_alone_and_with_the_others() {
     let world = Deployment::start().await;
     world.known(&world.busy.id).await;
     let cookie = world.console.sign_in().await;
@@ -474,18 +473,24 @@ async fn every_part_that_asks_for_itself_is_answered_with_itself() {
     let registry = staffed(&world.console).await.map(|(_, path)| path);
     for path in paths.into_iter().chain(registry).chain([EXPERIMENTS.to_owned()]) {
         let page = world.console.get(&path, &[("cookie", &cookie)]).await;
-        let parts = refetches(&page);
-        assert!(!parts.is_empty(), "{path} follows nothing");
-        for part in parts {
-            let (target, from) = (format!("{}#{}", part.tag, part.id), format!("http://console{path}"));
-            let mut headers = vec![
-                ("cookie", cookie.as_str()),
-                ("hx-request", "true"),
-                ("hx-request-type", "partial"),
-                ("hx-target", &target),
-                ("hx-current-url", &from),
-            ];
-            let whole = world.console.get(&part.address, &headers).await;
+        assert_eq!(page.attributes("main", "data-page"), [path.as_str()]);
+        let from = format!("http://console{path}");
+        let base = [
+            ("cookie", cookie.as_str()),
+            ("hx-request", "true"),
+            ("hx-request-type", "partial"),
+            ("hx-current-url", &from),
+        ];
+        let regions = refetches(&page);
+        assert!(
+            regions.iter().any(|region| region.name != "switcher"),
+            "{path} follows nothing"
+        );
+        for region in &regions {
+            let target = format!("{}#{}", region.tag, region.id);
+            let mut headers = base.to_vec();
+            headers.push(("hx-target", &target));
+            let whole = world.console.get(&path, &headers).await;
             assert_eq!(whole.status, 200, "{path}: {target}");
             assert!(!whole.body.contains("<html"), "{path}: {target}: {}", whole.body);
             let roots = scraper::Html::parse_fragment(&whole.body);
@@ -496,12 +501,54 @@ async fn every_part_that_asks_for_itself_is_answered_with_itself() {
                 .collect();
             assert_eq!(roots, [target.as_str()], "{path}");
 
-            let etag = part.etag.map(|etag| format!("\"{etag}\""));
-            headers.extend(etag.as_deref().map(|etag| ("if-none-match", etag)));
-            let again = world.console.get(&part.address, &headers).await;
+            let etag = format!("\"{}\"", region.etag);
+            headers.push(("if-none-match", &etag));
+            let again = world.console.get(&path, &headers).await;
             assert!(matches!(again.status, 200 | 304), "{path}: {target}: {}", again.status);
             assert_eq!(again.status == 304, again.body.is_empty(), "{path}: {target}");
         }
+        // All in one request: those that the page does not have come whole, the others not at all.
+        let known = |etag: &dyn Fn(&Refetch) -> String| {
+            let known = regions
+                .iter()
+                .map(|region| format!("{}=\"{}\"", region.name, etag(region)));
+            known.collect::<Vec<_>>().join(", ")
+        };
+        let mut headers = base.to_vec();
+        let none = known(&|_| String::new());
+        headers.extend([("hx-target", "div#refresh"), ("switchboard-regions", none.as_str())]);
+        let all = world.console.get(&path, &headers).await;
+        assert_eq!(
+            (all.status, all.header("cache-control")),
+            (200, Some("no-store")),
+            "{path}"
+        );
+        for region in &regions {
+            let partial = format!("<hx-partial id=\"{}\" hx-swap=\"outerMorph\">", region.id);
+            assert_eq!(all.body.matches(&partial).count(), 1, "{path}: {partial}");
+        }
+        let tags = all.attributes("[data-region]", "data-etag");
+        headers.pop();
+        let mut tags = tags.into_iter();
+        let present = known(&|_| String::new())
+            .split(", ")
+            .fold(String::new(), |list, member| {
+                let (name, _) = member.split_once('=').expect("a member");
+                let separator = if list.is_empty() { "" } else { ", " };
+                format!("{list}{separator}{name}=\"{}\"", tags.next().expect("a tag"))
+            });
+        headers.push(("switchboard-regions", &present));
+        let again = world.console.get(&path, &headers).await;
+        assert!(
+            again.status == 204 || again.body.len() < all.body.len(),
+            "{path}: {} {}",
+            again.status,
+            again.body
+        );
+        headers.pop();
+        headers.push(("switchboard-regions", "nothing=\"\""));
+        let missing = world.console.get(&path, &headers).await;
+        assert_eq!(missing.header("hx-refresh"), Some("true"), "{path}");
     }
 }
 

@@ -29,11 +29,19 @@ impl Viewer {
 
     /// Waits until the stream names a topic that it has not been waited for yet.
     pub async fn told(&mut self, topic: &str) {
-        let line = format!("event: {topic}\n");
         let read = async {
             loop {
-                if let Some(at) = self.told.find(&line) {
-                    self.told.drain(..at + line.len());
+                let named = self.told.split_inclusive('\n').find(|line| {
+                    let topics = line.strip_prefix("data:").filter(|_| line.ends_with('\n'));
+                    topics.is_some_and(|topics| topics.split_whitespace().any(|told| told == topic))
+                });
+                if let Some(line) = named.map(str::to_owned) {
+                    // Other topics of the same frame may be waited for next.
+                    let others: Vec<_> = line["data:".len()..]
+                        .split_whitespace()
+                        .filter(|told| *told != topic)
+                        .collect();
+                    self.told = self.told.replacen(&line, &format!("data:{}\n", others.join(" ")), 1);
                     return;
                 }
                 let piece = self.stream.chunk().await.expect("the stream goes on");

@@ -58,11 +58,7 @@ pub(crate) fn get(context: &Context, request: &Request) -> Result<Response> {
         html! { (found.len()) " experiments are called " strong { (name) } },
         html! {},
     );
-    let region = Region {
-        name: "choice",
-        topics: &[Topic::Registry],
-        body: body.into(),
-    };
+    let region = Region::new("choice", &[Topic::Registry], body);
     let page = Page::new("Which one?", None, head, vec![region]).with_status(StatusCode::MULTIPLE_CHOICES);
     Ok(answer(context, &page))
 }

@@ -38,11 +38,7 @@ pub(crate) async fn get(active: Active) -> Result<Response, Fault> {
                 "Events",
                 Section::Events,
                 head,
-                vec![Region {
-                    name: "events",
-                    topics: &[Topic::Events, Topic::Experiment],
-                    body,
-                }],
+                vec![Region::new("events", &[Topic::Events, Topic::Experiment], body)],
             )
         }));
     };
@@ -54,11 +50,7 @@ pub(crate) async fn get(active: Active) -> Result<Response, Fault> {
         ),
     };
     // Old events do not change, so the region depends on no topic.
-    let region = Region {
-        name: "events",
-        topics: &[],
-        body: body.into(),
-    };
+    let region = Region::new("events", &[], body);
     Ok(answer(
         &active.context,
         &Page::new("Events", Section::Events, head, vec![region]),

@@ -203,11 +203,7 @@ fn page(context: &Context, session: &Session, form: &Registration, faults: &Form
         }
     };
     let head = page_head("Experiments", posture(stores.posture()), clear);
-    let region = Region {
-        name: "experiments",
-        topics: &[Topic::Activity, Topic::Registry],
-        body: body.into(),
-    };
+    let region = Region::new("experiments", &[Topic::Activity, Topic::Registry], body);
     let mut page = Page::new("Experiments", Section::Experiments, head, vec![region]);
     page.foot = registration(form, faults, may_change);
     page

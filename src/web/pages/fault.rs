@@ -10,7 +10,7 @@ use crate::live::{Topic, UnavailabilityKind};
 use crate::web::auth::Operator;
 use crate::web::fault::Fault;
 use crate::web::request::{Context, HtmxRequest, PageScope, see_other};
-use crate::web::respond::{BarRegion, Page, answer};
+use crate::web::respond::{BarRegion, Page, answer, answer_bar_with};
 use crate::web::ui::{Region, Tone, bare, bare_fragment, error_page, notice};
 use crate::web::urls;
 
@@ -36,17 +36,19 @@ pub(crate) fn draw(request: &HtmxRequest, uri: &Uri, fault: &Fault, context: Opt
         return to_sign_in(request);
     }
     let status = fault.status();
-    if let PageScope::Region(name) = &request.scope {
-        // The bar and the fault itself are still right; other regions keep their content, and the badge shows its age.
-        // The number of pending tasks cannot be known now, which is no reason to reload the page.
-        let is_current = match BarRegion::named(name) {
-            Some(BarRegion::Pending) => !may_recover(fault),
-            Some(_) => true,
-            None => name == "fault",
-        };
-        if !is_current || context.is_none() {
-            return status.into_response();
-        }
+    // The bar and the fault itself are still right; other regions keep their content, and the badge shows its age. The
+    // number of pending tasks cannot be known now, which is no reason to reload the page.
+    let is_current = |bar_region| bar_region != BarRegion::Pending || !may_recover(fault);
+    let is_drawn = |name: &str| BarRegion::named(name).map_or(name == "fault", is_current);
+    let all_drawn = match &request.scope {
+        PageScope::Region(name) => is_drawn(name),
+        PageScope::Regions(known) => known.iter().all(|known| is_drawn(&known.name)),
+        PageScope::Document | PageScope::Main { .. } => true,
+    };
+    match context {
+        None if request.scope.is_refresh() => return status.into_response(),
+        Some(context) if !all_drawn => return answer_bar_with(context, status, is_current),
+        _ => {}
     }
     let words = Words::of(fault);
     if request.is_write && request.is_htmx && is_outage(fault) {
@@ -68,11 +70,7 @@ pub(crate) fn draw(request: &HtmxRequest, uri: &Uri, fault: &Fault, context: Opt
             } else {
                 &[]
             };
-            let region = Region {
-                name: "fault",
-                topics,
-                body: main.into(),
-            };
+            let region = Region::new("fault", topics, main);
             let page = Page::new(words.title, None, html! {}, vec![region]).with_status(status);
             answer(context, &page)
         }
@@ -108,7 +106,7 @@ fn beside_the_form(status: StatusCode, words: &Words) -> Response {
 
 fn to_sign_in(request: &HtmxRequest) -> Response {
     let location = urls::signin_then(&request.page_url);
-    if matches!(request.scope, PageScope::Region(_)) {
+    if request.scope.is_refresh() {
         // A request in the background: the script tells the operator, who may be filling in a form.
         return StatusCode::UNAUTHORIZED.into_response();
     }

@@ -49,11 +49,11 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
         (halves(&panel("Facts", None, &view.facts()), &panel("Proposal", None, &text(&detail))))
         (panel("What came of it", None, &view.outcome()))
     };
-    let regions = vec![Region {
-        name: "idea",
-        topics: &[Topic::Ideas, Topic::Tasks, Topic::Variants, Topic::Experiment],
-        body: body.into(),
-    }];
+    let regions = vec![Region::new(
+        "idea",
+        &[Topic::Ideas, Topic::Tasks, Topic::Variants, Topic::Experiment],
+        body,
+    )];
     Ok(answer(
         &active.context,
         &Page::new(row.slug.clone(), Section::Ideas, head, regions),

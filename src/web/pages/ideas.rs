@@ -30,11 +30,11 @@ pub(crate) fn get(active: Active) -> Result<Response, Fault> {
             "Ideas",
             Section::Ideas,
             head,
-            vec![Region {
-                name: "ideas",
-                topics: &[Topic::Ideas, Topic::Experiment],
-                body: Body::on_demand(move || list.markup()),
-            }],
+            vec![Region::new(
+                "ideas",
+                &[Topic::Ideas, Topic::Experiment],
+                Body::on_demand(move || list.markup()),
+            )],
         )
     }))
 }

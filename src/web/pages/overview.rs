@@ -1,5 +1,7 @@
 //! The overview: where the experiment stands, how it got there, and what just happened.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 use poem::{Response, handler};
 
@@ -13,13 +15,15 @@ use crate::web::respond::{Page, answer_from_view};
 use crate::web::sections::Section;
 use crate::web::ui::{
     Body, Column, Figure, Region, Row, RowKind, ScoreChart, ScorePoint, Table, count, empty, experiment_state, figures,
-    halves, id_maybe_link, number, page_head, panel, short, short_id, state_of, table, when, wide_and_narrow,
+    halves, id_maybe_link, number, page_head, panel, short, short_id, state_of, table, when,
 };
 use crate::web::urls;
 
 const RECENT: usize = 12;
 /// Evaluations that are drawn, at most: the chart is about 700 pixels wide.
 const DOTS: usize = 400;
+/// The chart is large, and one more dot in it is not urgent. The best score stands among the figures.
+const CHART_PACE: Duration = Duration::from_secs(5);
 
 /// `GET /x/{E}/`
 #[handler]
@@ -31,21 +35,20 @@ pub(crate) fn get(active: Active) -> Result<Response, Fault> {
             snapshot: &snapshot,
         };
         let regions = vec![
-            Region {
-                name: "figures",
-                topics: &[Topic::Tasks, Topic::Ideas, Topic::Variants, Topic::Experiment],
-                body: Body::on_demand(move || view.figures()),
-            },
-            Region {
-                name: "progress",
-                topics: &[Topic::Variants, Topic::Tasks],
-                body: Body::on_demand(move || view.progress()),
-            },
-            Region {
-                name: "recent",
-                topics: &[Topic::Events, Topic::Variants, Topic::Experiment],
-                body: Body::on_demand(move || view.recent()),
-            },
+            Region::new(
+                "figures",
+                &[Topic::Tasks, Topic::Ideas, Topic::Variants, Topic::Experiment],
+                Body::on_demand(move || view.figures()),
+            ),
+            Region::new("progress", &[Topic::Variants], Body::on_demand(move || view.progress()))
+                .at_pace(CHART_PACE)
+                .beside_next(),
+            Region::new("work", &[Topic::Tasks], Body::on_demand(move || view.tasks_by_state())),
+            Region::new(
+                "recent",
+                &[Topic::Events, Topic::Variants, Topic::Experiment],
+                Body::on_demand(move || view.recent()),
+            ),
         ];
         Page::new("Overview", Section::Overview, view.head(), regions)
     }))
@@ -135,13 +138,15 @@ impl Overview<'_> {
     }
 
     fn progress(&self) -> Markup {
-        let chart = panel("Best score over time", None, &self.chart());
-        let work = panel(
+        panel("Best score over time", None, &self.chart())
+    }
+
+    fn tasks_by_state(&self) -> Markup {
+        panel(
             "Tasks by state",
             self.all("All tasks", urls::tasks(&self.active.id)),
             &self.work(),
-        );
-        wide_and_narrow(&chart, &work)
+        )
     }
 
     fn chart(&self) -> Markup {

@@ -213,11 +213,7 @@ fn page(context: &Context, form: &Form, faults: &FormErrors) -> Option<Page<'sta
         .map_or_else(|| short(id.as_str()), str::to_owned);
     let head = page_head(&name, html! { (short_id(id.as_str())) " · not seeded" }, html! {});
     // When the experiment is seeded, by anybody, this region does not exist any more, so its refetch reloads the page.
-    let words = Region {
-        name: "unseeded",
-        topics: &[Topic::Experiment],
-        body: explanation().into(),
-    };
+    let words = Region::new("unseeded", &[Topic::Experiment], explanation());
     Some(Page::new(
         "Not seeded",
         Section::Overview,

@@ -46,16 +46,8 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
         (page_head("Task", copyable(row.id.as_str()), html! {}))
     };
     let regions = vec![
-        Region {
-            name: "task",
-            topics: &[Topic::Tasks, Topic::Experiment],
-            body: view.state(&detail).into(),
-        },
-        Region {
-            name: "history",
-            topics: &[Topic::Events, Topic::Experiment],
-            body: view.history().into(),
-        },
+        Region::new("task", &[Topic::Tasks, Topic::Experiment], view.state(&detail)),
+        Region::new("history", &[Topic::Events, Topic::Experiment], view.history()),
     ];
     Ok(answer(
         &active.context,

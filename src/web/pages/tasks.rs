@@ -31,11 +31,11 @@ pub(crate) fn get(active: Active) -> Result<Response, Fault> {
             "Tasks",
             Section::Tasks,
             head,
-            vec![Region {
-                name: "tasks",
-                topics: &[Topic::Tasks, Topic::Experiment],
-                body: Body::on_demand(move || list.markup()),
-            }],
+            vec![Region::new(
+                "tasks",
+                &[Topic::Tasks, Topic::Experiment],
+                Body::on_demand(move || list.markup()),
+            )],
         )
     }))
 }

@@ -55,11 +55,11 @@ pub(crate) async fn get(active: Active, request: &poem::Request) -> Result<Respo
         (halves(&panel("Code", None, &view.code(&detail)), &panel("Tasks", None, &view.tasks())))
         (panel("Commit", None, &change))
     };
-    let regions = vec![Region {
-        name: "variant",
-        topics: &[Topic::Variants, Topic::Tasks, Topic::Ideas, Topic::Experiment],
-        body: body.into(),
-    }];
+    let regions = vec![Region::new(
+        "variant",
+        &[Topic::Variants, Topic::Tasks, Topic::Ideas, Topic::Experiment],
+        body,
+    )];
     Ok(answer(
         &active.context,
         &Page::new("Variant", Section::Variants, head, regions),

@@ -26,11 +26,11 @@ pub(crate) fn get(active: Active) -> Result<Response, Fault> {
             html! { "Candidates made from ideas, and what was measured of them" },
             html! {},
         );
-        let region = Region {
-            name: "variants",
-            topics: &[Topic::Variants, Topic::Ideas],
-            body: Body::on_demand(move || list.markup()),
-        };
+        let region = Region::new(
+            "variants",
+            &[Topic::Variants, Topic::Ideas],
+            Body::on_demand(move || list.markup()),
+        );
         Page::new("Variants", Section::Variants, head, vec![region])
     }))
 }

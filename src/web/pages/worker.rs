@@ -190,16 +190,12 @@ impl View<'_> {
             (message(banner(&mut Query::of(self.page_url)).as_ref()))
             (refusal(faults.form.as_deref()))
         };
-        let region = Region {
-            name: "worker",
-            topics: &[Topic::Registry],
-            body: match (self.roster, worker) {
-                (Err(unread), _) => unread.markup(),
-                (Ok(roster), Some(worker)) => self.facts(roster, worker),
-                (Ok(_), None) => html! { p { "There is no such worker now." } },
-            }
-            .into(),
+        let body = match (self.roster, worker) {
+            (Err(unread), _) => unread.markup(),
+            (Ok(roster), Some(worker)) => self.facts(roster, worker),
+            (Ok(_), None) => html! { p { "There is no such worker now." } },
         };
+        let region = Region::new("worker", &[Topic::Registry], body);
         let mut page = Page::new(title, Section::Workers, head, vec![region]);
         // The form stays while the roster cannot be read, so that nothing typed is lost.
         if worker.is_some() || matches!(self.roster, Err(Unread::Failed(_))) {

@@ -10,6 +10,6 @@ mod query;
 mod target;
 
 pub(crate) use context::{Active, Context, Deployment, Followed, path_segment};
-pub(crate) use htmx::{HtmxRequest, PageScope, see_other};
+pub(crate) use htmx::{HtmxRequest, KnownRegion, PageScope, see_other};
 pub(crate) use query::{Paging, Query};
 pub(crate) use target::Target;

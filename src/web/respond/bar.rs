@@ -39,6 +39,16 @@ impl BarRegion {
         }
     }
 
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Switcher => "switcher",
+            Self::Freshness => "freshness",
+            Self::Staleness => "staleness",
+            Self::Pending => "pending",
+        }
+    }
+
     /// The topics that change it.
     pub fn topics(self) -> &'static [Topic] {
         match self {
@@ -126,17 +136,16 @@ impl<'a> Bar<'a> {
 
     /// One region of the bar; none for pending tasks that are not known.
     pub fn region(&self, bar_region: BarRegion) -> Option<Markup> {
-        let page_url = &self.context.htmx.page_url;
         match bar_region {
             BarRegion::Switcher => Some(switcher_region(
                 self.current(),
                 self.switch_list(),
                 self.context.role.may_read(),
-                page_url,
+                &self.context.htmx.page_url,
             )),
-            BarRegion::Freshness => Some(freshness_badge(&self.freshness, page_url)),
-            BarRegion::Staleness => Some(region(&staleness(&self.freshness), page_url)),
-            BarRegion::Pending => self.pending.map(|pending| pending_counts(pending, page_url)),
+            BarRegion::Freshness => Some(freshness_badge(&self.freshness)),
+            BarRegion::Staleness => Some(region(&staleness(&self.freshness))),
+            BarRegion::Pending => self.pending.map(pending_counts),
         }
     }
 

@@ -5,14 +5,18 @@
 
 mod banner;
 mod bar;
+mod changes;
+mod delta;
 mod freshness_header;
 pub(crate) mod headers;
+mod links;
 mod page;
 mod page_cache;
 mod render;
+mod response;
 
 pub(crate) use banner::{SWITCHED_MID_FORM, with_banner, with_outcome};
 pub(crate) use bar::{BarRegion, switch_entry};
 pub(crate) use page::Page;
 pub(crate) use page_cache::PageCache;
-pub(crate) use render::{answer, answer_bar, answer_from_view, answer_write};
+pub(crate) use render::{answer, answer_bar, answer_bar_with, answer_from_view, answer_write};

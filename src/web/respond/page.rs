@@ -18,6 +18,8 @@ pub(crate) struct Page<'a> {
     pub head: Markup,
     /// The parts that are refetched when their data changes.
     pub regions: Vec<Region<'a>>,
+    /// Whether it shows a secret: it is then neither stored nor compressed.
+    pub holds_secret: bool,
     /// The bottom, such as a form. A refetch of a region does not change it.
     pub foot: Markup,
 }
@@ -36,6 +38,7 @@ impl<'a> Page<'a> {
             status: StatusCode::OK,
             head,
             regions,
+            holds_secret: false,
             foot: Markup::default(),
         }
     }

@@ -1,9 +1,11 @@
-//! The cache of rendered answers, shared by all operators who may see the same thing.
+//! The cache of rendered answers, shared by all operators who may see the same thing, and the versions of regions that
+//! pages in browsers have.
 //!
 //! Markup holds nothing of a session. The key of an answer names everything that it was rendered from. When any of that
 //! changes the key does, so no entry has to be invalidated.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
@@ -11,6 +13,7 @@ use poem::http::StatusCode;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use crate::compression::Encoded;
 use crate::web::auth::{Operator, Role};
 use crate::web::request::PageScope;
 
@@ -19,6 +22,8 @@ use crate::web::request::PageScope;
 pub(crate) struct PageKey {
     /// Path and query of the page.
     pub page_url: String,
+    /// The path of the document that shows it.
+    pub document_path: String,
     /// The part of it.
     pub scope: PageScope,
     /// The operator, where the answer shows who is signed in; none where all operators of the role share it.
@@ -35,32 +40,67 @@ pub(crate) enum Rendered {
     /// Markup, and a region's ETag, which its markup carries too.
     Html {
         status: StatusCode,
-        body: Bytes,
+        body: Arc<Encoded>,
         etag: Option<String>,
     },
+    /// The browser has what it asks for.
+    Unchanged,
     /// The page has no such region any more, for instance since the experiment was seeded: the browser has to reload
     /// it.
     Reload,
 }
 
-/// Weighs an entry by its bytes.
+/// The bytes of an entry, without what it is found by. 200 is about the overhead of an entry.
+fn overhead(key: &str) -> u64 {
+    key.len() as u64 + 200
+}
+
+/// Weighs an answer by its bytes, and by those that its compressed forms will have: a quarter, together.
 #[derive(Clone)]
 struct ByBytes;
 
 impl Weighter<PageKey, Rendered> for ByBytes {
     fn weight(&self, key: &PageKey, rendered: &Rendered) -> u64 {
         let text = match rendered {
-            Rendered::Html { body, .. } => body.len(),
-            Rendered::Reload => 0,
+            Rendered::Html { body, .. } => body.identity().len() as u64,
+            Rendered::Unchanged | Rendered::Reload => 0,
         };
-        // 200 is about the overhead of an entry.
-        (text + key.page_url.len() + 200) as u64
+        text + text / 4 + overhead(&key.page_url)
+    }
+}
+
+impl Weighter<VersionKey, Bytes> for ByBytes {
+    fn weight(&self, key: &VersionKey, markup: &Bytes) -> u64 {
+        markup.len() as u64 + overhead(&key.document_path)
+    }
+}
+
+/// Names one version of a region.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct VersionKey {
+    /// The path of the document that shows it, which its links start from.
+    pub document_path: String,
+    /// The region's name.
+    pub name: String,
+    /// The tag of its content.
+    pub etag: String,
+}
+
+impl VersionKey {
+    /// The key of a region with this name and tag, as a document shows it.
+    pub fn new(document_path: &str, name: &str, etag: &str) -> Self {
+        Self {
+            document_path: document_path.to_owned(),
+            name: name.to_owned(),
+            etag: etag.to_owned(),
+        }
     }
 }
 
 /// The cache of answers, and how many regions were requested and rendered.
 pub(crate) struct PageCache {
     answers: Cache<PageKey, Rendered, ByBytes>,
+    versions: Cache<VersionKey, Bytes, ByBytes>,
     regions_requested: AtomicU64,
     regions_drawn: AtomicU64,
 }
@@ -69,7 +109,8 @@ impl PageCache {
     /// A cache of at most this many bytes.
     pub fn new(bytes: u64) -> Self {
         Self {
-            answers: Cache::with_weighter(1024, bytes, ByBytes),
+            answers: Cache::with_weighter(1024, bytes / 4 * 3, ByBytes),
+            versions: Cache::with_weighter(1024, bytes / 4, ByBytes),
             regions_requested: AtomicU64::new(0),
             regions_drawn: AtomicU64::new(0),
         }
@@ -81,9 +122,19 @@ impl PageCache {
         rendered
     }
 
-    /// Counts a request for a region.
-    pub fn count_requested(&self) {
-        self.regions_requested.fetch_add(1, Ordering::Relaxed);
+    /// Keeps a version of a region that is about to be sent.
+    pub fn keep_version(&self, key: VersionKey, markup: impl Into<Bytes>) {
+        self.versions.insert(key, markup.into());
+    }
+
+    /// A version of a region that was sent, unless it was dropped since.
+    pub fn version(&self, key: &VersionKey) -> Option<Bytes> {
+        self.versions.get(key)
+    }
+
+    /// Counts requests for regions.
+    pub fn count_requested(&self, regions: usize) {
+        self.regions_requested.fetch_add(regions as u64, Ordering::Relaxed);
     }
 
     /// Counts a region that was rendered.

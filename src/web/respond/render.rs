@@ -1,20 +1,24 @@
-//! From a page and its context to a response: a document, `<main>` with the bar, or one region.
+//! From a page and its context to an answer: a document, `<main>` with the bar, or regions.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use maud::{Markup, html};
+use poem::Response;
 use poem::http::{HeaderValue, StatusCode, header};
-use poem::{IntoResponse, Response};
 
+use crate::compression::Encoded;
 use crate::live::Topic;
 use crate::web::auth::Operator;
 use crate::web::request::{Active, Context, PageScope};
 use crate::web::respond::banner::banner;
 use crate::web::respond::bar::{Bar, BarRegion, badge};
-use crate::web::respond::freshness_header;
+use crate::web::respond::changes;
+use crate::web::respond::links::relative_links;
 use crate::web::respond::page::Page;
-use crate::web::respond::page_cache::{PageKey, Rendered};
-use crate::web::ui::{Region, document, fragment, region, staleness};
+use crate::web::respond::page_cache::{PageKey, Rendered, VersionKey};
+use crate::web::respond::response::respond;
+use crate::web::ui::{Region, document, fragment, region, staleness, wide_and_narrow};
 
 /// Answers with a page that is drawn from the experiment's view alone, from the cache where possible.
 ///
@@ -22,53 +26,100 @@ use crate::web::ui::{Region, document, fragment, region, staleness};
 /// whatever else changes meanwhile.
 pub(crate) fn answer_from_view<'p>(active: &Active, draw: impl FnOnce() -> Page<'p>) -> Response {
     let context = &*active.context;
-    let mut data = DefaultHasher::new();
-    active.mirror.epoch().hash(&mut data);
-    let PageScope::Region(name) = &context.htmx.scope else {
-        (active.view.revisions.current(), &active.view.freshness).hash(&mut data);
-        (context.registry.revision, &context.registry.freshness).hash(&mut data);
-        let operator = Some(context.operator().clone());
-        return cached(context, data, operator, || render(context, &draw()));
+    let names: Vec<&str> = match &context.htmx.scope {
+        PageScope::Region(name) => vec![name],
+        PageScope::Regions(known) => known.iter().map(|known| known.name.as_str()).collect(),
+        PageScope::Document | PageScope::Main { .. } => {
+            let mut data = DefaultHasher::new();
+            active.mirror.epoch().hash(&mut data);
+            (active.view.revisions.current(), &active.view.freshness).hash(&mut data);
+            (context.registry.revision, &context.registry.freshness).hash(&mut data);
+            let operator = Some(context.operator().clone());
+            let key = key(context, context.htmx.scope.clone(), operator, data.finish());
+            let rendered = context.console.pages.get_or_draw(&key, || render(context, &draw()));
+            return respond(context, rendered);
+        }
     };
-    let bar_region = BarRegion::named(name);
-    let page_region = match bar_region {
-        Some(_) => None,
-        None => draw().regions.into_iter().find(|region| region.name == name),
+    count_requested(context);
+    let bar_only = names.iter().all(|name| BarRegion::named(name).is_some());
+    let page = (!bar_only).then(draw);
+    // One region, drawn anew only if its own topics changed.
+    let one = |name: &str| {
+        let wanted = Wanted::named(name, page.as_ref())?;
+        let key = key(
+            context,
+            PageScope::Region(name.to_owned()),
+            None,
+            data_of(active, wanted.topics()),
+        );
+        Some(context.console.pages.get_or_draw(&key, || wanted.render(context)))
     };
-    let topics = match (bar_region, &page_region) {
-        (Some(bar_region), _) => bar_region.topics(),
-        (None, Some(region)) => region.topics,
-        // Whether the page has the region may depend on any data, so this is not cached.
-        (None, None) => return respond(context, Rendered::Reload),
+    let rendered = match &context.htmx.scope {
+        PageScope::Regions(known) => {
+            let topics: Option<Vec<_>> = names
+                .iter()
+                .map(|name| Some(Wanted::named(name, page.as_ref())?.topics()))
+                .collect();
+            // Whether the page has the region may depend on any data, so that is not cached.
+            let Some(topics) = topics else {
+                return respond(context, Rendered::Reload);
+            };
+            let data = data_of(active, &topics.concat());
+            let key = key(context, context.htmx.scope.clone(), None, data);
+            let changes = || {
+                changes::render(context, StatusCode::OK, known, |name| {
+                    one(name).unwrap_or(Rendered::Reload)
+                })
+            };
+            context.console.pages.get_or_draw(&key, changes)
+        }
+        _ => names.first().and_then(|name| one(name)).unwrap_or(Rendered::Reload),
     };
-    active.view.revisions.last_of(topics).hash(&mut data);
-    if topics.contains(&Topic::Registry) {
-        (context.registry.revision, &context.registry.freshness).hash(&mut data);
-    }
-    if topics.contains(&Topic::Freshness) {
-        active.view.freshness.hash(&mut data);
-    }
-    cached(context, data, None, || match bar_region {
-        Some(bar_region) => render_of_bar(context, bar_region),
-        None => render_region(context, page_region.as_ref()),
-    })
+    respond(context, rendered)
 }
 
 /// Answers with a page whose data was read for this request, past the cache.
 pub(crate) fn answer(context: &Context, page: &Page) -> Response {
     count_requested(context);
-    respond(context, render(context, page))
+    let mut response = respond(context, render(context, page));
+    if page.holds_secret {
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
 }
 
-/// Answers with the region of the bar that the request wants, without making the page; none when it wants something
+/// Answers with the regions of the bar that the request wants, without making the page; none when it wants something
 /// else.
 pub(crate) fn answer_bar(context: &Context) -> Option<Response> {
-    let PageScope::Region(name) = &context.htmx.scope else {
-        return None;
+    let bar_only = match &context.htmx.scope {
+        PageScope::Region(name) => BarRegion::named(name).is_some(),
+        PageScope::Regions(known) => known.iter().all(|known| BarRegion::named(&known.name).is_some()),
+        PageScope::Document | PageScope::Main { .. } => false,
     };
-    let bar_region = BarRegion::named(name)?;
-    count_requested(context);
-    Some(respond(context, render_of_bar(context, bar_region)))
+    bar_only.then(|| answer(context, &Page::new("", None, Markup::default(), Vec::new())))
+}
+
+/// Answers a request for regions of a page that cannot be drawn now, with the status that says why: the regions of the bar
+/// are still right, the others keep their content.
+pub(crate) fn answer_bar_with(
+    context: &Context,
+    status: StatusCode,
+    is_current: impl Fn(BarRegion) -> bool,
+) -> Response {
+    let PageScope::Regions(known) = &context.htmx.scope else {
+        return status.into();
+    };
+    let known: Vec<_> = known
+        .iter()
+        .filter(|known| BarRegion::named(&known.name).is_some_and(&is_current))
+        .cloned()
+        .collect();
+    let none = Page::new("", None, Markup::default(), Vec::new());
+    match changes::render(context, status, &known, |name| render_region(context, name, &none)) {
+        Rendered::Unchanged => status.into(),
+        changes => respond(context, changes),
+    }
 }
 
 /// Answers a write with the page at `page_url`. The write's own path is not a page's, so it is kept out of the
@@ -80,27 +131,39 @@ pub(crate) fn answer_write(context: &Context, page_url: String, page: &Page) -> 
     response
 }
 
-fn cached(
-    context: &Context,
-    data: DefaultHasher,
-    operator: Option<Operator>,
-    draw: impl FnOnce() -> Rendered,
-) -> Response {
-    let key = PageKey {
+/// A hash of the data behind some topics.
+fn data_of(active: &Active, topics: &[Topic]) -> u64 {
+    let registry = &active.context.registry;
+    let mut data = DefaultHasher::new();
+    active.mirror.epoch().hash(&mut data);
+    active.view.revisions.last_of(topics).hash(&mut data);
+    if topics.contains(&Topic::Registry) {
+        (registry.revision, &registry.freshness).hash(&mut data);
+    }
+    if topics.contains(&Topic::Freshness) {
+        active.view.freshness.hash(&mut data);
+    }
+    data.finish()
+}
+
+fn key(context: &Context, scope: PageScope, operator: Option<Operator>, data: u64) -> PageKey {
+    PageKey {
         page_url: context.htmx.page_url.clone(),
-        scope: context.htmx.scope.clone(),
+        document_path: context.htmx.document_path.clone(),
+        scope,
         operator,
         role: context.role.clone(),
-        data: data.finish(),
-    };
-    count_requested(context);
-    respond(context, context.console.pages.get_or_draw(&key, draw))
+        data,
+    }
 }
 
 fn count_requested(context: &Context) {
-    if matches!(context.htmx.scope, PageScope::Region(_)) {
-        context.console.pages.count_requested();
-    }
+    let regions = match &context.htmx.scope {
+        PageScope::Region(_) => 1,
+        PageScope::Regions(known) => known.len(),
+        PageScope::Document | PageScope::Main { .. } => return,
+    };
+    context.console.pages.count_requested(regions);
 }
 
 fn render(context: &Context, page: &Page) -> Rendered {
@@ -108,80 +171,121 @@ fn render(context: &Context, page: &Page) -> Rendered {
     let markup = match &context.htmx.scope {
         PageScope::Document => document(&bar().shell(page, &main(context, page))),
         PageScope::Main { stream_changes } => fragment(&bar().shell(page, &main(context, page)), *stream_changes),
-        PageScope::Region(name) => {
-            return match BarRegion::named(name) {
-                Some(bar_region) => render_of_bar(context, bar_region),
-                None => render_region(context, page.regions.iter().find(|region| region.name == *name)),
-            };
+        PageScope::Region(name) => return render_region(context, name, page),
+        PageScope::Regions(known) => {
+            return changes::render(context, StatusCode::OK, known, |name| {
+                render_region(context, name, page)
+            });
         }
+    };
+    let markup = relative_links(markup.into_string(), &context.htmx.document_path);
+    let body = if page.holds_secret {
+        Encoded::never(markup)
+    } else {
+        Encoded::new(markup)
     };
     Rendered::Html {
         status: page.status,
-        body: markup.into_string().into(),
+        body: Arc::new(body),
         etag: None,
     }
 }
 
 /// The content of `<main>`: banner and staleness notice, then the page. The page of a fault says itself what is wrong.
 fn main(context: &Context, page: &Page) -> Markup {
-    let page_url = &context.htmx.page_url;
     html! {
-        @if let Some(banner) = banner(page_url, &context.registry) { (banner) }
-        @if page.status.is_success() { (region(&staleness(&badge(context.freshness())), page_url)) }
+        @if let Some(banner) = banner(&context.htmx.page_url, &context.registry) { (banner) }
+        @if page.status.is_success() { (kept_region(context, &staleness(&badge(context.freshness())))) }
         (page.head)
-        @for part in &page.regions { (region(part, page_url)) }
+        (regions(context, &page.regions))
         (page.foot)
     }
 }
 
-fn render_of_bar(context: &Context, bar_region: BarRegion) -> Rendered {
-    render_part(context, Bar::of(context).region(bar_region))
+/// The regions in order, some side by side.
+fn regions(context: &Context, regions: &[Region]) -> Markup {
+    let mut rest = regions.iter();
+    let mut arranged = Vec::new();
+    while let Some(region) = rest.next() {
+        let markup = kept_region(context, region);
+        arranged.push(match rest.as_slice().first().filter(|_| region.beside_next) {
+            Some(next) => {
+                rest.next();
+                wide_and_narrow(&markup, &kept_region(context, next))
+            }
+            None => markup,
+        });
+    }
+    html! { @for markup in arranged { (markup) } }
 }
 
-fn render_region(context: &Context, wanted: Option<&Region>) -> Rendered {
-    render_part(context, wanted.map(|wanted| region(wanted, &context.htmx.page_url)))
+/// A region within a page. It is kept, so that the browser can be sent its changes.
+fn kept_region(context: &Context, wanted: &Region) -> Markup {
+    let markup = region(wanted);
+    if !wanted.topics.is_empty() {
+        keep_version(
+            context,
+            wanted.name,
+            &relative_links(markup.0.clone(), &context.htmx.document_path),
+        );
+    }
+    markup
 }
 
-/// A region of a page; where the page does not have it any more, a reload.
-fn render_part(context: &Context, markup: Option<Markup>) -> Rendered {
-    let Some(markup) = markup else { return Rendered::Reload };
-    context.console.pages.count_drawn();
-    let body = markup.into_string();
-    let etag = etag_in(&body);
-    Rendered::Html {
-        status: StatusCode::OK,
-        body: body.into(),
-        etag,
+fn keep_version(context: &Context, name: &str, markup: &str) {
+    if let Some(etag) = etag_in(markup) {
+        let key = VersionKey::new(&context.htmx.document_path, name, etag);
+        context.console.pages.keep_version(key, markup.to_owned());
     }
 }
 
-fn respond(context: &Context, rendered: Rendered) -> Response {
-    let Rendered::Html { status, body, etag } = rendered else {
-        return Response::builder().header("hx-refresh", "true").finish();
-    };
-    let mut response = if etag.is_some() && context.htmx.if_none_match == etag {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        Response::builder()
-            .status(status)
-            .content_type("text/html; charset=utf-8")
-            .body(body)
-    };
-    let headers = response.headers_mut();
-    if let Some(tag) = etag.and_then(|etag| HeaderValue::try_from(format!("\"{etag}\"")).ok()) {
-        headers.insert(header::ETAG, tag);
-    }
-    headers.insert(freshness_header::HEADER, freshness_header::header(&context.freshness()));
-    headers.insert(
-        header::VARY,
-        HeaderValue::from_static("HX-Request, HX-Request-Type, HX-Target, Cookie"),
-    );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    response
+/// A region that a request names.
+enum Wanted<'w, 'p> {
+    Bar(BarRegion),
+    Page(&'w Region<'p>),
 }
 
-/// The ETag in the region's own markup, which is what the browser sends in `If-None-Match`.
-fn etag_in(body: &str) -> Option<String> {
-    let (_, rest) = body.split_once("data-etag=\"")?;
-    rest.split_once('"').map(|(etag, _)| etag.to_owned())
+impl<'w, 'p> Wanted<'w, 'p> {
+    /// None where the page has no such region.
+    fn named(name: &str, page: Option<&'w Page<'p>>) -> Option<Self> {
+        match BarRegion::named(name) {
+            Some(bar_region) => Some(Self::Bar(bar_region)),
+            None => page?.regions.iter().find(|region| region.name == name).map(Self::Page),
+        }
+    }
+
+    fn topics(&self) -> &'static [Topic] {
+        match self {
+            Self::Bar(bar_region) => bar_region.topics(),
+            Self::Page(region) => region.topics,
+        }
+    }
+
+    fn render(&self, context: &Context) -> Rendered {
+        let (name, markup) = match self {
+            Self::Bar(bar_region) => (bar_region.name(), Bar::of(context).region(*bar_region)),
+            Self::Page(wanted) => (wanted.name, Some(region(wanted))),
+        };
+        // Pending tasks may be unknown now.
+        let Some(markup) = markup else { return Rendered::Reload };
+        context.console.pages.count_drawn();
+        let markup = relative_links(markup.into_string(), &context.htmx.document_path);
+        keep_version(context, name, &markup);
+        Rendered::Html {
+            status: StatusCode::OK,
+            etag: etag_in(&markup).map(str::to_owned),
+            body: Arc::new(Encoded::new(markup)),
+        }
+    }
+}
+
+/// A region of a page or of the bar; where the page does not have it any more, a reload.
+fn render_region(context: &Context, name: &str, page: &Page) -> Rendered {
+    Wanted::named(name, Some(page)).map_or(Rendered::Reload, |wanted| wanted.render(context))
+}
+
+/// The ETag in the region's own markup, which is what the browser sends back.
+fn etag_in(markup: &str) -> Option<&str> {
+    let (_, rest) = markup.split_once("data-etag=\"")?;
+    rest.split_once('"').map(|(etag, _)| etag)
 }

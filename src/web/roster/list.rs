@@ -71,15 +71,11 @@ impl<'a> RosterList<'a> {
             @else { (form.markup()) }
             @if self.roster.is_ok() { (self.search(search)) }
         };
-        let region = Region {
-            name: search.region,
-            topics: &[Topic::Registry],
-            body: match self.roster {
-                Ok(roster) => rows(roster),
-                Err(unread) => unread.markup(),
-            }
-            .into(),
+        let body = match self.roster {
+            Ok(roster) => rows(roster),
+            Err(unread) => unread.markup(),
         };
+        let region = Region::new(search.region, &[Topic::Registry], body);
         Page::new(title, section, head, vec![region])
     }
 

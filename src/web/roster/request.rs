@@ -4,13 +4,13 @@ use std::sync::{Arc, OnceLock};
 
 use maud::html;
 use poem::http::StatusCode;
-use poem::{FromRequest, IntoResponse, Request, RequestBody, Response};
+use poem::{FromRequest, Request, RequestBody, Response};
 
 use crate::access::Scope;
 use crate::client::RegistryClient;
 use crate::protocol::{Timestamp, WorkerId};
-use crate::web::request::{Context, Deployment, PageScope};
-use crate::web::respond::{Page, answer, answer_bar, answer_write};
+use crate::web::request::{Context, Deployment};
+use crate::web::respond::{Page, answer, answer_bar, answer_bar_with, answer_write};
 use crate::web::roster::graph::Roster;
 use crate::web::roster::unread::Unread;
 use crate::web::ui::{Tone, notice, when};
@@ -95,9 +95,9 @@ impl RosterRequest {
     /// Answers with a page that was read for this request. A region that could not be read keeps its present content.
     pub fn answer(&self, mut page: Page, read: Result<(), &Unread>) -> Response {
         if let Err(unread) = read {
-            let is_region = matches!(self.context.htmx.scope, PageScope::Region(_));
+            let is_region = self.context.htmx.scope.is_refresh();
             if is_region && unread.status().is_server_error() {
-                return unread.status().into_response();
+                return answer_bar_with(&self.context, unread.status(), |_| true);
             }
             if page.status == StatusCode::OK {
                 page.status = unread.status();

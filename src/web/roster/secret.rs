@@ -2,7 +2,6 @@
 
 use maud::{Markup, html};
 use poem::Response;
-use poem::http::{HeaderValue, header};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::protocol::{Worker, WorkerId};
@@ -110,10 +109,7 @@ pub(crate) fn already_shown(roster: &RosterRequest, page_url: String, id: &str) 
     answer_uncached(roster, page_url, Page::new(title, Section::Workers, head, vec![]))
 }
 
-fn answer_uncached(roster: &RosterRequest, page_url: String, page: Page) -> Response {
-    let mut response = roster.answer_write(page_url, page);
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+fn answer_uncached(roster: &RosterRequest, page_url: String, mut page: Page) -> Response {
+    page.holds_secret = true;
+    roster.answer_write(page_url, page)
 }

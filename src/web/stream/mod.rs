@@ -1,9 +1,13 @@
 //! The browser's event streams: they name the topics that changed, and the page refetches their regions.
 //!
+//! Changes are sent in batches, each as one frame: `event:changed` with the names of all topics as data, or `event:resync`,
+//! which stands for every topic. The first change is sent at once. `event:beat` says that the stream is alive.
+//!
 //! A stream compares revisions instead of queueing changes, so a slow reader costs no memory and gets each topic once.
 //! The [listener](crate::listener) closes the connection of a reader that stops reading; the browser reconnects and
 //! resumes at its position.
 
+mod batching;
 pub(crate) mod position;
 mod source;
 
@@ -23,10 +27,10 @@ use crate::live::{Epoch, Topic, Viewer};
 use crate::web::auth::SignedIn;
 use crate::web::console::Console;
 use crate::web::request::{Active, Context};
-use crate::web::ui::RESYNC;
 
+use batching::Batching;
 use position::StreamPosition;
-use source::{ExperimentSource, FleetSource, Source};
+use source::{ExperimentSource, FLEET_INTERVAL, FleetSource, Source};
 
 /// The browser takes a stream without a heartbeat for 3 s as broken.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -40,7 +44,8 @@ pub(crate) fn experiment(active: Active, request: &poem::Request) -> Response {
     let epoch = active.mirror.epoch();
     let since = StreamPosition::requested(request, epoch);
     let source = ExperimentSource::new(&active.mirror, since.map_or(0, |since| since.revision));
-    answer(&active.context, source, epoch, since)
+    let intervals = active.context.console.batch_intervals.clone();
+    answer(&active.context, source, intervals, epoch, since)
 }
 
 /// `GET /live`: that anything changed in any experiment, at most once a second.
@@ -49,7 +54,7 @@ pub(crate) fn fleet(context: &Context, request: &poem::Request) -> Response {
     let epoch = context.live().epoch();
     let since = StreamPosition::requested(request, epoch);
     let source = FleetSource::new(context.live(), since.map_or(0, |since| since.revision));
-    answer(context, source, epoch, since)
+    answer(context, source, FLEET_INTERVAL..=FLEET_INTERVAL, epoch, since)
 }
 
 /// The state of one open stream.
@@ -63,8 +68,7 @@ struct EventStream<S> {
     /// While a page is open, the registry is polled where it cannot be pushed.
     _registry_viewer: Viewer,
     heartbeat: Interval,
-    /// When topics were last sent.
-    sent_at: Option<Instant>,
+    batching: Batching,
     /// Taken by the first batch.
     start: Option<Start>,
 }
@@ -81,7 +85,6 @@ enum Start {
 impl<S: Source> EventStream<S> {
     /// Waits until there is something to send, and sends all of it.
     async fn next(mut self) -> Option<(io::Result<String>, Self)> {
-        let mut is_heartbeat = false;
         let start = self.start.take();
         if start.is_none() {
             tokio::select! {
@@ -92,20 +95,12 @@ impl<S: Source> EventStream<S> {
                     if !self.console.sessions.is_valid(&self.signed_in).await {
                         return None;
                     }
-                    is_heartbeat = true;
                 }
-                more = self.source.changed() => {
+                more = changed(&mut self.source, &mut self.registry) => {
                     if !more {
                         return None;
                     }
-                    if let Some(sent_at) = self.sent_at {
-                        sleep_until(sent_at + S::MIN_INTERVAL).await;
-                    }
-                }
-                more = self.registry.changed() => {
-                    if more.is_err() {
-                        return None;
-                    }
+                    sleep_until(self.batching.due(Instant::now())).await;
                 }
             }
         }
@@ -116,15 +111,14 @@ impl<S: Source> EventStream<S> {
             topics.extend(S::REGISTRY_TOPIC);
         }
         self.registry_sent = registry;
-        let mut names: Vec<_> = match start {
-            Some(Start::Resync) => vec![RESYNC],
-            _ => topics.into_iter().map(Topic::name).collect(),
+        let names: Vec<_> = topics.into_iter().map(Topic::name).collect();
+        let (event, data) = match start {
+            Some(Start::Resync) => ("resync", String::new()),
+            _ if names.is_empty() => ("beat", String::new()),
+            _ => ("changed", names.join(" ")),
         };
-        if !names.is_empty() {
-            self.sent_at = Some(Instant::now());
-        }
-        if is_heartbeat || names.is_empty() {
-            names.push("beat");
+        if event != "beat" {
+            self.batching.sent(Instant::now());
         }
         let position = StreamPosition {
             epoch: self.epoch,
@@ -138,22 +132,32 @@ impl<S: Source> EventStream<S> {
             // Writing to a String cannot fail.
             let _ = writeln!(frames, "retry: {retry}");
         }
-        let last = names.len() - 1;
-        for (at, name) in names.into_iter().enumerate() {
-            let _ = writeln!(frames, "event: {name}\ndata: {revision}");
-            if at == last {
-                // On the last frame only: a stream may be cut between two frames, and the position counts for all of
-                // them.
-                let _ = writeln!(frames, "id: {position}");
-            }
-            frames.push('\n');
+        let _ = writeln!(frames, "event:{event}\ndata:{data}");
+        // A beat of a stream that goes on leads to no other position.
+        if event != "beat" || start.is_some() {
+            let _ = writeln!(frames, "id:{position}");
         }
+        frames.push('\n');
         Some((Ok(frames), self))
     }
 }
 
+/// Waits for a change of the source or of the registry; false when there will be no more.
+async fn changed(source: &mut impl Source, registry: &mut watch::Receiver<u64>) -> bool {
+    tokio::select! {
+        more = source.changed() => more,
+        more = registry.changed() => more.is_ok(),
+    }
+}
+
 /// The response that streams the changes of a source.
-fn answer<S: Source>(context: &Context, source: S, epoch: Epoch, since: Option<StreamPosition>) -> Response {
+fn answer<S: Source>(
+    context: &Context,
+    source: S,
+    intervals: RangeInclusive<Duration>,
+    epoch: Epoch,
+    since: Option<StreamPosition>,
+) -> Response {
     let mut heartbeat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let stream_state = EventStream {
@@ -165,7 +169,7 @@ fn answer<S: Source>(context: &Context, source: S, epoch: Epoch, since: Option<S
         registry_sent: since.map_or(u64::MAX, |since| since.registry),
         _registry_viewer: context.live().registry().viewer(),
         heartbeat,
-        sent_at: None,
+        batching: Batching::new(intervals),
         start: Some(since.map_or(Start::Resync, |_| Start::Resumed)),
     };
     // A stream that never ends would delay shutdown by its whole grace period.

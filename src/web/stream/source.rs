@@ -7,15 +7,11 @@ use tokio::sync::watch;
 
 use crate::live::{Live, Mirror, Revisions, Topic, Viewer};
 
-/// The first change is sent at once; changes that follow within this time are sent together.
-const MIN_INTERVAL: Duration = Duration::from_millis(40);
 /// The page of experiments summarises all of them; nobody reads it faster than once a second.
-const FLEET_MIN_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const FLEET_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Something whose changes a stream sends.
 pub(super) trait Source: Send + 'static {
-    /// The time between two batches of changes, at least.
-    const MIN_INTERVAL: Duration;
     /// A topic to send with every change of the registry.
     const REGISTRY_TOPIC: Option<Topic>;
     /// Waits for a change; false when there will be no more.
@@ -42,7 +38,6 @@ impl ExperimentSource {
 }
 
 impl Source for ExperimentSource {
-    const MIN_INTERVAL: Duration = MIN_INTERVAL;
     const REGISTRY_TOPIC: Option<Topic> = None;
 
     async fn changed(&mut self) -> bool {
@@ -83,7 +78,6 @@ impl FleetSource {
 }
 
 impl Source for FleetSource {
-    const MIN_INTERVAL: Duration = FLEET_MIN_INTERVAL;
     /// The badge of a deployment page shows the registry's freshness.
     const REGISTRY_TOPIC: Option<Topic> = Some(Topic::Freshness);
 

@@ -1,13 +1,18 @@
 //! Regions of the bar: the experiment switcher and the number of pending tasks.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 
 use super::mark::Mark;
-use super::region::{etag, trigger};
+use super::region::{etag, pace, topics};
 use super::value::{count, id_text};
 use crate::live::Topic;
 use crate::protocol::ExperimentId;
 use crate::web::urls;
+
+/// Nobody reads the bar faster than once a second.
+const PACE: Duration = Duration::from_secs(1);
 
 /// The state of an experiment, from the registry and the task store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,9 +95,7 @@ pub(crate) fn switcher_region(
     };
     html! {
         div id="region-switcher" class="switcher-region" data-region="switcher" data-etag=(etag(&body.0))
-            hx-get=(page_url) hx-target="this" hx-swap="outerMorph"
-            hx-trigger=(trigger(&[Topic::Registry, Topic::Experiment], "1s"))
-            "hx-status:4xx"="swap:none" "hx-status:5xx"="swap:none" {
+            data-topics=[topics(&[Topic::Registry, Topic::Experiment])] data-pace=[pace(PACE)] {
             (body)
         }
     }
@@ -172,7 +175,7 @@ fn chevron() -> Markup {
 
 /// The number of pending tasks; its title has the number of each kind (ideation, execution, evaluation). Region name
 /// `pending`.
-pub(crate) fn pending_counts(pending: [u64; 3], page_url: &str) -> Markup {
+pub(crate) fn pending_counts(pending: [u64; 3]) -> Markup {
     let [ideation, execution, evaluation] = pending;
     let parts = format!("Pending: {ideation} ideation, {execution} execution, {evaluation} evaluation");
     let body = html! {
@@ -180,9 +183,8 @@ pub(crate) fn pending_counts(pending: [u64; 3], page_url: &str) -> Markup {
         span class="sr" { (parts) }
     };
     html! {
-        span id="region-pending" class="pending" data-region="pending" data-etag=(etag(&body.0)) title=(parts)
-            hx-get=(page_url) hx-target="this" hx-swap="outerMorph" hx-trigger=(trigger(&[Topic::Tasks], "1s"))
-            "hx-status:4xx"="swap:none" "hx-status:5xx"="swap:none" {
+        span id="region-pending" class="pending" data-region="pending" data-topics=[topics(&[Topic::Tasks])]
+            data-pace=[pace(PACE)] data-etag=(etag(&body.0)) title=(parts) {
             (body)
         }
     }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::value::count;
+use super::value::{count, value};
 
 /// One filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,15 +19,16 @@ pub(crate) struct Chip {
 
 /// The filters for one property, as links in a row.
 pub(crate) fn chips(label: &str, chips: &[Chip]) -> Markup {
+    let slug = label.to_lowercase();
     html! {
         nav class="chips" aria-label={ "Filter by " (label) } {
             span class="chips-label" { (label) }
             ul role="list" {
-                @for chip in chips {
+                @for (at, chip) in chips.iter().enumerate() {
                     li {
                         a class="chip" href=(chip.href) aria-current=[chip.current.then_some("true")] {
                             (chip.text)
-                            @if let Some(of) = chip.count { span class="chip-count" { (count(of)) } }
+                            @if let Some(of) = chip.count { (value(&format!("{slug}-{at}"), Some("chip-count"), &count(of))) }
                         }
                     }
                 }

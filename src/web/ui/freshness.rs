@@ -6,9 +6,12 @@ use maud::{Markup, html};
 
 use super::mark::{Mark, state};
 use super::notice::{Tone, notice};
-use super::region::{Region, etag, trigger};
+use super::region::{Region, etag, pace, topics};
 use crate::live::Topic;
 use crate::protocol::Timestamp;
+
+/// A feed that comes and goes does not make the badge flicker.
+const PACE: Duration = Duration::from_millis(500);
 
 /// How fresh the data of a page is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +49,7 @@ impl Freshness {
 }
 
 /// The freshness badge. Region name `freshness`. The script rewrites it when the page's own event stream breaks.
-pub(crate) fn freshness_badge(freshness: &Freshness, page_url: &str) -> Markup {
+pub(crate) fn freshness_badge(freshness: &Freshness) -> Markup {
     let label = match freshness {
         Freshness::CatchingUp => "Catching up".to_owned(),
         Freshness::Pushed => "Live".to_owned(),
@@ -68,8 +71,7 @@ pub(crate) fn freshness_badge(freshness: &Freshness, page_url: &str) -> Markup {
     let body = badge_body(mark, &label, age, why);
     html! {
         div id="freshness" class="freshness" data-freshness=(freshness.word()) data-region="freshness"
-            data-etag=(etag(&body.0)) title=(why) hx-get=(page_url) hx-target="this" hx-swap="outerMorph"
-            hx-trigger=(trigger(&[Topic::Freshness], "500ms")) "hx-status:4xx"="swap:none" "hx-status:5xx"="swap:none" {
+            data-topics=[topics(&[Topic::Freshness])] data-pace=[pace(PACE)] data-etag=(etag(&body.0)) title=(why) {
             (body)
         }
     }
@@ -123,11 +125,7 @@ pub(crate) fn staleness(freshness: &Freshness) -> Region<'static> {
         ),
         _ => Markup::default(),
     };
-    Region {
-        name: "staleness",
-        topics: &[Topic::Freshness],
-        body: body.into(),
-    }
+    Region::new("staleness", &[Topic::Freshness], body)
 }
 
 fn badge_body(mark: Mark, label: &str, age: Option<Markup>, why: &str) -> Markup {
@@ -147,5 +145,5 @@ fn age(since: Timestamp) -> Markup {
 
 /// An age, which the script keeps up to date; without the script, a time.
 fn age_of(since: &str, clock: &str) -> Markup {
-    html! { time datetime=(since) title=(since) data-when="age" { "since " (clock) } }
+    html! { time datetime=(since) data-when="age" { "since " (clock) } }
 }

@@ -29,6 +29,8 @@ pub(crate) fn document(shell: &Shell) -> Markup {
                 (rail(shell))
                 (main(shell, None))
                 (stream(shell))
+                // The script requests regions through it.
+                div id="refresh" hx-swap="none" hidden {}
                 template id="stream-lost" { (stream_lost()) }
                 template id="stream-blocked" { (stream_blocked()) }
                 template id="stream-shared" { (stream_shared()) }
@@ -107,14 +109,15 @@ fn head(title: &str) -> Markup {
             // run in this order once the document is parsed; modules are always deferred.
             script src=(assets::url(Asset::Htmx)) {}
             script src=(assets::url(Asset::HtmxSse)) defer {}
-            @for import in assets::imports() { link rel="modulepreload" href=(import); }
             script src=(assets::url(Asset::Script)) type="module" {}
         }
     }
 }
 
 fn main(shell: &Shell, live: Option<&str>) -> Markup {
-    html! { main id="main" tabindex="-1" data-experiment=(shell.experiment_id()) data-live=[live] { (shell.main) } }
+    html! { main id="main" tabindex="-1" data-experiment=(shell.experiment_id()) data-page=(shell.page_url) data-live=[live] {
+        (shell.main)
+    } }
 }
 
 fn stream(shell: &Shell) -> Markup {
@@ -149,7 +152,7 @@ fn bar(shell: &Shell) -> Markup {
             }
             a class="brand" href=(home) { (brand()) }
             (switcher_region(shell.experiment, shell.switcher, shell.operator.may_read, shell.page_url))
-            @if let Some(freshness) = shell.freshness { (freshness_badge(freshness, shell.page_url)) }
+            @if let Some(freshness) = shell.freshness { (freshness_badge(freshness)) }
             span class="spacer" {}
             button type="button" class="bar-button" data-script data-keys aria-label="Keyboard shortcuts"
                 title="Keyboard shortcuts (?)" { "?" }

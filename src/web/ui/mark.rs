@@ -26,42 +26,25 @@ pub(crate) enum Mark {
 }
 
 impl Mark {
+    /// Its class. The sheet draws the shape, so that a row that shows a state carries a name and not a drawing.
     fn class(self) -> &'static str {
         match self {
-            Self::PendingHollow => "mark mark-pending",
-            Self::ClaimedHalf => "mark mark-claimed",
-            Self::SubmittedThreeQuarters => "mark mark-submitted",
-            Self::Filled => "mark mark-filled",
-            Self::Cross => "mark mark-cross",
-            Self::Triangle => "mark mark-triangle",
-            Self::Square => "mark mark-square",
-            Self::Unknown => "mark mark-unknown",
+            Self::PendingHollow => "mark-pending",
+            Self::ClaimedHalf => "mark-claimed",
+            Self::SubmittedThreeQuarters => "mark-submitted",
+            Self::Filled => "mark-filled",
+            Self::Cross => "mark-cross",
+            Self::Triangle => "mark-triangle",
+            Self::Square => "mark-square",
+            Self::Unknown => "mark-unknown",
         }
     }
 }
 
+/// A mark alone, where the word stands elsewhere.
 impl Render for Mark {
     fn render(&self) -> Markup {
-        html! {
-            svg class=(self.class()) viewBox="0 0 12 12" aria-hidden="true" focusable="false" {
-                @match self {
-                    Self::PendingHollow => { circle class="ring" cx="6" cy="6" r="4.25" {} }
-                    Self::ClaimedHalf => {
-                        circle class="ring" cx="6" cy="6" r="4.25" {}
-                        path class="fill" d="M6 1.75a4.25 4.25 0 0 1 0 8.5z" {}
-                    }
-                    Self::SubmittedThreeQuarters => {
-                        circle class="ring" cx="6" cy="6" r="4.25" {}
-                        path class="fill" d="M6 6V1.75A4.25 4.25 0 1 1 1.75 6z" {}
-                    }
-                    Self::Filled => { circle class="fill" cx="6" cy="6" r="5" {} }
-                    Self::Cross => { path class="stroke" d="M2.25 2.25l7.5 7.5m0-7.5l-7.5 7.5" {} }
-                    Self::Triangle => { path class="fill" d="M6 1l5.25 9.75H.75z" {} }
-                    Self::Square => { rect class="fill" x="1.5" y="1.5" width="9" height="9" rx="1" {} }
-                    Self::Unknown => { circle class="ring broken" cx="6" cy="6" r="4.25" {} }
-                }
-            }
-        }
+        html! { i class={ "mark " (self.class()) } {} }
     }
 }
 
@@ -110,7 +93,7 @@ impl From<ExperimentState> for Mark {
 
 /// A state chip: shape, word, colour.
 pub(crate) fn state(mark: Mark, word: &str) -> Markup {
-    html! { span class="state" { (mark) span { (word) } } }
+    html! { span class={ "state " (mark.class()) } { (word) } }
 }
 
 /// A state chip of a protocol state; underscores of the wire read as spaces.

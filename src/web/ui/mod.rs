@@ -30,10 +30,11 @@ pub(crate) use layout::{bare, bare_fragment, document, fragment, page_head};
 pub(crate) use mark::{Mark, experiment_state, state, state_of};
 pub(crate) use notice::{Tone, empty, error_page, notice, unavailable};
 pub(crate) use pager::Pager;
-pub(crate) use region::{Body, RESYNC, Region, region};
+pub(crate) use region::{Body, Region, region};
 pub(crate) use shell::{OperatorInfo, Shell};
 pub(crate) use sparkline::sparkline;
-pub(crate) use table::{Column, Order, Row, RowKind, Sort, Table, table};
+pub(crate) use table::{Column, Order, ROW, Row, RowKind, Sort, Table, table};
 pub(crate) use value::{
-    commit, copyable, count, id_link, id_maybe_link, id_text, metric_value, number, short, short_id, when, when_dated,
+    VALUE, commit, copyable, count, id_link, id_maybe_link, id_text, metric_value, number, short, short_id, when,
+    when_dated,
 };

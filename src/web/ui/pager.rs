@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::value::count;
+use super::value::{count, value};
 
 /// Count and paging below a table.
 #[derive(Debug)]
@@ -32,14 +32,14 @@ impl<F: Fn(u64) -> String> Pager<F> {
         let page = self.page.clamp(1, last);
         let first_row = (page - 1) * self.per + 1;
         let last_row = (page * self.per).min(self.total);
+        let total = count(self.total);
+        let shown = match last {
+            1 => format!("{total} {what}"),
+            _ => format!("{}\u{2013}{} of {total} {what}", count(first_row), count(last_row)),
+        };
         html! {
             nav class="pager" aria-label="Pages of rows" {
-                p {
-                    @if last == 1 { (count(self.total)) " " (what) }
-                    @else {
-                        (count(first_row)) "\u{2013}" (count(last_row)) " of " (count(self.total)) " " (what)
-                    }
-                }
+                p { (value("rows-shown", None, &shown)) }
                 @if last > 1 {
                     ul role="list" {
                         (self.step("First", 1, page > 2))
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn the_pager_shows_its_rows_and_stops_at_both_ends() {
         assert_eq!(pager(1, 0), "");
-        assert!(pager(1, 100).contains("<p>100 tasks</p>"));
+        assert!(pager(1, 100).contains(">100 tasks</span>"));
         assert!(!pager(1, 100).contains("href"));
         let middle = pager(2, 250);
         assert!(middle.contains("101\u{2013}200 of 250 tasks"), "{middle}");

@@ -9,10 +9,7 @@ use crate::web::sections::{Section, SectionPath};
 
 /// The rail beside the page: the sections, with the number of pending tasks.
 pub(super) fn rail(shell: &Shell) -> Markup {
-    let pending = shell
-        .pending
-        .map(|pending| pending_counts(pending, shell.page_url))
-        .unwrap_or_default();
+    let pending = shell.pending.map(pending_counts).unwrap_or_default();
     html! { nav id="rail" class="rail" aria-label="Pages" { (links(shell, pending)) } }
 }
 

@@ -1,28 +1,53 @@
-//! Regions: parts of a page that are refetched when a topic that they depend on changes.
+//! Regions: parts of a page that are requested again when a topic that they depend on changes.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use maud::{Markup, PreEscaped, html};
 
 use crate::live::Topic;
 use crate::web::assets;
 
-/// The time between two refetches of a region, at least.
-const THROTTLE: &str = "50ms";
-
-/// The event that stands for every topic: the page may have missed changes.
-pub(crate) const RESYNC: &str = "resync";
-
-/// A part of a page that can be fetched alone.
+/// A part of a page that can be requested alone.
 #[derive(Debug)]
 pub(crate) struct Region<'a> {
     /// Its name, unique on the page; the element's id is `region-{name}`.
     pub name: &'static str,
     /// The topics of the event stream that may change it.
     pub topics: &'static [Topic],
+    /// The least time between two requests for it; zero for a region that follows every batch of changes.
+    pub pace: Duration,
+    /// Whether it stands beside the next region, and is the wider one, where there is room.
+    pub beside_next: bool,
     /// Its content.
     pub body: Body<'a>,
+}
+
+impl<'a> Region<'a> {
+    /// A region that follows every batch of changes.
+    pub fn new(name: &'static str, topics: &'static [Topic], body: impl Into<Body<'a>>) -> Self {
+        Self {
+            name,
+            topics,
+            pace: Duration::ZERO,
+            beside_next: false,
+            body: body.into(),
+        }
+    }
+
+    /// The same, beside the next region.
+    pub fn beside_next(self) -> Self {
+        Self {
+            beside_next: true,
+            ..self
+        }
+    }
+
+    /// The same, requested at this pace at most.
+    pub fn at_pace(self, pace: Duration) -> Self {
+        Self { pace, ..self }
+    }
 }
 
 /// The content of a region. A request often wants only one of a page's regions, so a body can be drawn on demand.
@@ -62,27 +87,27 @@ impl fmt::Debug for Body<'_> {
     }
 }
 
-/// A region, refetched from `page_url` (the page's own path and query) and morphed in place. A failed refetch keeps the
-/// present content, and the script reports it; no error page is swapped into a region.
-pub(crate) fn region(region: &Region, page_url: &str) -> Markup {
+/// A region as an element. The script requests the regions of a page again, all that changed in one request, when the
+/// stream names one of their topics.
+pub(crate) fn region(region: &Region) -> Markup {
     let body = region.body.markup();
     html! {
-        section id={ "region-" (region.name) } data-region=(region.name) data-etag=(etag(&body))
-            hx-get=(page_url) hx-target="this" hx-swap="outerMorph" hx-trigger=(trigger(region.topics, THROTTLE))
-            "hx-status:4xx"="swap:none" "hx-status:5xx"="swap:none" {
+        section id={ "region-" (region.name) } data-region=(region.name) data-topics=[topics(region.topics)]
+            data-pace=[pace(region.pace)] data-etag=(etag(&body)) {
             (PreEscaped(body))
         }
     }
 }
 
-/// The `hx-trigger` of a region: `refresh` on the element itself, and each of its topics, and `resync`, on the body.
-pub(super) fn trigger(topics: &[Topic], throttle: &str) -> String {
-    let mut trigger = "refresh".to_owned();
-    let all = (!topics.is_empty()).then_some(RESYNC);
-    for topic in topics.iter().map(|topic| topic.name()).chain(all) {
-        trigger.push_str(&format!(", {topic} from:body throttle:{throttle}"));
-    }
-    trigger
+/// The value of `data-topics`: names of topics, separated by spaces; none for a region that no topic changes.
+pub(super) fn topics(topics: &[Topic]) -> Option<String> {
+    let names: Vec<_> = topics.iter().map(|topic| topic.name()).collect();
+    (!names.is_empty()).then(|| names.join(" "))
+}
+
+/// The value of `data-pace`, in milliseconds.
+pub(super) fn pace(pace: Duration) -> Option<String> {
+    (!pace.is_zero()).then(|| pace.as_millis().to_string())
 }
 
 /// The tag of a region's body: 16 hex digits. Equal bodies have equal tags, in every process.
@@ -95,21 +120,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_region_has_its_url_and_triggers() {
-        let markup = region(
-            &Region {
-                name: "rows",
-                topics: &[Topic::Tasks, Topic::Variants],
-                body: html! { p { "x" } }.into(),
-            },
-            "/x/e/?a=1&b=2",
-        );
+    fn a_region_names_its_topics_its_pace_and_its_tag() {
+        let rows = Region::new("rows", &[Topic::Tasks, Topic::Variants], html! { p { "x" } });
         assert_eq!(
-            markup.0,
-            "<section id=\"region-rows\" data-region=\"rows\" data-etag=\"31d8e07ec305ac4e\" \
-             hx-get=\"/x/e/?a=1&amp;b=2\" hx-target=\"this\" hx-swap=\"outerMorph\" \
-             hx-trigger=\"refresh, tasks from:body throttle:50ms, variants from:body throttle:50ms, resync from:body throttle:50ms\" \
-             hx-status:4xx=\"swap:none\" hx-status:5xx=\"swap:none\"><p>x</p></section>"
+            region(&rows.at_pace(Duration::from_secs(2))).0,
+            "<section id=\"region-rows\" data-region=\"rows\" data-topics=\"tasks variants\" data-pace=\"2000\" \
+             data-etag=\"31d8e07ec305ac4e\"><p>x</p></section>"
+        );
+        let fixed = region(&Region::new("fixed", &[], Markup::default())).0;
+        assert!(
+            !fixed.contains("data-topics") && !fixed.contains("data-pace"),
+            "{fixed}"
         );
     }
 }

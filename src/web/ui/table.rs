@@ -66,14 +66,31 @@ impl<'a> Column<'a> {
         }
     }
 
-    fn class(&self) -> Option<&'static str> {
+    /// The class of its cells, where the sheet has no rule for its place.
+    fn class(&self, place: usize) -> Option<&'static str> {
         match (self.numeric, self.minor) {
+            _ if place < PLACED => None,
             (false, false) => None,
             (true, false) => Some("num"),
             (false, true) => Some("minor"),
             (true, true) => Some("num minor"),
         }
     }
+}
+
+/// The columns that the sheet has a rule for by their place. In the columns after them each cell has a class.
+const PLACED: usize = 16;
+
+/// The classes of a table that say which of its columns are numeric (`n2`) and which are minor (`m4`), counted from 1,
+/// so that no cell has to repeat it.
+fn classes(columns: &[Column]) -> Option<String> {
+    let placed = columns.iter().zip(1..=PLACED);
+    let named = placed.flat_map(|(column, at)| {
+        let numeric = column.numeric.then(|| format!("n{at}"));
+        numeric.into_iter().chain(column.minor.then(|| format!("m{at}")))
+    });
+    let classes = named.collect::<Vec<_>>().join(" ");
+    (!classes.is_empty()).then_some(classes)
 }
 
 /// The entity of a row; decides its `data-` attribute.
@@ -148,6 +165,9 @@ impl Row {
     }
 }
 
+/// The beginning of a row's markup, for those who take markup apart.
+pub(crate) const ROW: &str = "<tr id=\"";
+
 /// A table.
 #[derive(Debug)]
 pub(crate) struct Table<'a> {
@@ -166,7 +186,6 @@ pub(crate) fn table(table: &Table) -> Markup {
     let Some(first) = table.rows.first() else {
         return html! { (table.empty) };
     };
-    let classes: Vec<_> = table.columns.iter().map(Column::class).collect();
     html! {
         @if let Some([one, many]) = first.kind.new_row_labels() {
             div class="held" data-held data-one=(one) data-many=(many) hidden {
@@ -174,16 +193,18 @@ pub(crate) fn table(table: &Table) -> Markup {
             }
         }
         div class="table-wrap" role="region" aria-label=(table.caption) tabindex="0" {
-            table {
+            table class=[classes(&table.columns)] {
                 caption class="sr" { (table.caption) }
-                thead { tr { @for column in &table.columns { (head_cell(column)) } } }
+                thead { tr { @for (place, column) in table.columns.iter().enumerate() { (head_cell(column, place)) } } }
                 tbody {
                     @for row in &table.rows {
                         tr id=(row.element_id()) data-task=[row.named(RowKind::Task)]
                             data-variant=[row.named(RowKind::Variant)] data-idea=[row.named(RowKind::Idea)]
                             data-event=[row.named(RowKind::Event)]
                             data-experiment-row=[row.named(RowKind::Experiment)] {
-                            @for (cell, class) in row.cells.iter().zip(&classes) { td class=[*class] { (cell) } }
+                            @for (place, cell) in row.cells.iter().enumerate() {
+                                td class=[table.columns.get(place).and_then(|column| column.class(place))] { (cell) }
+                            }
                         }
                     }
                 }
@@ -192,9 +213,9 @@ pub(crate) fn table(table: &Table) -> Markup {
     }
 }
 
-fn head_cell(column: &Column) -> Markup {
+fn head_cell(column: &Column, place: usize) -> Markup {
     let Some(sort) = &column.sort else {
-        return html! { th scope="col" class=[column.class()] { (column.head) } };
+        return html! { th scope="col" class=[column.class(place)] { (column.head) } };
     };
     let (order, arrow) = match sort.current {
         Some(Order::Ascending) => (Some("ascending"), "\u{2191}"),
@@ -202,7 +223,7 @@ fn head_cell(column: &Column) -> Markup {
         None => (None, ""),
     };
     html! {
-        th scope="col" class=[column.class()] aria-sort=[order] {
+        th scope="col" class=[column.class(place)] aria-sort=[order] {
             a href=(sort.href) { (column.head) span class="sort" aria-hidden="true" { (arrow) } }
         }
     }

@@ -30,6 +30,11 @@ pub(crate) fn short(id: &str) -> String {
     format!("{head}\u{2026}{tail}")
 }
 
+/// The whole id, for its title; none where nothing of it is cut.
+fn whole(id: &str) -> Option<&str> {
+    (id.chars().count() > WHOLE).then_some(id)
+}
+
 /// A shortened id; a click copies the whole one. Not for use inside links, buttons or summaries.
 pub(crate) fn short_id(id: &str) -> Markup {
     html! { button type="button" class="id" title=(id) data-copy=(id) { (short(id)) } }
@@ -37,7 +42,7 @@ pub(crate) fn short_id(id: &str) -> Markup {
 
 /// A shortened id as text.
 pub(crate) fn id_text(id: &str) -> Markup {
-    html! { span class="id" title=(id) { (short(id)) } }
+    html! { span class="id" title=[whole(id)] { (short(id)) } }
 }
 
 /// A shortened id, linked to its page if there is a link.
@@ -47,7 +52,7 @@ pub(crate) fn id_maybe_link(href: Option<&str>, id: &str) -> Markup {
 
 /// A shortened id, linked to its page.
 pub(crate) fn id_link(href: &str, id: &str) -> Markup {
-    html! { a class="id" href=(href) title=(id) { (short(id)) } }
+    html! { a class="id" href=(href) title=[whole(id)] { (short(id)) } }
 }
 
 /// A whole id with a button that copies it, for detail pages.
@@ -66,16 +71,25 @@ pub(crate) fn commit(sha: &str) -> Markup {
     html! { button type="button" class="id" title=(sha) data-copy=(sha) { (head) } }
 }
 
-/// An instant. The text is the time in UTC; the script replaces it with a relative time and updates that.
+/// An instant, in UTC and to the second. It is said once: the text is also what programs read (a valid global date and
+/// time). The script replaces it with a relative time and updates that.
 pub(crate) fn when(at: Timestamp) -> Markup {
-    html! { time datetime=(at) title=(at) { (at.instant().strftime("%H:%M:%S UTC")) } }
+    html! { time { (at.instant().strftime("%Y-%m-%d %H:%M:%SZ")) } }
 }
 
-/// An instant with its date; the script adds how long ago it was.
+/// An instant with its date, exact to the millisecond; the script adds how long ago it was.
 pub(crate) fn when_dated(at: Timestamp) -> Markup {
     html! {
-        time datetime=(at) title=(at) data-when="dated" { (at.instant().strftime("%Y-%m-%d %H:%M:%S UTC")) }
+        time datetime=(at) data-when="dated" { (at.instant().strftime("%Y-%m-%d %H:%M:%S UTC")) }
     }
+}
+
+/// The beginning of a value's markup, for those who take markup apart.
+pub(crate) const VALUE: &str = "<span id=\"";
+
+/// A text that changes often, with an id of its own on the page: its changes are sent without what is around it.
+pub(crate) fn value(id: &str, class: Option<&str>, text: &str) -> Markup {
+    html! { span id=(id) class=[class] { (text) } }
 }
 
 /// A measured number: six significant digits, grouped, and in scientific notation only beyond 1e9 or within 1e-9.

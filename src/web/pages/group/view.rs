@@ -66,16 +66,12 @@ impl View<'_> {
             @if let Some(may) = may { p { (may) } }
             @if may_change { (self.add_form(known.map(|(roster, _)| roster.as_ref()), form, faults)) }
         };
-        let region = Region {
-            name: "group",
-            topics: &[Topic::Registry],
-            body: match (self.roster, known) {
-                (Err(unread), _) => unread.markup(),
-                (Ok(_), Some((roster, group))) => self.contents(roster, group),
-                (Ok(_), None) => html! { p { "There is no such group now." } },
-            }
-            .into(),
+        let body = match (self.roster, known) {
+            (Err(unread), _) => unread.markup(),
+            (Ok(_), Some((roster, group))) => self.contents(roster, group),
+            (Ok(_), None) => html! { p { "There is no such group now." } },
         };
+        let region = Region::new("group", &[Topic::Registry], body);
         let mut page = Page::new(title, Section::Groups, head, vec![region]);
         if may_change {
             page.foot = self.delete_form(known.map(|(roster, group)| (roster.as_ref(), group)), form, faults);
