@@ -109,44 +109,48 @@ fn bundle_sheets() -> String {
     lines(&code, |_| true)
 }
 
-/// All modules as one, without imports, comments and indentation. In one module they see each other's names, so no two may
-/// declare the same one.
+/// All modules as one, without imports, comments and indentation. Each keeps its own scope; what it exports is declared
+/// around them, so no two may export the same name.
 fn bundle_modules() -> String {
     check_complete("js", "js", &MODULES);
     let mut declared = BTreeSet::new();
     let mut bundle = String::new();
     for (at, name) in MODULES.iter().enumerate() {
         let text = read(&format!("js/{name}.js"));
-        for line in text.lines() {
-            if let Some(from) = line.strip_prefix("import ").and_then(|line| line.rsplit('"').nth(1)) {
-                let above = MODULES[..at].iter().any(|other| from == format!("./{other}.js"));
-                assert!(
-                    above,
-                    "{name}.js imports {from}, which does not stand above it in build.rs"
-                );
-            }
-            for name in declared_in(line) {
-                assert!(declared.insert(name.to_owned()), "two modules declare `{name}`");
-            }
+        for from in text
+            .lines()
+            .filter_map(|line| line.strip_prefix("import ")?.rsplit('"').nth(1))
+        {
+            let above = MODULES[..at].iter().any(|other| from == format!("./{other}.js"));
+            assert!(
+                above,
+                "{name}.js imports {from}, which does not stand above it in build.rs"
+            );
         }
-        bundle.push_str(&lines(&text, |line| {
-            !line.starts_with("import ") && !line.starts_with("//")
-        }));
+        let exported: Vec<_> = text.lines().filter_map(exported_name).collect();
+        for name in &exported {
+            assert!(declared.insert((*name).to_owned()), "two modules export `{name}`");
+        }
+        let exported = exported.join(", ");
+        let body = lines(&text, |line| !line.starts_with("import ") && !line.starts_with("//"));
+        let body = format!("\n{body}").replace("\nexport ", "\n");
+        match exported.as_str() {
+            "" => bundle.push_str(&format!("(() => {{{body}}})();\n")),
+            _ => bundle.push_str(&format!(
+                "const {{ {exported} }} = (() => {{{body}return {{ {exported} }};\n}})();\n"
+            )),
+        }
     }
-    bundle.replace("\nexport ", "\n")
+    bundle
 }
 
-/// The names that a line declares for the whole module.
-fn declared_in(line: &str) -> impl Iterator<Item = &str> {
-    let line = line.strip_prefix("export ").unwrap_or(line);
-    let declaration = ["const ", "let ", "function ", "class "]
-        .iter()
-        .find_map(|word| line.strip_prefix(word));
-    let names = declaration.and_then(|rest| rest.split(['=', '(', ';']).next());
-    names
-        .unwrap_or_default()
-        .split(|c: char| !c.is_alphanumeric() && c != '_')
-        .filter(|name| !name.is_empty())
+/// The name that a line exports. Modules export constants only, so that importing one is naming it.
+fn exported_name(line: &str) -> Option<&str> {
+    let declaration = line.strip_prefix("export ")?;
+    let name = declaration
+        .strip_prefix("const ")
+        .and_then(|rest| rest.split(' ').next());
+    Some(name.unwrap_or_else(|| panic!("`{line}` exports something else than a constant")))
 }
 
 fn lines(text: &str, is_kept: impl Fn(&str) -> bool) -> String {

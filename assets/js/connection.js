@@ -61,8 +61,12 @@ export const openInSlot = async (live) => {
 // Connects to the stream that a new page names, unless the one that stayed on the page is the same.
 export const switchStream = (url) => {
   const live = byId("live");
-  const path = (address) => new URL(address, location.href).pathname;
-  if (!url || !live || path(url) === path(live.getAttribute("hx-sse:connect") ?? "/")) return;
+  const source = (address) => {
+    const { pathname, searchParams } = new URL(address, location.href);
+    searchParams.delete("since");
+    return `${pathname}?${searchParams}`;
+  };
+  if (!url || !live || source(url) === source(live.getAttribute("hx-sse:connect") ?? "/")) return;
   live.setAttribute("hx-sse:connect", url);
   positions.delete(live);
   // While the page is hidden nothing is opened. When it is shown, streams that nobody manages are.

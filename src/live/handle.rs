@@ -28,7 +28,7 @@ use crate::protocol::ExperimentId;
 
 /// Memory of the entities that are cached for detail pages, in bytes.
 const DETAIL_BYTES: u64 = 64 * 1024 * 1024;
-/// The most mirrors that [`Live::follow_hosted`] starts at once.
+/// The most mirrors that [`Live::follow`] starts at once.
 const MAX_STARTED_AT_ONCE: usize = 4;
 
 /// What [`Live`] needs to start.
@@ -105,6 +105,7 @@ impl Live {
                 clock: options.clock.clone(),
                 probes,
                 changed,
+                probed_down_to: None,
             },
             admins: admins.clone(),
             probed,
@@ -229,26 +230,27 @@ impl Live {
         self.0.mirrors.all()
     }
 
-    /// Follows the hosted experiments, newest first, as far as the limits on mirrors allow, and answers their mirrors.
+    /// Follows those of the experiments that are hosted, in their order, as far as the limits on mirrors allow, and
+    /// answers their mirrors.
     ///
     /// The memory of a mirror is known only after its first list. So a few are started at a time, and only once no
     /// mirror waits for its first list. [`Live::fleet`] changes with each list; a caller that then asks again gets
     /// more.
-    pub fn follow_hosted(&self) -> Vec<Arc<Mirror>> {
+    pub fn follow<'i>(&self, experiments: impl IntoIterator<Item = &'i ExperimentId>) -> Vec<Arc<Mirror>> {
         let options = &self.0.options;
         let view = self.0.registry.view();
-        let hosted = view
-            .rows
-            .iter()
-            .rev()
-            .filter(|(_, row)| matches!(row.hosting, Hosting::Hosted(_)));
+        let is_hosted = |id: &&ExperimentId| {
+            let row = view.rows.get(*id);
+            row.is_some_and(|row| matches!(row.hosting, Hosting::Hosted(_)))
+        };
+        let hosted = experiments.into_iter().filter(is_hosted);
         let followed = self.followed_mirrors();
         let weight: u64 = followed.iter().map(|mirror| mirror.weight() as u64).sum();
         let may_start =
             weight < options.max_mirror_bytes && !followed.iter().any(|mirror| mirror.view().is_connecting());
         let mut startable = if may_start { MAX_STARTED_AT_ONCE } else { 0 };
         let mut mirrors = Vec::new();
-        for (id, _) in hosted.take(options.max_mirrors) {
+        for id in hosted.take(options.max_mirrors) {
             if self.existing_mirror(id).is_none() {
                 if startable == 0 {
                     continue;

@@ -2,6 +2,7 @@
 //! task that follows the experiment, and any number of [`Mirror`] readers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -69,6 +70,8 @@ pub struct Mirror {
     /// When a person last asked for a page of it.
     last_page_request: AtomicTimestamp,
     follow_stats: FollowStats,
+    /// The revision of the fleet that its last change made.
+    fleet_revision: AtomicU64,
     wake: Notify,
     stop: CancellationToken,
 }
@@ -88,6 +91,7 @@ impl Mirror {
             usage: Usage::new(now),
             last_page_request: AtomicTimestamp::new(now),
             follow_stats: FollowStats::default(),
+            fleet_revision: AtomicU64::new(0),
             wake: Notify::new(),
             stop,
         })
@@ -131,6 +135,11 @@ impl Mirror {
     /// Counters of what following the experiment took.
     pub fn follow_stats(&self) -> &FollowStats {
         &self.follow_stats
+    }
+
+    /// The revision of the fleet that the last change here made.
+    pub fn fleet_revision(&self) -> u64 {
+        self.fleet_revision.load(Ordering::Relaxed)
     }
 
     /// Waits until there is a snapshot, or it is known that there is none, at most `limit`; and a moment longer until
@@ -278,6 +287,10 @@ impl MirrorWriter {
             revisions,
         };
         self.mirror.view.store(view, revisions);
-        self.fleet.send_modify(|fleet| *fleet += 1);
+        self.fleet.send_modify(|fleet| {
+            *fleet += 1;
+            // Before the new number can be read.
+            self.mirror.fleet_revision.store(*fleet, Ordering::Relaxed);
+        });
     }
 }

@@ -44,7 +44,7 @@ pub use handle::{Live, Options};
 pub use mirror::{Mirror, Phase, View};
 pub use order::{PagedRows, SortDirection};
 pub use queries::{IdeaOrder, TaskOrder, VariantOrder};
-pub use registry::{Hosting, Registry, RegistryRow, RegistryView};
+pub use registry::{Hosting, MatchRank, Matches, Registry, RegistryRow, RegistryView, SearchText};
 pub use revision::{Epoch, Revisions, Topic};
 pub use rows::{IdeaRow, Measurements, TaskFilter, TaskRow, TaskSubject, VariantRow};
 pub use scores::{Score, Scores};

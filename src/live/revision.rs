@@ -46,7 +46,7 @@ pub enum Topic {
     Freshness,
     /// The registry of experiments; told on every page.
     Registry,
-    /// Anything in any experiment; told on pages of the deployment, at most once a second.
+    /// Anything in an experiment that the page of experiments shows; told there, at most once a second.
     Activity,
 }
 

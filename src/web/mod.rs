@@ -198,7 +198,7 @@ async fn in_context<E: Endpoint>(next: E, mut request: Request) -> poem::Result<
     }
     let uri = request.uri().clone();
     let session = <&Session>::from_request_without_body(&request).await?.clone();
-    let mut context = Context::of(&request).await?;
+    let mut context = Context::of(&request, &session).await?;
     let prepared = match context.admit(&target) {
         Ok(()) if !target.is_known => return Err(Fault::NoSuchPage.into()),
         Ok(()) => context.resolve(&target, &session).await,

@@ -94,6 +94,7 @@ static ROUTES: &[Row] = &[
     get("/x/by-name/:name", SignedIn, Page, |on| on.get(pages::by_name::get)),
     // The deployment's experiments. Selecting one is for every operator: what they may do there is decided there.
     get("/live", SignedIn, Stream, |on| on.get(stream::fleet)),
+    get("/switch", SignedIn, Page, |on| on.get(pages::switch::get)),
     get("/admin/experiments/", Administrator, Page, |on| on.get(pages::experiments::get)),
     post("/admin/experiments/register", Administrator, |on| on.post(pages::experiments::post)),
     post("/admin/experiments/clear-selection", SignedIn, |on| on.post(pages::select::clear)),

@@ -36,6 +36,16 @@ pub(crate) fn signout() -> &'static str {
     "/signout"
 }
 
+/// Finds an experiment to switch to.
+pub(crate) fn switch() -> &'static str {
+    "/switch"
+}
+
+/// The same, from a page whose section the switch keeps.
+pub(crate) fn switch_from(page_url: &str) -> String {
+    format!("{}?next={}", switch(), percent_encode(page_url))
+}
+
 /// Records the session's selected experiment (POST).
 pub(crate) fn select(experiment: &ExperimentId) -> String {
     format!("/admin/experiments/{experiment}/select")
@@ -101,9 +111,11 @@ pub(crate) fn live(experiment: &ExperimentId, since: &str) -> String {
     format!("/x/{experiment}/live?since={since}")
 }
 
-/// The event stream of deployment pages, from the position of a page.
-pub(crate) fn fleet_live(since: &str) -> String {
-    format!("/live?since={since}")
+/// The event stream of deployment pages, from the position of a page. `experiments` is the query of the page of
+/// experiments, which says which of them are shown. It is sent with its `?`, so that it is never empty.
+pub(crate) fn fleet_live(since: &str, experiments: Option<&str>) -> String {
+    let shown = experiments.map(|query| format!("&experiments={}", percent_encode(&format!("?{query}"))));
+    format!("/live?since={since}{}", shown.unwrap_or_default())
 }
 
 /// Seeds a registered experiment that the task store does not host yet (POST).

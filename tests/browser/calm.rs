@@ -36,14 +36,10 @@ async fn fifty_updates_disturb_nobody() {
         .until("document.querySelector('[data-task=\"a-10\"]').innerText.includes('claimed')")
         .await;
     browser
-        .until(&format!(
-            "document.querySelector('[data-switch={other}]')?.hidden === false"
-        ))
+        .until(&format!("document.querySelector('#switch-{other}')?.hidden === false"))
         .await;
     browser
-        .until(&format!(
-            "document.querySelector('[data-switch={unlike}]')?.hidden === true"
-        ))
+        .until(&format!("document.querySelector('#switch-{unlike}')?.hidden === true"))
         .await;
     assert_eq!(browser.text(doings).await, before);
     let claimed = "[...document.querySelectorAll('[data-task]')].filter((r) => r.innerText.includes('claimed')).length";

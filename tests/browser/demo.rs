@@ -64,7 +64,7 @@ fn element(css: &str) -> String {
 async fn first(browser: &Browser, list: &str, css: &str) -> String {
     browser.open(list).await;
     browser.within(Duration::from_secs(30), &element(css)).await;
-    browser.text(&format!("{}.getAttribute('href')", element(css))).await
+    browser.text(&format!("{}.pathname", element(css))).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -41,7 +41,7 @@ async fn every_journey_works_without_javascript() {
 
     browser.click("#switcher > summary").await;
     console.front.take_requests();
-    browser.click(&format!("[data-switch={}]", b.id)).await;
+    browser.click(&format!("#switch-{}", b.id)).await;
     browser
         .until(&format!("document.body.dataset.experiment === '{}'", b.id))
         .await;

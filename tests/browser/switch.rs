@@ -59,11 +59,11 @@ async fn a_switch_is_one_request_and_changes_everything() {
     browser.until("document.activeElement.id === 'switcher-filter'").await;
     browser.press("bet").await;
     browser
-        .until("document.querySelectorAll('[data-switch]:not([hidden])').length === 1")
+        .until("document.querySelectorAll('#switcher-entries button:not([hidden])').length === 1")
         .await;
     browser.press(&char::from(Key::Down).to_string()).await;
     browser
-        .until(&format!("document.activeElement.dataset.switch === '{}'", b.id))
+        .until(&format!("document.activeElement.id === 'switch-{}'", b.id))
         .await;
     console.front.take_requests();
     let begin = Instant::now();
@@ -148,10 +148,10 @@ async fn two_windows_are_independent() {
 
     // The first goes where the second is; the second has chosen nothing else.
     browser.click("#switcher > summary").await;
-    browser.click(&format!("[data-switch={}]", b.id)).await;
+    browser.click(&format!("#switch-{}", b.id)).await;
     browser.until(&shows(&b.id)).await;
     browser.click("#switcher > summary").await;
-    browser.click(&format!("[data-switch={}]", a.id)).await;
+    browser.click(&format!("#switch-{}", a.id)).await;
     browser.until(&shows(&a.id)).await;
     browser.turn_to(&second).await;
     assert!(browser.holds(&shows(&b.id)).await);
@@ -197,4 +197,93 @@ async fn a_hidden_tab_rests_and_catches_up() {
     a.ideation("a-3").await;
     rows(&browser, "a-3,a-2,a-1").await;
     assert_eq!(pages(&console.front.take_requests()), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_experiment_that_is_not_listed_is_found_by_the_console() {
+    let console = Console::start().await;
+    let first = console.world.lab("wanted first").await;
+    let second = console.world.lab("second wanted").await;
+    for n in 0..24 {
+        console.world.register(&format!("number {n}")).await;
+    }
+    let browser = console.browser().await;
+    let overview = format!("/x/{}/", second.id);
+    console.show(&browser, &overview).await;
+    assert!(
+        browser
+            .holds("document.querySelectorAll('#switcher-entries > button').length === 20")
+            .await
+    );
+
+    // What is listed is filtered at once, and replaced by the answer.
+    browser.press("s").await;
+    browser.until("document.activeElement.id === 'switcher-filter'").await;
+    console.front.take_requests();
+    browser.press("WANTED").await;
+    let found = "[...document.querySelectorAll('#switcher-found .switch-name')].map((name) => name.innerText).join()";
+    browser
+        .until(&format!("{found} === 'wanted first,second wanted'"))
+        .await;
+    let asked = console.front.take_requests();
+    let asked: Vec<_> = asked.iter().map(|request| request.target.as_str()).collect();
+    assert_eq!(asked, ["/switch?q=wanted"]);
+    assert!(
+        browser
+            .holds("[...document.querySelectorAll('#switcher-entries > button')].every((entry) => entry.hidden)")
+            .await
+    );
+
+    // A refresh of the list takes away neither what was typed nor what was found.
+    browser
+        .js("window.__found = document.querySelector('#switcher-found button')")
+        .await;
+    console.world.register("number 24").await;
+    browser
+        .until("document.querySelector('.switcher-foot').innerText.includes('20 of 27')")
+        .await;
+    assert_eq!(browser.text(found).await, "wanted first,second wanted");
+    assert!(
+        browser
+            .holds("window.__found.isConnected && document.activeElement.value === 'WANTED' && !window.__found.closest('[hidden]')")
+            .await
+    );
+    browser.press(&char::from(Key::Down).to_string()).await;
+    browser.until("document.activeElement === window.__found").await;
+    browser.press(&char::from(Key::Up).to_string()).await;
+    browser.until("document.activeElement.id === 'switcher-filter'").await;
+
+    // Enter, pressed before the answer, waits for it.
+    let select_all = "document.activeElement.select()";
+    browser.js(select_all).await;
+    console.front.take_requests();
+    browser.press(&format!("wanted f{}", char::from(Key::Enter))).await;
+    browser.until(&shows(&first.id)).await;
+    assert_eq!(browser.path().await, format!("/x/{}/", first.id));
+    let asked = console.front.take_requests();
+    let posts = asked.iter().filter(|request| request.method == "POST").count();
+    assert_eq!(posts, 1, "{asked:#?}");
+
+    // It was switched to, so it is listed now, after the present one; and so it stays when another is present.
+    console.show(&browser, &overview).await;
+    let ids =
+        "[...document.querySelectorAll('#switcher-entries > button')].slice(0, 2).map((entry) => entry.id).join()";
+    assert_eq!(
+        browser.text(ids).await,
+        format!("switch-{},switch-{}", second.id, first.id)
+    );
+
+    browser.press("s").await;
+    browser.until("document.activeElement.id === 'switcher-filter'").await;
+    browser.press("nothing like it").await;
+    browser
+        .until("document.querySelector('#switcher-found')?.innerText === 'No experiment matches.'")
+        .await;
+    browser.press(&char::from(Key::Enter).to_string()).await;
+    browser.js(select_all).await;
+    browser.press(&char::from(Key::Backspace).to_string()).await;
+    browser
+        .until("document.querySelectorAll('#switcher-entries > button:not([hidden])').length === 20")
+        .await;
+    assert!(browser.holds(&shows(&second.id)).await);
 }

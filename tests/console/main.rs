@@ -49,5 +49,6 @@ mod sessions;
 mod streams;
 mod support;
 mod switch;
+mod thousand;
 mod viewers;
 mod worlds;

@@ -1,9 +1,10 @@
 //! What is kept in memory: mirrors within their budget, and whole entities read once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use switchboard::live::{Hosting, RegistryRow};
+use switchboard::live::{Hosting, Mirror, RegistryRow};
 use switchboard::protocol::*;
 
 use crate::console::{Console, until};
@@ -23,6 +24,12 @@ async fn view(console: &Console, id: &ExperimentId) {
     until("the list", async || mirror.view().snapshot().map(drop)).await;
     // Whoever is next comes later, and after that long nobody is taken for still looking.
     console.clock.advance(Duration::from_secs(11));
+}
+
+/// Follows every experiment, as far as there is room.
+fn follow_all(console: &Console) -> Vec<Arc<Mirror>> {
+    let view = console.live.registry().view();
+    console.live.follow(view.rows.keys().rev())
 }
 
 fn followed(console: &Console, id: &ExperimentId) -> bool {
@@ -76,18 +83,18 @@ async fn a_fleet_is_listed_a_few_at_a_time_and_only_while_there_is_room() {
         }
         until("what is hosted", async || {
             let view = console.live.registry().view();
-            let is_hosted = |row: &&std::sync::Arc<RegistryRow>| matches!(row.hosting, Hosting::Hosted(_));
+            let is_hosted = |row: &&Arc<RegistryRow>| matches!(row.hosting, Hosting::Hosted(_));
             (view.rows.values().filter(is_hosted).count() == HOSTED).then_some(())
         })
         .await;
-        assert_eq!(console.live.follow_hosted().len(), 4);
-        assert_eq!(console.live.follow_hosted().len(), 4, "none of them is listed yet");
+        assert_eq!(follow_all(&console).len(), 4);
+        assert_eq!(follow_all(&console).len(), 4, "none of them is listed yet");
         let mut most = 0;
         until("all that there is room for", async || {
-            let hosted = console.live.follow_hosted();
+            let hosted = follow_all(&console);
             most = most.max(hosted.len());
             let listed = hosted.iter().all(|mirror| mirror.view().snapshot().is_some());
-            (listed && hosted.len() == expected && console.live.follow_hosted().len() == expected).then_some(())
+            (listed && hosted.len() == expected && follow_all(&console).len() == expected).then_some(())
         })
         .await;
         assert_eq!(most, expected);

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use switchboard::live::{Hosting, RegistryRow};
 use switchboard::protocol::{MemberId, RegisterGroup, RegisterWorker};
 use switchboard::web::{Answer, routes};
 
@@ -117,8 +118,15 @@ const ROSTER: [(&str, &str); 4] = [
 
 const EXPERIMENTS: &str = "/admin/experiments/";
 const SIGN_IN: &str = "/signin";
+const SWITCH: &str = "/switch";
 /// Pages that are drawn by tests of their own.
-const OTHERS: [&str; 4] = [EXPERIMENTS, SIGN_IN, "/admin/experiments/E/unregister", "/x/by-name/N"];
+const OTHERS: [&str; 5] = [
+    EXPERIMENTS,
+    SIGN_IN,
+    SWITCH,
+    "/admin/experiments/E/unregister",
+    "/x/by-name/N",
+];
 
 /// Whether a pattern of the route table leads from a path; `:name` stands for one segment.
 fn leads(pattern: &str, path: &str) -> bool {
@@ -170,6 +178,19 @@ async fn every_page_is_drawn() {
     assert_drawn("unregister__running", &get(&unregister).await);
     assert_drawn("unseeded", &get(&format!("/x/{}/", world.unseeded)).await);
     drawn.add("experiments", "busy", &get(EXPERIMENTS).await);
+    let filtered = format!("{EXPERIMENTS}?q=E&state=running&readiness=ready&sort=name&dir=asc&per=1&color=red");
+    drawn.add("experiments", "filtered", &get(&filtered).await);
+    drawn.add(
+        "experiments",
+        "none matches",
+        &get(&format!("{EXPERIMENTS}?q=zzz")).await,
+    );
+    drawn.add("switch", "all", &get(SWITCH).await);
+    drawn.add(
+        "switch",
+        "none matches",
+        &get(&format!("{SWITCH}?q=zzz&next=/x/")).await,
+    );
     assert_shell(
         "shell__experiment",
         &get(&format!("/x/{}/admin/tasks/", world.busy.id)).await,
@@ -438,6 +459,44 @@ async fn the_parts_of_a_page_are_drawn_alone() {
     assert_drawn("tasks__region", &part("section#region-tasks").await);
     assert_drawn("bar__freshness", &part("div#freshness").await);
     assert_drawn("bar__pending", &part("span#region-pending").await);
+}
+
+#[tokio::test]
+async fn a_switcher_that_cannot_list_every_experiment_is_drawn() {
+    let console = Console::start().await;
+    let (_, credential) = worker(&console.admin.control(), "Ada").await;
+    let (cookie, other) = (console.sign_in().await, console.sign_in_as(&credential).await);
+    for n in 1..=22 {
+        register(&console.admin, &format!("Number {n}")).await;
+    }
+    let registry = console.live.registry();
+    until("all of them", async || {
+        let view = registry.view();
+        let is_known = |row: &std::sync::Arc<RegistryRow>| row.hosting == Hosting::NotHosted;
+        (view.rows.len() == 22 && view.rows.values().all(is_known)).then_some(())
+    })
+    .await;
+    let part = async |path: &str, cookie: &str, target: &str| {
+        let headers = [
+            ("cookie", cookie),
+            ("hx-request", "true"),
+            ("hx-request-type", "partial"),
+            ("hx-target", target),
+        ];
+        console.get(path, &headers).await
+    };
+    let mut drawn = Drawn::default();
+    let (list, found) = ("div#region-switcher", "div#switcher-found");
+    drawn.add("switcher", "22 registered", &part(SWITCH, &cookie, list).await);
+    drawn.add("switcher", "no administrator", &part(SWITCH, &other, list).await);
+    drawn.add("switcher", "matches", &part("/switch?q=number+2", &cookie, found).await);
+    drawn.add(
+        "switcher",
+        "more matches",
+        &part("/switch?q=number", &cookie, found).await,
+    );
+    drawn.add("switcher", "none matches", &part("/switch?q=zzz", &cookie, found).await);
+    drawn.check();
 }
 
 /// A region of a page: the element that is replaced, and the tag it is known by.

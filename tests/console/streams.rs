@@ -283,3 +283,51 @@ async fn a_region_is_drawn_again_only_when_a_topic_of_its_own_changes() {
     assert!(ask("span#region-pending", None).await.body.contains(">2<"));
     assert_eq!(console.regions().1, before + 2);
 }
+
+/// Whether a page of experiments hears at once of activity when it opens its stream, after `change` to what it was drawn
+/// from.
+async fn is_told_of(console: &Console, cookie: &str, query: &str, change: impl AsyncFnOnce()) -> bool {
+    let drawn = stream_of(console, &format!("/admin/experiments/{query}"), cookie).await;
+    change().await;
+    let mut stream = console.stream(&drawn, cookie).await;
+    let mut text = Vec::new();
+    while !text.ends_with(b"\n\n") {
+        let chunk = stream.chunk().await.expect("the stream goes on");
+        text.extend_from_slice(&chunk.expect("something is said"));
+    }
+    String::from_utf8_lossy(&text).contains("activity")
+}
+
+#[tokio::test]
+async fn the_page_of_experiments_hears_only_of_what_it_shows_and_of_what_orders_it() {
+    let (console, older, cookie) = followed().await;
+    console.clock.advance(Duration::from_secs(1));
+    let newer = Lab::begin(&console.admin, "beta", console.clock.clone()).await;
+    newer.ideation("b-1").await;
+    let mut tasks = 0;
+    let mut is_told = async |query: &str, lab: &Lab| {
+        tasks += 1;
+        let change = async || {
+            lab.ideation(&format!("t-{tasks}")).await;
+            for lab in [&older, &newer] {
+                caught_up(&console, lab).await;
+            }
+        };
+        is_told_of(&console, &cookie, query, change).await
+    };
+    // What else was read after the start changes something once.
+    until("nothing of the older one", async || {
+        (!is_told("?per=1", &older).await).then_some(())
+    })
+    .await;
+    until("nothing of the first by name", async || {
+        (!is_told("?per=1&sort=name", &older).await).then_some(())
+    })
+    .await;
+    assert!(is_told("?per=1", &newer).await);
+    assert!(is_told("?per=1&page=2", &older).await);
+    assert!(is_told("?per=1&sort=name", &newer).await);
+    assert!(is_told("?per=1&sort=pending", &newer).await);
+    assert!(is_told("?per=1&sort=pending", &older).await, "either decides the order");
+    assert!(is_told("", &older).await);
+}

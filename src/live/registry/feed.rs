@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::probe::{Probe, ProbeDepth};
+use super::probe_queue::{Probe, ProbeDepth};
 use super::writer::RegistryWriter;
 use crate::access::Scope;
 use crate::client::{ClientError, ControlClient, PushStream, WatchEvent};
@@ -23,7 +23,7 @@ use crate::live::saved::SnapshotStore;
 use crate::live::unavailability::{Server, Unavailability};
 use crate::protocol::ExperimentId;
 
-/// After this many lists, all experiments are probed again.
+/// After this many lists, there is another round of probes.
 const LISTS_PER_PROBE: u32 = 3;
 /// After this many lists, a control plane that did not push is asked again whether it does.
 const LISTS_PER_CONNECT: u32 = 30;
@@ -42,7 +42,7 @@ pub(in crate::live) struct RegistryFeed {
     /// Told of changes of the deployment's workers and groups.
     pub admins: Arc<Admins>,
     /// What probes found.
-    pub probed: mpsc::UnboundedReceiver<Probe>,
+    pub probed: mpsc::UnboundedReceiver<Vec<Probe>>,
     /// What mirrors and pages ask to be read again.
     pub refresh_requests: mpsc::UnboundedReceiver<RefreshRequest>,
     /// The registry as it was saved before the process started.
@@ -77,7 +77,7 @@ impl RegistryFeed {
             loop {
                 tokio::select! {
                     () = stopping.cancelled() => return,
-                    Some(probe) = self.probed.recv() => self.writer.put_probed(probe),
+                    Some(probes) = self.probed.recv() => self.writer.put_probed(probes),
                     () = &mut retry => break,
                 }
             }
@@ -98,7 +98,7 @@ impl RegistryFeed {
 
     /// The one experiment of a deployment without a control plane.
     async fn follow_default_experiment(&mut self) -> Result<(), ClientError> {
-        self.writer.put_list(Vec::new(), ProbeDepth::Store);
+        self.writer.put_list(Vec::new(), Some(ProbeDepth::Store));
         self.writer.set_freshness(Freshness::Polling {
             every: self.poll_interval,
         });
@@ -106,7 +106,7 @@ impl RegistryFeed {
             // There is no server to hear from, so the list is always current.
             self.writer.heard();
             self.wait_for_next_poll(None).await?;
-            self.writer.probe_all();
+            self.writer.probe_round();
         }
     }
 
@@ -134,8 +134,8 @@ impl RegistryFeed {
                             self.refresh(Some(control), request).await?;
                             continue;
                         }
-                        Some(probe) = self.probed.recv() => {
-                            self.writer.put_probed(probe);
+                        Some(probes) = self.probed.recv() => {
+                            self.writer.put_probed(probes);
                             continue;
                         }
                         item = stream.next() => item,
@@ -151,7 +151,7 @@ impl RegistryFeed {
                     guard.invalidate();
                     let entries = control.experiments().await?;
                     self.writer.heard();
-                    self.writer.put_list(entries, ProbeDepth::Store);
+                    self.writer.put_list(entries, Some(ProbeDepth::Store));
                     listed = true;
                     self.writer.set_freshness(Freshness::Live(FeedKind::Push));
                 }
@@ -172,7 +172,7 @@ impl RegistryFeed {
                     // Everything before the heartbeat has been received and read.
                     self.writer.heard();
                     guard.heard();
-                    self.writer.probe_all();
+                    self.writer.probe_round();
                 }
                 WatchEvent::Signalled(_) | WatchEvent::Heartbeat | WatchEvent::Logged { .. } => {}
             }
@@ -185,12 +185,12 @@ impl RegistryFeed {
         let mut known_tag = None;
         for round in 0..LISTS_PER_CONNECT {
             if let Some((entries, tag)) = control.experiments_if_changed(known_tag.as_deref()).await? {
-                self.writer.put_list(entries, ProbeDepth::Disk);
+                self.writer.put_list(entries, None);
                 known_tag = tag;
             }
             self.writer.heard();
             if round % LISTS_PER_PROBE == 0 {
-                self.writer.probe_all();
+                self.writer.probe_round();
             }
             self.writer.set_freshness(Freshness::Polling {
                 every: self.poll_interval,
@@ -212,7 +212,7 @@ impl RegistryFeed {
         loop {
             tokio::select! {
                 () = &mut end => return Ok(()),
-                Some(probe) = self.probed.recv() => self.writer.put_probed(probe),
+                Some(probes) = self.probed.recv() => self.writer.put_probed(probes),
                 Some(request) = self.refresh_requests.recv() => self.refresh(control, request).await?,
             }
         }

@@ -3,12 +3,15 @@
 
 mod feed;
 mod probe;
+mod probe_queue;
 mod row;
+mod search;
 mod view;
 mod writer;
 
 pub(super) use feed::{RefreshRequest, RegistryFeed};
 pub(super) use probe::Prober;
 pub use row::{Hosting, RegistryRow};
+pub use search::{MatchRank, Matches, SearchText};
 pub use view::{Registry, RegistryView};
 pub(super) use writer::RegistryWriter;

@@ -1,16 +1,17 @@
 //! Asks task stores what they host, apart from the registry's feed: a silent task store delays nothing but its own
 //! answer.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::probe_queue::{Probe, ProbeDepth, ProbeQueue};
 use super::row::{Hosting, RegistryRow};
 use crate::access::StoreFactory;
 use crate::client::{ClientError, ExperimentClient};
@@ -22,23 +23,9 @@ use crate::protocol::{Experiment, ExperimentId};
 const MAX_PARALLEL: usize = 8;
 /// How long a task store has to answer whether it hosts an experiment, and with which configuration.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// What a probe reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::live) enum ProbeDepth {
-    /// The console's own disk: credential and configuration.
-    Disk,
-    /// Also the task store, unless a probe of it is under way.
-    Store,
-    /// Also the task store, after any probe that is under way: something changed just now.
-    StoreAfresh,
-}
-
-/// A row to probe, as it is known; afterwards as it was found.
-pub(in crate::live) struct Probe {
-    pub row: RegistryRow,
-    pub depth: ProbeDepth,
-}
+/// While many probes are under way, their results are handed on together at this interval. Each time the registry
+/// changes, and open pages look at it again.
+const RESULTS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Carries out probes. A row comes back with the entry that it was given.
 pub(in crate::live) struct Prober {
@@ -51,28 +38,36 @@ impl Prober {
     pub(in crate::live) async fn run(
         self,
         mut requests: UnboundedReceiver<Probe>,
-        results: UnboundedSender<Probe>,
+        results: UnboundedSender<Vec<Probe>>,
         stopping: CancellationToken,
     ) {
         let mut under_way: FuturesUnordered<BoxFuture<'_, Probe>> = FuturesUnordered::new();
         // The experiments whose probe is under way, each with the probe that follows it.
         let mut following: BTreeMap<ExperimentId, Option<Probe>> = BTreeMap::new();
-        let mut waiting: VecDeque<Probe> = VecDeque::new();
+        let mut waiting = ProbeQueue::default();
+        let mut finished = Vec::new();
+        let mut results_due = Instant::now();
         loop {
             while under_way.len() < MAX_PARALLEL
-                && let Some(probe) = waiting.pop_front()
+                && let Some(probe) = waiting.take()
             {
                 following.insert(probe.row.id.clone(), None);
                 under_way.push(Box::pin(self.carry_out(probe)));
             }
+            let is_due = under_way.is_empty() || Instant::now() >= results_due;
+            if is_due && !finished.is_empty() {
+                // A closed receiver means that the process is stopping.
+                let _ = results.send(std::mem::take(&mut finished));
+                results_due = Instant::now() + RESULTS_INTERVAL;
+            }
             tokio::select! {
                 () = stopping.cancelled() => return,
+                () = sleep_until(results_due), if !finished.is_empty() => {}
                 Some(result) = under_way.next() => {
                     if let Some(Some(next)) = following.remove(&result.row.id) {
-                        waiting.push_back(next);
+                        waiting.add(next);
                     }
-                    // A closed receiver means that the process is stopping.
-                    let _ = results.send(result);
+                    finished.push(result);
                 }
                 request = requests.recv() => {
                     let Some(request) = request else { return };
@@ -80,11 +75,8 @@ impl Prober {
                         if request.depth == ProbeDepth::StoreAfresh {
                             *next = Some(request);
                         }
-                    } else if let Some(same) = waiting.iter_mut().find(|probe| probe.row.id == request.row.id) {
-                        let depth = request.depth.max(same.depth);
-                        *same = Probe { depth, ..request };
                     } else {
-                        waiting.push_back(request);
+                        waiting.add(request);
                     }
                 }
             }

@@ -1,3 +1,4 @@
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,49 @@ pub struct RegistryView {
     pub freshness: Freshness,
     /// Grows with each change.
     pub revision: u64,
+    /// How many of the experiments have a task store that has not been probed yet.
+    pub(crate) unprobed: usize,
+}
+
+impl RegistryView {
+    /// A registry that has not been listed.
+    pub fn new(freshness: Freshness) -> Self {
+        Self {
+            listed: false,
+            rows: OrdMap::new(),
+            freshness,
+            revision: 0,
+            unprobed: 0,
+        }
+    }
+
+    /// Puts a row in place of the one with its id.
+    pub(in crate::live) fn insert(&mut self, row: RegistryRow) {
+        self.remove(&row.id);
+        self.unprobed += usize::from(!row.was_probed);
+        self.rows.insert(row.id.clone(), Arc::new(row));
+    }
+
+    /// Removes the row of an experiment.
+    pub(super) fn remove(&mut self, id: &ExperimentId) {
+        if let Some(removed) = self.rows.remove(id) {
+            self.unprobed -= usize::from(!removed.was_probed);
+        }
+    }
+
+    /// At most `limit` experiments, newest first, of those registered before `end`.
+    pub(super) fn newest_before(&self, end: Option<&ExperimentId>, limit: usize) -> Vec<Arc<RegistryRow>> {
+        let end = end.map_or(Bound::Unbounded, Bound::Excluded);
+        let before = self.rows.range::<_, ExperimentId>((Bound::Unbounded, end)).rev();
+        before.take(limit).map(|(_, row)| row.clone()).collect()
+    }
+
+    /// Replaces all rows by those of a list.
+    pub(super) fn set_listed(&mut self, rows: OrdMap<ExperimentId, Arc<RegistryRow>>) {
+        self.listed = true;
+        self.unprobed = rows.values().filter(|row| !row.was_probed).count();
+        self.rows = rows;
+    }
 }
 
 /// The readers' side of the registry.
@@ -38,12 +82,7 @@ pub struct Registry {
 
 impl Registry {
     pub(in crate::live) fn new(now: Timestamp) -> Arc<Self> {
-        let view = RegistryView {
-            listed: false,
-            rows: OrdMap::new(),
-            freshness: Freshness::CatchingUp,
-            revision: 0,
-        };
+        let view = RegistryView::new(Freshness::CatchingUp);
         Arc::new(Self {
             view: Published::new(view, 0),
             started: Instant::now(),
@@ -64,9 +103,11 @@ impl Registry {
     }
 
     /// Waits until the list is current, or it is known that it cannot be, at most `limit`; and a moment longer for the
-    /// task stores, most of which answer at once.
+    /// task stores, most of which answer at once. After the first list of a large deployment there are too many of them
+    /// to wait for.
     pub async fn wait_until_settled(&self, limit: Duration) -> Arc<RegistryView> {
         const STORES_LIMIT: Duration = Duration::from_millis(500);
+        const MAX_STORES: usize = 64;
         self.viewed.notify_one();
         self.wait_until(limit, |view| view.freshness != Freshness::CatchingUp)
             .await;
@@ -75,8 +116,8 @@ impl Registry {
         if !left.is_zero() {
             self.wait_until(left, |view| view.freshness.is_settled()).await;
         }
-        self.wait_until(STORES_LIMIT, |view| view.rows.values().all(|row| row.was_probed))
-            .await;
+        let is_probed = |view: &RegistryView| view.unprobed == 0 || view.unprobed > MAX_STORES;
+        self.wait_until(STORES_LIMIT, is_probed).await;
         self.view()
     }
 
@@ -125,8 +166,44 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+    use crate::access::CredentialState;
     use crate::clock::Clock;
+    use crate::live::registry::Hosting;
     use crate::live::unavailability::{Server, Unavailability};
+
+    fn row(n: usize) -> RegistryRow {
+        let id = format!("exp_{n:026}").parse().expect("an id");
+        RegistryRow::unregistered(id, Hosting::NotHosted, CredentialState::Stored)
+    }
+
+    #[test]
+    fn the_next_experiments_are_those_before_the_last_ones() {
+        let mut view = RegistryView::new(Freshness::CatchingUp);
+        (0..5).for_each(|n| view.insert(row(n)));
+        let ids = |end: Option<usize>| {
+            let end = end.map(|n| row(n).id);
+            let rows = view.newest_before(end.as_ref(), 2);
+            rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(None), [row(4).id, row(3).id]);
+        assert_eq!(ids(Some(3)), [row(2).id, row(1).id]);
+        assert_eq!(ids(Some(1)), [row(0).id]);
+    }
+
+    #[test]
+    fn the_task_stores_that_were_not_probed_are_counted() {
+        let mut view = RegistryView::new(Freshness::CatchingUp);
+        let unprobed = |n| RegistryRow::unprobed(row(n).id, None, CredentialState::Stored);
+        for row in [unprobed(0), unprobed(1), row(2), unprobed(3), row(1), unprobed(0)] {
+            view.insert(row);
+        }
+        assert_eq!(view.unprobed, 2);
+        view.remove(&row(0).id);
+        view.remove(&row(0).id);
+        assert_eq!(view.unprobed, 1);
+        view.set_listed(OrdMap::from_iter([(row(0).id, Arc::new(unprobed(0)))]));
+        assert_eq!(view.unprobed, 1);
+    }
 
     #[tokio::test]
     async fn only_the_first_page_waits_for_a_silent_server() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use imbl::OrdMap;
 use tokio::sync::mpsc;
 
-use super::probe::{Probe, ProbeDepth};
+use super::probe_queue::{Probe, ProbeDepth};
 use super::row::{Hosting, RegistryRow};
 use super::view::{Registry, RegistryView};
 use crate::access::StoreFactory;
@@ -15,6 +15,9 @@ use crate::live::freshness::Freshness;
 use crate::live::saved::SavedRow;
 use crate::live::unavailability::{Server, Unavailability};
 use crate::protocol::{ExperimentId, RegistryEntry, Timestamp};
+
+/// The most experiments that a round probes again.
+const PROBES_PER_ROUND: usize = 250;
 
 /// The only writer of the registry.
 pub(in crate::live) struct RegistryWriter {
@@ -25,6 +28,8 @@ pub(in crate::live) struct RegistryWriter {
     pub probes: mpsc::UnboundedSender<Probe>,
     /// Ids of experiments that changed; their mirrors try again at once.
     pub changed: mpsc::UnboundedSender<ExperimentId>,
+    /// The experiment that the last round of probes ended with; none when it came to the end of the list.
+    pub probed_down_to: Option<ExperimentId>,
 }
 
 impl RegistryWriter {
@@ -63,7 +68,7 @@ impl RegistryWriter {
     /// Publishes the entry of an experiment, and has its task store probed.
     pub(super) fn put_entry(&self, id: ExperimentId, entry: Option<RegistryEntry>) {
         let row = self.with_entry(id, entry);
-        self.put(row.clone());
+        self.put(vec![row.clone()]);
         self.probe(row, ProbeDepth::StoreAfresh);
     }
 
@@ -71,7 +76,7 @@ impl RegistryWriter {
     pub(super) fn remove(&self, id: ExperimentId) {
         if self.view().rows.contains_key(&id) {
             self.registry.update(|mut view| {
-                view.rows.remove(&id);
+                view.remove(&id);
                 view
             });
             self.announce(id);
@@ -85,11 +90,16 @@ impl RegistryWriter {
         }
     }
 
-    /// Probes all experiments again: what is on disk, and, while anybody views the registry, also the task stores that
-    /// did not have an experiment or did not answer.
-    pub(super) fn probe_all(&self) {
+    /// Probes experiments again: what is on disk, and, while anybody views the registry, also the task stores that did
+    /// not have an experiment or did not answer. A round begins with the newest, or where the last one ended, and stops
+    /// after [`PROBES_PER_ROUND`]. So the rate does not grow with the registry.
+    pub(super) fn probe_round(&mut self) {
         let is_viewed = self.is_viewed();
-        for row in self.view().rows.values() {
+        let view = self.view();
+        let round = view.newest_before(self.probed_down_to.as_ref(), PROBES_PER_ROUND);
+        let is_full = round.len() == PROBES_PER_ROUND;
+        self.probed_down_to = round.last().filter(|_| is_full).map(|row| row.id.clone());
+        for row in &round {
             let is_known = matches!(row.hosting, Hosting::Hosted(_)) && row.serves_config.is_some();
             match (is_known, is_viewed) {
                 (true, _) => self.probe(RegistryRow::clone(row), ProbeDepth::Disk),
@@ -99,20 +109,19 @@ impl RegistryWriter {
         }
     }
 
-    /// Publishes what a probe found, unless the experiment was removed meanwhile. The entry is kept: the probe may be
-    /// older than what the control plane said since.
-    pub(super) fn put_probed(&self, probe: Probe) {
+    /// Publishes what probes found, except of experiments that were removed meanwhile. The entries are kept: a probe may
+    /// be older than what the control plane said since.
+    pub(super) fn put_probed(&self, probes: Vec<Probe>) {
         let view = self.view();
-        let Some(held) = view.rows.get(&probe.row.id) else {
-            return;
-        };
-        let has_moved_on = (&probe.row.hosting, probe.row.serves_config) != (&held.hosting, held.serves_config);
-        if probe.depth == ProbeDepth::Disk && has_moved_on {
-            // It was read from disk for a row that a newer probe of the task store has replaced.
-            return;
-        }
-        let entry = held.entry.clone();
-        self.put(RegistryRow { entry, ..probe.row });
+        let found = probes.into_iter().filter_map(|probe| {
+            let held = view.rows.get(&probe.row.id)?;
+            let has_moved_on = (&probe.row.hosting, probe.row.serves_config) != (&held.hosting, held.serves_config);
+            // It may have been read from disk for a row that a newer probe of the task store has replaced.
+            let is_old = probe.depth == ProbeDepth::Disk && has_moved_on;
+            let entry = held.entry.clone();
+            (!is_old).then_some(RegistryRow { entry, ..probe.row })
+        });
+        self.put(found.collect());
     }
 
     /// Publishes the rows from disk, stale since `heard`.
@@ -123,20 +132,19 @@ impl RegistryWriter {
             (row.id.clone(), Arc::new(row))
         });
         self.registry.set_last_heard(heard);
-        self.registry.update(|view| RegistryView {
-            listed: true,
-            rows: rows.collect(),
-            freshness: Freshness::Stale {
+        self.registry.update(|mut view| {
+            view.set_listed(rows.collect());
+            view.freshness = Freshness::Stale {
                 since: heard,
                 cause: Unavailability::not_yet_contacted(Server::ControlPlane),
-            },
-            ..view
+            };
+            view
         });
     }
 
-    /// Publishes a whole list: every entry, and the default experiment even if it is not registered. Experiments that
-    /// changed are probed afresh, the others to `depth`.
-    pub(super) fn put_list(&self, entries: Vec<RegistryEntry>, depth: ProbeDepth) {
+    /// Publishes a whole list: every entry, and the default experiment even if it is not registered. Task stores of
+    /// experiments that are new or changed are probed, the newest first; those of the others to the depth `unchanged`.
+    pub(super) fn put_list(&self, entries: Vec<RegistryEntry>, unchanged: Option<ProbeDepth>) {
         let default = self.stores.default_experiment();
         let unregistered = default.filter(|id| entries.iter().all(|entry| entry.experiment_id != **id));
         let entries = entries
@@ -148,18 +156,24 @@ impl RegistryWriter {
             .collect();
         let view = self.view();
         let is_same = |id: &ExperimentId| view.rows.get(id) == rows.get(id);
-        for (id, row) in &rows {
-            let depth = if is_same(id) { depth } else { ProbeDepth::StoreAfresh };
-            self.probe(RegistryRow::clone(row), depth);
+        for (id, row) in rows.iter().rev() {
+            let depth = match view.rows.contains_key(id) {
+                _ if is_same(id) => unchanged,
+                // What else changes meanwhile goes before a long list of new experiments.
+                false => Some(ProbeDepth::Store),
+                true => Some(ProbeDepth::StoreAfresh),
+            };
+            if let Some(depth) = depth {
+                self.probe(RegistryRow::clone(row), depth);
+            }
         }
         for id in view.rows.keys().chain(rows.keys()).filter(|id| !is_same(id)) {
             self.announce(id.clone());
         }
         if !view.listed || view.rows != rows {
-            self.registry.update(|view| RegistryView {
-                listed: true,
-                rows,
-                ..view
+            self.registry.update(|mut view| {
+                view.set_listed(rows);
+                view
             });
         }
     }
@@ -178,16 +192,23 @@ impl RegistryWriter {
         }
     }
 
-    fn put(&self, row: RegistryRow) {
-        if self.view().rows.get(&row.id).map(Arc::as_ref) == Some(&row) {
+    /// Publishes those of the rows that differ from what is held.
+    fn put(&self, mut rows: Vec<RegistryRow>) {
+        let view = self.view();
+        rows.retain(|row| view.rows.get(&row.id).map(Arc::as_ref) != Some(row));
+        if rows.is_empty() {
             return;
         }
-        let id = row.id.clone();
+        let ids: Vec<_> = rows.iter().map(|row| row.id.clone()).collect();
         self.registry.update(|mut view| {
-            view.rows.insert(row.id.clone(), Arc::new(row));
+            for row in rows {
+                view.insert(row);
+            }
             view
         });
-        self.announce(id);
+        for id in ids {
+            self.announce(id);
+        }
     }
 
     fn probe(&self, row: RegistryRow, depth: ProbeDepth) {

@@ -41,6 +41,7 @@ pub(in crate::live) struct SnapshotSaver {
     ended: mpsc::UnboundedReceiver<Arc<Mirror>>,
     saved: HashMap<ExperimentId, Saved>,
     saved_registry_revision: u64,
+    registry_not_before: Instant,
 }
 
 impl SnapshotSaver {
@@ -57,6 +58,7 @@ impl SnapshotSaver {
             ended,
             saved: HashMap::new(),
             saved_registry_revision: 0,
+            registry_not_before: Instant::now(),
         }
     }
 
@@ -73,7 +75,7 @@ impl SnapshotSaver {
                 }
                 _ = interval.tick() => false,
             };
-            self.save_registry().await;
+            self.save_registry(is_last).await;
             // The most recently viewed first, in case the time at the end does not suffice for all.
             let mut mirrors = self.mirrors.all();
             mirrors.sort_by_key(|mirror| std::cmp::Reverse(mirror.usage.last_viewed()));
@@ -95,16 +97,19 @@ impl SnapshotSaver {
         }
     }
 
-    async fn save_registry(&mut self) {
+    async fn save_registry(&mut self, is_last: bool) {
         let view = self.registry.view();
         // During an outage, or before the first list, the file is as good.
-        if view.revision == self.saved_registry_revision || !view.freshness.is_current() {
+        let is_due = is_last || Instant::now() >= self.registry_not_before;
+        if view.revision == self.saved_registry_revision || !view.freshness.is_current() || !is_due {
             return;
         }
+        let start = Instant::now();
         self.saved_registry_revision = view.revision;
         let rows = view.rows.values().map(AsRef::as_ref);
         self.store.save_registry(rows, self.registry.last_heard()).await;
         self.store.retain(view.rows.keys().cloned().collect()).await;
+        self.registry_not_before = Instant::now() + start.elapsed() * WAIT_PER_SAVE;
     }
 
     async fn save(&mut self, mirror: &Mirror, is_last: bool) {

@@ -18,6 +18,9 @@ pub(crate) const COOKIE: &str = "eden_web_ui_session";
 
 const SIGNED_IN: &str = "signed_in";
 const SELECTED: &str = "selected_experiment_id";
+const RECENT: &str = "recent_experiment_ids";
+/// How many of the experiments that were selected last are kept.
+const MAX_RECENT: usize = 5;
 
 /// Who is signed in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -71,12 +74,24 @@ pub(crate) fn selected(session: &Session) -> Option<ExperimentId> {
     session.get::<ExperimentId>(SELECTED)
 }
 
+/// The experiments that were selected last, newest first.
+pub(crate) fn recent(session: &Session) -> Vec<ExperimentId> {
+    let mut recent = session.get::<Vec<ExperimentId>>(RECENT).unwrap_or_default();
+    recent.truncate(MAX_RECENT);
+    recent
+}
+
 /// Records the selected experiment.
 pub(crate) fn select(session: &Session, experiment: &ExperimentId) {
+    let mut recent = recent(session);
+    recent.retain(|id| id != experiment);
+    recent.insert(0, experiment.clone());
+    recent.truncate(MAX_RECENT);
+    session.set(RECENT, recent);
     session.set(SELECTED, experiment.as_str());
 }
 
-/// Clears the selection.
+/// Clears the selection. What was selected before stays known.
 pub(crate) fn clear_selection(session: &Session) {
     session.remove(SELECTED);
 }
@@ -202,6 +217,23 @@ mod tests {
         let id = "exp_00000000000000000000000000".parse().expect("an id");
         select(&session, &id);
         assert_eq!(selected(&session), Some(id));
+    }
+
+    #[test]
+    fn the_last_five_selections_are_known_newest_first() {
+        let session = Session::default();
+        assert_eq!(recent(&session), []);
+        let ids: Vec<ExperimentId> = (0..7).map(|n| format!("exp_{n:026}").parse().expect("an id")).collect();
+        for at in [0, 1, 2, 3, 4, 5, 6, 3] {
+            select(&session, &ids[at]);
+        }
+        assert_eq!(recent(&session), [3, 6, 5, 4, 2].map(|at: usize| ids[at].clone()));
+        clear_selection(&session);
+        assert_eq!(recent(&session).len(), MAX_RECENT);
+        session.set(RECENT, ["nonsense"]);
+        assert_eq!(recent(&session), []);
+        session.set(RECENT, vec![ids[0].clone(); 99]);
+        assert_eq!(recent(&session).len(), MAX_RECENT);
     }
 
     #[test]

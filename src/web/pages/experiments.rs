@@ -13,13 +13,14 @@ use serde::Deserialize;
 use crate::access::Posture;
 use crate::client::{ClientError, ControlClient};
 use crate::live::{RegistryView, Topic};
-use crate::protocol::{DisplayName, ErrorType, RegisterExperiment, RegistryEntry};
+use crate::protocol::{DisplayName, ErrorType, ExperimentId, RegisterExperiment, RegistryEntry};
 use crate::web::auth::session;
+use crate::web::parts::experiments_list::ExperimentsList;
 use crate::web::parts::experiments_table::ExperimentsTable;
 use crate::web::request::{Context, Deployment};
-use crate::web::respond::{Page, answer, answer_write, with_outcome};
+use crate::web::respond::{Page, answer, answer_bar, answer_write, with_outcome};
 use crate::web::sections::Section;
-use crate::web::ui::{Button, Field, Input, Region, Tone, button, field, notice, page_head};
+use crate::web::ui::{Body, Button, Field, Input, Region, Tone, button, field, notice, page_head};
 use crate::web::upstream::Upstream;
 use crate::web::urls;
 use crate::web::write::{Act, FormErrors, Refusal, Submission, carry_out, request_id};
@@ -40,6 +41,9 @@ struct Registration {
 #[handler]
 pub(crate) fn get(deployment: Deployment, session: &Session) -> Response {
     let context = &deployment.context;
+    if let Some(bar) = answer_bar(context) {
+        return bar;
+    }
     let page = page(context, session, &Registration::default(), &FormErrors::default());
     answer(context, &page)
 }
@@ -178,35 +182,57 @@ fn has_scheme(text: &str) -> bool {
 const NEEDS_TOKEN: &str = "Registering needs the admin token of the control plane; start the console with \
     --control-plane-admin-token.";
 
-fn page(context: &Context, session: &Session, form: &Registration, faults: &FormErrors) -> Page<'static> {
-    // The region is refetched when a followed experiment changes, so all hosted ones are followed before they are
-    // drawn.
-    let followed = context.live().follow_hosted();
-    let stores = &context.console.stores;
-    let may_change = stores.control_admin().is_some();
-    let body = ExperimentsTable {
-        registry: &context.registry,
-        view: &|id| {
-            let mirror = followed.iter().find(|mirror| mirror.experiment() == id);
-            mirror.map(|mirror| mirror.view())
-        },
-        selected: session::selected(session).as_ref(),
-        default: stores.default_experiment(),
-        page_url: &context.htmx.page_url,
-        repos: context.console.repos.as_ref(),
-        may_unregister: may_change,
-    }
-    .markup();
+fn page<'c>(context: &'c Context, session: &Session, form: &Registration, faults: &FormErrors) -> Page<'c> {
+    let may_change = context.console.stores.control_admin().is_some();
+    let list = ExperimentsList::of(&context.htmx.page_url);
+    let search = search(&list);
+    let selected = session::selected(session);
     let clear = html! {
         form method="post" action=(urls::clear_selection()) hx-boost="false" {
             (button(Button::Quiet, "Clear selection"))
         }
     };
-    let head = page_head("Experiments", posture(stores.posture()), clear);
+    let posture = posture(context.console.stores.posture());
+    let head = html! { (page_head("Experiments", posture, clear)) (search) };
+    let body = Body::on_demand(move || rows(context, &list, selected.as_ref(), may_change));
     let region = Region::new("experiments", &[Topic::Activity, Topic::Registry], body);
     let mut page = Page::new("Experiments", Section::Experiments, head, vec![region]);
     page.foot = registration(form, faults, may_change);
     page
+}
+
+/// Filters and table. Only what is shown is followed, from before it is drawn.
+fn rows(context: &Context, list: &ExperimentsList, selected: Option<&ExperimentId>, may_unregister: bool) -> Markup {
+    let (live, repos) = (context.live(), context.console.repos.as_ref());
+    let shown = list.shown(&context.registry, live, repos);
+    live.follow(shown.rows.iter().map(|row| &row.id));
+    ExperimentsTable {
+        list,
+        shown: &shown,
+        registry: &context.registry,
+        view: &|id| Some(live.existing_mirror(id)?.view()),
+        selected,
+        default: context.console.stores.default_experiment(),
+        page_url: &context.htmx.page_url,
+        repos,
+        may_unregister,
+    }
+    .markup()
+}
+
+/// A search by name or id that keeps the filters and the order in force.
+fn search(list: &ExperimentsList) -> Markup {
+    let q = list.q.as_deref();
+    html! {
+        form class="search" role="search" method="get" action=(urls::experiments()) {
+            label class="sr" for="q" { "Search by name or id" }
+            input id="q" name="q" type="search" value=[q] placeholder="Search by name or id" maxlength="128"
+                autocomplete="off" spellcheck="false";
+            @for (name, value) in list.listing.kept_beside("q") { input type="hidden" name=(name) value=(value); }
+            button type="submit" class="button" { "Search" }
+            @if q.is_some() { a href=(list.listing.with("q", None)) { "Clear" } }
+        }
+    }
 }
 
 /// The console's posture in the deployment, in one line.

@@ -14,6 +14,7 @@ pub(crate) mod overview;
 pub(crate) mod seed;
 pub(crate) mod select;
 pub(crate) mod sign_in;
+pub(crate) mod switch;
 pub(crate) mod task;
 pub(crate) mod tasks;
 pub(crate) mod unregister;

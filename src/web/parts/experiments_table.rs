@@ -5,15 +5,20 @@ use maud::{Markup, html};
 use crate::live::{Freshness, Hosting, RegistryRow, RegistryView, Snapshot, View};
 use crate::protocol::{ExperimentId, ExperimentState, Lease, TaskState};
 use crate::repos::RepoMaterializer;
-use crate::web::parts::readiness::{Readiness, readiness};
+use crate::web::parts::experiments_list::{ExperimentOrder, ExperimentsList, Shown, StateFilter};
+use crate::web::parts::readiness::{Readiness, ReadinessLevel, readiness};
 use crate::web::respond::switch_entry;
 use crate::web::ui::{
-    Column, Mark, Row, RowKind, Table, count, empty, number, short, short_id, sparkline, state, table, when,
+    Column, Mark, Row, RowKind, Table, count, empty, number, short, short_id, sparkline, state, when,
 };
 use crate::web::urls;
 
 /// What the table is drawn from.
 pub(crate) struct ExperimentsTable<'a> {
+    /// The list, as its query says.
+    pub list: &'a ExperimentsList,
+    /// The page of it that is shown.
+    pub shown: &'a Shown,
     /// The registry.
     pub registry: &'a RegistryView,
     /// The view of an experiment; none when it is not followed.
@@ -31,35 +36,63 @@ pub(crate) struct ExperimentsTable<'a> {
 }
 
 impl ExperimentsTable<'_> {
-    /// The table, or its empty state.
+    /// Filters, table and pager.
     pub fn markup(&self) -> Markup {
-        let rows = self.registry.rows.values().rev();
-        table(&Table {
-            caption: "Experiments, newest first",
-            columns: vec![
-                Column::text("Experiment"),
-                Column::text("State"),
-                Column::number("Pending"),
-                Column::number("Variants").minor(),
-                Column::number("Best score"),
-                Column::text("Progress").minor(),
-                Column::text("Last event").minor(),
-                Column::text("Lease").minor(),
-                Column::text("Readiness"),
-                Column::text("Actions"),
-            ],
-            rows: rows.map(|row| self.row(row)).collect(),
-            empty: match self.registry.listed {
-                true => empty(
-                    "No experiment is registered",
-                    html! { "Registering one below puts it here." },
-                ),
-                false => empty(
-                    "Not known yet",
-                    html! { "The control plane has not been read; the badge above says why." },
-                ),
-            },
-        })
+        let table = Table {
+            caption: "Experiments",
+            columns: self.columns(),
+            rows: self.shown.rows.iter().map(|row| self.row(row)).collect(),
+            empty: self.nothing(),
+        };
+        let listing = &self.list.listing;
+        let any_state = self.shown.by_state.iter().sum();
+        let in_state = |state: Option<StateFilter>| {
+            Some(state.map_or(any_state, |StateFilter(state)| self.shown.by_state[state as usize]))
+        };
+        let filters = html! {
+            (listing.chips("State", "state", &StateFilter::ALL, self.list.state, in_state))
+            (listing.chips("Readiness", "readiness", &ReadinessLevel::ALL, self.list.readiness, |_| None))
+        };
+        listing.markup("experiments", self.shown.total, &filters, &table)
+    }
+
+    fn columns(&self) -> Vec<Column<'static>> {
+        let sorted = |column, by: ExperimentOrder| {
+            let is_current = self.list.by == by;
+            self.list
+                .listing
+                .sorted_first(column, by.word(), is_current, by.first())
+        };
+        vec![
+            sorted(Column::text("Experiment"), ExperimentOrder::Name),
+            sorted(Column::text("State"), ExperimentOrder::State),
+            sorted(Column::number("Pending"), ExperimentOrder::Pending),
+            Column::number("Variants").minor(),
+            Column::number("Best score"),
+            Column::text("Progress").minor(),
+            sorted(Column::text("Last event").minor(), ExperimentOrder::LastEvent),
+            sorted(Column::text("Registered").minor(), ExperimentOrder::Registered),
+            Column::text("Lease").minor(),
+            Column::text("Readiness"),
+            Column::text("Actions"),
+        ]
+    }
+
+    fn nothing(&self) -> Markup {
+        match (self.registry.listed, self.registry.rows.is_empty()) {
+            (false, _) => empty(
+                "Not known yet",
+                html! { "The control plane has not been read; the badge above says why." },
+            ),
+            (true, true) => empty(
+                "No experiment is registered",
+                html! { "Registering one below puts it here." },
+            ),
+            (true, false) => empty(
+                "No experiment matches",
+                html! { a href=(urls::experiments()) { "Show all experiments" } },
+            ),
+        }
     }
 
     fn row(&self, row: &RegistryRow) -> Row {
@@ -77,6 +110,7 @@ impl ExperimentsTable<'_> {
                 best(&row.id, snapshot),
                 progress(snapshot),
                 last_event(snapshot),
+                html! { @if let Some(entry) = &row.entry { (when(entry.created_at)) } @else { "–" } },
                 lease(row.entry.as_ref().and_then(|entry| entry.lease.as_ref())),
                 ready.markup(row),
                 self.actions(row, &ready),

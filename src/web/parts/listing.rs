@@ -34,6 +34,13 @@ impl Listing {
         self.query.with(name, value)
     }
 
+    /// What a form that changes `name` has to send beside it, so that the list stays as it is otherwise.
+    pub fn kept_beside(&self, name: &str) -> impl Iterator<Item = (&'static str, &str)> {
+        self.query
+            .understood()
+            .filter(move |(kept, _)| *kept != name && *kept != "page")
+    }
+
     /// The paging, cut to the pages that `total` rows have.
     pub fn paging(&self, total: u64) -> Paging {
         self.paging.within(total)
@@ -56,8 +63,23 @@ impl Listing {
     /// A column that sorts by `word` in the query; without one, by the default. A link sorts largest first; on the
     /// column that is sorted by already it reverses the order.
     pub fn sorted<'c>(&self, column: Column<'c>, word: Option<&str>, is_current: bool) -> Column<'c> {
+        self.sorted_first(column, word, is_current, Order::Descending)
+    }
+
+    /// [`Listing::sorted`] for a column whose link sorts in the order `first`.
+    pub fn sorted_first<'c>(
+        &self,
+        column: Column<'c>,
+        word: Option<&str>,
+        is_current: bool,
+        first: Order,
+    ) -> Column<'c> {
         let current = is_current.then_some(self.order);
-        let dir = (current == Some(Order::Descending)).then_some("asc");
+        let is_ascending = match first {
+            Order::Ascending => current != Some(Order::Ascending),
+            Order::Descending => current == Some(Order::Descending),
+        };
+        let dir = is_ascending.then_some("asc");
         let href = self.query.with_all(&[("sort", word), ("dir", dir)]);
         column.sorted(Sort { href, current })
     }

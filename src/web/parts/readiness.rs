@@ -16,6 +16,37 @@ struct Requirement {
     blocking: bool,
 }
 
+/// How ready an experiment is, as a filter; as text, its word in the query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReadinessLevel {
+    /// Every requirement is met.
+    Ready,
+    /// Its pages can be shown, but something is missing.
+    Incomplete,
+    /// No page of it can be shown.
+    Blocked,
+}
+
+impl ReadinessLevel {
+    /// Every level.
+    pub const ALL: [Self; 3] = [Self::Ready, Self::Incomplete, Self::Blocked];
+
+    /// The level of a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.to_string() == word)
+    }
+}
+
+impl std::fmt::Display for ReadinessLevel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Ready => "ready",
+            Self::Incomplete => "incomplete",
+            Self::Blocked => "blocked",
+        })
+    }
+}
+
 /// All requirements of an experiment.
 pub(crate) struct Readiness(Vec<Requirement>);
 
@@ -67,6 +98,15 @@ impl Readiness {
     pub fn obstacle(&self) -> Option<&str> {
         let unmet = self.0.iter().find(|need| need.blocking && need.met.is_err());
         unmet.and_then(|need| need.met.as_ref().err().map(String::as_str))
+    }
+
+    /// How ready it is.
+    pub fn level(&self) -> ReadinessLevel {
+        match self.0.iter().all(|need| need.met.is_ok()) {
+            true => ReadinessLevel::Ready,
+            false if self.obstacle().is_some() => ReadinessLevel::Blocked,
+            false => ReadinessLevel::Incomplete,
+        }
     }
 
     /// A mark and a reason for each requirement that is not met; the control plane's warnings below.

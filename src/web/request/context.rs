@@ -36,6 +36,8 @@ pub(crate) struct Context {
     pub experiment: Option<Followed>,
     /// The fleet's revision as of the request.
     pub fleet: u64,
+    /// The experiments that this browser switched to last, newest first.
+    pub recent: Vec<ExperimentId>,
 }
 
 /// A mirror, and its view as of the request: a request reads one view only.
@@ -62,7 +64,7 @@ impl Context {
     ///
     /// # Errors
     /// [`Fault::SignedOut`].
-    pub async fn of(request: &Request) -> Result<Self, Fault> {
+    pub async fn of(request: &Request, session: &Session) -> Result<Self, Fault> {
         let signed_in = gate::signed_in(request)?.clone();
         let console = Console::of(request)?.clone();
         let target = Target::of(request)?;
@@ -83,6 +85,7 @@ impl Context {
             registry,
             experiment: None,
             fleet,
+            recent: session::recent(session),
         })
     }
 

@@ -37,6 +37,11 @@ impl Query {
         Some(value)
     }
 
+    /// The values that the page understood, by name.
+    pub fn understood(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.understood.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
     /// The page number and the rows per page.
     pub fn paging(&mut self) -> Paging {
         let number = |text: &str| text.parse::<u64>().ok().filter(|n| *n >= 1);

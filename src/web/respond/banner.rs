@@ -108,8 +108,7 @@ mod tests {
         RegistryView {
             listed: true,
             rows: ids.iter().map(entry).collect(),
-            freshness: Freshness::Live(FeedKind::Push),
-            revision: 1,
+            ..RegistryView::new(Freshness::Live(FeedKind::Push))
         }
     }
 

@@ -1,14 +1,14 @@
 //! The bar of every page: the switcher, the freshness badge, the number of pending tasks.
 
-use crate::live::{FeedKind, Freshness, Hosting, RegistryRow, Topic};
-use crate::protocol::{ExperimentState, TaskKind, TaskState};
+use crate::live::{FeedKind, Freshness, Topic};
+use crate::protocol::{TaskKind, TaskState};
 use crate::web::auth::Role;
 use crate::web::request::{Context, Followed};
 use crate::web::respond::page::Page;
+use crate::web::respond::switch_list::{switch_entry, switch_list};
 use crate::web::stream::position::StreamPosition;
 use crate::web::ui::{
-    self, EntryState, Shell, SwitchEntry, SwitchList, freshness_badge, pending_counts, region, staleness,
-    switcher_region,
+    self, Shell, SwitchEntry, SwitchList, freshness_badge, pending_counts, region, staleness, switcher_region,
 };
 use crate::web::urls;
 
@@ -63,10 +63,10 @@ impl BarRegion {
 /// The bar of one answer.
 pub(crate) struct Bar<'a> {
     context: &'a Context,
-    /// Every registered experiment.
+    /// The experiments to switch between.
     pub list: SwitchList,
-    /// The index of the page's experiment in the list.
-    current: Option<usize>,
+    /// The experiment of the page.
+    current: Option<SwitchEntry>,
     stream_url: String,
     /// Pending ideation, execution and evaluation tasks.
     pub pending: Option<[u64; 3]>,
@@ -77,9 +77,10 @@ pub(crate) struct Bar<'a> {
 
 impl<'a> Bar<'a> {
     pub fn of(context: &'a Context) -> Self {
-        let entries: Vec<_> = context.registry.rows.values().map(|row| switch_entry(row)).collect();
         let id = context.experiment.as_ref().map(|followed| followed.mirror.experiment());
-        let current = id.and_then(|id| entries.iter().position(|entry| entry.id == *id));
+        let current = id
+            .and_then(|id| context.registry.rows.get(id))
+            .map(|row| switch_entry(row));
         let registry = context.registry.revision;
         let (stream_url, pending) = match &context.experiment {
             Some(Followed { mirror, view }) => {
@@ -100,16 +101,15 @@ impl<'a> Bar<'a> {
                     revision: context.fleet,
                     registry,
                 };
-                (urls::fleet_live(&since.to_string()), None)
+                (
+                    urls::fleet_live(&since.to_string(), listed(&context.htmx.page_url)),
+                    None,
+                )
             }
-        };
-        let stale_reason = match &context.registry.freshness {
-            Freshness::Stale { cause, .. } => Some(cause.message.clone()),
-            _ => None,
         };
         Self {
             context,
-            list: SwitchList { entries, stale_reason },
+            list: switch_list(context),
             current,
             stream_url,
             pending,
@@ -157,24 +157,14 @@ impl<'a> Bar<'a> {
 
     /// The experiment of the page.
     pub fn current(&self) -> Option<&SwitchEntry> {
-        self.current.map(|index| &self.list.entries[index])
+        self.current.as_ref()
     }
 }
 
-/// An experiment as the switcher and the tables of experiments show it.
-pub(crate) fn switch_entry(row: &RegistryRow) -> SwitchEntry {
-    let state = match (&row.hosting, row.state()) {
-        (Hosting::NotHosted, _) => EntryState::Unseeded,
-        (Hosting::Elsewhere, _) => EntryState::Elsewhere,
-        (Hosting::Unknown(_), _) | (_, None) => EntryState::Unknown,
-        (Hosting::Hosted(_), Some(ExperimentState::Running)) => EntryState::Running,
-        (Hosting::Hosted(_), Some(ExperimentState::Terminated)) => EntryState::Terminated,
-    };
-    SwitchEntry {
-        id: row.id.clone(),
-        name: row.name().map(str::to_owned),
-        state,
-    }
+/// The query of the page of experiments, if that is the page.
+fn listed(page_url: &str) -> Option<&str> {
+    let (path, query) = page_url.split_once('?').unwrap_or((page_url, ""));
+    (path == urls::experiments()).then_some(query)
 }
 
 fn operator_info(context: &Context) -> ui::OperatorInfo {

@@ -14,9 +14,11 @@ mod page;
 mod page_cache;
 mod render;
 mod response;
+mod switch_list;
 
 pub(crate) use banner::{SWITCHED_MID_FORM, with_banner, with_outcome};
-pub(crate) use bar::{BarRegion, switch_entry};
+pub(crate) use bar::BarRegion;
 pub(crate) use page::Page;
 pub(crate) use page_cache::PageCache;
 pub(crate) use render::{answer, answer_bar, answer_bar_with, answer_from_view, answer_write};
+pub(crate) use switch_list::{MAX_LISTED, entry_state, stale_reason, switch_entry};

@@ -1,8 +1,8 @@
 //! The cache of rendered answers, shared by all operators who may see the same thing, and the versions of regions that
 //! pages in browsers have.
 //!
-//! Markup holds nothing of a session. The key of an answer names everything that it was rendered from. When any of that
-//! changes the key does, so no entry has to be invalidated.
+//! Of a session, markup holds nothing but the choice of experiments that the switcher lists. The key of an answer names
+//! everything that it was rendered from. When any of that changes the key does, so no entry has to be invalidated.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(crate) struct PageKey {
     pub operator: Option<Operator>,
     /// The operator's role.
     pub role: Role,
-    /// A hash of the revisions and freshness of the data.
+    /// A hash of the revisions and freshness of the data, and of what the switcher lists where the answer has it.
     pub data: u64,
 }
 

@@ -18,6 +18,7 @@ use crate::web::respond::links::relative_links;
 use crate::web::respond::page::Page;
 use crate::web::respond::page_cache::{PageKey, Rendered, VersionKey};
 use crate::web::respond::response::respond;
+use crate::web::respond::switch_list::listed_experiments;
 use crate::web::ui::{Region, document, fragment, region, staleness, wide_and_narrow};
 
 /// Answers with a page that is drawn from the experiment's view alone, from the cache where possible.
@@ -34,6 +35,7 @@ pub(crate) fn answer_from_view<'p>(active: &Active, draw: impl FnOnce() -> Page<
             active.mirror.epoch().hash(&mut data);
             (active.view.revisions.current(), &active.view.freshness).hash(&mut data);
             (context.registry.revision, &context.registry.freshness).hash(&mut data);
+            listed_experiments(context).hash(&mut data);
             let operator = Some(context.operator().clone());
             let key = key(context, context.htmx.scope.clone(), operator, data.finish());
             let rendered = context.console.pages.get_or_draw(&key, || render(context, &draw()));
@@ -50,7 +52,7 @@ pub(crate) fn answer_from_view<'p>(active: &Active, draw: impl FnOnce() -> Page<
             context,
             PageScope::Region(name.to_owned()),
             None,
-            data_of(active, wanted.topics()),
+            data_of(active, &[name], wanted.topics()),
         );
         Some(context.console.pages.get_or_draw(&key, || wanted.render(context)))
     };
@@ -64,7 +66,7 @@ pub(crate) fn answer_from_view<'p>(active: &Active, draw: impl FnOnce() -> Page<
             let Some(topics) = topics else {
                 return respond(context, Rendered::Reload);
             };
-            let data = data_of(active, &topics.concat());
+            let data = data_of(active, &names, &topics.concat());
             let key = key(context, context.htmx.scope.clone(), None, data);
             let changes = || {
                 changes::render(context, StatusCode::OK, known, |name| {
@@ -131,8 +133,8 @@ pub(crate) fn answer_write(context: &Context, page_url: String, page: &Page) -> 
     response
 }
 
-/// A hash of the data behind some topics.
-fn data_of(active: &Active, topics: &[Topic]) -> u64 {
+/// A hash of the data that some regions are drawn from.
+fn data_of(active: &Active, names: &[&str], topics: &[Topic]) -> u64 {
     let registry = &active.context.registry;
     let mut data = DefaultHasher::new();
     active.mirror.epoch().hash(&mut data);
@@ -142,6 +144,9 @@ fn data_of(active: &Active, topics: &[Topic]) -> u64 {
     }
     if topics.contains(&Topic::Freshness) {
         active.view.freshness.hash(&mut data);
+    }
+    if names.contains(&BarRegion::Switcher.name()) {
+        listed_experiments(&active.context).hash(&mut data);
     }
     data.finish()
 }

@@ -26,7 +26,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until};
 use crate::live::{Epoch, Topic, Viewer};
 use crate::web::auth::SignedIn;
 use crate::web::console::Console;
-use crate::web::request::{Active, Context};
+use crate::web::parts::experiments_list::ExperimentsList;
+use crate::web::request::{Active, Context, Query};
 
 use batching::Batching;
 use position::StreamPosition;
@@ -48,12 +49,15 @@ pub(crate) fn experiment(active: Active, request: &poem::Request) -> Response {
     answer(&active.context, source, intervals, epoch, since)
 }
 
-/// `GET /live`: that anything changed in any experiment, at most once a second.
+/// `GET /live`: that anything changed that a page of the deployment shows, at most once a second. `experiments` is the query
+/// of the page of experiments.
 #[handler]
 pub(crate) fn fleet(context: &Context, request: &poem::Request) -> Response {
     let epoch = context.live().epoch();
     let since = StreamPosition::requested(request, epoch);
-    let source = FleetSource::new(context.live(), since.map_or(0, |since| since.revision));
+    let mut query = Query::of(&context.htmx.page_url);
+    let list = query.take("experiments", |query| Some(ExperimentsList::of_query(query)));
+    let source = FleetSource::new(context.console.clone(), list, since.map_or(0, |since| since.revision));
     answer(context, source, FLEET_INTERVAL..=FLEET_INTERVAL, epoch, since)
 }
 

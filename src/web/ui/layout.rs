@@ -219,6 +219,7 @@ mod tests {
         };
         SwitchList {
             entries: vec![entry],
+            total: 1,
             stale_reason: None,
         }
     }

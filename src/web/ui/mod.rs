@@ -17,10 +17,11 @@ mod scale;
 mod shell;
 mod sparkline;
 mod step_line;
+mod switcher;
 mod table;
 mod value;
 
-pub(crate) use bar::{EntryState, SwitchEntry, SwitchList, pending_counts, switcher_region};
+pub(crate) use bar::{pending_counts, switcher_region};
 pub(crate) use chart::{ScoreChart, ScorePoint};
 pub(crate) use chips::{Chip, chips};
 pub(crate) use detail::{Figure, crumbs, definitions, figures, halves, panel, wide_and_narrow};
@@ -33,6 +34,7 @@ pub(crate) use pager::Pager;
 pub(crate) use region::{Body, Region, region};
 pub(crate) use shell::{OperatorInfo, Shell};
 pub(crate) use sparkline::sparkline;
+pub(crate) use switcher::{EntryState, FOUND, SwitchEntry, SwitchList, SwitchMatches, switch_matches, switcher_found};
 pub(crate) use table::{Column, Order, ROW, Row, RowKind, Sort, Table, table};
 pub(crate) use value::{
     VALUE, commit, copyable, count, id_link, id_maybe_link, id_text, metric_value, number, short, short_id, when,

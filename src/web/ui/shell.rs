@@ -2,8 +2,8 @@
 
 use maud::Markup;
 
-use super::bar::{SwitchEntry, SwitchList};
 use super::freshness::Freshness;
+use super::switcher::{SwitchEntry, SwitchList};
 use crate::web::sections::Section;
 
 /// Who is signed in, and with which role.

@@ -38,6 +38,7 @@ const EXPECTED: &str = "
 /x/:experiment/admin/events/                   ok     ok     admin  ok     ok     admin  ok     role?  role?  CP?    role?  role?
 /x/:experiment/admin/seed                      ok     ok     admin  ok     ok     admin  ok     role?  role?  CP?    role?  role?
 /x/by-name/:name                               noname noname noname ok     ok     ok     ok     ok     ok     CP?    CP?    CP?
+/switch                                        noCP   noCP   noCP   ok     ok     ok     ok     ok     ok     stale  stale  stale
 /admin/experiments/                            noCP   noCP   admin  ok     ok     admin  ok     role?  role?  stale  role?  role?
 /admin/experiments/:experiment/unregister      noCP   noCP   admin  ok     ok     admin  ok     role?  role?  CP?    role?  role?
 /admin/control/workers/                        noCP   noCP   admin  ok     ok     admin  notok  role?  role?  notok  role?  role?
