@@ -1,86 +1,18 @@
 //! A Chromium of our own, and what an operator does with it.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fantoccini::actions::{InputSource, KeyAction, KeyActions, MouseActions, PointerAction};
-use fantoccini::wd::{WebDriverCompatibleCommand, WindowHandle};
+use fantoccini::wd::WindowHandle;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
-use poem::http::Method;
-use reqwest::Url;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::chromedriver::{Driver, Extension, MISSING};
+
 /// How long a page may take to become what is expected of it.
 const PATIENCE: Duration = Duration::from_secs(10);
-const MISSING: &str = "the browser tests need Chromium and its driver: install the packages `chromium` and \
-    `chromium-driver`, so that `chromium` and `chromedriver` are on the PATH";
-
-/// The end of the driver ends its browser.
-struct Driver {
-    process: Child,
-    port: u16,
-}
-
-impl Driver {
-    fn start() -> Self {
-        let mut process = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("chromedriver does not start ({error}); {MISSING}"));
-        let mut lines = BufReader::new(process.stdout.take().expect("its output"))
-            .lines()
-            .map_while(Result::ok);
-        let port = lines
-            .find_map(|line| {
-                line.split_once("started successfully on port ")?
-                    .1
-                    .trim_end_matches('.')
-                    .parse()
-                    .ok()
-            })
-            .expect("chromedriver says its port");
-        // It must not block on, or die of, an output that nobody reads.
-        std::thread::spawn(move || lines.count());
-        Self { process, port }
-    }
-
-    /// Asks it to end its browser and then itself, which a signal would not.
-    fn shut_down(&self) -> std::io::Result<()> {
-        let mut socket = TcpStream::connect(("127.0.0.1", self.port))?;
-        socket.set_read_timeout(Some(Duration::from_secs(5)))?;
-        write!(
-            socket,
-            "GET /shutdown HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
-        )?;
-        socket.read_to_end(&mut Vec::new()).map(drop)
-    }
-
-    fn has_ended(&mut self) -> bool {
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while Instant::now() < deadline {
-            if matches!(self.process.try_wait(), Ok(Some(_))) {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        false
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        if self.shut_down().is_err() || !self.has_ended() {
-            let _ = self.process.kill();
-            let _ = self.process.wait();
-        }
-    }
-}
 
 /// A browser with an empty profile.
 pub struct Browser {
@@ -111,7 +43,7 @@ impl Browser {
     }
 
     async fn with(base: &str, preferences: Value) -> Self {
-        let driver = Driver::start();
+        let driver = Driver::start().unwrap_or_else(|error| panic!("chromedriver does not start ({error}); {MISSING}"));
         let profile = tempfile::tempdir().expect("a directory");
         let user_data = format!("--user-data-dir={}", profile.path().display());
         let capabilities = json!({
@@ -130,7 +62,7 @@ impl Browser {
         };
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities)
-            .connect(&format!("http://127.0.0.1:{}", driver.port))
+            .connect(&driver.url())
             .await
             .unwrap_or_else(|error| panic!("Chromium does not start ({error}); {MISSING}"));
         Self {
@@ -297,14 +229,8 @@ impl Browser {
     /// Gives the page a width, however narrow, which a window manager would not.
     pub async fn resize(&self, width: u32) {
         let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
-        let parameters = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics });
-        self.client
-            .issue_cmd(Extension {
-                path: "goog/cdp/execute",
-                parameters,
-            })
-            .await
-            .expect("a width");
+        let command = Extension::devtools("Emulation.setDeviceMetricsOverride", metrics);
+        self.client.issue_cmd(command).await.expect("a width");
     }
 
     /// What the browser's console was told since the last time of asking: script errors, violations of the content
@@ -324,22 +250,5 @@ impl Browser {
             .iter()
             .map(|entry| format!("{}: {}", entry["level"], entry["message"]))
             .collect()
-    }
-}
-
-/// A command of chromedriver's own.
-#[derive(Debug)]
-struct Extension {
-    path: &'static str,
-    parameters: Value,
-}
-
-impl WebDriverCompatibleCommand for Extension {
-    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, <Url as std::str::FromStr>::Err> {
-        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.path))
-    }
-
-    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
-        (Method::POST, Some(self.parameters.to_string()))
     }
 }

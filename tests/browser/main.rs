@@ -3,6 +3,8 @@
 // The console inside a middlebox is a type of types, deeper than the compiler follows by itself.
 #![recursion_limit = "256"]
 
+#[path = "../support/chromedriver.rs"]
+mod chromedriver;
 mod chromium;
 mod console;
 #[path = "../support/life.rs"]

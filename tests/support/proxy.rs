@@ -316,14 +316,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Finds the requests in the bytes of one connection.
-struct Reader {
+pub struct Reader {
     connection: usize,
     head: Vec<u8>,
     body_left: usize,
 }
 
 impl Reader {
-    fn new(connection: usize) -> Self {
+    pub fn new(connection: usize) -> Self {
         Self {
             connection,
             head: Vec::new(),
@@ -331,7 +331,7 @@ impl Reader {
         }
     }
 
-    fn read(&mut self, mut bytes: &[u8]) -> Vec<Request> {
+    pub fn read(&mut self, mut bytes: &[u8]) -> Vec<Request> {
         let mut requests = Vec::new();
         while !bytes.is_empty() {
             let body = self.body_left.min(bytes.len());
