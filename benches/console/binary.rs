@@ -13,6 +13,9 @@ use switchboard::protocol::Actor;
 
 use crate::Outcome;
 
+/// The program of this build.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_switchboard");
+
 /// A running `switchboard`. Dropping it kills the process.
 pub struct Binary {
     child: Child,
@@ -26,22 +29,27 @@ pub struct Binary {
 impl Binary {
     /// Starts `switchboard up` on free ports and waits for the sign-in link, which it prints last.
     pub fn start(data_dir: &Path, demo: bool) -> Outcome<Self> {
+        Self::start_program(Path::new(PROGRAM), data_dir, demo)
+    }
+
+    /// The same with another build of the program.
+    pub fn start_program(program: &Path, data_dir: &Path, demo: bool) -> Outcome<Self> {
         let args = ["--port", "0", "--backend-port", "0", "--no-demo"];
         let args = if demo { &args[..4] } else { &args };
-        Self::until(data_dir, args, |binary| !binary.sign_in.is_empty())
+        Self::until(program, data_dir, args, |binary| !binary.sign_in.is_empty())
     }
 
     /// Starts the backend alone; port 0 takes a free port.
     pub fn backend(data_dir: &Path, port: u16) -> Outcome<Self> {
-        Self::until(data_dir, &["backend", "--port", &port.to_string()], |binary| {
-            binary.backend.port() != 0
-        })
+        let args = ["backend", "--port", &port.to_string()];
+        Self::until(Path::new(PROGRAM), data_dir, &args, |binary| binary.backend.port() != 0)
     }
 
-    fn until(data_dir: &Path, args: &[&str], is_ready: impl Fn(&Self) -> bool) -> Outcome<Self> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+    fn until(program: &Path, data_dir: &Path, args: &[&str], is_ready: impl Fn(&Self) -> bool) -> Outcome<Self> {
+        let mut command = Command::new(program);
         command.args(args).args(["--log", "error", "--data-dir"]).arg(data_dir);
-        let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn()?;
+        let child = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn();
+        let mut child = child.map_err(|error| format!("{} does not start: {error}", program.display()))?;
         let stdout = child.stdout.take().ok_or("the program has no stdout")?;
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {

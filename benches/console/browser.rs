@@ -1,16 +1,10 @@
 //! The time from a commit in the backend to the changed row in a real Chromium.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
 use std::time::Duration;
 
-use fantoccini::{Client, ClientBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::json;
-
 use crate::binary::Binary;
+use crate::chromium::Chromium;
 use crate::deployment::Lab;
 use crate::stats::{Sorted, ms, table};
 use crate::{Options, Outcome, load};
@@ -31,77 +25,26 @@ const OBSERVE: &str = "
     return window.held;
 ";
 
-/// A chromedriver process. Dropping it kills it and its browsers.
-struct Driver(Child);
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        // The process may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Driver {
-    fn start() -> Outcome<(Self, String)> {
-        let mut child = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("cannot start chromedriver: {error}"))?;
-        let stdout = child.stdout.take().ok_or("chromedriver has no stdout")?;
-        let driver = Self(child);
-        let (sender, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                // Read until the end, so that it never blocks on a full pipe.
-                let _ = sender.send(line);
-            }
-        });
-        loop {
-            let line = lines
-                .recv_timeout(Duration::from_secs(20))
-                .map_err(|_| "chromedriver names no port")?;
-            if let Some((_, port)) = line.split_once("started successfully on port ") {
-                let port: u16 = port.trim_end_matches('.').parse()?;
-                return Ok((driver, format!("http://127.0.0.1:{port}")));
-            }
-        }
-    }
-}
-
-async fn chromium(driver: &str) -> Outcome<Client> {
-    let options = json!({ "goog:chromeOptions": { "args": [
-        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1360,900",
-    ] } });
-    let capabilities = options.as_object().cloned().unwrap_or_default();
-    let mut builder = ClientBuilder::new(HttpConnector::new());
-    Ok(builder.capabilities(capabilities).connect(driver).await?)
-}
-
 pub fn run(options: &Options) -> Outcome {
     let home = tempfile::tempdir()?;
     let binary = Binary::start(home.path(), false)?;
-    let (_driver, url) = Driver::start()?;
     load::runtime()?.block_on(async {
-        let browser = chromium(&url).await?;
-        let outcome = measure(options, &binary, &browser).await;
-        browser.close().await?;
-        outcome
+        let browser = Chromium::start().await?;
+        measure(options, &binary, &browser).await
     })
 }
 
-async fn measure(options: &Options, binary: &Binary, browser: &Client) -> Outcome {
+async fn measure(options: &Options, binary: &Binary, browser: &Chromium) -> Outcome {
     let wanted = options.browser_events;
     let lab = Lab::begin(&binary.admin()?, "browser").await?;
     lab.fill(20).await?;
     let origin = format!("http://{}", binary.console);
-    browser.goto(&format!("{origin}{}", binary.sign_in)).await?;
+    browser.open(&format!("{origin}{}", binary.sign_in)).await?;
     browser
-        .goto(&format!("{origin}/x/{}/admin/events/?per=300", lab.id))
+        .open(&format!("{origin}/x/{}/admin/events/?per=300", lab.id))
         .await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let held = browser.execute(OBSERVE, Vec::new()).await?;
+    let held = browser.script(OBSERVE).await?;
     if held.as_u64().unwrap_or_default() < 20 {
         return Err(format!("the page holds {held} events before the first of the measurement").into());
     }
@@ -114,7 +57,7 @@ async fn measure(options: &Options, binary: &Binary, browser: &Client) -> Outcom
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
 
-    let seen = browser.execute("return window.seen", Vec::new()).await?;
+    let seen = browser.script("return window.seen").await?;
     let seen: HashMap<String, f64> = serde_json::from_value(seen)?;
     let events = lab.orchestrator.events(from as u64, None).await?.events;
     if events.len() != wanted {

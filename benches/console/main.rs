@@ -8,11 +8,15 @@ mod asks;
 mod backend;
 mod binary;
 mod browser;
+#[path = "../../tests/support/chromedriver.rs"]
+mod chromedriver;
+mod chromium;
 mod deployment;
 mod fanout;
 mod http;
 mod idle;
 mod large;
+mod light;
 mod load;
 mod memory;
 mod mirror;
@@ -27,6 +31,7 @@ mod slow;
 mod start;
 mod stats;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -38,11 +43,11 @@ type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 /// Run without a name, in this order: what needs no browser and no long wait.
 const DEFAULT: [&str; 5] = ["page", "size", "idle", "fanout", "start"];
 /// Run only when named.
-const ON_DEMAND: [&str; 8] = [
-    "polled", "slow", "outage", "browser", "mirror", "memory", "backend", "large",
+const ON_DEMAND: [&str; 9] = [
+    "polled", "slow", "outage", "browser", "light", "mirror", "memory", "backend", "large",
 ];
 /// What `everything` runs after [`DEFAULT`]: all measurements of live pages.
-const LIVE: [&str; 5] = ["polled", "slow", "outage", "browser", "mirror"];
+const LIVE: [&str; 6] = ["polled", "slow", "outage", "browser", "light", "mirror"];
 /// The name that runs [`DEFAULT`] and [`LIVE`].
 const EVERYTHING: &str = "everything";
 
@@ -50,8 +55,8 @@ const EVERYTHING: &str = "everything";
 #[derive(Debug, Clone, Parser)]
 #[command(name = "bench")]
 pub struct Options {
-    /// page, size, idle, fanout, start (the default); only when named: polled, slow, outage, browser, mirror, memory,
-    /// backend, large; `everything` is the default and polled, slow, outage, browser, mirror
+    /// page, size, idle, fanout, start (the default); only when named: polled, slow, outage, browser, light, mirror,
+    /// memory, backend, large; `everything` is the default and polled, slow, outage, browser, light, mirror
     #[arg(value_parser = [DEFAULT.as_slice(), ON_DEMAND.as_slice(), &[EVERYTHING]].concat())]
     names: Vec<String>,
     /// Seconds under load for each subject at each level
@@ -84,10 +89,23 @@ pub struct Options {
     /// Events of `large`
     #[arg(long, default_value_t = 1_000_000)]
     large_events: usize,
-    /// Another EDEN task store that `backend` compares with ours, such as http://127.0.0.1:8000
-    #[arg(long, value_name = "URL")]
+    /// Seconds that `light` measures each page
+    #[arg(long, default_value_t = 60.0)]
+    light_seconds: f64,
+    /// Experiments that `light` registers besides the demo's
+    #[arg(long, default_value_t = 0)]
+    experiments: usize,
+    /// If not 0, `light` only samples the memory of two pages, each minute for so many minutes
+    #[arg(long, default_value_t = 0)]
+    long_minutes: u64,
+    /// The program that `light` measures; by default the one of this build
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
+    /// What to compare with: for `backend` another EDEN task store, such as http://127.0.0.1:8000; for `light` another
+    /// build of the program
+    #[arg(long, value_name = "URL or PATH")]
     against: Option<String>,
-    /// Its admin token
+    /// The admin token of that task store
     #[arg(long, value_name = "TOKEN")]
     against_token: Option<String>,
     /// The id of an experiment that it hosts
@@ -133,6 +151,7 @@ fn measure(name: &str, options: &Options) -> Outcome {
         "slow" => slow::run(options),
         "outage" => outage::run(options),
         "browser" => browser::run(options),
+        "light" => light::run(options),
         "memory" => memory::run(options),
         "backend" => backend::run(options),
         "large" => large::run(options),
