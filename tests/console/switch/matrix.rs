@@ -1,20 +1,40 @@
 //! What every page says while a server is not what it should be, and that all is well again once it is.
 
+use futures_util::future::join_all;
+use switchboard::live::{Freshness, UnavailabilityKind};
+
 use super::table::Table;
 use super::{Ask, BOTH, How, Line, Site, fault, follows, visit, words};
 use crate::browser::Browser;
-use crate::console::{Console, until};
+use crate::console::{Console, Page, until};
 use crate::gateway::Fault;
 
-const WAYS: [(&str, How); 8] = [
-    ("is not there", How::Cut),
-    ("falls silent", How::Mute),
-    ("refuses the credential", How::Says(Fault::Problem(401, "unauthorized"))),
-    ("forbids", How::Says(Fault::Problem(403, "forbidden"))),
-    ("fails", How::Says(Fault::Problem(500, "internal"))),
-    ("is hidden by a proxy", How::Says(Fault::Page(502))),
-    ("talks nonsense", How::Says(Fault::Garbage)),
-    ("hangs up", How::Says(Fault::Drop)),
+/// With what the console comes to know. Before it asks again it knows only that its connection broke.
+const WAYS: [(&str, How, UnavailabilityKind); 8] = [
+    ("is not there", How::Cut, UnavailabilityKind::Unreachable),
+    ("falls silent", How::Mute, UnavailabilityKind::Unreachable),
+    (
+        "refuses the credential",
+        How::Says(Fault::Problem(401, "unauthorized")),
+        UnavailabilityKind::NoCredential,
+    ),
+    (
+        "forbids",
+        How::Says(Fault::Problem(403, "forbidden")),
+        UnavailabilityKind::Refused,
+    ),
+    (
+        "fails",
+        How::Says(Fault::Problem(500, "internal")),
+        UnavailabilityKind::Failing,
+    ),
+    (
+        "is hidden by a proxy",
+        How::Says(Fault::Page(502)),
+        UnavailabilityKind::Failing,
+    ),
+    ("talks nonsense", How::Says(Fault::Garbage), UnavailabilityKind::Refused),
+    ("hangs up", How::Says(Fault::Drop), UnavailabilityKind::Unreachable),
 ];
 
 /// What is told while the task store misbehaves, to whoever came by a link, a member of `admins`, and another operator.
@@ -175,13 +195,20 @@ impl Watch {
         Self { console, operators }
     }
 
-    /// The same act by everybody, with htmx and without.
-    async fn look(&self, table: &mut Table, row: &str, path: &str) {
-        for (column, browser) in self.operators.iter().enumerate() {
-            for ask in BOTH {
-                let page = visit(browser, path, ask).await;
-                table.note(row, column, ask, &page);
-                let (key, said) = (fault(&page), words(&page));
+    /// The same act by everybody, with htmx and without, all at the same time: by operator, the answers as in [`BOTH`].
+    async fn look(&self, path: &str) -> Vec<Vec<Page>> {
+        let by_all = self
+            .operators
+            .iter()
+            .map(|browser| join_all(BOTH.map(|ask| visit(browser, path, ask))));
+        join_all(by_all).await
+    }
+
+    fn note(table: &mut Table, row: &str, pages: &[Vec<Page>]) {
+        for (column, answers) in pages.iter().enumerate() {
+            for (ask, page) in BOTH.into_iter().zip(answers) {
+                table.note(row, column, ask, page);
+                let (key, said) = (fault(page), words(page));
                 if let Some((_, sentence)) = SENTENCES.iter().find(|(it, _)| *it == key) {
                     assert!(
                         sentence.iter().any(|words| said.contains(words)),
@@ -207,8 +234,10 @@ impl Watch {
             ("/admin/experiments/", "/admin/experiments/".to_owned()),
             ("/admin/control/workers/", "/admin/control/workers/".to_owned()),
         ];
-        for (name, path) in rows {
-            self.look(table, &format!("{way}: {name}"), &path).await;
+        // Side by side, so that what a silent server is waited for is waited for once.
+        let pages = join_all(rows.iter().map(|(_, path)| self.look(path))).await;
+        for ((name, _), pages) in rows.iter().zip(pages) {
+            Self::note(table, &format!("{way}: {name}"), &pages);
         }
     }
 
@@ -271,12 +300,19 @@ const SENTENCES: &[(&str, &[&str])] = &[
     ("no-such-experiment", &["No experiment with the id exp_0"]),
 ];
 
-async fn walk(site: &Site, line: &Line, wanted: &'static str, is_down: impl AsyncFn(&Watch) -> bool) {
+async fn walk(
+    site: &Site,
+    line: &Line,
+    wanted: &'static str,
+    is_down: impl AsyncFn(&Watch, UnavailabilityKind) -> bool,
+) {
     let mut table = Table::like(wanted, 1);
-    for (way, how) in WAYS {
+    for (way, how, kind) in WAYS {
         let watch = Watch::begin(site).await;
+        let attempts = line.proxy.attempts();
         line.fail(how);
-        until(way, async || is_down(&watch).await.then_some(())).await;
+        let is_known = async || (line.proxy.attempts() > attempts && is_down(&watch, kind).await).then_some(());
+        until(way, is_known).await;
         watch.look_around(site, &mut table, way).await;
         line.heal();
         watch.recovers(site, way).await;
@@ -287,7 +323,7 @@ async fn walk(site: &Site, line: &Line, wanted: &'static str, is_down: impl Asyn
 #[tokio::test]
 async fn every_fault_of_the_task_store_is_told_and_gets_over() {
     let site = Site::start().await;
-    let is_down = async |watch: &Watch| {
+    let is_down = async |watch: &Watch, _| {
         let is_stale = |id| watch.console.live.mirror(id).view().freshness.word() == "stale";
         is_stale(&site.alpha.id) && {
             // Looked at for the first time, it is waited for a little, and then it is known.
@@ -302,7 +338,10 @@ async fn every_fault_of_the_task_store_is_told_and_gets_over() {
 #[tokio::test]
 async fn every_fault_of_the_control_plane_is_told_and_gets_over() {
     let site = Site::start().await;
-    let is_down = async |watch: &Watch| watch.console.live.registry().view().freshness.word() == "stale";
+    let is_down = async |watch: &Watch, kind| {
+        let view = watch.console.live.registry().view();
+        matches!(&view.freshness, Freshness::Stale { cause, .. } if cause.kind == kind)
+    };
     walk(&site, &site.control, CONTROL_PLANE, is_down).await;
 }
 
