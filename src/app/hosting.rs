@@ -31,7 +31,7 @@ pub(super) fn options(
     };
     let mut options = embedded::Options::new(location, token.clone(), clock.clone(), tasks.clone());
     if let AuthenticationConfig::Off = config.authentication {
-        warn!("authentication is off: whoever reaches this port may do everything");
+        warn!("authentication is off: anyone who reaches this port may do everything");
         options.authentication = embedded::Authentication::Off;
     }
     if let Some(limits) = config.limits {

@@ -36,7 +36,7 @@ impl HostedExperiment {
     }
 
     /// The same experiment under another configuration, for an import into an experiment in which nothing has
-    /// happened yet. Whoever follows the old value follows the new one too.
+    /// happened yet. A task that follows the old value follows the new one too.
     pub(super) fn with_config(&self, config: ExperimentConfig) -> Result<Self, serde_json::Error> {
         Ok(Self {
             scope: self.scope.clone(),

@@ -1,4 +1,4 @@
-//! Which remotes could not be fetched from lately, and when to try them again.
+//! Which remotes could not be fetched from, and when to try them again.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -49,7 +49,7 @@ pub(super) struct ServeArgs {
     /// be read
     #[arg(long, env = "EDEN_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = secret)]
     admin_token: Option<SecretString>,
-    /// The same of the control plane [default: the admin token]
+    /// Secret of the principal `admin` of the control plane [default: the admin token]
     #[arg(long, env = "EDEN_CONTROL_PLANE_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = secret)]
     control_plane_admin_token: Option<SecretString>,
     /// Where the console keeps its credentials; replicas share it [default: ~/.local/state/eden/web-ui]

@@ -31,7 +31,7 @@ pub(crate) enum SignInRefusal {
     Malformed,
     /// The server does not accept the credential.
     #[error(
-        "{0} does not know this credential. It may be mistyped, or replaced since; whoever administers the deployment can issue another."
+        "{0} does not know this credential. It may be mistyped, or replaced since; an administrator of the deployment can issue another."
     )]
     Refused(&'static str),
     /// The server does not answer.
@@ -47,7 +47,7 @@ pub(crate) enum SignInRefusal {
     #[error("Others are signing in, and the console checks only a few at once. Try again in a moment.")]
     Busy,
     /// Too many attempts failed.
-    #[error("Too many wrong credentials of late. Nothing is checked for {}.", minutes(.0.0))]
+    #[error("Too many wrong credentials were shown. Nothing is checked for {}.", minutes(.0.0))]
     RateLimited(RateLimited),
 }
 

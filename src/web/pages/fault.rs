@@ -132,11 +132,11 @@ impl Words {
                 "For administrators only",
                 match operator {
                     Operator::Worker { experiment: Some(id), .. } => format!(
-                        "You are signed in as {}, which is not in the group admins of experiment {id}. Whoever is in that group, or holds the experiment's admin token, can add you.",
+                        "You are signed in as {}, which is not in the group admins of experiment {id}. A member of that group, or a holder of the experiment's admin token, can add you.",
                         operator.label()
                     ),
                     _ => format!(
-                        "You are signed in as {}, which is not in this deployment's group admins. An administrator can add you on the page of the deployment's groups, and so can whoever holds the control plane's admin token.",
+                        "You are signed in as {}, which is not in this deployment's group admins. An administrator can add you on the page of the deployment's groups, and so can a holder of the control plane's admin token.",
                         operator.label()
                     ),
                 },
@@ -147,7 +147,7 @@ impl Words {
                     "This page is for the members of the group admins, and they cannot be looked up: {cause}.{}",
                     match cause.kind {
                         UnavailabilityKind::NoCredential =>
-                            " Only the admin token of the control plane can look them up: whoever runs this console starts it with --control-plane-admin-token.",
+                            " Only the admin token of the control plane can look them up: start this console with --control-plane-admin-token.",
                         _ => "",
                     }
                 ),

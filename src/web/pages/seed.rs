@@ -257,7 +257,7 @@ fn form_markup(id: &ExperimentId, form: &Form, faults: &FormErrors) -> Markup {
         name: "base_commit_sha",
         label: "Base commit",
         hint: Some(
-            "The seed commit that every variant descends from, 40 or 64 hex digits. Whoever works on the experiment may also make one.",
+            "The seed commit that every variant descends from, 40 or 64 hex digits. A worker of the experiment may also make one.",
         ),
         error: faults.field("base_commit_sha"),
         required: false,

@@ -174,7 +174,9 @@ fn operator_info(context: &Context) -> ui::OperatorInfo {
         role: match &context.role {
             Role::Administrator => "Administrator".to_owned(),
             Role::Operator => "No administrator: not in the group admins".to_owned(),
-            Role::LastKnownAdministrator(cause) => format!("Administrator until lately, and reading only: {cause}"),
+            Role::LastKnownAdministrator(cause) => {
+                format!("Administrator before the outage, and reading only: {cause}")
+            }
             Role::Unknown(cause) => format!("No administrator for now: {cause}"),
         },
     }
