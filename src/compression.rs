@@ -54,15 +54,24 @@ impl Coding {
         }
     }
 
-    /// Compresses a body. None where that is not worth it, or would cost too much.
+    /// Compresses a body that is kept. None where that is not worth it, or would cost too much.
     pub fn compress(self, body: &[u8]) -> Option<Bytes> {
+        self.compress_at(body, Level::of(body.len()))
+    }
+
+    /// Compresses a body that is sent once, fast. None where that is not worth it, or would cost too much.
+    pub fn compress_once(self, body: &[u8]) -> Option<Bytes> {
+        self.compress_at(body, Level::FAST)
+    }
+
+    fn compress_at(self, body: &[u8], level: Level) -> Option<Bytes> {
         if !(WORTH_IT..=FAST).contains(&body.len()) {
             return None;
         }
         let compressed = match self {
             Self::Identity => return None,
-            Self::Gzip => gzip(body),
-            Self::Brotli => brotli(body),
+            Self::Gzip => gzip(body, level.gzip),
+            Self::Brotli => brotli(body, level.brotli),
         }?;
         (compressed.len() < body.len()).then(|| compressed.into())
     }
@@ -79,24 +88,39 @@ fn weight_of(header: &str, coding: &str) -> Option<f64> {
     })
 }
 
-fn gzip(body: &[u8]) -> Option<Vec<u8>> {
-    let level = match body.len() {
-        ..=THOROUGH => 9,
-        ..=WELL => 6,
-        _ => 1,
-    };
+/// How hard to try, in the terms of each coding.
+#[derive(Debug, Clone, Copy)]
+struct Level {
+    /// From 1 to 9.
+    gzip: u32,
+    /// From 1 to 11.
+    brotli: i32,
+}
+
+impl Level {
+    const FAST: Self = Self { gzip: 1, brotli: 1 };
+
+    /// The level for a body of this many bytes.
+    fn of(length: usize) -> Self {
+        if length <= THOROUGH {
+            Self { gzip: 9, brotli: 11 }
+        } else if length <= WELL {
+            Self { gzip: 6, brotli: 5 }
+        } else {
+            Self::FAST
+        }
+    }
+}
+
+fn gzip(body: &[u8], level: u32) -> Option<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), flate2::Compression::new(level));
     encoder.write_all(body).ok()?;
     encoder.finish().ok()
 }
 
-fn brotli(body: &[u8]) -> Option<Vec<u8>> {
+fn brotli(body: &[u8], quality: i32) -> Option<Vec<u8>> {
     let parameters = brotli::enc::BrotliEncoderParams {
-        quality: match body.len() {
-            ..=THOROUGH => 11,
-            ..=WELL => 5,
-            _ => 1,
-        },
+        quality,
         mode: brotli::enc::backward_references::BrotliEncoderMode::BROTLI_MODE_TEXT,
         size_hint: body.len(),
         // The window needs not be larger than the body.

@@ -7,7 +7,7 @@ use poem::{Endpoint, IntoResponse, Request, Response};
 use tokio::sync::oneshot;
 
 use super::calls::Authenticated;
-use super::{HttpError, problem};
+use super::{HttpError, coding, problem};
 use crate::embedded::{BackendState, ProtocolError, ScopeKey};
 use crate::protocol::ErrorType;
 
@@ -42,7 +42,8 @@ async fn authenticate_and_run<E: Endpoint + 'static>(
     request.set_data(Authenticated { caller, scope });
     request.set_data(backend.clone());
     if matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Ok(endpoint.call(request).await?.into_response());
+        let accepted = coding::accepted(&request);
+        return coding::encode(endpoint.call(request).await?.into_response(), accepted).await;
     }
     // A write runs in a task of its own, so that it goes on when the caller hangs up: cut off half-way, it would leave
     // a commit unannounced.

@@ -1,8 +1,9 @@
 //! Conditional reads (RFC 9110 §13): each reply has a validator, and a caller that has the same reply gets a 304.
 
-use super::Reply;
+use super::coding::without_coding;
+use super::{Reply, json_text};
 use poem::http::{HeaderMap, StatusCode, header};
-use poem::{FromRequest, Request, RequestBody, Response};
+use poem::{FromRequest, IntoResponse, Request, RequestBody, Response};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -38,14 +39,13 @@ impl IfNoneMatch {
         if self.contains(&tag) {
             return Ok(not_modified(&tag));
         }
-        let reply = Response::builder().content_type("application/json");
-        Ok(reply.header(header::ETAG, tag).body(body))
+        Ok(with_tag(json_text(body), &tag))
     }
 
-    /// Whether the caller has the reply with this validator. `If-None-Match` uses the weak comparison, so the strength
-    /// of the validators does not count.
+    /// Whether the caller has the reply with this validator, in any content coding. `If-None-Match` uses the weak
+    /// comparison, so the strength of the validators does not count.
     pub(super) fn contains(&self, tag: &str) -> bool {
-        let is_known = |known: &String| known == "*" || known.trim_start_matches("W/") == tag;
+        let is_known = |known: &String| known == "*" || without_coding(known.trim_start_matches("W/")) == tag;
         self.0.iter().any(is_known)
     }
 }
@@ -53,7 +53,12 @@ impl IfNoneMatch {
 /// 304: the caller's copy is still valid.
 pub(super) fn not_modified(tag: &str) -> Response {
     let reply = Response::builder().status(StatusCode::NOT_MODIFIED);
-    reply.header(header::ETAG, tag).body(())
+    with_tag(reply.header(header::VARY, "accept-encoding").body(()), tag)
+}
+
+/// The reply with its validator.
+pub(super) fn with_tag(reply: Response, tag: &str) -> Response {
+    reply.with_header(header::ETAG, tag).into_response()
 }
 
 #[cfg(test)]

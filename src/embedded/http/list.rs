@@ -2,11 +2,10 @@
 //! caller that has that version gets a 304. A long list is read page by page from one snapshot into a file, and sent
 //! from there: neither its length nor a slow receiver costs memory or holds a database connection.
 
-use poem::http::header;
-use poem::{Body, Response};
+use poem::{IntoResponse, Response};
 
-use super::if_none_match::not_modified;
-use super::{IfNoneMatch, Reply, with_file};
+use super::if_none_match::{not_modified, with_tag};
+use super::{IfNoneMatch, Reply, json_text, with_file};
 use crate::embedded::storage::{Filter, Position, ScopeVersion, Session, StorageResult, Table};
 use crate::embedded::{BackendState, BlobStore, ScopeKey, TempFile};
 use crate::protocol::CURSOR_HEADER;
@@ -123,7 +122,7 @@ pub(super) async fn reply(backend: &BackendState, scope: ScopeKey, known: &IfNon
             let mut body = std::mem::take(&mut reader.open);
             join(&mut body, &first);
             body.push_str(&reader.close);
-            return Ok(with_headers(Body::from(body), headers(version)));
+            return Ok(with_headers(json_text(body), headers(version)));
         }
         reader.list
     };
@@ -134,7 +133,8 @@ pub(super) async fn reply(backend: &BackendState, scope: ScopeKey, known: &IfNon
         .spool(&backend.blobs, &mut session)
         .await?;
     drop(session);
-    Ok(with_file(file, with_headers(Body::empty(), headers(version))).await?)
+    let reply = Response::builder().content_type("application/json").body(());
+    Ok(with_file(file, with_headers(reply, headers(version))).await?)
 }
 
 /// The headers that say for which version a list is true.
@@ -156,15 +156,13 @@ impl ListHeaders {
     }
 }
 
-fn with_headers(body: Body, headers: Option<ListHeaders>) -> Response {
-    let reply = Response::builder().content_type("application/json");
-    let reply = match headers {
-        Some(headers) => reply
-            .header(CURSOR_HEADER, headers.cursor)
-            .header(header::ETAG, headers.tag),
+fn with_headers(reply: Response, headers: Option<ListHeaders>) -> Response {
+    match headers {
+        Some(headers) => with_tag(reply, &headers.tag)
+            .with_header(CURSOR_HEADER, headers.cursor)
+            .into_response(),
         None => reply,
-    };
-    reply.body(body)
+    }
 }
 
 fn join(into: &mut String, rows: &[String]) {

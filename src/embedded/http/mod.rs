@@ -4,7 +4,7 @@
 //! problem document. Handlers are in `artifacts`, `checkpoints`, `control`, `events`, `experiments`, `groups`,
 //! `ideas`, `leases`, `reference`, `tasks`, `variants` and
 //! `workers`. They share `calls` and `input` (what a handler
-//! is given), `list`, `if_none_match` and `reply` (what it answers with), `error` and `problem` (how it fails), and
+//! is given), `list`, `if_none_match`, `reply` and `coding` (what it answers with), `error` and `problem` (how it fails), and
 //! `upload` (large bodies).
 //!
 //! The wire orders the checks: credential (401), body and query (400), experiment header (400), authority (403), and
@@ -13,6 +13,7 @@
 mod artifacts;
 mod calls;
 mod checkpoints;
+mod coding;
 mod control;
 mod error;
 mod events;

@@ -6,6 +6,7 @@ use serde::Serialize;
 use tokio_util::io::ReaderStream;
 
 use super::Reply;
+use super::coding::WholeJson;
 use crate::embedded::storage::StorageResult;
 use crate::embedded::{ProtocolError, TempFile};
 
@@ -14,7 +15,8 @@ pub(super) const CHUNK: usize = 128 * 1024;
 
 /// 200 with stored or ready-made JSON.
 pub(super) fn json_text(text: String) -> Response {
-    Response::builder().content_type("application/json").body(text)
+    let reply = Response::builder().content_type("application/json");
+    reply.extension(WholeJson).body(text)
 }
 
 /// 200 with the stored JSON of an entity, or 404 when there is none.
