@@ -73,6 +73,8 @@ struct EventStream<S> {
     _registry_viewer: Viewer,
     heartbeat: Interval,
     batching: Batching,
+    /// When the last frame was sent.
+    sent_at: Instant,
     /// Taken by the first batch.
     start: Option<Start>,
 }
@@ -90,24 +92,10 @@ impl<S: Source> EventStream<S> {
     /// Waits until there is something to send, and sends all of it.
     async fn next(mut self) -> Option<(io::Result<String>, Self)> {
         let start = self.start.take();
-        if start.is_none() {
-            tokio::select! {
-                // First, so that the heartbeat of a busy stream is on time.
-                biased;
-                _ = self.heartbeat.tick() => {
-                    // The session may have ended since. The browser reconnects, is refused, and the page says so.
-                    if !self.console.sessions.is_valid(&self.signed_in).await {
-                        return None;
-                    }
-                }
-                more = changed(&mut self.source, &mut self.registry) => {
-                    if !more {
-                        return None;
-                    }
-                    sleep_until(self.batching.due(Instant::now())).await;
-                }
-            }
+        if start.is_none() && !self.wait().await {
+            return None;
         }
+        self.sent_at = Instant::now();
         let (revision, mut topics) = self.source.take_changes();
         let registry = *self.registry.borrow_and_update();
         if registry != self.registry_sent {
@@ -122,7 +110,7 @@ impl<S: Source> EventStream<S> {
             _ => ("changed", names.join(" ")),
         };
         if event != "beat" {
-            self.batching.sent(Instant::now());
+            self.batching.sent(self.sent_at);
         }
         let position = StreamPosition {
             epoch: self.epoch,
@@ -143,6 +131,32 @@ impl<S: Source> EventStream<S> {
         }
         frames.push('\n');
         Some((Ok(frames), self))
+    }
+}
+
+impl<S: Source> EventStream<S> {
+    /// Waits until there is something to send; false when the stream ends.
+    async fn wait(&mut self) -> bool {
+        loop {
+            tokio::select! {
+                // First, so that a busy stream ends with its session too.
+                biased;
+                _ = self.heartbeat.tick() => {
+                    // The session may have ended since. The browser reconnects, is refused, and the page says so.
+                    if !self.console.sessions.is_valid(&self.signed_in).await {
+                        return false;
+                    }
+                    // A batch that was just sent says as much as a beat.
+                    if self.sent_at.elapsed() >= HEARTBEAT / 2 {
+                        return true;
+                    }
+                }
+                more = changed(&mut self.source, &mut self.registry) => {
+                    sleep_until(self.batching.due(Instant::now())).await;
+                    return more;
+                }
+            }
+        }
     }
 }
 
@@ -174,6 +188,7 @@ fn answer<S: Source>(
         _registry_viewer: context.live().registry().viewer(),
         heartbeat,
         batching: Batching::new(intervals),
+        sent_at: Instant::now(),
         start: Some(since.map_or(Start::Resync, |_| Start::Resumed)),
     };
     // A stream that never ends would delay shutdown by its whole grace period.
