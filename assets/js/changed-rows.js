@@ -13,12 +13,28 @@ const fingerprint = (row) => {
   return text;
 };
 
-export const highlight = (row) => {
-  row.classList.add("flash");
-  setTimeout(() => {
+// How long a row is lit, in milliseconds. If another change comes a little earlier, it goes out with that, so that the
+// browser draws once for both; if none comes, it goes out a little later.
+const LIT = 1000;
+const SLACK_LIT = 200;
+
+// When each row that is lit was lit.
+const litAt = new Map();
+
+const putOut = () => {
+  for (const [row, at] of litAt) {
+    if (performance.now() - at < LIT - SLACK_LIT) continue;
+    litAt.delete(row);
     row.classList.remove("flash");
     if (!row.classList.length) row.removeAttribute("class");
-  }, 1000);
+  }
+};
+
+export const highlight = (row) => {
+  putOut();
+  litAt.set(row, performance.now());
+  row.classList.add("flash");
+  setTimeout(putOut, LIT + SLACK_LIT);
 };
 
 export const rememberRows = (ctx, region) => {

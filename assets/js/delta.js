@@ -6,7 +6,7 @@
 import { ROWS, highlight } from "./changed-rows.js";
 import { reducedMotion } from "./dom.js";
 import { dropGoneRows, holdRows } from "./held-rows.js";
-import { keepSelected } from "./selection.js";
+import { isSelected, keepSelected } from "./selection.js";
 
 const isLit = (row) => !reducedMotion.matches && !row.hidden && row.matches(ROWS);
 
@@ -26,7 +26,12 @@ const plan = (region, changes) => {
   return { list, present, rows, moved, order };
 };
 
+// A feed has a fixed number of rows, and each new one moves all others. They are put in anew instead of moved one by one,
+// unless one of them has the focus or a selection, which an element that leaves the document loses.
+const isFeed = (list) => list.closest(".feed") && !list.contains(document.activeElement) && !isSelected(list);
+
 const arrange = ({ list, present, moved, order, held }) => {
+  if (!held && isFeed(list)) return list.replaceChildren(...order);
   dropGoneRows(list, order, held);
   for (const [at, row] of order.entries()) {
     if (!moved.has(row.id)) continue;

@@ -42,7 +42,7 @@ addEventListener("storage", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.defaultPrevented || event.isComposing) return;
+  if (event.defaultPrevented || event.isComposing || document.body.inert) return;
   const menu = event.target.closest?.(".bar details[open]");
   if (event.key === "Escape" && menu) return closeMenu(menu);
   if (event.target.closest?.("#switcher[open]")) moveInSwitcher(event);

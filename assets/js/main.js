@@ -8,6 +8,7 @@ import "./faults.js";
 import "./keys.js";
 import "./morph.js";
 import "./navigation.js";
+import "./show-rows.js";
 import "./stream.js";
 import "./submit-once.js";
 import "./swaps.js";

@@ -37,6 +37,25 @@ document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   announce(invalid ? byId(`${invalid.id}-error`)?.textContent ?? "" : main.querySelector("h1")?.textContent ?? "");
 });
 
+// When the operator goes back, the address changes at once and the page only with the answer. Links are relative to the
+// address, so until then none of them may be followed.
+let restoring = null;
+const stopRestoring = () => {
+  restoring = null;
+  document.body.inert = false;
+};
+
+document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
+  if (!ctx.request.headers["HX-History-Restore-Request"]) return;
+  restoring = ctx;
+  document.body.inert = true;
+});
+
+document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => { if (ctx === restoring) stopRestoring(); });
+
+// No answer, so the page is not the one of the address. The browser shows what is wrong, and goes back from there.
+document.addEventListener("htmx:error", ({ detail: { ctx } }) => { if (ctx === restoring) location.reload(); });
+
 // htmx boosts links of HTML only. Links in a chart (SVG) are sent through it here.
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("svg a[href]");

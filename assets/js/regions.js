@@ -7,15 +7,17 @@ import { state } from "./state.js";
 // A region that may not be requested yet goes with the others if it nearly may, and otherwise waits a little longer than it
 // must, so that it can go with the next batch.
 const SLACK = 300;
+const TIMEOUT = 5000;
 
 // The ids of regions that have to be requested, and when each was last.
 const outdated = new Set();
 const requestedAt = new Map();
-let isRequesting = false;
+// The page that a request under way is for. Another page does not wait for it: its request takes the place of that one.
+let requesting = null;
 let nextRequest = 0;
 
 const requestRegions = async (regions, page) => {
-  isRequesting = true;
+  requesting = page;
   const known = regions.map((region) => `${region.dataset.region}="${region.dataset.etag ?? ""}"`);
   for (const { id } of regions) {
     outdated.delete(id);
@@ -30,7 +32,7 @@ const requestRegions = async (regions, page) => {
       etags: new Map(regions.map((region) => [region.id, region.dataset.etag ?? ""])),
     });
   } finally {
-    isRequesting = false;
+    if (requesting === page) requesting = null;
     requestOutdated();
   }
 };
@@ -39,7 +41,7 @@ const requestOutdated = () => {
   clearTimeout(nextRequest);
   const page = byId("main")?.dataset.page;
   // Without a session there is nothing to ask with. What the operator asks for is sent, and leads to the sign-in page.
-  if (isRequesting || document.hidden || state.signedOut || !page) return;
+  if (requesting === page || document.hidden || state.signedOut || !page) return;
   const waits = new Map();
   for (const id of outdated) {
     const region = byId(id);
@@ -75,6 +77,11 @@ export const isRefresh = (ctx) => Boolean(ctx?.etags);
 // Whether the answer is for the page and the version of a region that are still there.
 export const isForThisPage = (ctx) => ctx.page === byId("main")?.dataset.page;
 export const isForThisVersion = (ctx, region) => ctx.etags.get(region.id) === (region.dataset.etag ?? "");
+
+// An answer that is lost on the way must not keep the page from asking again for as long as htmx waits (20 s).
+document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
+  if (isRefresh(ctx)) setTimeout(() => ctx.request.abort?.("timeout"), TIMEOUT);
+});
 
 // Anything on the page can ask for a region by this event.
 document.addEventListener("refresh", ({ target }) => { if (target.matches?.("[data-region]")) refresh(target); }, true);

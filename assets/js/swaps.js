@@ -12,7 +12,7 @@ import { isForThisPage, isForThisVersion, isRefresh, refresh, regionsOf } from "
 import { state } from "./state.js";
 import { resumeSession } from "./stream.js";
 import { filterSwitcher } from "./switcher.js";
-import { paintTimes } from "./times.js";
+import { paintTimes, paintWithChange } from "./times.js";
 
 // The tasks that take the place of one: none if it has to wait or came too late.
 const prepared = (ctx, task) => {
@@ -32,6 +32,8 @@ const prepared = (ctx, task) => {
 };
 
 const prepareRegions = (ctx, tasks) => {
+  // Before anything changes, while the browser still knows where everything is.
+  paintWithChange();
   const { status } = ctx.response;
   const answered = new Set(tasks.map((task) => task.target));
   const [failed, fresh] = [[], []];
@@ -40,6 +42,11 @@ const prepareRegions = (ctx, tasks) => {
   if (status !== 401) failRegions(failed, status);
   tasks.splice(0, tasks.length, ...tasks.flatMap((task) => prepared(ctx, task)));
 };
+
+// A fault that comes without the bar and the rail of its address. The links of those that are shown are relative to
+// another address, so the browser loads the fault as a document.
+const isFaultAlone = (ctx, tasks) => ctx.target?.id === "main" && ctx.request.method === "GET" && ctx.response.status >= 400
+  && !tasks.some(({ target }) => target?.id === "rail");
 
 document.addEventListener("htmx:before:swap", (event) => {
   const { ctx, tasks } = event.detail;
@@ -51,6 +58,11 @@ document.addEventListener("htmx:before:swap", (event) => {
     event.preventDefault();
     if (isRefresh(ctx)) failRegions(regionsOf(ctx), 0);
     else location.assign(ctx.response.raw.url);
+    return;
+  }
+  if (isFaultAlone(ctx, tasks)) {
+    event.preventDefault();
+    location.assign(ctx.response.raw.url);
     return;
   }
   if (state.signedOut && !isRefresh(ctx) && ctx.response?.status !== 401) resumeSession();

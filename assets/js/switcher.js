@@ -2,7 +2,7 @@
 // by arrow keys; of the bar's menus one is open.
 
 import { announce } from "./announce.js";
-import { byId } from "./dom.js";
+import { byId, setHidden } from "./dom.js";
 import { endSession } from "./session.js";
 import { state } from "./state.js";
 
@@ -23,8 +23,8 @@ const textOf = (entry) => `${entry.querySelector(".switch-name")?.textContent} $
 
 const show = () => {
   const { words, found, status } = search;
-  for (const entry of entries()) entry.hidden = status === "answered" || !textOf(entry).includes(words);
-  if (found) found.hidden = status !== "answered";
+  for (const entry of entries()) setHidden(entry, status === "answered" || !textOf(entry).includes(words));
+  if (found) setHidden(found, status !== "answered");
   const say = (selector, isSaid) => byId("switcher-entries")?.querySelector(selector)?.toggleAttribute("hidden", !isSaid);
   say("[data-none]", words && !matches().length);
   say("[data-unanswered]", status === "failed");

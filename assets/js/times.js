@@ -37,7 +37,10 @@ const paintTime = (time) => {
   const at = Date.parse(time.dateTime);
   if (Number.isNaN(at)) return;
   const text = timeText(time, at);
-  if (time.textContent !== text) time.textContent = text;
+  if (time.textContent === text) return;
+  // A text that changes costs the browser less than another one in its place.
+  if (time.firstChild?.nodeType === Node.TEXT_NODE) time.firstChild.data = text;
+  else time.textContent = text;
 };
 
 // The instant that a time names. The server says it once, as text, or in the attribute where the text is another one.
@@ -61,10 +64,13 @@ const isInView = (time) => {
   return bottom > 0 && top < innerHeight;
 };
 
+let paintedAt = 0;
+
 // Times out of view are painted when they come into it. All are looked at before any is changed, so that the browser lays
 // the page out once.
 const paintInView = () => {
   if (document.hidden) return;
+  paintedAt = performance.now();
   const changed = [...document.querySelectorAll("time[datetime]")].filter((time) => {
     const at = Date.parse(time.dateTime);
     return !Number.isNaN(at) && time.textContent !== timeText(time, at) && isInView(time) && !isSelected(time);
@@ -72,7 +78,10 @@ const paintInView = () => {
   changed.forEach(paintTime);
 };
 
-setInterval(paintInView, 1000);
+// Once a second. If the page changes anyway, times change with it, so that the browser draws once for both.
+const isDue = () => performance.now() - paintedAt > 900;
+export const paintWithChange = () => { if (isDue()) paintInView(); };
+setInterval(() => { if (isDue()) paintInView(); }, 1000);
 
 let scrolled = 0;
 document.addEventListener("scroll", () => { scrolled ||= setTimeout(() => { scrolled = 0; paintInView(); }, 100); }, { passive: true });

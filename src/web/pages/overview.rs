@@ -14,8 +14,8 @@ use crate::web::request::Active;
 use crate::web::respond::{Page, answer_from_view};
 use crate::web::sections::Section;
 use crate::web::ui::{
-    Body, Column, Figure, Region, Row, RowKind, ScoreChart, ScorePoint, Table, count, empty, experiment_state, figures,
-    halves, id_maybe_link, number, page_head, panel, short, short_id, state_of, table, when,
+    Body, Column, Figure, Region, Row, RowKind, ScoreChart, ScorePoint, Table, count, empty, experiment_state, feed,
+    figures, id_maybe_link, number, page_head, panel, short, short_id, state_of, table, when, wide_and_narrow,
 };
 use crate::web::urls;
 
@@ -142,11 +142,11 @@ impl Overview<'_> {
     }
 
     fn tasks_by_state(&self) -> Markup {
-        panel(
+        feed(&panel(
             "Tasks by state",
             self.all("All tasks", urls::tasks(&self.active.id)),
             &self.work(),
-        )
+        ))
     }
 
     fn chart(&self) -> Markup {
@@ -218,7 +218,7 @@ impl Overview<'_> {
             self.all("All variants", urls::variants(id)),
             &self.latest_variants(),
         );
-        halves(&log, &best)
+        feed(&wide_and_narrow(&log, &best))
     }
 
     fn latest_variants(&self) -> Markup {

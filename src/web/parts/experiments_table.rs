@@ -207,7 +207,7 @@ fn lease(lease: Option<&Lease>) -> Markup {
             Some(lease) => {
                 span title=(lease.holder) { (short(lease.holder.as_str())) }
                 " " span class="muted" title=(lease.holder_instance) { (lease.holder_instance.chars().take(8).collect::<String>()) }
-                div class="muted" { "since " (when(lease.acquired_at)) ", renewed " (when(lease.renewed_at)) }
+                div class="muted" title={ "held since " (lease.acquired_at) } { "renewed " (when(lease.renewed_at)) }
             }
             None => { span class="muted" { "nobody" } }
         }

@@ -64,6 +64,10 @@ pub(crate) struct HtmxRequest {
     pub is_write: bool,
 }
 
+/// Bytes of path and query, and slashes of the path, of the longest address that a page has.
+const MAX_ADDRESS: usize = 4096;
+const MAX_DEPTH: usize = 16;
+
 impl HtmxRequest {
     /// Reads the request's headers (htmx 4: `HX-Request-Type` and `HX-Target`).
     pub fn of(request: &Request) -> Self {
@@ -126,10 +130,13 @@ pub(crate) fn see_other(location: &str) -> Response {
         .finish()
 }
 
-/// Path and query of the page that the browser shows.
+/// Path and query of the page that the browser shows. One that is longer or deeper than any page's address is not used:
+/// links would be relative to it, and answers are kept under it.
 fn shown_path(headers: &HeaderMap) -> Option<&str> {
     let (_, rest) = text(headers, "hx-current-url")?.split_once("://")?;
-    rest.find('/').map(|slash| &rest[slash..])
+    let shown = rest.find('/').map(|slash| &rest[slash..])?;
+    let is_an_address = shown.len() <= MAX_ADDRESS && path_of(shown).matches('/').count() <= MAX_DEPTH;
+    is_an_address.then_some(shown)
 }
 
 /// The path of an address without its query and fragment.

@@ -92,7 +92,9 @@ pub(crate) fn delta(old: &str, new: &str) -> Option<String> {
     // Equal frames have the same values in the same order.
     for (before, after) in before.values.iter().zip(&after.values) {
         if before != after {
-            changes.push_str(after.markup);
+            // Its class stays, so only its text is sent.
+            let (_, text) = after.markup.split_once('>')?;
+            changes.extend([VALUE, after.id, "\">", text]);
         }
     }
     (changes.len() < new.len() / 2).then_some(changes)

@@ -1,4 +1,4 @@
-//! Security headers, the same on every answer.
+//! Security headers.
 
 use poem::http::header::{self, HeaderName, HeaderValue};
 use poem::{Endpoint, IntoResponse, Request, Response, Result};
@@ -14,11 +14,18 @@ const POLICY: [(HeaderName, &str); 4] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
 
+/// Marks an answer that is read by a script only: the request for it has a header that no document, element or other site
+/// can set. It is sent with each change of a page, and no policy applies to it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ForScript;
+
 /// Middleware for every answer, faults included.
 pub(crate) async fn headers<E: Endpoint>(next: E, request: Request) -> Result<Response> {
     let mut response = next.call(request).await?.into_response();
-    for (name, value) in POLICY {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    if response.extensions().get::<ForScript>().is_none() {
+        for (name, value) in POLICY {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
     }
     Ok(response)
 }

@@ -65,7 +65,12 @@ impl Weighter<PageKey, Rendered> for ByBytes {
             Rendered::Html { body, .. } => body.identity().len() as u64,
             Rendered::Unchanged | Rendered::Reload => 0,
         };
-        text + text / 4 + overhead(&key.page_url)
+        let regions = match &key.scope {
+            // A name and a tag have at most 32 bytes each.
+            PageScope::Regions(known) => known.len() as u64 * 128,
+            _ => 0,
+        };
+        text + text / 4 + overhead(&key.page_url) + key.document_path.len() as u64 + regions
     }
 }
 

@@ -6,15 +6,14 @@ use poem::{IntoResponse, Response};
 use crate::compression::Coding;
 use crate::web::request::{Context, PageScope};
 use crate::web::respond::freshness_header;
+use crate::web::respond::headers::ForScript;
 use crate::web::respond::page_cache::Rendered;
 
 /// What answers depend on beside the address.
-const VARY: &str = "HX-Request, HX-Request-Type, HX-Target, Switchboard-Regions, Accept-Encoding, Cookie";
+const VARY: &str =
+    "HX-Request, HX-Request-Type, HX-Target, HX-Current-URL, Switchboard-Regions, Accept-Encoding, Cookie";
 
 const HTML: &str = "text/html; charset=utf-8";
-
-/// The policy of an answer that no browser makes a document of: nothing in it loads or runs.
-const NO_DOCUMENT: &str = "default-src 'none'";
 
 /// The response to a request.
 pub(crate) fn respond(context: &Context, rendered: Rendered) -> Response {
@@ -26,7 +25,8 @@ pub(crate) fn respond(context: &Context, rendered: Rendered) -> Response {
     };
     if let PageScope::Regions(_) = context.htmx.scope {
         let (coding, bytes) = body.get(coding);
-        let response = Response::builder().status(status).content_type(HTML).body(bytes);
+        // A script reads it, as UTF-8 in any case.
+        let response = Response::builder().status(status).content_type("text/html").body(bytes);
         return unstored(with_coding(response, coding));
     }
     let known = etag.is_some() && context.htmx.if_none_match.as_deref().map(without_coding) == etag.as_deref();
@@ -61,7 +61,7 @@ fn with_coding(mut response: Response, coding: Coding) -> Response {
 fn unstored(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(NO_DOCUMENT));
+    response.extensions_mut().insert(ForScript);
     response
 }
 

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::region::{etag, pace, topics};
 use super::switcher::{SwitchEntry, SwitchList, current_experiment, switcher};
-use super::value::count;
+use super::value::{count, value};
 use crate::live::Topic;
 
 /// Nobody reads the bar faster than once a second.
@@ -31,18 +31,18 @@ pub(crate) fn switcher_region(
     }
 }
 
-/// The number of pending tasks; its title has the number of each kind (ideation, execution, evaluation). Region name
-/// `pending`.
+/// The number of pending tasks, and that of each kind (ideation, execution, evaluation) for screen readers and the
+/// pointer. Region name `pending`.
 pub(crate) fn pending_counts(pending: [u64; 3]) -> Markup {
     let [ideation, execution, evaluation] = pending;
     let parts = format!("Pending: {ideation} ideation, {execution} execution, {evaluation} evaluation");
     let body = html! {
-        span aria-hidden="true" { (count(pending.iter().sum())) }
-        span class="sr" { (parts) }
+        span aria-hidden="true" { (value("pending-all", None, &count(pending.iter().sum()))) }
+        (value("pending-kinds", Some("sr"), &parts))
     };
     html! {
         span id="region-pending" class="pending" data-region="pending" data-topics=[topics(&[Topic::Tasks])]
-            data-pace=[pace(PACE)] data-etag=(etag(&body.0)) title=(parts) {
+            data-pace=[pace(PACE)] data-etag=(etag(&body.0)) {
             (body)
         }
     }

@@ -73,3 +73,9 @@ pub(crate) fn wide_and_narrow(wide: &Markup, narrow: &Markup) -> Markup {
 pub(crate) fn halves(left: &Markup, right: &Markup) -> Markup {
     html! { div class="columns" { div { (left) } div { (right) } } }
 }
+
+/// Panels whose tables change all the time: rows have one height and columns one width, whatever they hold, and what does
+/// not fit is cut.
+pub(crate) fn feed(panels: &Markup) -> Markup {
+    html! { div class="feed" { (panels) } }
+}

@@ -30,7 +30,7 @@ pub(crate) fn document(shell: &Shell) -> Markup {
                 (main(shell, None))
                 (stream(shell))
                 // The script requests regions through it.
-                div id="refresh" hx-swap="none" hidden {}
+                div id="refresh" hx-swap="none" hx-sync="this:replace" hidden {}
                 template id="stream-lost" { (stream_lost()) }
                 template id="stream-blocked" { (stream_blocked()) }
                 template id="stream-shared" { (stream_shared()) }

@@ -24,7 +24,7 @@ mod value;
 pub(crate) use bar::{pending_counts, switcher_region};
 pub(crate) use chart::{ScoreChart, ScorePoint};
 pub(crate) use chips::{Chip, chips};
-pub(crate) use detail::{Figure, crumbs, definitions, figures, halves, panel, wide_and_narrow};
+pub(crate) use detail::{Figure, crumbs, definitions, feed, figures, halves, panel, wide_and_narrow};
 pub(crate) use form::{Button, Field, Input, button, field, file_field, textarea};
 pub(crate) use freshness::{Freshness, freshness_badge, staleness};
 pub(crate) use layout::{bare, bare_fragment, document, fragment, page_head};
