@@ -71,7 +71,7 @@ impl Console {
             sign_in_links: true,
             sample_config: CONFIG,
             metrics_token: None,
-            page_cache_bytes: 1024 * 1024,
+            page_cache_bytes: 16 * 1024 * 1024,
             batch_intervals: web::Options::BATCH_INTERVALS,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

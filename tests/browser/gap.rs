@@ -55,6 +55,23 @@ fn break_something(console: &Console, draw: &mut SmallRng) {
     }
 }
 
+/// The tags of the page's regions.
+const TAGS: &str = "[...(ROOT).querySelectorAll('#main [data-region]')].map((region) => region.dataset.etag).join()";
+
+/// Waits until each region has the tag that it has in a page that is loaded now. Some are requested again seconds after
+/// they changed.
+async fn settled(browser: &Browser) {
+    let fresh = TAGS.replace("ROOT", "new DOMParser().parseFromString(text, 'text/html')");
+    browser
+        .js(&format!(
+            "fetch(location.href).then((answer) => answer.text()).then((text) => {{ window.__fresh = {fresh}; }})"
+        ))
+        .await;
+    browser
+        .until(&format!("window.__fresh === {}", TAGS.replace("ROOT", "document")))
+        .await;
+}
+
 async fn shown(browser: &Browser) -> Vec<String> {
     // One element a line, so that a difference can be seen.
     let shown = browser.text(SHOWN).await;
@@ -108,6 +125,7 @@ async fn after_many_cuts_every_page_is_what_a_fresh_load_shows() {
         browser.turn_to(window).await;
         console.streaming(&browser).await;
         assert!(browser.holds("window.__same === 1").await, "it was not loaded anew");
+        settled(&browser).await;
         ends.push(shown(&browser).await);
     }
     let events = lab.admin.log_length().await.expect("the log's length");

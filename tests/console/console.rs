@@ -4,14 +4,15 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use switchboard::access::{self, StoreFactory};
+use switchboard::access::{self, CredentialState, StoreFactory};
 use switchboard::client::Client;
 use switchboard::clock::Clock;
 use switchboard::embedded::{Backend, Location, Options};
 use switchboard::experiment_configs::{self, ConfigSource};
 use switchboard::lifecycle::Tasks;
 use switchboard::listener;
-use switchboard::live::{self, Live};
+use switchboard::live::{self, Hosting, Live};
+use switchboard::protocol::ExperimentId;
 use switchboard::repos::{self, RepoMaterializer};
 use switchboard::web::{self, Web};
 use tempfile::TempDir;
@@ -229,7 +230,7 @@ impl Console {
             sign_in_links: setup.sign_in_links,
             sample_config: "parallel_variants: 2\nevaluation_schema: {score: real}\nobjective: {expr: score, direction: maximize}\n",
             metrics_token: Some(METRICS_TOKEN.into()),
-            page_cache_bytes: 1024 * 1024,
+            page_cache_bytes: 16 * 1024 * 1024,
             batch_intervals: Duration::from_millis(20)..=Duration::from_millis(20),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -344,6 +345,24 @@ impl Console {
             .get(format!("{}{path}", self.base))
             .header("cookie", cookie);
         request.send().await.expect("the stream opens")
+    }
+
+    /// Waits until an experiment is in the console's list.
+    pub async fn listed(&self, id: &ExperimentId) {
+        let registry = self.live.registry();
+        until("the experiment", async || registry.view().rows.get(id).map(drop)).await;
+    }
+
+    /// Waits until an experiment is listed as hosted and configured, and with such a credential.
+    pub async fn ready(&self, id: &ExperimentId, credential: impl Fn(CredentialState) -> bool) {
+        let registry = self.live.registry();
+        until("a ready experiment", async || {
+            let view = registry.view();
+            let row = view.rows.get(id)?;
+            let is_hosted = matches!(row.hosting, Hosting::Hosted(_));
+            (is_hosted && credential(row.credential) && row.config.is_ok()).then_some(())
+        })
+        .await;
     }
 
     /// The console stops in order, as if its operator had asked it to.

@@ -24,6 +24,7 @@ async fn lived(lacks: Lacks, change: impl FnOnce(&mut Setup)) -> (Scene, Lab) {
         witness: (),
     };
     life.live("0").await.expect("lived");
+    scene.console.listed(&lab.id).await;
     (scene, lab)
 }
 

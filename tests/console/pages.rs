@@ -177,6 +177,8 @@ async fn every_page_is_drawn() {
     let unregister = format!("/admin/experiments/{}/unregister", world.busy.id);
     assert_drawn("unregister__running", &get(&unregister).await);
     assert_drawn("unseeded", &get(&format!("/x/{}/", world.unseeded)).await);
+    world.console.ready(&world.busy.id, |_| true).await;
+    world.console.ready(&world.empty.id, |_| true).await;
     drawn.add("experiments", "busy", &get(EXPERIMENTS).await);
     let filtered = format!("{EXPERIMENTS}?q=E&state=running&readiness=ready&sort=name&dir=asc&per=1&color=red");
     drawn.add("experiments", "filtered", &get(&filtered).await);
@@ -215,7 +217,7 @@ async fn every_page_is_drawn() {
     assert_drawn("fault__no_such_page", &get("/nowhere").await);
 
     world.console.lose_backend().await;
-    for id in [&world.busy.id, &world.empty.id] {
+    for id in [&world.busy.id, &world.empty.id, &world.unseeded] {
         let mirror = world.console.live.mirror(id);
         until("staleness", async || {
             (mirror.view().freshness.word() == "stale").then_some(())
@@ -540,6 +542,10 @@ async fn every_region_is_answered_alone_and_with_the_others() {
             ("hx-request-type", "partial"),
             ("hx-current-url", &from),
         ];
+        // Rows and values are sent alone, up to their first end tag.
+        assert_eq!(page.texts("[data-region] tbody tr tr").len(), 0, "{path}");
+        let nested = page.attributes("[data-region] span[id]:not([data-region]):has(*)", "id");
+        assert_eq!(nested, [""; 0], "{path}");
         let regions = refetches(&page);
         assert!(
             regions.iter().any(|region| region.name != "switcher"),

@@ -5,6 +5,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
+use switchboard::access::CredentialState;
+
 use crate::console::{Console, until};
 use crate::support::Lab;
 
@@ -80,6 +82,10 @@ async fn followed() -> (Console, Lab, String) {
     })
     .await;
     caught_up(&console, &lab).await;
+    // What is known of its readiness by then does not change any more, and is not told as a change of the registry.
+    console
+        .ready(&lab.id, |credential| credential == CredentialState::Verified)
+        .await;
     (console, lab, cookie)
 }
 
