@@ -17,6 +17,7 @@ mod proxy;
 mod support;
 
 mod calm;
+mod codings;
 mod demo;
 mod gap;
 mod keyboard;

@@ -1,9 +1,9 @@
 //! What may stand between a browser and the console, and is no friend of streams.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt, stream};
-use poem::http::StatusCode;
+use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Body, Endpoint, EndpointExt, IntoResponse, Request, Response};
 use tokio::sync::watch;
 
@@ -22,17 +22,33 @@ pub enum Streams {
     HoldAll,
 }
 
-/// A switch for [`Streams`].
+/// A switch for [`Streams`], and the content codings that browsers accept.
 #[derive(Debug, Clone)]
-pub struct Middlebox(watch::Sender<Streams>);
+pub struct Middlebox {
+    streams: watch::Sender<Streams>,
+    codings: Arc<Mutex<Option<HeaderValue>>>,
+}
 
 impl Middlebox {
+    /// One that lets streams pass, and says that browsers accept the codings of `SWITCHBOARD_TEST_CODINGS`, if that is set.
     pub fn new() -> Self {
-        Self(watch::Sender::new(Streams::Pass))
+        let middlebox = Self {
+            streams: watch::Sender::new(Streams::Pass),
+            codings: Arc::default(),
+        };
+        if let Ok(codings) = std::env::var("SWITCHBOARD_TEST_CODINGS") {
+            middlebox.accept(&codings);
+        }
+        middlebox
     }
 
     pub fn set(&self, streams: Streams) {
-        self.0.send_replace(streams);
+        self.streams.send_replace(streams);
+    }
+
+    /// Says from now on that browsers accept these content codings, as in `Accept-Encoding`.
+    pub fn accept(&self, codings: &str) {
+        *self.codings.lock().expect("no panic") = Some(codings.parse().expect("a header"));
     }
 
     /// Routes behind it.
@@ -40,8 +56,13 @@ impl Middlebox {
         &self,
         routes: impl Endpoint<Output = Response> + 'static,
     ) -> impl Endpoint<Output = Response> + 'static {
-        let streams = self.0.clone();
-        routes.around(move |next, request| pass(streams.subscribe(), next, request))
+        let middlebox = self.clone();
+        routes.around(move |next, mut request: Request| {
+            if let Some(codings) = &*middlebox.codings.lock().expect("no panic") {
+                request.headers_mut().insert(header::ACCEPT_ENCODING, codings.clone());
+            }
+            pass(middlebox.streams.subscribe(), next, request)
+        })
     }
 }
 

@@ -108,3 +108,36 @@ async fn what_could_not_be_read_is_read_again_though_nothing_changes() {
     browser.within(Duration::from_secs(20), read).await;
     assert!(!browser.holds("document.querySelector('[data-unread]')").await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn going_back_follows_no_link_until_the_page_is_that_of_the_address() {
+    let console = Console::start().await;
+    let lab = console.world.lab("alpha").await;
+    lab.ideation("a-1").await;
+    let browser = console.browser().await;
+    let tasks = format!("/x/{}/admin/tasks/", lab.id);
+    console.show(&browser, &tasks).await;
+    browser.click("[data-task=a-1] a").await;
+    browser.until("location.pathname.endsWith('/a-1/')").await;
+    // The driver waits for the page, so what is seen meanwhile is noted in it. The keys lead to the overview by a link
+    // that is relative to the task's page.
+    browser
+        .js("const real = window.fetch;
+             window.fetch = async (url, options) => {
+                 const answer = await real(url, options);
+                 if (!options?.headers?.['HX-History-Restore-Request']) return answer;
+                 for (const key of ['g', 'o']) document.dispatchEvent(new KeyboardEvent('keydown', { key }));
+                 window.__seen = `${document.body.inert} ${location.pathname}`;
+                 return answer;
+             };
+             setTimeout(() => history.back())")
+        .await;
+    browser.until("window.__seen").await;
+    assert_eq!(browser.text("window.__seen").await, format!("true {tasks}"));
+    browser
+        .until(&format!("{} && !document.body.inert", shows("a-1")))
+        .await;
+    assert_eq!(browser.path().await, tasks);
+    browser.click("[data-task=a-1] a").await;
+    browser.until("location.pathname.endsWith('/admin/tasks/a-1/')").await;
+}

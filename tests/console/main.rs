@@ -9,6 +9,7 @@ mod artifacts;
 mod backend;
 mod browser;
 mod checkpoints;
+mod codings;
 mod commits;
 mod console;
 mod control;
