@@ -17,6 +17,14 @@ pub fn request(path: &str, cookie: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/html\r\n{cookie}\r\n").into_bytes()
 }
 
+/// The bytes of a GET by a browser, which accepts the content codings that Chromium does.
+pub fn browser_request(path: &str, cookie: &str) -> Vec<u8> {
+    let mut request = request(path, cookie);
+    request.truncate(request.len() - "\r\n".len());
+    request.extend_from_slice(b"accept-encoding: gzip, deflate, br, zstd\r\n\r\n");
+    request
+}
+
 /// Connects, without delaying small writes.
 pub async fn connect(address: SocketAddr) -> Outcome<TcpStream> {
     let stream = TcpStream::connect(address).await?;
@@ -132,7 +140,12 @@ fn bounds(buffer: &[u8]) -> Outcome<Option<Bounds>> {
 
 /// One GET on a new connection.
 pub async fn get(address: SocketAddr, path: &str, cookie: &str) -> Outcome<Answer> {
-    Connection::open(address).await?.fetch(&request(path, cookie)).await
+    fetch(address, &request(path, cookie)).await
+}
+
+/// One request on a new connection.
+pub async fn fetch(address: SocketAddr, request: &[u8]) -> Outcome<Answer> {
+    Connection::open(address).await?.fetch(request).await
 }
 
 /// The request for the event stream named in a page. It starts from the position of that page.

@@ -92,6 +92,9 @@ pub struct Options {
     /// Seconds that `light` measures each page
     #[arg(long, default_value_t = 60.0)]
     light_seconds: f64,
+    /// `light`: only the pages whose name contains this
+    #[arg(long, default_value = "", value_name = "NAME")]
+    light_only: String,
     /// Experiments that `light` registers besides the demo's
     #[arg(long, default_value_t = 0)]
     experiments: usize,

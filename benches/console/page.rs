@@ -1,8 +1,11 @@
 //! A signed-in list page of 300 rows, compared with the same bytes from memory.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 use poem::http::{HeaderName, HeaderValue};
 use poem::{EndpointExt, Response, Route, handler, web::Data};
+use tokio::runtime::Runtime;
 
 use crate::deployment::{Deployment, Lab};
 use crate::http::{self, Answer};
@@ -47,11 +50,30 @@ pub fn run(options: &Options) -> Outcome {
     if rows != ROWS {
         return Err(format!("the page holds {rows} rows and not {ROWS}").into());
     }
-    let canned = Canned::of(&page)?;
-    let memory = deployment.serve(Route::new().at("/*any", from_memory).data(canned))?;
-    let request = http::request(&path, &console.cookie);
-    let same = load.block_on(http::get(memory, &path, &console.cookie))?;
-    let again = load.block_on(http::get(console.address, &path, &console.cookie))?;
+    let requests = [
+        ("as it is", http::request(&path, &console.cookie)),
+        ("compressed", http::browser_request(&path, &console.cookie)),
+    ];
+    for (form, request) in requests {
+        println!("Sent {form}:\n");
+        compare(&load, &deployment, console.address, request, options)?;
+    }
+    Ok(())
+}
+
+/// Compares the console's answer to a request with the same answer from memory.
+fn compare(
+    load: &Runtime,
+    deployment: &Deployment,
+    console: SocketAddr,
+    request: Vec<u8>,
+    options: &Options,
+) -> Outcome {
+    let page = load.block_on(http::fetch(console, &request))?;
+    let memory = Route::new().at("/*any", from_memory).data(Canned::of(&page)?);
+    let memory = deployment.serve(memory)?;
+    let same = load.block_on(http::fetch(memory, &request))?;
+    let again = load.block_on(http::fetch(console, &request))?;
     if same.body != again.body || comparable(&same) != comparable(&again) {
         return Err("the two subjects do not answer alike".into());
     }
@@ -64,8 +86,8 @@ pub fn run(options: &Options) -> Outcome {
         address,
         requests: Requests::always(request.clone()),
     };
-    let (page, memory) = (subject("tasks page", console.address), subject("from memory", memory));
-    load::versus(&load, &page, &memory, options.load_time())
+    let (page, memory) = (subject("tasks page", console), subject("from memory", memory));
+    load::versus(load, &page, &memory, options.load_time())
 }
 
 impl Canned {

@@ -159,8 +159,11 @@ async fn measure(program: &Path, options: &Options) -> Outcome<Figures> {
     say("waiting until the demo has filled its lists");
     let stage = Stage::set(program, options).await?;
 
-    let visitor = stage.visitor().await?;
-    let [document, assets] = visitor.first_visit(&stage.pages()[0].1).await?;
+    // Its browser ends with the visit: while it was open, it would be measured with the others.
+    let [document, assets] = {
+        let visitor = stage.visitor().await?;
+        visitor.first_visit(&stage.pages()[0].1).await?
+    };
     let experiments = stage.binary.admin()?.control().experiments().await?.len();
     let name = format!("first visit ({experiments} experiments)");
     figures.transfer(&name, document + assets);
@@ -169,7 +172,11 @@ async fn measure(program: &Path, options: &Options) -> Outcome<Figures> {
     figures.number(&format!("{ROWS} tasks, the document"), "kB on the wire", kb(bytes), 1);
 
     let busy = stage.binary.admin()?.experiment(&stage.busy);
+    let is_wanted = |name: &str| name.contains(&options.light_only);
     for (name, path) in stage.pages() {
+        if !is_wanted(name) {
+            continue;
+        }
         say(name);
         let visitor = stage.visitor().await?;
         visitor.settle(&path).await?;
@@ -184,6 +191,9 @@ async fn measure(program: &Path, options: &Options) -> Outcome<Figures> {
     }
 
     let name = "tasks, two more a second";
+    if !is_wanted(name) {
+        return Ok(figures);
+    }
     say(name);
     let visitor = stage.visitor().await?;
     visitor.settle(&stage.list()).await?;
