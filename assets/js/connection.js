@@ -4,7 +4,8 @@ import { byId } from "./dom.js";
 import { state } from "./state.js";
 import { takeSlot } from "./stream-slots.js";
 
-// A beat or a batch arrives at least every 1.5 s, and silence is looked for every 300 ms, so that a broken stream shows within 3 s.
+// A beat or a batch arrives at least every 1.5 s, and silence is looked for every 300 ms, so that a broken stream shows
+// within 3 s.
 const SILENCE = 2400;
 const FIRST_RETRY = 500;
 const LAST_RETRY = 4000;
